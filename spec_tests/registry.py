@@ -57,8 +57,8 @@ def claim(
     return declare
 
 
-def claim_of(test: Callable) -> Claim | None:
-    """The claim that a test function declares, or None."""
+def claim_of(test: Callable | None) -> Claim | None:
+    """The claim that a test function declares, if it declares one."""
     return getattr(test, "spec_claim", None)
 
 
@@ -69,7 +69,7 @@ def _over_dtypes(test, dtypes: tuple[str, ...]):
 
 
 def _node(test: Callable) -> str:
-    return test.__module__.replace(".", "/") + ".py::" + test.__qualname__.replace(".", "::")
+    return test.__module__.replace(".", "/") + ".py::" + test.__name__
 
 
 def _check(id, statement, of, source, dtypes, why_dtypes) -> None:
