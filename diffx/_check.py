@@ -1,0 +1,126 @@
+"""The doors: shapes and dtypes are checked at trace time, values wherever they are concrete, never when traced."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+
+def is_concrete(*values: Any) -> bool:
+    """True where every leaf holds numbers that may be looked at: outside jit, vmap and grad."""
+    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree_util.tree_leaves(values))
+
+
+def require(condition: Any, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+def floats(name: str, x: Any) -> Array:
+    """x as an array of floats; integers and booleans are refused rather than promoted in silence."""
+    x = jnp.asarray(x)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(f"{name} must be an array of floats, got {x.dtype}{list(x.shape)}; convert it: x.astype('float32')")
+    return x
+
+
+def finite(name: str, x: Any) -> Array:
+    """An array of floats without NaN or infinity (checked where it is concrete)."""
+    x = floats(name, x)
+    if is_concrete(x):
+        bad = int(np.size(x) - np.count_nonzero(np.isfinite(np.asarray(x, np.float64))))
+        require(bad == 0, f"{name} must be finite, but {bad} of its {np.size(x)} entries are NaN or infinite")
+    return x
+
+
+def times(t: Any, name: str = "t") -> Array:
+    """Times as floats of at least 32 bits: bfloat16 rounds 999/1000 to 1, so that neighbouring times collapse."""
+    if isinstance(t, (int, float)) and not isinstance(t, bool):
+        return jnp.asarray(t, jnp.result_type(float))
+    t = floats(name, t)
+    if jnp.finfo(t.dtype).bits < 32:
+        raise TypeError(f"{name} must be float32 or float64, got {t.dtype}: half precision merges neighbouring times")
+    return t
+
+
+def time(t: Any, name: str = "t") -> Array:
+    """One time. A batch of times against an x would broadcast along whichever axis happens to agree."""
+    t = times(t, name)
+    require(
+        t.ndim == 0,
+        f"{name} must be a scalar time, got shape {t.shape}; for a batch of times use jax.vmap over x and {name}",
+    )
+    return t
+
+
+def step_times(t: Any, s: Any) -> tuple[Array, Array]:
+    """The two times of a step, from t down to s."""
+    t, s = time(t, "t"), time(s, "s")
+    if is_concrete(t, s):
+        require(s <= t, f"a step goes from t down to s (0 is data, 1 is noise), got t={t} and s={s}; swap them")
+    return t, s
+
+
+def same_shape(**arrays: Any) -> tuple[Array, ...]:
+    """The arrays, of floats and of one shape: nothing is broadcast."""
+    values = tuple(floats(name, x) for name, x in arrays.items())
+    shapes = {name: x.shape for name, x in zip(arrays, values, strict=True)}
+    require(len(set(shapes.values())) == 1, f"these arrays must have one shape, nothing is broadcast: {shapes}")
+    return values
+
+
+def events(name: str, x: Any, shape: tuple[int, ...]) -> Array:
+    """x with events of the given shape on its last axes."""
+    x = floats(name, x)
+    require(
+        x.ndim >= len(shape) and x.shape[x.ndim - len(shape) :] == shape,
+        f"the last axes of {name} must be an event of shape {shape}, got shape {x.shape}",
+    )
+    return x
+
+
+def count(name: str, n: Any, least: int = 1) -> int:
+    if not isinstance(n, (int, np.integer)) or isinstance(n, bool):
+        raise TypeError(f"{name} must be a Python integer, got {type(n).__name__}: it sets the shape of the result")
+    require(n >= least, f"{name} must be at least {least}, got {n}")
+    return int(n)
+
+
+def positive(**values: Any) -> None:
+    """Every named number is greater than 0 (checked where it is concrete)."""
+    for name, value in values.items():
+        if is_concrete(value):
+            require(np.all(np.asarray(value) > 0), f"{name} must be positive, got {value}")
+
+
+_decreasing: dict[int, Array] = {}  # grids already read, by id: arrays never change, so each is read once
+
+
+def grid(ts: Any) -> Array:
+    """A decreasing grid of N + 1 >= 2 times in [0, 1]."""
+    if isinstance(ts, Array) and _decreasing.get(id(ts)) is ts:
+        return ts
+    ts = times(ts, "ts")
+    require(
+        ts.ndim == 1 and ts.shape[0] >= 2,
+        f"ts must be a grid of shape (N + 1,) with N >= 1 steps, got shape {ts.shape}; see diffx.uniform",
+    )
+    if is_concrete(ts):
+        _read_grid(np.asarray(ts))
+        if len(_decreasing) >= 64:  # a bounded memory of grids in use
+            _decreasing.pop(next(iter(_decreasing)))
+        _decreasing[id(ts)] = ts
+    return ts
+
+
+def _read_grid(ts: np.ndarray) -> None:
+    require(np.all(np.isfinite(ts)), f"ts must be finite, got {ts}")
+    wrong = np.flatnonzero(np.diff(ts) >= 0)
+    require(
+        wrong.size == 0,
+        "ts must decrease strictly, from noise (1) to data (0), "
+        f"but ts[{wrong[:1]}] = {ts[wrong[:1]]} is followed by {ts[wrong[:1] + 1]}; reverse it with ts[::-1]",
+    )
+    require(ts[-1] >= 0 and ts[0] <= 1, f"ts must lie in [0, 1], got {ts[0]} down to {ts[-1]}")

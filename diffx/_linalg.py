@@ -1,0 +1,57 @@
+"""Linear algebra of covariances: contraction at full precision, square roots, and functions of a covariance."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+
+def contract(subscripts: str, *operands: Any) -> Array:
+    """einsum at precision `highest`, unless the caller chose one by jax.default_matmul_precision.
+
+    An accelerator's default is TF32 or bfloat16, which keeps 3 digits.
+    """
+    chosen = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
+    return jnp.einsum(subscripts, *operands, precision=None if chosen else jax.lax.Precision.HIGHEST)
+
+
+def rows_times(x: Array, m: Array) -> Array:
+    """x m on the last axis of x. Up to 4 columns as a sum of scaled columns, which XLA fuses: on CPU a (4096, 2)
+    by (2, 2) product takes 11 us as a matrix product and 1 us fused."""
+    if m.shape[0] > 4:
+        return contract("...i,ij->...j", x, m)
+    return sum((x[..., i : i + 1] * m[i] for i in range(1, m.shape[0])), x[..., :1] * m[0])
+
+
+@jax.custom_jvp
+def sqrtm(a: Array) -> Array:
+    """The symmetric square root of a PSD matrix, by eigh; rounding below 0 counts as 0."""
+    values, vectors = jnp.linalg.eigh(a)
+    return contract("ik,k,jk->ij", vectors, jnp.sqrt(jnp.maximum(values, 0)), vectors)
+
+
+@sqrtm.defjvp
+def _sqrtm_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    """R dR + ... : dR solves R dR + dR R = dA; unlike eigh's own derivative it is finite for repeated eigenvalues."""
+    (a,), (da,) = primals, tangents
+    values, vectors = jnp.linalg.eigh(a)
+    roots = jnp.sqrt(jnp.maximum(values, 0))
+    inner = contract("ki,kl,lj->ij", vectors, da, vectors) / (roots[:, None] + roots[None, :])
+    return contract("ik,k,jk->ij", vectors, roots, vectors), contract("ik,kl,jl->ij", vectors, inner, vectors)
+
+
+@jax.custom_jvp
+def polar(m: Array) -> Array:
+    """The orthogonal factor U of m = U H, by svd."""
+    left, _, right = jnp.linalg.svd(m)
+    return contract("ik,kj->ij", left, right)
+
+
+@polar.defjvp
+def _polar_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    (m,), (dm,) = primals, tangents
+    left, values, right = jnp.linalg.svd(m)
+    inner = contract("ki,kl,jl->ij", left, dm, right)
+    turn = (inner - inner.T) / (values[:, None] + values[None, :])
+    return contract("ik,kj->ij", left, right), contract("ik,kl,lj->ij", left, turn, right)

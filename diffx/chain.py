@@ -1,0 +1,177 @@
+r"""The discrete chain of DDPM as a process, its noise schedules, zero terminal SNR and respacing.
+
+x_i | x_{i-1} ~ N(sqrt(1 - beta_i) x_{i-1}, beta_i I), i = 1..T;  alphabar_i = prod_{j <= i} (1 - beta_j);  t = i/T.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from diffx import _check
+from diffx._record import record, with_fields
+from diffx.process import CosineVP, _vp_log_snr, _vp_log_snr_step, _vp_sigma
+
+
+def _check_betas(betas: Any) -> Array:
+    betas = _check.finite("betas", betas)
+    _check.require(betas.ndim == 1 and betas.shape[0] >= 1, f"betas must have shape (T,) with T >= 1, got shape {betas.shape}")
+    if _check.is_concrete(betas):
+        b = np.asarray(betas)
+        _check.require(
+            np.all(b > 0) and np.all(b[:-1] < 1) and b[-1] <= 1,
+            "betas must lie in (0, 1); only the last may be 1 (zero terminal SNR)",
+        )
+    return betas
+
+
+@record
+class DDPMChain:
+    r"""The chain with variances beta_1..beta_T: B(i/T) = -sum_{j <= i} log(1 - beta_j), exact at its nodes.
+
+    Between two nodes B grows linearly, so that f = -rate/2 and g^2 = rate with rate = -T log(1 - beta_i).
+    betas: shape (T,), 1.  A last beta of 1 (zero terminal SNR) makes every time after (T - 1)/T pure noise.
+    Source: Ho et al. 2020, arXiv:2006.11239, eqs. (2), (4).  Raises ValueError for betas outside (0, 1).
+    Claims: FWD-10, FWD-11, FWD-18.
+    """
+
+    betas: Array
+
+    def __post_init__(self) -> None:
+        with_fields(self, betas=_check_betas(self.betas))
+
+    def _gains(self, dtype: Any) -> Array:
+        return -jnp.log1p(-self.betas).astype(dtype)  # the growth of B over each link
+
+    def _place(self, t: Array) -> Array:
+        """t in links. A time that rounding moved off a node goes back: 999/1000 * 1000 must not enter the last link."""
+        place = t * self.betas.shape[0]
+        node = jnp.round(place)
+        near = jnp.abs(place - node) <= 4 * jnp.finfo(t.dtype).eps * node
+        return place + jnp.where(near, jax.lax.stop_gradient(node - place), 0)
+
+    def _growth(self, t: Array, s: Array) -> Array:
+        """B(t) - B(s), summed over the links between: the difference of two sums of 10 loses 3 digits of float32."""
+        links = jnp.arange(self.betas.shape[0], dtype=t.dtype)
+        share = _passed(self._place(t)[..., None] - links) - _passed(self._place(s)[..., None] - links)
+        return (share * jnp.where(share > 0, self._gains(t.dtype), 0)).sum(-1)  # the last gain may be infinite
+
+    def _integral(self, t: Array) -> Array:
+        return self._growth(t, jnp.zeros_like(t))
+
+    def _rate(self, t: Array) -> Array:
+        link = jnp.ceil(self._place(t)).astype(int) - 1  # the link that ends at t
+        return self.betas.shape[0] * self._gains(t.dtype)[jnp.maximum(link, 0)]
+
+    def alpha(self, t: Any) -> Array:
+        return jnp.exp(-self._integral(_check.times(t)) / 2)
+
+    def sigma(self, t: Any) -> Array:
+        return _vp_sigma(self._integral(_check.times(t)))
+
+    def f(self, t: Any) -> Array:
+        return -self._rate(_check.times(t)) / 2
+
+    def g(self, t: Any) -> Array:
+        return jnp.sqrt(self._rate(_check.times(t)))
+
+    def log_snr(self, t: Any) -> Array:
+        return _vp_log_snr(self._integral(_check.times(t)))
+
+    def log_snr_step(self, t: Any, s: Any) -> Array:
+        t, s = _check.times(t), _check.times(s, "s")
+        return _vp_log_snr_step(self._integral(s), self._growth(t, s))
+
+    def time_of_log_snr(self, l: Any) -> Array:
+        l = _check.times(l, "l")
+        b, gains = jax.nn.softplus(-l)[..., None], self._gains(l.dtype)
+        before = jnp.concatenate([jnp.zeros_like(gains[:1]), jnp.cumsum(gains[:-1])])
+        t = jnp.clip((b - before) / gains, 0, 1).sum(-1) / gains.shape[0]
+        return jnp.where(l == -jnp.inf, 1, t)
+
+
+def _passed(place: Array) -> Array:
+    """The share of a link [0, 1] that lies before `place`; its derivative at a node is that of the link that ends there."""
+    return jnp.where(place > 0, jnp.where(place <= 1, place, 1), 0)
+
+
+def alpha_bar(betas: Array) -> Array:
+    r"""alphabar_i = prod_{j <= i} (1 - beta_j), shape (T,), by the sum of log1p(-beta_j).
+
+    betas: shape (T,).  Source: Ho et al. 2020, arXiv:2006.11239, eq. (4).  Raises ValueError for betas outside (0, 1).
+    Claims: FWD-10, FWD-12.
+    """
+    return jnp.exp(jnp.cumsum(jnp.log1p(-_check_betas(betas))))
+
+
+def linear_betas(n: int = 1000, *, first: float = 1e-4, last: float = 0.02) -> Array:
+    r"""beta_i linear from `first` to `last`, shape (n,).      Ho et al. 2020, arXiv:2006.11239, section 4.
+
+    Domain: n >= 1, 0 < first, last < 1.  Claims: FWD-10, FWD-12.
+    """
+    return jnp.linspace(first, last, _check.count("n", n))
+
+
+def scaled_linear_betas(n: int = 1000, *, first: float = 0.00085, last: float = 0.012) -> Array:
+    r"""sqrt(beta_i) linear, shape (n,): the schedule of Stable Diffusion.    Rombach et al. 2022, arXiv:2112.10752.
+
+    Domain: n >= 1, 0 < first, last < 1.  Claims: FWD-12.
+    """
+    return jnp.linspace(jnp.sqrt(first), jnp.sqrt(last), _check.count("n", n)) ** 2
+
+
+def cosine_betas(n: int = 1000, *, offset: float = 0.008, largest: float = 0.999) -> Array:
+    r"""beta_i = min(1 - alphabar(i/n)/alphabar((i - 1)/n), largest) of the cosine path, shape (n,).
+
+    Source: Nichol and Dhariwal 2021, arXiv:2102.09672, eq. (17) and the text below it.  Domain: n >= 1.
+    Claims: FWD-12.
+    """
+    ts = jnp.arange(_check.count("n", n) + 1) / n
+    return jnp.minimum(-jnp.expm1(_decay(CosineVP(offset), ts[1:], ts[:-1])), largest)
+
+
+def _decay(process: CosineVP, t: Array, s: Array) -> Array:
+    """log(alphabar_t/alphabar_s) = log of 1 - sigma_{t|s}^2, the variance taken from the log-SNR increment."""
+    return jnp.log1p(process.sigma(t) ** 2 * jnp.expm1(process.log_snr_step(t, s)))
+
+
+def zero_terminal_snr(betas: Array) -> Array:
+    r"""Shift and rescale sqrt(alphabar) so that the first is kept and the last is 0; then beta_T = 1.
+
+    sqrt(alphabar_i)' = (sqrt(alphabar_i) - sqrt(alphabar_T)) sqrt(alphabar_1)/(sqrt(alphabar_1) - sqrt(alphabar_T)).
+    betas: shape (T,), T >= 2.  Returns shape (T,).  At t = 1 eps-prediction is then undefined: use x0 or v.
+    Source: Lin et al. 2024, arXiv:2305.08891, Algorithm 1.  Claims: FWD-11.
+    """
+    root = jnp.sqrt(alpha_bar(betas))
+    _check.require(root.shape[0] >= 2, "zero_terminal_snr needs T >= 2: the first alphabar is kept and the last becomes 0")
+    root = (root - root[-1]) * root[0] / (root[0] - root[-1])
+    return jnp.concatenate([betas[:1], 1 - (root[1:] / root[:-1]) ** 2])
+
+
+def respace(betas: Array, steps: Array) -> Array:
+    r"""beta'_i = 1 - alphabar_{steps_i}/alphabar_{steps_{i-1}}: the chain on a sub-grid, with the same marginals.
+
+    betas: shape (T,).  steps: increasing integers in 1..T, shape (N,), or all rows of a batch by vmap.  Returns shape (N,).
+    Source: Nichol and Dhariwal 2021, arXiv:2102.09672, eq. (19).  Raises ValueError for steps that do not increase.
+    Claims: FWD-18.
+    """
+    betas, steps = _check_betas(betas), _check_steps(steps, betas.shape[0])
+    total = jnp.concatenate([jnp.zeros_like(betas[:1]), jnp.cumsum(jnp.log1p(-betas))])
+    ends = jnp.concatenate([jnp.zeros_like(steps[:1]), steps])
+    return -jnp.expm1(total[ends[1:]] - total[ends[:-1]])
+
+
+def _check_steps(steps: Any, n: int) -> Array:
+    steps = jnp.asarray(steps)
+    if not jnp.issubdtype(steps.dtype, jnp.integer):
+        raise TypeError(f"steps must be integers in 1..{n}, got {steps.dtype}")
+    _check.require(steps.ndim == 1 and steps.shape[0] >= 1, f"steps must have shape (N,) with N >= 1, got {steps.shape}")
+    if _check.is_concrete(steps):
+        numbers = np.asarray(steps)
+        _check.require(
+            numbers[0] >= 1 and numbers[-1] <= n and np.all(np.diff(numbers) > 0),
+            f"steps must increase strictly within 1..{n}, got {numbers}; a grid of times gives them as ts[:-1][::-1] * T",
+        )
+    return steps

@@ -1,0 +1,136 @@
+r"""The exact law of what a sampler really outputs on Gaussian data, from its own code; and where its error comes from."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array
+
+from diffx import _check
+from diffx._linalg import contract
+from diffx.denoise import denoiser
+from diffx.law import GaussianLaw, dense, marginal, w2
+from diffx.process import Process, Scalar
+from diffx.reverse import Denoiser
+from diffx.sampler.core import Sampler, _ready
+from diffx.sampler.exact_flow import exact_flow
+
+
+def exact_law(sampler: Sampler, initial_law: GaussianLaw, ts: Array) -> GaussianLaw:
+    r"""The law of the sampler's output after the grid ts, when it starts from initial_law: mean (d,), covariance (d, d).
+
+    With a Gaussian's denoiser every step is affine in its state and its noise: the derivatives J, J_z of the step's
+    own code carry the covariance, C' = J C J' + J_z J_z', history included. No sampling; cost linear in the steps.
+    Source: Pierret and Galerne 2024, arXiv:2405.14250, for four schemes; by automatic differentiation: here.
+    ts: (N + 1,), decreasing.  Raises TypeError unless initial_law is Gaussian, ValueError where a step is not affine
+    (a mixture, a clip, a network), for then the output is not Gaussian.  Claims: REV-07, REV-11, REV-22.
+    """
+    if not isinstance(initial_law, GaussianLaw):
+        raise TypeError(f"initial_law must be a GaussianLaw, such as prior(process, law), got {type(initial_law).__name__}")
+    sampler, _, ts, _ = _ready(sampler, initial_law.mean, ts, None)
+    law, bend = _propagate(sampler, initial_law, ts)
+    if _check.is_concrete(bend):
+        allowed = float(jnp.finfo(bend.dtype).eps) ** 0.5
+        _check.require(
+            not bend > allowed,
+            f"a step of this sampler is not affine in its state and noise (relative deviation {float(bend):.2g}), so that its "
+            "output is not Gaussian: exact_law needs the denoiser of a GaussianLaw, without clipping",
+        )
+    return law
+
+
+@jax.jit
+def _propagate(sampler: Sampler, initial_law: GaussianLaw, ts: Array) -> tuple[GaussianLaw, Array]:
+    """The output law, and the largest relative deviation of a step from affine."""
+    _, unravel = ravel_pytree(sampler.init(initial_law.mean))
+    quiet = _quiet_noise(sampler, initial_law.mean)
+
+    def body(carry: tuple[Array, Array, Array], times: tuple[Array, Array]) -> tuple[Any, None]:
+        mean, cov, bend = carry
+        joint, split = ravel_pytree((mean, quiet))
+        step = lambda u: _flat_step(sampler, unravel, split(u), *times)
+        whole = jnp.zeros((joint.size, joint.size), cov.dtype).at[: mean.size, : mean.size].set(cov)
+        noise = jnp.arange(joint.size) >= mean.size
+        mean, cov, bent = _push_forward(step, joint, whole + jnp.diag(noise.astype(cov.dtype)))
+        return (mean, cov, jnp.maximum(bend, bent)), None
+
+    begin = _push_forward(
+        lambda x: ravel_pytree(sampler.init(x))[0], initial_law.mean, dense(initial_law.cov, initial_law.mean.size)
+    )
+    (mean, cov, bend), _ = jax.lax.scan(body, begin, (ts[:-1], ts[1:]))
+    pick = lambda flat: unravel(flat).x
+    return GaussianLaw(pick(mean), jax.vmap(pick)(jax.vmap(pick)(cov).T)), bend
+
+
+def _quiet_noise(sampler: Sampler, x: Array) -> Any:
+    """The noise of one step, all of it zero; None for a deterministic method."""
+    if sampler.noise is None:
+        return None
+    shapes = jax.eval_shape(lambda x: sampler.noise(jax.random.key(0), x), x)  # type: ignore[misc]
+    return jax.tree_util.tree_map(lambda z: jnp.zeros(z.shape, z.dtype), shapes)
+
+
+def _flat_step(sampler: Sampler, unravel: Callable, at: tuple[Array, Any], t: Array, s: Array) -> Array:
+    state, z = at
+    return ravel_pytree(sampler.step(unravel(state), t, s, z)[0])[0]
+
+
+def _push_forward(step: Callable[[Array], Array], mean: Array, cov: Array) -> tuple[Array, Array, Array]:
+    """Mean and covariance behind an affine map of a Gaussian, and how far the map is from affine 3 deviations away."""
+    value, push = jax.linearize(step, mean)
+    rows = jax.vmap(push)(jnp.eye(mean.size, dtype=mean.dtype))  # the Jacobian transposed: (inputs, outputs)
+    after = contract("ia,ij,jb->ab", rows, cov, rows)
+    away = 3 * jnp.sqrt(jnp.maximum(jnp.diag(cov), 0))
+    there, expected = step(mean + away), value + away @ rows
+    bend = jnp.abs(there - expected).max() / (jnp.abs(there) + jnp.abs(expected) + jnp.abs(value)).max()
+    return value, (after + after.T) / 2, bend
+
+
+class ErrorBudget(NamedTuple):
+    """W2 distances in data units; total <= truncation + initialisation + discretisation + score, by the triangle inequality."""
+
+    truncation: Array
+    initialisation: Array
+    discretisation: Array
+    score: Array
+    total: Array
+
+
+def error_budget(
+    method: Callable[[Process, Denoiser], Sampler],
+    process: Process,
+    law: GaussianLaw,
+    ts: Array,
+    *,
+    start: GaussianLaw | None = None,
+    denoise: Denoiser | None = None,
+    eta: Scalar | None = None,
+) -> ErrorBudget:
+    r"""Where the error of a sampler comes from on Gaussian data: W2 between laws that differ in one thing each.
+
+    truncation: the data against the marginal at ts[-1] (stopping early).  initialisation: that marginal against the
+    exact reverse process from `start` (default: the marginal at ts[0], no error).  discretisation: that against the
+    method with the exact denoiser.  score: that against the method with `denoise` (affine; default: exact).
+    method: (process, denoise) -> Sampler.  eta: the member of the reverse family that the method approximates (default: 0
+    for a deterministic method, 1 for a stochastic one).  Source: the four sources of Pierret and Galerne 2024,
+    arXiv:2405.14250, section 5.  Raises what exact_law raises.  Claims: REV-22.
+    """
+    exact = denoiser(process, law)
+    sampler = method(process, exact)
+    if eta is None and sampler.noise is not None:
+        eta = 1.0
+    start = _marginal(process, law, ts[0]) if start is None else start
+    limit = exact_law(exact_flow(process, law, eta=eta), start, jnp.stack([ts[0], ts[-1]]))
+    discrete = exact_law(sampler, start, ts)
+    real = discrete if denoise is None else exact_law(method(process, denoise), start, ts)
+    stages = [law, _marginal(process, law, ts[-1]), limit, discrete, real]
+    return ErrorBudget(*(w2(p, q) for p, q in pairwise(stages)), w2(law, real))
+
+
+def _marginal(process: Process, law: GaussianLaw, t: Scalar) -> GaussianLaw:
+    at_t = marginal(process, law, t)
+    assert isinstance(at_t, GaussianLaw)
+    return at_t

@@ -1,0 +1,111 @@
+r"""Training losses of the five predictions, and their smallest possible values on Gaussian data.
+
+A loss is the mean over all entries of the squared error at one time; a batch of times is a `vmap` over (x0, eps, t).
+"""
+
+from collections.abc import Callable
+
+from jaxtyping import Array
+
+from diffx import _check
+from diffx.law import GaussianLaw, eigenvalues
+from diffx.process import Process, Scalar, perturb, rates
+
+Predictor = Callable[[Array, Scalar], Array]
+
+
+def _mean_square(predict: Predictor, target: Array, process: Process, x0: Array, eps: Array, t: Scalar) -> Array:
+    prediction = predict(perturb(process, x0, eps, t), t)
+    prediction, target = _check.same_shape(prediction=prediction, target=target)
+    return ((prediction - target) ** 2).mean()
+
+
+def x0_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: Scalar) -> Array:
+    r"""mean |predict(x_t, t) - x0|^2.                           Ho et al. 2020, arXiv:2006.11239, section 3.2.
+
+    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.  Claims: DEN-08, DEN-09.
+    """
+    return _mean_square(predict, x0, process, x0, eps, t)
+
+
+def eps_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: Scalar) -> Array:
+    r"""mean |predict(x_t, t) - eps|^2.                          Ho et al. 2020, arXiv:2006.11239, eq. (14).
+
+    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.  Claims: DEN-09.
+    """
+    return _mean_square(predict, eps, process, x0, eps, t)
+
+
+def v_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: Scalar) -> Array:
+    r"""mean |predict(x_t, t) - (alpha eps - sigma x0)|^2.       Salimans and Ho 2022, arXiv:2202.00512, Appendix D.
+
+    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.  Claims: DEN-09.
+    """
+    x0, eps = _check.same_shape(x0=x0, eps=eps)
+    return _mean_square(predict, process.alpha(t) * eps - process.sigma(t) * x0, process, x0, eps, t)
+
+
+def velocity_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: Scalar) -> Array:
+    r"""mean |predict(x_t, t) - (alpha' x0 + sigma' eps)|^2: conditional flow matching.
+
+    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.
+    Source: Lipman et al. 2023, arXiv:2210.02747, eq. (9).  Domain: sigma'(t) finite.  Claims: DEN-09.
+    """
+    x0, eps = _check.same_shape(x0=x0, eps=eps)
+    rate = rates(process, t)
+    return _mean_square(predict, rate.alpha * x0 + rate.sigma * eps, process, x0, eps, t)
+
+
+def score_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: Scalar) -> Array:
+    r"""mean |predict(x_t, t) + eps/sigma|^2: denoising score matching.     Vincent 2011, eq. (11).
+
+    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.
+    Domain: sigma(t) > 0.  Claims: DEN-08, DEN-09.
+    """
+    x0, eps = _check.same_shape(x0=x0, eps=eps)
+    return _mean_square(predict, -eps / process.sigma(t), process, x0, eps, t)
+
+
+# --- what no network can go below ------------------------------------------------------------------------------------
+
+
+def _irreducible(process: Process, law: GaussianLaw, t: Scalar) -> Array:
+    """mean over directions of L/v_t = Var(x0 | x_t)/sigma^2, v_t = alpha^2 L + sigma^2."""
+    t = _check.time(t)
+    variances = eigenvalues(law.cov, law.mean.shape[0])
+    return (variances / (process.alpha(t) ** 2 * variances + process.sigma(t) ** 2)).mean()
+
+
+def optimal_x0_loss(process: Process, law: GaussianLaw, t: Scalar) -> Array:
+    r"""The least x0_loss on Gaussian data: mean over directions of L sigma^2/(alpha^2 L + sigma^2).
+
+    t: scalar time.  Source: Gaussian conditioning.  Claims: DEN-09.
+    """
+    return process.sigma(t) ** 2 * _irreducible(process, law, t)
+
+
+def optimal_eps_loss(process: Process, law: GaussianLaw, t: Scalar) -> Array:
+    r"""The least eps_loss on Gaussian data: mean over directions of alpha^2 L/(alpha^2 L + sigma^2).  Claims: DEN-09."""
+    return process.alpha(t) ** 2 * _irreducible(process, law, t)
+
+
+def optimal_v_loss(process: Process, law: GaussianLaw, t: Scalar) -> Array:
+    r"""The least v_loss on Gaussian data: (alpha^2 + sigma^2)^2 times the mean of L/(alpha^2 L + sigma^2).  Claims: DEN-09."""
+    return (process.alpha(t) ** 2 + process.sigma(t) ** 2) ** 2 * _irreducible(process, law, t)
+
+
+def optimal_velocity_loss(process: Process, law: GaussianLaw, t: Scalar) -> Array:
+    r"""The least velocity_loss on Gaussian data: (alpha sigma' - sigma alpha')^2 times the mean of L/(alpha^2 L + sigma^2).
+
+    Domain: sigma'(t) finite.  Claims: DEN-09.
+    """
+    rate = rates(process, t)
+    return (process.alpha(t) * rate.sigma - process.sigma(t) * rate.alpha) ** 2 * _irreducible(process, law, t)
+
+
+def optimal_score_loss(process: Process, law: GaussianLaw, t: Scalar) -> Array:
+    r"""The least score_loss on Gaussian data: mean over directions of alpha^2 L/(sigma^2 (alpha^2 L + sigma^2)).
+
+    Domain: sigma(t) > 0.  Claims: DEN-08, DEN-09.
+    """
+    return (process.alpha(t) / process.sigma(t)) ** 2 * _irreducible(process, law, t)

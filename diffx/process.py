@@ -1,0 +1,410 @@
+r"""Forward processes: x_t = alpha(t) x_0 + sigma(t) eps, the solution of dx = f(t) x dt + g(t) dw from x_0.
+
+Time 0 is data and time 1 is noise, for every process. The safe coordinate is the log-SNR l = log(alpha^2/sigma^2).
+Every method takes times of any shape and answers in their dtype; where an x is involved, time is one scalar.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from diffx import _check
+from diffx._record import record
+
+HALF_PI = jnp.pi / 2
+Scalar = Any  # a Python float or an array of shape (): times, schedule parameters, guidance weights
+
+
+class Process(Protocol):
+    """What a forward process offers. Any object with these methods is one; `jax.tree_util` must know it as a pytree.
+
+    t, s, l: arrays of any shape, float32 or float64.  Claims: FWD-01, FWD-02, FWD-05.
+    """
+
+    def alpha(self, t: Any) -> Array: ...
+    def sigma(self, t: Any) -> Array: ...
+    def f(self, t: Any) -> Array: ...
+    def g(self, t: Any) -> Array: ...
+    def log_snr(self, t: Any) -> Array: ...
+    def log_snr_step(self, t: Any, s: Any) -> Array: ...
+    def time_of_log_snr(self, l: Any) -> Array: ...
+
+
+class Transition(NamedTuple):
+    """x_t | x_s ~ N(alpha x_s, sigma^2 I)."""
+
+    alpha: Array
+    sigma: Array
+
+
+class Rates(NamedTuple):
+    """The time derivatives alpha'(t) and sigma'(t)."""
+
+    alpha: Array
+    sigma: Array
+
+
+# --- variance preserving in the coordinate B(t) = int_0^t beta: alpha^2 = exp(-B), sigma^2 = 1 - exp(-B) -------------
+
+
+def _vp_sigma(b: Array) -> Array:
+    return jnp.sqrt(-jnp.expm1(-b))  # expm1: at B = 1e-4 float32 keeps 7 digits, 1 - exp keeps 3
+
+
+def _vp_log_snr(b: Array) -> Array:
+    return -b - jnp.log(-jnp.expm1(-b))
+
+
+def _vp_log_snr_step(b_s: Array, db: Array) -> Array:
+    """l_t - l_s = -log(expm1(B_t)/expm1(B_s)), with the increment dB = B_t - B_s given and never subtracted."""
+    return -jnp.log1p(jnp.expm1(db) / -jnp.expm1(-b_s))
+
+
+def _linear_integral(p: Any, t: Array) -> Array:
+    return t * (p.beta_min + (p.beta_max - p.beta_min) * t / 2)
+
+
+def _linear_integral_step(p: Any, t: Array, s: Array) -> Array:
+    return (t - s) * (p.beta_min + (p.beta_max - p.beta_min) * (t + s) / 2)
+
+
+def _linear_rate(p: Any, t: Array) -> Array:
+    return p.beta_min + (p.beta_max - p.beta_min) * t
+
+
+def _linear_time(p: Any, b: Array) -> Array:
+    """The t with B(t) = b; this root of the quadratic subtracts nothing."""
+    return 2 * b / (p.beta_min + jnp.sqrt(p.beta_min**2 + 2 * (p.beta_max - p.beta_min) * b))
+
+
+@record
+class VP:
+    r"""Variance preserving, linear beta(t) = beta_min + (beta_max - beta_min) t.
+
+    alpha = exp(-B/2), sigma^2 = 1 - exp(-B), f = -beta/2, g^2 = beta, B(t) = int_0^t beta.
+    Source: Song et al. 2021, arXiv:2011.13456, eqs. (11), (29).  beta: 1/time.  Domain: t in [0, 1], 0 < beta_min.
+    Claims: FWD-01, FWD-02, FWD-03, FWD-05, FWD-07, NUM-01.
+    """
+
+    beta_min: Scalar = 0.1
+    beta_max: Scalar = 20.0
+
+    def __post_init__(self) -> None:
+        _check.positive(beta_min=self.beta_min, beta_max=self.beta_max)
+
+    def alpha(self, t: Any) -> Array:
+        return jnp.exp(-_linear_integral(self, _check.times(t)) / 2)
+
+    def sigma(self, t: Any) -> Array:
+        return _vp_sigma(_linear_integral(self, _check.times(t)))
+
+    def f(self, t: Any) -> Array:
+        return -_linear_rate(self, _check.times(t)) / 2
+
+    def g(self, t: Any) -> Array:
+        return jnp.sqrt(_linear_rate(self, _check.times(t)))
+
+    def log_snr(self, t: Any) -> Array:
+        return _vp_log_snr(_linear_integral(self, _check.times(t)))
+
+    def log_snr_step(self, t: Any, s: Any) -> Array:
+        t, s = _check.times(t), _check.times(s, "s")
+        return _vp_log_snr_step(_linear_integral(self, s), _linear_integral_step(self, t, s))
+
+    def time_of_log_snr(self, l: Any) -> Array:
+        return _linear_time(self, jax.nn.softplus(-_check.times(l, "l")))  # B = log(1 + exp(-l))
+
+
+@record
+class SubVP:
+    r"""Sub-variance preserving, linear beta(t): alpha = exp(-B/2), sigma = 1 - exp(-B), g^2 = beta (1 - exp(-2B)).
+
+    Its log-SNR is -2 log(2 sinh(B/2)).  Source: Song et al. 2021, arXiv:2011.13456, eqs. (12), (29).
+    beta: 1/time.  Domain: t in [0, 1], 0 < beta_min.  Claims: FWD-01, FWD-02, FWD-03, FWD-05.
+    """
+
+    beta_min: Scalar = 0.1
+    beta_max: Scalar = 20.0
+
+    def __post_init__(self) -> None:
+        _check.positive(beta_min=self.beta_min, beta_max=self.beta_max)
+
+    def alpha(self, t: Any) -> Array:
+        return jnp.exp(-_linear_integral(self, _check.times(t)) / 2)
+
+    def sigma(self, t: Any) -> Array:
+        return -jnp.expm1(-_linear_integral(self, _check.times(t)))
+
+    def f(self, t: Any) -> Array:
+        return -_linear_rate(self, _check.times(t)) / 2
+
+    def g(self, t: Any) -> Array:
+        t = _check.times(t)
+        return jnp.sqrt(_linear_rate(self, t) * -jnp.expm1(-2 * _linear_integral(self, t)))
+
+    def log_snr(self, t: Any) -> Array:
+        b = _linear_integral(self, _check.times(t))
+        return -b - 2 * jnp.log(-jnp.expm1(-b))
+
+    def log_snr_step(self, t: Any, s: Any) -> Array:
+        """-2 log of sinh(B_t/2)/sinh(B_s/2) = cosh(dB/2) + sinh(dB/2)/tanh(B_s/2)."""
+        t, s = _check.times(t), _check.times(s, "s")
+        half = _linear_integral_step(self, t, s) / 2
+        return -2 * jnp.log1p(2 * jnp.sinh(half / 2) ** 2 + jnp.sinh(half) / jnp.tanh(_linear_integral(self, s) / 2))
+
+    def time_of_log_snr(self, l: Any) -> Array:
+        return _linear_time(self, 2 * jnp.arcsinh(jnp.exp(-_check.times(l, "l") / 2) / 2))
+
+
+@record
+class CosineVP:
+    r"""Variance preserving, cosine: alpha = cos(theta)/cos(theta_0), theta = (t + offset)/(1 + offset) pi/2.
+
+    theta_0 = theta(0). f = -beta/2 and g^2 = beta with beta = pi/(1 + offset) tan(theta), infinite at t = 1.
+    Source: Nichol and Dhariwal 2021, arXiv:2102.09672, eq. (17).  Domain: t in [0, 1], offset >= 0; f, g at t < 1.
+    Claims: FWD-01, FWD-02, FWD-03, FWD-05, NUM-03.
+    """
+
+    offset: Scalar = 0.008
+
+    def __post_init__(self) -> None:
+        if _check.is_concrete(self.offset):
+            _check.require(self.offset >= 0, f"offset must not be negative, got {self.offset}")
+
+    def _first(self) -> Array:
+        return self.offset / (1 + self.offset) * HALF_PI
+
+    def _passed(self, t: Array) -> Array:
+        return t / (1 + self.offset) * HALF_PI  # theta - theta_0
+
+    def _cos(self, t: Array) -> Array:
+        return jnp.sin((1 - t) / (1 + self.offset) * HALF_PI)  # cos(pi/2) in float32 is -4.4e-8: a negative alpha
+
+    def alpha(self, t: Any) -> Array:
+        return self._cos(_check.times(t)) / jnp.cos(self._first())
+
+    def sigma(self, t: Any) -> Array:
+        """sigma^2 = (cos^2 theta_0 - cos^2 theta)/cos^2 theta_0, as a product of sines: nothing cancels at t = 0."""
+        d, first = self._passed(_check.times(t)), self._first()
+        return jnp.sqrt(jnp.sin(d) * jnp.sin(d + 2 * first)) / jnp.cos(first)
+
+    def _rate(self, t: Array) -> Array:
+        return jnp.pi / (1 + self.offset) / jnp.tan((1 - t) / (1 + self.offset) * HALF_PI)
+
+    def f(self, t: Any) -> Array:
+        return -self._rate(_check.times(t)) / 2
+
+    def g(self, t: Any) -> Array:
+        return jnp.sqrt(self._rate(_check.times(t)))
+
+    def log_snr(self, t: Any) -> Array:
+        t = _check.times(t)
+        d = self._passed(t)
+        return 2 * jnp.log(self._cos(t)) - jnp.log(jnp.sin(d)) - jnp.log(jnp.sin(d + 2 * self._first()))
+
+    def log_snr_step(self, t: Any, s: Any) -> Array:
+        """-log1p((tau_t - tau_s)/tau_s), tau = (sigma/alpha)^2 and the difference of two 1/cos^2 as a product."""
+        t, s = _check.times(t), _check.times(s, "s")
+        first, d = self._first(), self._passed(s)
+        ahead = self._passed(t - s)
+        grown = jnp.cos(first) ** 2 * jnp.sin(ahead) * jnp.sin(ahead + 2 * (d + first))
+        return -jnp.log1p(grown / (self._cos(t) ** 2 * jnp.sin(d) * jnp.sin(d + 2 * first)))
+
+    def time_of_log_snr(self, l: Any) -> Array:
+        """tan(theta - theta_0) = c q/(s_0 + sqrt(p (s_0^2 + c^2 q))), p = sigmoid(l), q = sigmoid(-l)."""
+        l = _check.times(l, "l")
+        c, s0 = jnp.cos(self._first()), jnp.sin(self._first())
+        p, q = jax.nn.sigmoid(l), jax.nn.sigmoid(-l)
+        passed = jnp.arctan2(c * q, s0 + jnp.sqrt(p * (s0**2 + c**2 * q)))
+        return passed / HALF_PI * (1 + self.offset)
+
+
+@record
+class VE:
+    r"""Variance exploding: alpha = 1, sigma^2 = sigma_min^2 ((sigma_max/sigma_min)^(2t) - 1).
+
+    f = 0, g^2 = 2 log(r) sigma_min^2 r^(2t), r = sigma_max/sigma_min.  The -1 makes sigma(0) = 0: without it the kernel
+    is not the solution of the SDE started at x_0.  Source: Song et al. 2021, arXiv:2011.13456, eqs. (9), (29).
+    sigma: data units.  Domain: t in [0, 1], 0 < sigma_min < sigma_max.  Claims: FWD-01, FWD-02, FWD-03, FWD-05.
+    """
+
+    sigma_min: Scalar = 0.01
+    sigma_max: Scalar = 50.0
+
+    def __post_init__(self) -> None:
+        _check.positive(sigma_min=self.sigma_min)
+        if _check.is_concrete(self.sigma_min, self.sigma_max):
+            _check.require(
+                self.sigma_max > self.sigma_min,
+                f"sigma_max must exceed sigma_min, got sigma_min={self.sigma_min} and sigma_max={self.sigma_max}",
+            )
+
+    def _growth(self, t: Array) -> Array:
+        return 2 * jnp.log(self.sigma_max / self.sigma_min) * t
+
+    def alpha(self, t: Any) -> Array:
+        return jnp.ones_like(_check.times(t))
+
+    def sigma(self, t: Any) -> Array:
+        return self.sigma_min * jnp.sqrt(jnp.expm1(self._growth(_check.times(t))))
+
+    def f(self, t: Any) -> Array:
+        return jnp.zeros_like(_check.times(t))
+
+    def g(self, t: Any) -> Array:
+        growth = self._growth(_check.times(t))
+        return self.sigma_min * jnp.exp(growth / 2) * jnp.sqrt(2 * jnp.log(self.sigma_max / self.sigma_min))
+
+    def log_snr(self, t: Any) -> Array:
+        growth = self._growth(_check.times(t))
+        return -growth - jnp.log(-jnp.expm1(-growth)) - 2 * jnp.log(self.sigma_min)
+
+    def log_snr_step(self, t: Any, s: Any) -> Array:
+        t, s = _check.times(t), _check.times(s, "s")
+        return _vp_log_snr_step(self._growth(s), self._growth(t - s))
+
+    def time_of_log_snr(self, l: Any) -> Array:
+        l = _check.times(l, "l")
+        growth = jax.nn.softplus(-l - 2 * jnp.log(self.sigma_min))  # log(1 + sigma^2/sigma_min^2)
+        return growth / (2 * jnp.log(self.sigma_max / self.sigma_min))
+
+
+@record
+class EDM:
+    r"""alpha = 1, sigma = sigma_max t; f = 0, g^2 = 2 sigma_max^2 t.  Karras' own time is sigma = sigma_max t.
+
+    Source: Karras et al. 2022, arXiv:2206.00364, Table 1.  sigma: data units.  Domain: t in [0, 1], sigma_max > 0.
+    Claims: FWD-01, FWD-02, FWD-03, FWD-05.
+    """
+
+    sigma_max: Scalar = 80.0
+
+    def __post_init__(self) -> None:
+        _check.positive(sigma_max=self.sigma_max)
+
+    def alpha(self, t: Any) -> Array:
+        return jnp.ones_like(_check.times(t))
+
+    def sigma(self, t: Any) -> Array:
+        return self.sigma_max * _check.times(t)
+
+    def f(self, t: Any) -> Array:
+        return jnp.zeros_like(_check.times(t))
+
+    def g(self, t: Any) -> Array:
+        return self.sigma_max * jnp.sqrt(2 * _check.times(t))
+
+    def log_snr(self, t: Any) -> Array:
+        return -2 * jnp.log(self.sigma_max * _check.times(t))
+
+    def log_snr_step(self, t: Any, s: Any) -> Array:
+        t, s = _check.times(t), _check.times(s, "s")
+        return -2 * jnp.log1p((t - s) / s)
+
+    def time_of_log_snr(self, l: Any) -> Array:
+        return jnp.exp(-_check.times(l, "l") / 2) / self.sigma_max
+
+
+@record
+class RectifiedFlow:
+    r"""The straight path alpha = 1 - t, sigma = t; f = -1/(1 - t), g^2 = 2t/(1 - t).
+
+    Source: Liu et al. 2023, arXiv:2209.03003, eq. (1), with time reversed: there 0 is noise.
+    Domain: t in [0, 1]; f and g at t < 1.  Claims: FWD-01, FWD-02, FWD-03, FWD-05.
+    """
+
+    def alpha(self, t: Any) -> Array:
+        return 1 - _check.times(t)
+
+    def sigma(self, t: Any) -> Array:
+        return _check.times(t)
+
+    def f(self, t: Any) -> Array:
+        return -1 / (1 - _check.times(t))
+
+    def g(self, t: Any) -> Array:
+        t = _check.times(t)
+        return jnp.sqrt(2 * t / (1 - t))
+
+    def log_snr(self, t: Any) -> Array:
+        t = _check.times(t)
+        return 2 * (jnp.log1p(-t) - jnp.log(t))
+
+    def log_snr_step(self, t: Any, s: Any) -> Array:
+        t, s = _check.times(t), _check.times(s, "s")
+        return -2 * jnp.log1p((t - s) / (s * (1 - t)))
+
+    def time_of_log_snr(self, l: Any) -> Array:
+        return jax.nn.sigmoid(-_check.times(l, "l") / 2)
+
+
+@record
+class Trig:
+    r"""The quarter circle alpha = cos(pi t/2), sigma = sin(pi t/2); f = -(pi/2) tan(pi t/2), g^2 = pi tan(pi t/2).
+
+    Source: Albergo and Vanden-Eijnden 2023, arXiv:2209.15571, the trigonometric interpolant; it is `CosineVP(0)`.
+    Domain: t in [0, 1]; f and g at t < 1.  Claims: FWD-01, FWD-02, FWD-03, FWD-05, NUM-03.
+    """
+
+    def alpha(self, t: Any) -> Array:
+        return jnp.sin(HALF_PI * (1 - _check.times(t)))  # cos(pi/2) in float32 is -4.4e-8
+
+    def sigma(self, t: Any) -> Array:
+        return jnp.sin(HALF_PI * _check.times(t))
+
+    def f(self, t: Any) -> Array:
+        return -HALF_PI / jnp.tan(HALF_PI * (1 - _check.times(t)))
+
+    def g(self, t: Any) -> Array:
+        return jnp.sqrt(jnp.pi / jnp.tan(HALF_PI * (1 - _check.times(t))))
+
+    def log_snr(self, t: Any) -> Array:
+        t = _check.times(t)
+        return 2 * (jnp.log(jnp.sin(HALF_PI * (1 - t))) - jnp.log(jnp.sin(HALF_PI * t)))
+
+    def log_snr_step(self, t: Any, s: Any) -> Array:
+        """-2 log of tan(theta_t)/tan(theta_s) = 1 + sin(theta_t - theta_s)/(cos(theta_t) sin(theta_s))."""
+        t, s = _check.times(t), _check.times(s, "s")
+        return -2 * jnp.log1p(jnp.sin(HALF_PI * (t - s)) / (jnp.sin(HALF_PI * (1 - t)) * jnp.sin(HALF_PI * s)))
+
+    def time_of_log_snr(self, l: Any) -> Array:
+        return jnp.arctan(jnp.exp(-_check.times(l, "l") / 2)) / HALF_PI
+
+
+# --- what every process gives ----------------------------------------------------------------------------------------
+
+
+def rates(process: Process, t: Scalar) -> Rates:
+    """The time derivatives alpha'(t) and sigma'(t), by automatic differentiation.
+
+    t: scalar time.  Domain: sigma'(0) is infinite for VP, CosineVP and VE, whose sigma starts as sqrt(t).
+    Claims: FWD-02, FM-03.
+    """
+    t = _check.time(t)
+    one = jnp.ones_like(t)
+    return Rates(jax.jvp(process.alpha, (t,), (one,))[1], jax.jvp(process.sigma, (t,), (one,))[1])
+
+
+def transition(process: Process, t: Scalar, s: Scalar) -> Transition:
+    r"""x_t | x_s ~ N(alpha_{t|s} x_s, sigma_{t|s}^2 I), s <= t: the pair (alpha_{t|s}, sigma_{t|s}).
+
+    alpha_{t|s} = alpha_t/alpha_s and sigma_{t|s}^2 = -sigma_t^2 expm1(l_t - l_s), with the closed-form increment.
+    Source: Kingma et al. 2021, arXiv:2107.00630, Appendix A.  t, s: scalar times.  Domain: alpha(s) > 0.
+    Raises ValueError if s > t or a time is no scalar.  Claims: FWD-04, NUM-02.
+    """
+    t, s = _check.step_times(t, s)
+    spread = jnp.sqrt(-jnp.expm1(process.log_snr_step(t, s)))
+    return Transition(process.alpha(t) / process.alpha(s), process.sigma(t) * spread)
+
+
+def perturb(process: Process, x0: Array, eps: Array, t: Scalar) -> Array:
+    r"""x_t = alpha(t) x_0 + sigma(t) eps.                     Song et al. 2021, arXiv:2011.13456, eq. (29).
+
+    x0, eps: data units and 1, one shape.  t: scalar time in [0, 1].  Returns x_t, shape and dtype of x0.
+    Raises ValueError if x0 and eps differ in shape (broadcasting is refused) or t is no scalar.  Claims: FWD-01, FWD-21.
+    """
+    x0, eps = _check.same_shape(x0=x0, eps=eps)
+    t = _check.time(t)
+    return (process.alpha(t) * x0 + process.sigma(t) * eps).astype(x0.dtype)

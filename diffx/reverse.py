@@ -1,0 +1,89 @@
+r"""The way back: reverse SDE, probability-flow ODE, the family between them, the Gaussian posterior of a step.
+
+Drifts are those of dx = drift dt (+ ... dw) in the process's own time, integrated from t = 1 down to t = 0.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax.scipy.special import xlogy
+from jaxtyping import Array
+
+from diffx import _check
+from diffx.predict import score_of_x0, velocity_of_x0
+from diffx.process import Process, Scalar, transition
+
+Denoiser = Callable[[Array, Scalar], Array]
+
+
+class Posterior(NamedTuple):
+    """x_s | x_t, x_0 ~ N(of_x x_t + of_x0 x_0, sigma^2 I)."""
+
+    of_x: Array
+    of_x0: Array
+    sigma: Array
+
+
+def posterior(process: Process, t: Scalar, s: Scalar) -> Posterior:
+    r"""q(x_s | x_t, x_0), s < t: the Brownian bridge from x_0 to x_t in the coordinates x/alpha, (sigma/alpha)^2.
+
+    of_x = alpha_{t|s} sigma_s^2/sigma_t^2, of_x0 = alpha_s sigma_{t|s}^2/sigma_t^2, sigma = sigma_s sigma_{t|s}/sigma_t
+    with sigma_{t|s}^2/sigma_t^2 = -expm1(l_t - l_s).  For the chain sigma^2 is beta-tilde.
+    Source: Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7).  t, s: scalar times.  Domain: sigma(t) > 0, alpha(s) > 0.
+    Raises ValueError if s > t.  Claims: REV-05, BRN-02.
+    """
+    t, s = _check.step_times(t, s)
+    fresh = -jnp.expm1(process.log_snr_step(t, s))
+    alpha_s, sigma_s = process.alpha(s), process.sigma(s)
+    of_x = transition(process, t, s).alpha * (sigma_s / process.sigma(t)) ** 2
+    return Posterior(of_x, alpha_s * fresh, sigma_s * jnp.sqrt(fresh))
+
+
+def probability_flow(process: Process, denoise: Denoiser, x: Array, t: Scalar) -> Array:
+    r"""dx/dt = f x - (g^2/2) score = alpha' x0 + sigma' eps, with x0 = D(x, t): the ODE with the marginals of the SDE.
+
+    x: any shape, data units; t: scalar time.  Returns data units/time, shape of x.  The second form divides by sigma
+    alone: it is finite where alpha(t) = 0.  Source: Song et al. 2021, arXiv:2011.13456, eq. (13).
+    Domain: sigma(t) > 0.  Claims: REV-02, FM-03.
+    """
+    return velocity_of_x0(process, x, denoise(x, t), t)
+
+
+def reverse_drift(process: Process, denoise: Denoiser, x: Array, t: Scalar, *, eta: Scalar = 1.0) -> Array:
+    r"""f x - (1 + eta^2)/2 g^2 score: the drift whose SDE with diffusion eta g keeps the marginals, for every eta >= 0.
+
+    eta = 1: the reverse SDE; eta = 0: the probability flow.  x: any shape; t: scalar time.  Returns data units/time.
+    Source: Anderson 1982; Song et al. 2021, arXiv:2011.13456, eq. (6); Karras et al. 2022, arXiv:2206.00364, eq. (6).
+    Domain: alpha(t) > 0, sigma(t) > 0.  Claims: REV-01, REV-03, BRN-01.
+    """
+    return reverse_drift_of_x0(process, x, denoise(x, t), t, eta=eta)
+
+
+def reverse_drift_of_x0(process: Process, x: Array, x0: Array, t: Scalar, *, eta: Scalar = 1.0) -> Array:
+    """`reverse_drift` where the denoiser's answer x0 is known already."""
+    t = _check.time(t)
+    pull = (1 + eta**2) / 2 * process.g(t) ** 2
+    return (process.f(t) * x - pull * score_of_x0(process, x, x0, t)).astype(x.dtype)
+
+
+class GaussianStep(NamedTuple):
+    """Along an eigenvector of the data: x_s - alpha_s m = gain (x_t - alpha_t m) + sigma z."""
+
+    gain: Array
+    sigma: Array
+
+
+def gaussian_step(process: Process, variance: Array, t: Scalar, s: Scalar, *, eta: Scalar = 0.0) -> GaussianStep:
+    r"""The exact solution from t to s of the reverse family with constant eta, on Gaussian data of variance L.
+
+    gain = (v_s/v_t)^((1 + eta^2)/2) (alpha_t/alpha_s)^(eta^2), sigma^2 = v_s - gain^2 v_t, v = alpha^2 L + sigma^2.
+    eta = 0: sqrt(v_s/v_t), the flow map; eta = 1: the posterior of x_s given x_t.  variance: L, any shape.
+    Source: derived here from d log(x - alpha m)/dt = f + (1 + eta^2)/2 g^2/v and g^2/v = v'/v - 2f.
+    Domain: alpha(s) > 0.  Claims: REV-02, REV-03, BRN-01.
+    """
+    t, s = _check.step_times(t, s)
+    alpha_t, alpha_s = process.alpha(t), process.alpha(s)
+    v_t, v_s = (process.alpha(r) ** 2 * variance + process.sigma(r) ** 2 for r in (t, s))
+    kept = xlogy(eta**2, v_s / v_t * (alpha_t / alpha_s) ** 2)  # the log of the share of x_s that x_t explains
+    return GaussianStep(jnp.sqrt(v_s / v_t) * jnp.exp(kept / 2), jnp.sqrt(v_s * -jnp.expm1(kept)))

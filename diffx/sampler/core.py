@@ -1,0 +1,150 @@
+r"""A sampler is three functions; `fold` runs it over given noise, `sample` over a key."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+from jaxtyping import Array
+
+from diffx import _check
+from diffx._callables import as_pytree
+from diffx.process import Scalar
+
+
+class State(NamedTuple):
+    """What a step hands to the next; a multi-step method adds its history."""
+
+    x: Array
+
+
+class Info(NamedTuple):
+    """What a step found out: the denoiser's answer at its start."""
+
+    x0: Array
+
+
+class Sampler(NamedTuple):
+    r"""A method of sampling, as a pytree: an argument of jit, so that changing a number in it does not retrace.
+
+    init: x -> state, which has a field x.
+    step: (state, t, s, z) -> (state, info), from time t down to s < t; z None stands for noise zero.
+    noise: (key, x) -> z, a pytree of standard normals; None: the method is deterministic and its z is None.
+    Claims: API-01, API-02.
+    """
+
+    init: Callable[[Array], Any]
+    step: Callable[[Any, Array, Array, Any], tuple[Any, Any]]
+    noise: Callable[[Array, Array], Any] | None = None
+
+
+def start(x: Array) -> State:
+    """The state of a one-step method."""
+    return State(_check.floats("x", x))
+
+
+def standard_normal(key: Array, x: Array) -> Array:
+    """One standard normal for each entry of x."""
+    return jax.random.normal(key, x.shape, x.dtype)
+
+
+def one_step(step: Callable, *, stochastic: bool, **parameters: Any) -> Sampler:
+    """The sampler of a one-step method: its step with the parameters bound."""
+    return Sampler(Partial(start), Partial(step, **parameters), Partial(standard_normal) if stochastic else None)
+
+
+def ask(denoise: Callable[[Array, Scalar], Array], x: Array, t: Array) -> Array:
+    """The denoiser's answer, which must have the shape of x."""
+    x0 = denoise(x, t)
+    _check.require(x0.shape == x.shape, f"the denoiser must answer in the shape of x, {x.shape}, but gave {x0.shape}")
+    return x0
+
+
+def add_noise(mean: Array, sigma: Any, z: Array | None) -> Array:
+    """mean + sigma z; z None stands for zero and is never built."""
+    if z is None:
+        return mean
+    _check.require(z.shape == mean.shape, f"the noise must have the shape of x, {mean.shape}, got {z.shape}")
+    return mean + sigma * z
+
+
+def keep_x(state: Any, info: Any) -> Array:
+    """For `keep`: the state's x after every step, the trajectory."""
+    return state.x
+
+
+def keep_x0(state: Any, info: Any) -> Array:
+    """For `keep`: the denoiser's answer at the start of every step."""
+    return info.x0
+
+
+def fold(sampler: Sampler, x: Array, ts: Array, zs: Any = None, *, keep: Callable | None = None) -> tuple[Array, Any]:
+    r"""Run a sampler from x over the grid ts with given noise: (x at the last time, what `keep` stacked).
+
+    x: any shape, data units.  ts: (N + 1,), decreasing in [0, 1].  zs: noises stacked over the N steps, leading axis N;
+    None: zeros, never built.  keep: (state, info) -> pytree, stacked over the steps; None keeps nothing.  Jitted.
+    Raises ValueError for a grid that does not decrease, noise of another length, or noise for a deterministic method.
+    Claims: API-01, API-02, API-04.
+    """
+    sampler, x, ts, keep = _ready(sampler, x, ts, keep)
+    _check_noise(sampler, zs, ts.shape[0] - 1)
+    return _fold(sampler, keep, x, ts, zs)
+
+
+def sample(sampler: Sampler, key: Array | None, x: Array, ts: Array, *, keep: Callable | None = None) -> tuple[Array, Any]:
+    r"""Run a sampler from x over the grid ts, step i with the noise of fold_in(key, i): `fold` without holding all noise.
+
+    key: a jax random key; a deterministic method draws nothing and takes None too.  x: any shape, data units, drawn
+    by the caller from `prior`.  ts: (N + 1,), decreasing in [0, 1].  keep: as for `fold`.  Jitted.
+    Raises ValueError for a grid that does not decrease or a stochastic method without a key.
+    Claims: API-01, API-02, API-03, API-05.
+    """
+    sampler, x, ts, keep = _ready(sampler, x, ts, keep)
+    if sampler.noise is None:
+        return _fold(sampler, keep, x, ts, None)
+    _check.require(key is not None, "a stochastic sampler needs a key: jax.random.key(0)")
+    return _sample(sampler, keep, key, x, ts)
+
+
+def _ready(sampler: Any, x: Any, ts: Any, keep: Any) -> tuple[Sampler, Array, Array, Callable | None]:
+    if not isinstance(sampler, Sampler):
+        raise TypeError(f"sampler must be a Sampler, such as diffx.ddim(process, denoise), got {type(sampler).__name__}")
+    functions = (None if function is None else as_pytree(function) for function in sampler)
+    return Sampler(*functions), _check.floats("x", x), _check.grid(ts), None if keep is None else as_pytree(keep)  # type: ignore[arg-type]
+
+
+def _check_noise(sampler: Sampler, zs: Any, n: int) -> None:
+    if zs is None:
+        return
+    _check.require(sampler.noise is not None, "this sampler is deterministic and takes no noise: leave zs out")
+    for z in jax.tree_util.tree_leaves(zs):
+        _check.require(
+            jnp.ndim(z) >= 1 and z.shape[0] == n,
+            f"zs must be stacked over the {n} steps on its first axis, got {jnp.shape(z)}",
+        )
+
+
+def _advance(sampler: Sampler, keep: Callable | None, state: Any, t: Array, s: Array, z: Any) -> tuple[Any, Any]:
+    state, info = sampler.step(state, t, s, z)
+    return state, None if keep is None else keep(state, info)
+
+
+@jax.jit
+def _fold(sampler: Sampler, keep: Callable | None, x: Array, ts: Array, zs: Any) -> tuple[Array, Any]:
+    def body(state: Any, step: tuple[Array, Array, Any]) -> tuple[Any, Any]:
+        return _advance(sampler, keep, state, *step)
+
+    state, kept = jax.lax.scan(body, sampler.init(x), (ts[:-1], ts[1:], zs))
+    return state.x, kept
+
+
+@jax.jit
+def _sample(sampler: Sampler, keep: Callable | None, key: Array, x: Array, ts: Array) -> tuple[Array, Any]:
+    def body(state: Any, step: tuple[Array, Array, Array]) -> tuple[Any, Any]:
+        i, t, s = step
+        z = sampler.noise(jax.random.fold_in(key, i), x)  # type: ignore[misc]
+        return _advance(sampler, keep, state, t, s, z)
+
+    state, kept = jax.lax.scan(body, sampler.init(x), (jnp.arange(ts.shape[0] - 1), ts[:-1], ts[1:]))
+    return state.x, kept

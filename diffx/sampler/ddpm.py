@@ -1,0 +1,82 @@
+r"""DDPM: draw from the posterior of a step at the predicted x0, with one of three variances.
+
+Ho, Jain and Abbeel 2020, arXiv:2006.11239; the optimal variance: Bao et al. 2022, arXiv:2201.06503.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from diffx._callables import as_pytree
+from diffx.law import Covariance, GaussianLaw, diagonalised, transformed
+from diffx.process import Process, Scalar, transition
+from diffx.reverse import Denoiser, posterior
+from diffx.sampler.core import Info, Sampler, State, add_noise, ask, one_step
+
+
+def _ancestral(
+    state: State, x0: Array, t: Scalar, s: Scalar, noise: Array | None, process: Process, sigma: Any
+) -> tuple[State, Info]:
+    """x_s = of_x x + of_x0 x0 + sigma noise."""
+    weights = posterior(process, t, s)
+    mean = weights.of_x * state.x + weights.of_x0 * x0
+    return State(add_noise(mean, sigma, noise).astype(state.x.dtype)), Info(x0)
+
+
+def ddpm_step(state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, denoise: Denoiser) -> tuple[State, Info]:
+    r"""x_s ~ q(x_s | x_t, x0 = D(x, t)), variance beta-tilde = sigma_s^2 sigma_{t|s}^2/sigma_t^2.
+
+    Source: Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7).  The last step, to sigma(s) = 0, adds no noise.
+    Domain: sigma(t) > 0.  Claims: REV-05, REV-06, REV-09, REV-16.
+    """
+    x0 = ask(denoise, state.x, t)
+    return _ancestral(state, x0, t, s, z, process, posterior(process, t, s).sigma)
+
+
+def ddpm_beta_step(state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, denoise: Denoiser) -> tuple[State, Info]:
+    r"""The posterior mean with variance beta = sigma_{t|s}^2, of the last step too.
+
+    Source: Ho et al. 2020, arXiv:2006.11239, section 3.2.  Domain: sigma(t) > 0.  Claims: REV-06.
+    """
+    x0 = ask(denoise, state.x, t)
+    return _ancestral(state, x0, t, s, z, process, transition(process, t, s).sigma)
+
+
+def ddpm_optimal_step(
+    state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, denoise: Denoiser, cov: Covariance
+) -> tuple[State, Info]:
+    r"""The posterior mean with the covariance of x_s given x_t: sigma_{t|s}^2 v_s/v_t along each eigenvector of the data.
+
+    v_t = alpha_t^2 L + sigma_t^2.  cov: the data's covariance, diagonalised.  Exact at any number of steps.
+    Source: Bao et al. 2022, arXiv:2201.06503, Theorem 1, in each direction.  Domain: sigma(t) > 0.  Claims: REV-07.
+    """
+    x0 = ask(denoise, state.x, t)
+    spread = lambda v: jnp.sqrt(_variance(process, v, s) / _variance(process, v, t))
+    noise = None if z is None else transformed(cov, z, spread)
+    return _ancestral(state, x0, t, s, noise, process, transition(process, t, s).sigma)
+
+
+def _variance(process: Process, v: Array, t: Scalar) -> Array:
+    return process.alpha(t) ** 2 * v + process.sigma(t) ** 2
+
+
+def ddpm(process: Process, denoise: Denoiser) -> Sampler:
+    r"""The ancestral sampler with variance beta-tilde. See `ddpm_step`.  Claims: REV-05, REV-06, REV-09, REV-16."""
+    return one_step(ddpm_step, stochastic=True, process=process, denoise=as_pytree(denoise))
+
+
+def ddpm_beta(process: Process, denoise: Denoiser) -> Sampler:
+    r"""The ancestral sampler with variance beta. See `ddpm_beta_step`.  Claims: REV-06."""
+    return one_step(ddpm_beta_step, stochastic=True, process=process, denoise=as_pytree(denoise))
+
+
+def ddpm_optimal(process: Process, denoise: Denoiser, *, law: GaussianLaw) -> Sampler:
+    r"""The ancestral sampler with the variance that is optimal for data of this Gaussian law. See `ddpm_optimal_step`.
+
+    Raises TypeError unless law is a GaussianLaw.  Claims: REV-07.
+    """
+    if not isinstance(law, GaussianLaw):
+        raise TypeError(f"the optimal variance is known for a GaussianLaw, got {type(law).__name__}; see gaussian_of")
+    parameters = {"process": process, "denoise": as_pytree(denoise), "cov": diagonalised(law.cov)}
+    return one_step(ddpm_optimal_step, stochastic=True, **parameters)
