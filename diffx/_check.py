@@ -5,12 +5,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array
 
 
 def is_concrete(*values: Any) -> bool:
     """True where every leaf holds numbers that may be looked at: outside jit, vmap and grad."""
-    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree_util.tree_leaves(values))
+    return not any(isinstance(leaf, Tracer) for leaf in jax.tree_util.tree_leaves(values))
 
 
 def require(condition: Any, message: str) -> None:

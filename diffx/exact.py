@@ -127,7 +127,8 @@ def error_budget(
     discrete = exact_law(sampler, start, ts)
     real = discrete if denoise is None else exact_law(method(process, denoise), start, ts)
     stages = [law, _marginal(process, law, ts[-1]), limit, discrete, real]
-    return ErrorBudget(*(w2(p, q) for p, q in pairwise(stages)), w2(law, real))
+    truncation, initialisation, discretisation, score = (w2(p, q) for p, q in pairwise(stages))
+    return ErrorBudget(truncation, initialisation, discretisation, score, total=w2(law, real))
 
 
 def _marginal(process: Process, law: GaussianLaw, t: Scalar) -> GaussianLaw:
