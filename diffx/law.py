@@ -142,6 +142,7 @@ class GaussianLaw:
     r"""N(mean, cov).
 
     mean: (d,), data units.  cov: (d, d), (d,), () or LowRank, squared data units; positive semi-definite.
+    A derivative in a (d, d) covariance with repeated eigenvalues is NaN wherever eigh is used (all but log_prob and w2).
     Raises ValueError for other shapes, NaN, or a covariance that is not symmetric and positive semi-definite.
     Claims: DEN-04, DEN-19.
     """
@@ -162,13 +163,21 @@ class GaussianLaw:
     def log_prob(self, x: Array) -> Array:
         """The log-density in nats at x (..., d), shape (...,). Domain: a covariance of full rank."""
         x = _check.events("x", x, self.mean.shape)
-        return _gaussian_log_prob(self.mean, diagonalised(self.cov), x)
+        if isinstance(self.cov, LowRank) or self.cov.ndim < 2:
+            return _gaussian_log_prob(self.mean, self.cov, x)
+        root = jnp.linalg.cholesky(self.cov)  # unlike eigh's, its derivative is finite for repeated eigenvalues
+        white = jax.scipy.linalg.solve_triangular(root, (x - self.mean).reshape(-1, len(root)).T, lower=True)
+        return _log_density(white.T.reshape(x.shape), 2 * jnp.log(jnp.diag(root)))
 
 
 def _gaussian_log_prob(mean: Array, cov: Covariance, x: Array) -> Array:
+    """The log-density with cov diagonalised."""
     white = transformed(cov, x - mean, lambda v: 1 / jnp.sqrt(v))
-    log_det = jnp.log(eigenvalues(cov, mean.shape[0])).sum()
-    return -((white**2).sum(-1) + log_det + mean.shape[0] * LOG_2PI) / 2
+    return _log_density(white, jnp.log(eigenvalues(cov, mean.shape[0])))
+
+
+def _log_density(white: Array, log_variances: Array) -> Array:
+    return -((white**2).sum(-1) + log_variances.sum() + white.shape[-1] * LOG_2PI) / 2
 
 
 @record
