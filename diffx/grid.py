@@ -17,12 +17,15 @@ def uniform(n: int, *, t_max: Scalar = 1.0, t_min: Scalar = 0.0) -> Array:
     return _check.grid(jnp.linspace(t_max, t_min, _check.count("n", n) + 1))
 
 
-def uniform_log_snr(process: Process, n: int, *, t_max: Scalar = 1.0, t_min: Scalar = 1e-3) -> Array:
+def uniform_log_snr(process: Process, n: int, *, t_max: Scalar | None = None, t_min: Scalar = 1e-3) -> Array:
     """l(t_i) uniform from l(t_max) to l(t_min), shape (n + 1,).        Lu et al. 2022, arXiv:2206.00927, section 3.3.
 
+    t_max: default 1, or 0.999 where alpha(1) = 0.
     Raises ValueError where an end has no finite log-SNR: t_min = 0, or t_max = 1 where alpha(1) = 0.
     Domain: 0 < t_min < t_max <= 1.  Claims: FWD-05.
     """
+    if t_max is None:
+        t_max = jnp.where(process.alpha(1.0) > 0, 1.0, 0.999)
     t_max, t_min = _check.time(t_max, "t_max"), _check.time(t_min, "t_min")
     ends = process.log_snr(t_max), process.log_snr(t_min)
     if _check.is_concrete(*ends):
@@ -35,15 +38,19 @@ def uniform_log_snr(process: Process, n: int, *, t_max: Scalar = 1.0, t_min: Sca
     return _check.grid(ts.at[0].set(t_max).at[-1].set(t_min))
 
 
-def karras(process: Process, n: int, *, sigma_min: Scalar = 0.002, sigma_max: Scalar = 80.0, rho: Scalar = 7.0) -> Array:
+def karras(process: Process, n: int, *, sigma_min: Scalar = 0.002, sigma_max: Scalar | None = None, rho: Scalar = 7.0) -> Array:
     r"""sigma_i^(1/rho) uniform from sigma_max to sigma_min in n nodes, then 0; shape (n + 1,).
 
     sigma here is the noise-to-signal ratio sigma(t)/alpha(t), in data units: t_i = time_of_log_snr(-2 log sigma_i).
+    sigma_max: default sigma(1)/alpha(1), or 80 where that is infinite.
     Source: Karras et al. 2022, arXiv:2206.00364, eq. (5).
     Raises ValueError where sigma_max is beyond the process: there sigma(1)/alpha(1) is smaller.
     Domain: n >= 2, 0 < sigma_min < sigma_max, rho > 0.  Claims: FWD-05.
     """
     _check.positive(sigma_min=sigma_min, rho=rho)
+    if sigma_max is None:
+        ratio = jnp.exp(-process.log_snr(1.0) / 2)
+        sigma_max = jnp.where(jnp.isfinite(ratio), ratio, 80.0)
     u = jnp.linspace(0.0, 1.0, _check.count("n", n, least=2))
     sigmas = (sigma_max ** (1 / rho) + u * (sigma_min ** (1 / rho) - sigma_max ** (1 / rho))) ** rho
     ts = process.time_of_log_snr(-2 * jnp.log(sigmas))
