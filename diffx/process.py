@@ -79,6 +79,18 @@ def _linear_time(p: Any, b: Array) -> Array:
     return 2 * b / (p.beta_min + jnp.sqrt(p.beta_min**2 + 2 * (p.beta_max - p.beta_min) * b))
 
 
+def _linear_check(p: Any) -> None:
+    _check.positive(beta_min=p.beta_min, beta_max=p.beta_max)
+
+
+def _linear_alpha(p: Any, t: Any) -> Array:
+    return jnp.exp(-_linear_integral(p, _check.times(t)) / 2)
+
+
+def _linear_f(p: Any, t: Any) -> Array:
+    return -_linear_rate(p, _check.times(t)) / 2
+
+
 @record
 class VP:
     r"""Variance preserving, linear beta(t) = beta_min + (beta_max - beta_min) t.
@@ -91,17 +103,12 @@ class VP:
     beta_min: Scalar = 0.1
     beta_max: Scalar = 20.0
 
-    def __post_init__(self) -> None:
-        _check.positive(beta_min=self.beta_min, beta_max=self.beta_max)
-
-    def alpha(self, t: Any) -> Array:
-        return jnp.exp(-_linear_integral(self, _check.times(t)) / 2)
+    __post_init__ = _linear_check
+    alpha = _linear_alpha
+    f = _linear_f
 
     def sigma(self, t: Any) -> Array:
         return _vp_sigma(_linear_integral(self, _check.times(t)))
-
-    def f(self, t: Any) -> Array:
-        return -_linear_rate(self, _check.times(t)) / 2
 
     def g(self, t: Any) -> Array:
         return jnp.sqrt(_linear_rate(self, _check.times(t)))
@@ -128,17 +135,12 @@ class SubVP:
     beta_min: Scalar = 0.1
     beta_max: Scalar = 20.0
 
-    def __post_init__(self) -> None:
-        _check.positive(beta_min=self.beta_min, beta_max=self.beta_max)
-
-    def alpha(self, t: Any) -> Array:
-        return jnp.exp(-_linear_integral(self, _check.times(t)) / 2)
+    __post_init__ = _linear_check
+    alpha = _linear_alpha
+    f = _linear_f
 
     def sigma(self, t: Any) -> Array:
         return -jnp.expm1(-_linear_integral(self, _check.times(t)))
-
-    def f(self, t: Any) -> Array:
-        return -_linear_rate(self, _check.times(t)) / 2
 
     def g(self, t: Any) -> Array:
         t = _check.times(t)
