@@ -1,0 +1,424 @@
+"""One small call of every public function, ready to be traced: `function, args = EXAMPLES[name]()`.
+
+A name is the public name, then perhaps a method after a dot and a variation after a comma: "VP.alpha",
+"GaussianLaw.sample, low rank". Every array in `args`, process parameters included, is float32 and may be traced; what
+fixes a shape is bound inside the function. Nothing is computed before an example is called.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import diffx
+from diffx import sampler as samplers
+
+Example = tuple[Callable, tuple]
+EXAMPLES: dict[str, Callable[[], Example]] = {}
+
+# Names of diffx.__all__ that compute nothing, and why.
+HOST_SIDE = {
+    "ErrorBudget": "a tuple of numbers, which error_budget fills",
+    "Info": "a tuple of arrays, which a step fills",
+    "Process": "a Protocol: it says what a process offers",
+    "Sampler": "a tuple of functions, which fold and sample call",
+    "State": "a tuple of arrays, which a step fills",
+}
+
+N, D = 2, 3  # a batch of two points in three dimensions
+STEPS = 2
+
+
+def example(name: str, function: Callable, *arguments: Callable[[], Any]) -> None:
+    """Declare an example; each argument is a function that makes it."""
+    assert name not in EXAMPLES, f"two examples are called {name}"
+    EXAMPLES[name] = lambda: (function, tuple(make() for make in arguments))
+
+
+def method(name: str) -> Callable:
+    """The function (object, *args) -> object.name(*args)."""
+    return lambda value, *args: getattr(value, name)(*args)
+
+
+# --- arguments -------------------------------------------------------------------------------------------------------
+
+
+def normals(*shape: int, seed: int = 0) -> jax.Array:
+    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), jnp.float32)
+
+
+def single(value: Any) -> jax.Array:
+    return jnp.asarray(value, jnp.float32)
+
+
+def number(value: float) -> Callable[[], jax.Array]:
+    return lambda: single(value)
+
+
+def x() -> jax.Array:
+    return normals(N, D)
+
+
+def other() -> jax.Array:
+    return normals(N, D, seed=1)
+
+
+def grid() -> jax.Array:
+    return single([0.9, 0.5, 0.1])
+
+
+def noises() -> jax.Array:
+    return normals(STEPS, N, D, seed=2)
+
+
+def seed() -> jax.Array:
+    return jnp.zeros(2, jnp.uint32)  # the raw data of a key, as a plain array
+
+
+t, s = number(0.7), number(0.4)
+
+PROCESSES: dict[str, Callable[[], Any]] = {
+    "VP": lambda: diffx.VP(single(0.3), single(12.0)),
+    "CosineVP": lambda: diffx.CosineVP(single(0.05)),
+    "SubVP": lambda: diffx.SubVP(single(0.3), single(12.0)),
+    "VE": lambda: diffx.VE(single(0.02), single(30.0)),
+    "EDM": lambda: diffx.EDM(single(40.0)),
+    "RectifiedFlow": diffx.RectifiedFlow,
+    "Trig": diffx.Trig,
+    "DDPMChain": lambda: diffx.DDPMChain(betas()),
+}
+vp = PROCESSES["VP"]
+
+
+def betas() -> jax.Array:
+    return single(np.linspace(0.05, 0.4, 10))
+
+
+def rotation() -> np.ndarray:
+    return np.linalg.qr(np.random.default_rng(3).standard_normal((D, D)))[0]
+
+
+def mean() -> jax.Array:
+    return single([1.0, -0.5, 0.2])
+
+
+VARIANCES = [0.5, 1.0, 2.0]
+COVARIANCES: dict[str, Callable[[], Any]] = {
+    "scalar": number(0.7),
+    "diagonal": lambda: single(VARIANCES),
+    "full": lambda: single((rotation() * VARIANCES) @ rotation().T),
+    "low rank": lambda: diffx.LowRank(single(rotation()[:, :2]), single(VARIANCES[:2]), single(0.1)),
+    "all eigenvectors": lambda: diffx.LowRank(single(rotation()), single(VARIANCES), single(0.0)),
+}
+MIXED: dict[str, Callable[[], Any]] = {
+    "one variance": number(0.7),
+    "scalar": lambda: single([0.7, 1.2]),
+    "diagonal": lambda: single([VARIANCES, VARIANCES[::-1]]),
+    "full": lambda: jnp.stack([COVARIANCES["full"](), 2 * COVARIANCES["full"]()]),
+    "low rank": lambda: jax.tree_util.tree_map(lambda a: jnp.stack([a, a]), COVARIANCES["low rank"]()),
+    "low rank, one rest": lambda: stacked_low_rank(),
+}
+
+
+def stacked_low_rank() -> Any:
+    """Bases and variances for each component, one rest for all."""
+    part = COVARIANCES["low rank"]()
+    return jax.tree_util.tree_unflatten(
+        jax.tree_util.tree_structure(part), [jnp.stack([part.basis] * 2), jnp.stack([part.variances] * 2), part.rest]
+    )
+
+
+def gaussian(kind: str) -> Callable[[], Any]:
+    return lambda: diffx.GaussianLaw(mean(), COVARIANCES[kind]())
+
+
+def mixture(kind: str) -> Callable[[], Any]:
+    return lambda: diffx.MixtureLaw(single([0.25, 0.75]), normals(2, D, seed=4), MIXED[kind]())
+
+
+def equal_points() -> Any:
+    return diffx.PointSet(normals(5, D, seed=5))
+
+
+def weighted_points() -> Any:
+    return diffx.PointSet(normals(70, D, seed=6), single(np.full(70, 1 / 70)))  # more than one chunk
+
+
+def pictures() -> Any:
+    return diffx.PointSet(normals(5, 2, D, seed=5))
+
+
+LAWS: dict[str, Callable[[], Any]] = {
+    **{f"GaussianLaw, {kind}": gaussian(kind) for kind in COVARIANCES},
+    **{f"MixtureLaw, {kind}": mixture(kind) for kind in MIXED},
+    "PointSet, equal weights": equal_points,
+    "PointSet, given weights": weighted_points,
+}
+law = gaussian("full")
+
+
+# --- processes, chain, grids -----------------------------------------------------------------------------------------
+
+for _name, _process in PROCESSES.items():
+    for _method in ("alpha", "sigma", "f", "g", "log_snr"):
+        example(f"{_name}.{_method}", method(_method), _process, lambda: single([0.2, 0.5, 0.9]))
+    example(f"{_name}.log_snr_step", method("log_snr_step"), _process, t, s)
+    example(f"{_name}.time_of_log_snr", method("time_of_log_snr"), _process, lambda: single([-3.0, 0.0, 2.0]))
+    example(f"rates, {_name}", diffx.rates, _process, t)
+    example(f"transition, {_name}", diffx.transition, _process, t, s)
+
+example("perturb", diffx.perturb, vp, x, other, t)
+
+example("alpha_bar", diffx.alpha_bar, betas)
+example("linear_betas", lambda a, b: diffx.linear_betas(10, first=a, last=b), number(1e-3), number(0.1))
+example("scaled_linear_betas", lambda a, b: diffx.scaled_linear_betas(10, first=a, last=b), number(1e-3), number(0.1))
+example("cosine_betas", lambda o, most: diffx.cosine_betas(10, offset=o, largest=most), number(0.008), number(0.999))
+example("zero_terminal_snr", diffx.zero_terminal_snr, betas)
+example("respace", diffx.respace, betas, lambda: jnp.array([2, 5, 10]))
+
+example("uniform", lambda a, b: diffx.uniform(4, t_max=a, t_min=b), number(0.9), number(0.1))
+example("uniform_log_snr", lambda p, a, b: diffx.uniform_log_snr(p, 4, t_max=a, t_min=b), vp, number(0.9), number(0.1))
+example(
+    "karras",
+    lambda p, low, high, rho: diffx.karras(p, 4, sigma_min=low, sigma_max=high, rho=rho),
+    *(PROCESSES["EDM"], number(0.01), number(40.0), number(7.0)),
+)
+example("leading", lambda: diffx.leading(4, 10))
+example("linspace", lambda: diffx.linspace(4, 10))
+example("trailing", lambda: diffx.trailing(4, 10))
+example(
+    "equal_angle",
+    lambda p, std, a, b: diffx.equal_angle(p, 4, std=std, t_max=a, t_min=b),
+    *(vp, number(0.6), number(0.9), number(0.1)),
+)
+example("time_shift", diffx.time_shift, grid, number(3.0))
+
+
+# --- conversions and losses ------------------------------------------------------------------------------------------
+
+PREDICTIONS = ("x0", "eps", "score", "v", "velocity")
+for _to in PREDICTIONS:
+    for _from in PREDICTIONS:
+        if _to != _from:
+            example(f"{_to}_of_{_from}", getattr(diffx, f"{_to}_of_{_from}"), vp, x, other, t)
+
+
+def linear(x, t):
+    """A prediction that depends on everything it is given."""
+    return 0.3 * x + t
+
+
+def denoise_with(name: str) -> Callable:
+    return lambda p, x, t: getattr(diffx, name)(p, linear)(x, t)
+
+
+def loss_of(name: str) -> Callable:
+    return lambda p, x0, eps, t: getattr(diffx, name)(p, linear, x0, eps, t)
+
+
+for _from in PREDICTIONS[1:]:
+    example(f"denoiser_of_{_from}", denoise_with(f"denoiser_of_{_from}"), vp, x, t)
+
+for _from in PREDICTIONS:
+    example(f"{_from}_loss", loss_of(f"{_from}_loss"), vp, x, other, t)
+    for _kind in ("full", "low rank"):
+        example(f"optimal_{_from}_loss, {_kind}", getattr(diffx, f"optimal_{_from}_loss"), vp, gaussian(_kind), t)
+
+
+# --- laws ------------------------------------------------------------------------------------------------------------
+
+
+def draw(law, seed):
+    return law.sample(jax.random.wrap_key_data(seed), (4,))
+
+
+for _name, _law in LAWS.items():
+    _kind, _, _form = _name.partition(", ")
+    example(f"{_kind}.sample, {_form}", draw, _law, seed)
+    example(f"{_kind}.log_prob, {_form}", method("log_prob"), _law, x)
+    example(f"marginal, {_name}", diffx.marginal, vp, _law, t)
+    example(f"gaussian_of, {_name}", diffx.gaussian_of, _law)
+    example(f"denoiser, {_name}", lambda p, law, x, t: diffx.denoiser(p, law)(x, t), vp, _law, x, t)
+    example(f"score, {_name}", lambda p, law, x, t: diffx.score(p, law)(x, t), vp, _law, x, t)
+
+for _form, _cov in COVARIANCES.items():
+    example(f"GaussianLaw, {_form}", diffx.GaussianLaw, mean, _cov)
+for _form, _cov in MIXED.items():
+    example(f"MixtureLaw, {_form}", diffx.MixtureLaw, lambda: single([0.25, 0.75]), lambda: normals(2, D), _cov)
+    example(f"MixtureLaw.components, {_form}", method("components"), mixture(_form))
+
+example(
+    "LowRank",
+    diffx.LowRank,
+    *(lambda: single(rotation()[:, :2]), lambda: single(VARIANCES[:2]), number(0.1)),
+)
+example("PointSet, constructor", diffx.PointSet, lambda: normals(5, D))
+example("PointSet.log_weights", method("log_weights"), weighted_points)
+example("denoiser, pictures", lambda p, law, x, t: diffx.denoiser(p, law)(x, t), vp, pictures, lambda: normals(2, 2, D), t)
+example("prior, GaussianLaw", diffx.prior, vp, law)
+example("prior, MixtureLaw", diffx.prior, vp, mixture("full"))
+example("prior, PointSet", diffx.prior, vp, weighted_points)
+
+for _distance in ("w2", "kl"):
+    for _p, _q in (("scalar", "diagonal"), ("full", "low rank"), ("low rank", "full"), ("scalar", "full")):
+        example(f"{_distance}, {_p} and {_q}", getattr(diffx, _distance), gaussian(_p), gaussian(_q))
+
+
+# --- the way back ----------------------------------------------------------------------------------------------------
+
+
+def shrink(x, t):
+    """A denoiser that is no pytree."""
+    return x / (1 + t)
+
+
+example("posterior", diffx.posterior, vp, t, s)
+example("probability_flow", lambda p, x, t: diffx.probability_flow(p, shrink, x, t), vp, x, t)
+example("reverse_drift", lambda p, x, t, eta: diffx.reverse_drift(p, shrink, x, t, eta=eta), vp, x, t, number(0.6))
+example(
+    "gaussian_step",
+    lambda p, v, t, s, eta: diffx.gaussian_step(p, v, t, s, eta=eta),
+    *(vp, lambda: single(VARIANCES), t, s, number(0.6)),
+)
+
+# Each sampler as a function of (process, data law, parameter): parameters that a method lacks are not used.
+SAMPLERS: dict[str, Callable[[Any, Any, Any], diffx.Sampler]] = {
+    "ddim": lambda p, law, eta: diffx.ddim(p, diffx.denoiser(p, law)),
+    "ddim, eta": lambda p, law, eta: diffx.ddim(p, diffx.denoiser(p, law), eta=eta),
+    "ddpm": lambda p, law, eta: diffx.ddpm(p, diffx.denoiser(p, law)),
+    "ddpm_beta": lambda p, law, eta: diffx.ddpm_beta(p, diffx.denoiser(p, law)),
+    "ddpm_optimal": lambda p, law, eta: diffx.ddpm_optimal(p, diffx.denoiser(p, law), law=law),
+    "euler": lambda p, law, eta: diffx.euler(p, diffx.denoiser(p, law)),
+    "euler_maruyama": lambda p, law, eta: diffx.euler_maruyama(p, diffx.denoiser(p, law)),
+    "exact_flow": lambda p, law, eta: diffx.exact_flow(p, law),
+    "exact_flow, eta": lambda p, law, eta: diffx.exact_flow(p, law, eta=eta),
+    "flow_euler": lambda p, law, eta: diffx.flow_euler(partial(diffx.probability_flow, p, diffx.denoiser(p, law))),
+    "heun": lambda p, law, eta: diffx.heun(p, diffx.denoiser(p, law)),
+}
+STOCHASTIC = ("ddim, eta", "ddpm", "ddpm_beta", "ddpm_optimal", "euler_maruyama", "exact_flow, eta")
+
+
+def run_fold(name: str, keep: Callable | None = None) -> Callable:
+    return lambda p, law, eta, x, ts, zs=None: diffx.fold(SAMPLERS[name](p, law, eta), x, ts, zs, keep=keep)
+
+
+def run_sample(name: str) -> Callable:
+    def run(p, law, eta, seed, x, ts):
+        return diffx.sample(SAMPLERS[name](p, law, eta), jax.random.wrap_key_data(seed), x, ts)
+
+    return run
+
+
+for _name in SAMPLERS:
+    example(f"{_name}, fold", run_fold(_name), vp, law, number(0.6), x, grid)
+    example(
+        f"exact_law, {_name}",
+        lambda p, law, eta, ts, name=_name: diffx.exact_law(SAMPLERS[name](p, law, eta), law, ts),
+        *(vp, law, number(0.6), grid),
+    )
+for _name in STOCHASTIC:
+    example(f"{_name}, fold with noise", run_fold(_name), vp, law, number(0.6), x, grid, noises)
+    example(f"{_name}, sample", run_sample(_name), vp, law, number(0.6), seed, x, grid)
+
+example("fold, nothing kept", run_fold("ddpm"), vp, law, number(0.6), x, grid, noises)
+example("sample, deterministic", run_sample("ddim"), vp, law, number(0.6), seed, x, grid)
+example("sample, stochastic", run_sample("ddpm"), vp, law, number(0.6), seed, x, grid)
+example("keep_x", run_fold("ddim", diffx.keep_x), vp, law, number(0.6), x, grid)
+example("keep_x0", run_fold("ddim", diffx.keep_x0), vp, law, number(0.6), x, grid)
+
+
+def step_example(name: str, *parameters: Callable[[], Any], **bound: Callable) -> None:
+    """Example of `name`_step; the parameters are traced, `bound` makes keyword arguments from (process, *parameters)."""
+    step = getattr(samplers, f"{name}_step")
+
+    def call(p, x, t, s, z, *values):
+        return step(diffx.State(x), t, s, z, **{key: make(p, *values) for key, make in bound.items()})
+
+    example(f"{name}_step", call, vp, x, t, s, other, *parameters)
+
+
+_of_law = {"process": lambda p, law, *_: p, "denoise": lambda p, law, *_: diffx.denoiser(p, law)}
+for _name in ("ddim", "ddpm", "ddpm_beta", "euler", "euler_maruyama", "heun"):
+    step_example(_name, law, **_of_law)
+step_example("ddim_eta", law, number(0.6), **_of_law, eta=lambda p, law, eta: eta)
+step_example("ddpm_optimal", gaussian("diagonal"), **_of_law, cov=lambda p, law: law.cov)
+step_example("flow_euler", velocity=lambda p: partial(diffx.probability_flow, p, shrink))
+step_example(
+    "exact_flow",
+    *(gaussian("diagonal"), number(0.6)),
+    process=lambda p, law, eta: p,
+    law=lambda p, law, eta: (law.mean, law.cov),
+    eta=lambda p, law, eta: eta,
+)
+
+example("error_budget", lambda p, law, ts: diffx.error_budget(diffx.ddim, p, law, ts), vp, law, grid)
+example(
+    "error_budget, everything given",
+    lambda p, law, start, ts, eta: diffx.error_budget(
+        diffx.ddpm, p, law, ts, start=start, denoise=diffx.denoiser(p, start), eta=eta
+    ),
+    *(vp, law, gaussian("diagonal"), grid, number(0.6)),
+)
+
+
+# --- guidance and contrast -------------------------------------------------------------------------------------------
+
+
+def network(x, t, c):
+    """A network of a condition c, which is a vector."""
+    return x * c.mean() + t
+
+
+example("cfg", lambda c, u, w: diffx.cfg(c, u, w=w), x, other, number(3.0))
+example(
+    "guide",
+    lambda p, c, u, w, x, t: diffx.guide(diffx.denoiser(p, c), diffx.denoiser(p, u), w=w)(x, t),
+    *(vp, law, gaussian("diagonal"), number(3.0), x, t),
+)
+example(
+    "guide_net",
+    lambda c, u, w, x, t: diffx.guide_net(network, c, u, w=w)(x, t),
+    *(lambda: normals(4), lambda: normals(4, seed=1), number(3.0), x, t),
+)
+
+
+def images() -> jax.Array:
+    return normals(4, D)
+
+
+def texts() -> jax.Array:
+    return normals(4, D, seed=1)
+
+
+def positives() -> jax.Array:
+    return jnp.eye(4, dtype=bool) | jnp.zeros((4, 4), bool).at[0, 1].set(True)
+
+
+def mask() -> jax.Array:
+    return jnp.array([True, True, True, False])
+
+
+example("clip_loss", lambda a, b, l: diffx.clip_loss(a, b, log_scale=l), images, texts, number(2.0))
+example(
+    "clip_loss, all given",
+    lambda a, b, l, p, m: diffx.clip_loss(a, b, log_scale=l, positives=p, mask=m),
+    *(images, texts, number(2.0), positives, mask),
+)
+example(
+    "siglip_loss",
+    lambda a, b, l, bias: diffx.siglip_loss(a, b, log_scale=l, bias=bias),
+    *(images, texts, number(2.0), number(-3.0)),
+)
+example(
+    "siglip_loss, all given",
+    lambda a, b, l, bias, p, m: diffx.siglip_loss(a, b, log_scale=l, bias=bias, positives=p, mask=m),
+    *(images, texts, number(2.0), number(-3.0), positives, mask),
+)
+
+
+def public_name(name: str) -> str:
+    """The public name that an example is about."""
+    return name.partition(",")[0].partition(".")[0]
