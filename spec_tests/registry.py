@@ -1,5 +1,6 @@
 """Who claims what: `@claim` on a test declares one sentence about one or more public functions."""
 
+import importlib
 import re
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -60,6 +61,20 @@ def claim(
 def claim_of(test: Callable | None) -> Claim | None:
     """The claim that a test function declares, if it declares one."""
     return getattr(test, "spec_claim", None)
+
+
+def resolve(name: str) -> object:
+    """The object behind a dotted name; diffx.guide.guide is a function, diffx.guide the module it is in."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for attribute in parts[length:]:
+            found = getattr(found, attribute)
+        return found
+    raise ModuleNotFoundError(name)
 
 
 def _over_dtypes(test, dtypes: tuple[str, ...]):

@@ -12,7 +12,7 @@ import pytest
 
 import diffx
 import spec_tests
-from spec_tests.registry import CLAIMS, ID
+from spec_tests.registry import CLAIMS, ID, resolve
 
 ROOT = Path(__file__).parent.parent
 TESTS = sorted(Path(__file__).parent.glob("test_*.py"))
@@ -62,20 +62,6 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def resolve(name: str) -> object:
-    """The object behind a dotted name; diffx.guide.guide is a function, diffx.guide the module it is in."""
-    parts = name.split(".")
-    for length in range(len(parts), 0, -1):
-        try:
-            found = importlib.import_module(".".join(parts[:length]))
-        except ModuleNotFoundError:
-            continue
-        for attribute in parts[length:]:
-            found = getattr(found, attribute)
-        return found
-    raise ModuleNotFoundError(name)
-
-
 def exists(name: str) -> bool:
     """Whether a dotted name leads to an object."""
     try:
@@ -122,9 +108,7 @@ def claims_in(docstring: str | None) -> set[str]:
     lists = re.findall(r"Claims:(.*?)(?:\n\s*\n|\Z)", docstring or "", re.DOTALL)
     for text in lists:
         text = " ".join(text.split())
-        assert re.fullmatch(rf"{ID.pattern}(, {ID.pattern})*\.", text), (
-            f"'Claims:{text}' is no list of ids and a full stop"
-        )
+        assert re.fullmatch(rf"{ID.pattern}(, {ID.pattern})*\.", text), f"'Claims:{text}' is no list of ids and a full stop"
     return {match.group() for text in lists for match in ID.finditer(text)}
 
 
