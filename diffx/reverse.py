@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax.scipy.special import xlogy
+from jax.scipy.special import xlog1py
 from jaxtyping import Array
 
 from diffx import _check
@@ -83,7 +83,9 @@ def gaussian_step(process: Process, variance: Array, t: Scalar, s: Scalar, *, et
     Domain: alpha(s) > 0.  Claims: REV-02, REV-03, BRN-01.
     """
     t, s = _check.step_times(t, s)
-    alpha_t, alpha_s = process.alpha(t), process.alpha(s)
     v_t, v_s = (process.alpha(r) ** 2 * variance + process.sigma(r) ** 2 for r in (t, s))
-    kept = xlogy(eta**2, v_s / v_t * (alpha_t / alpha_s) ** 2)  # the log of the share of x_s that x_t explains
+    fresh = -jnp.expm1(process.log_snr_step(t, s)) * process.sigma(t) ** 2 / v_t
+    # (v_s/v_t)(alpha_t/alpha_s)^2 = 1 - fresh is the share of x_s that x_t explains: 1 - (1 - fresh) would lose
+    # 3 digits at 1000 steps
+    kept = xlog1py(eta**2, -fresh)
     return GaussianStep(jnp.sqrt(v_s / v_t) * jnp.exp(kept / 2), jnp.sqrt(v_s * -jnp.expm1(kept)))
