@@ -332,7 +332,7 @@ class RectifiedFlow:
 
     def log_snr(self, t: Any) -> Array:
         t = _check.times(t)
-        return 2 * (jnp.log1p(-t) - jnp.log(t))
+        return 2 * jnp.log((1 - t) / t)
 
     def log_snr_step(self, t: Any, s: Any) -> Array:
         t, s = _check.times(t), _check.times(s, "s")
