@@ -184,6 +184,9 @@ class CosineVP:
     def _cos(self, t: Array) -> Array:
         return jnp.sin((1 - t) / (1 + self.offset) * HALF_PI)  # cos(pi/2) in float32 is -4.4e-8: a negative alpha
 
+    def _sin(self, t: Array) -> Array:
+        return jnp.sin(self._passed(t) + self._first())
+
     def alpha(self, t: Any) -> Array:
         return self._cos(_check.times(t)) / jnp.cos(self._first())
 
@@ -193,7 +196,7 @@ class CosineVP:
         return jnp.sqrt(jnp.sin(d) * jnp.sin(d + 2 * first)) / jnp.cos(first)
 
     def _rate(self, t: Array) -> Array:
-        return jnp.pi / (1 + self.offset) * jnp.sin(self._passed(t) + self._first()) / self._cos(t)
+        return jnp.pi / (1 + self.offset) * self._sin(t) / self._cos(t)
 
     def f(self, t: Any) -> Array:
         return -self._rate(_check.times(t)) / 2
@@ -211,7 +214,8 @@ class CosineVP:
         t, s = _check.times(t), _check.times(s, "s")
         first, d = self._first(), self._passed(s)
         ahead = self._passed(t - s)
-        grown = jnp.cos(first) ** 2 * jnp.sin(ahead) * jnp.sin(ahead + 2 * (d + first))
+        whole = self._sin(t) * self._cos(s) + self._cos(t) * self._sin(s)  # sin(theta_t + theta_s), near pi at t = 1
+        grown = jnp.cos(first) ** 2 * jnp.sin(ahead) * whole
         return -jnp.log1p(grown / (self._cos(t) ** 2 * jnp.sin(d) * jnp.sin(d + 2 * first)))
 
     def time_of_log_snr(self, l: Any) -> Array:
@@ -346,7 +350,8 @@ class RectifiedFlow:
 class Trig:
     r"""The quarter circle alpha = cos(pi t/2), sigma = sin(pi t/2); f = -(pi/2) tan(pi t/2), g^2 = pi tan(pi t/2).
 
-    Source: Albergo and Vanden-Eijnden 2023, arXiv:2209.15571, the trigonometric interpolant; it is `CosineVP(0)`.
+    Source: Albergo and Vanden-Eijnden 2023, arXiv:2209.15571, eq. (5), with time reversed: there 0 is noise.
+    It is `CosineVP(0)`.
     Domain: t in [0, 1]; f and g at t < 1.  Claims: FWD-01, FWD-02, FWD-03, FWD-05, NUM-03.
     """
 
