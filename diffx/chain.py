@@ -115,7 +115,7 @@ def linear_betas(n: int = 1000, *, first: float = 1e-4, last: float = 0.02) -> A
 
 
 def scaled_linear_betas(n: int = 1000, *, first: float = 0.00085, last: float = 0.012) -> Array:
-    r"""sqrt(beta_i) linear, shape (n,): the schedule of Stable Diffusion.    Rombach et al. 2022, arXiv:2112.10752.
+    r"""sqrt(beta_i) linear, shape (n,): the schedule of Stable Diffusion.    Code of Rombach et al. 2022, arXiv:2112.10752.
 
     Domain: n >= 1, 0 < first, last < 1.  Claims: FWD-12.
     """
@@ -154,7 +154,7 @@ def respace(betas: Array, steps: Array) -> Array:
     r"""beta'_i = 1 - alphabar_{steps_i}/alphabar_{steps_{i-1}}: the chain on a sub-grid, with the same marginals.
 
     betas: shape (T,).  steps: increasing integers in 1..T, shape (N,), or all rows of a batch by vmap.  Returns shape (N,).
-    Source: Nichol and Dhariwal 2021, arXiv:2102.09672, eq. (19).  Raises ValueError for steps that do not increase.
+    Source: Nichol and Dhariwal 2021, arXiv:2102.09672.  Raises ValueError for steps that do not increase.
     Claims: FWD-18.
     """
     betas, steps = _check_betas(betas), _check_steps(steps, betas.shape[0])
