@@ -18,7 +18,7 @@ def uniform(n: int, *, t_max: Scalar = 1.0, t_min: Scalar = 0.0) -> Array:
 
 
 def uniform_log_snr(process: Process, n: int, *, t_max: Scalar | None = None, t_min: Scalar = 1e-3) -> Array:
-    """l(t_i) uniform from l(t_max) to l(t_min), shape (n + 1,).        Lu et al. 2022, arXiv:2206.00927, section 3.3.
+    """l(t_i) uniform from l(t_max) to l(t_min), shape (n + 1,).        Lu et al. 2022, arXiv:2206.00927.
 
     t_max: default 1, or 0.999 where alpha(1) = 0.
     Raises ValueError where an end has no finite log-SNR: t_min = 0, or t_max = 1 where alpha(1) = 0.
@@ -105,7 +105,8 @@ def trailing(n: int, n_train: int = 1000) -> Array:
 def equal_angle(process: Process, n: int, *, std: Scalar = 1.0, t_max: Scalar = 1.0, t_min: Scalar = 0.0) -> Array:
     r"""phi(t_i) uniform, phi = atan2(sigma, alpha std): the n-step grid on which DDIM is best for data N(mu, std^2 I).
 
-    Source: derived here from DDIM's product of cosines (log cos is concave); Sabour et al. 2024, arXiv:2404.14507.
+    Source: derived here from DDIM's product of cosines (log cos is concave).  The same grid is the best in KL for
+    sigma = t, alpha = 1: Sabour et al. 2024, arXiv:2404.14507, Theorem 3.1.
     std: data units.  Domain: 0 <= t_min < t_max <= 1, std > 0.  Claims: REV-11.
     """
     _check.positive(std=std)
