@@ -24,7 +24,7 @@ def exact_law(sampler: Sampler, initial_law: GaussianLaw, ts: Array) -> Gaussian
 
     With a Gaussian's denoiser every step is affine in its state and its noise: the derivatives J, J_z of the step's
     own code carry the covariance, C' = J C J' + J_z J_z', history included. No sampling; cost linear in the steps.
-    Source: Pierret and Galerne 2024, arXiv:2405.14250, for four schemes; by automatic differentiation: here.
+    Source: Pierret and Galerne 2024, arXiv:2405.14250, section 4, for six schemes; by automatic differentiation: here.
     ts: (N + 1,), decreasing.  Raises TypeError unless initial_law is Gaussian, ValueError where a step is not affine
     (a mixture, a clip, a network), for then the output is not Gaussian.  Claims: REV-07, REV-11, REV-22.
     """
@@ -116,7 +116,7 @@ def error_budget(
     method with the exact denoiser.  score: that against the method with `denoise` (affine; default: exact).
     method: (process, denoise) -> Sampler.  eta: the member of the reverse family that the method approximates (default: 0
     for a deterministic method, 1 for a stochastic one).  Source: the four sources of Pierret and Galerne 2024,
-    arXiv:2405.14250, section 5.  Raises what exact_law raises.  Claims: REV-22.
+    arXiv:2405.14250, sections 4, 5.  Raises what exact_law raises.  Claims: REV-22.
     """
     exact = denoiser(process, law)
     sampler = method(process, exact)
