@@ -88,7 +88,8 @@ def siglip_loss(
     r"""-(1/N) sum_ij log sigmoid(z_ij (exp(log_scale) cos(image_i, text_j) + bias)), z = 1 for partners, else -1; in nats.
 
     images, texts: raw embeddings (N, d), normalised inside.  log_scale, bias: scalars (SigLIP starts at log 10, -10).
-    positives, mask: as for clip_loss.  Source: Zhai et al. 2023, arXiv:2303.15343, eq. (1) and Algorithm 1.
+    positives, mask: as for clip_loss.  Source: Zhai et al. 2023, arXiv:2303.15343, section 3.2,
+    with the sign of the bias of Algorithm 1 (the formula printed there has -bias).
     Raises ValueError for unequal shapes or a counted row without a partner.  Claims: CLP-03.
     """
     scores = _scores(images, texts, log_scale) + bias
