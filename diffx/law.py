@@ -370,7 +370,7 @@ def w2(p: GaussianLaw, q: GaussianLaw) -> Array:
     r"""Wasserstein-2 distance: W2^2 = |m_p - m_q|^2 + |A - B U|_F^2, A = C_p^(1/2), B = C_q^(1/2), U = polar(B A).
 
     This form of tr(C_p + C_q - 2 (A C_q A)^(1/2)) subtracts before it squares: it is right near 0, where the trace
-    form stops at 1e-8.  Source: Dowson and Landau 1982; Bhatia, Jain and Lim 2019, arXiv:1712.01504, eq. (3).
+    form stops at 1e-8.  Source: Dowson and Landau 1982; Bhatia, Jain and Lim 2019, arXiv:1712.01504, eq. (1).
     Returns a scalar in data units.  Raises TypeError unless both are GaussianLaw.  Claims: REV-22.
     """
     d = _two_gaussians(p, q)
