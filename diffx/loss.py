@@ -49,7 +49,8 @@ def velocity_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t
     r"""mean |predict(x_t, t) - (alpha' x0 + sigma' eps)|^2: conditional flow matching.
 
     x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.
-    Source: Lipman et al. 2023, arXiv:2210.02747, eq. (9).  Domain: sigma'(t) finite.  Claims: DEN-09.
+    Source: Lipman et al. 2023, arXiv:2210.02747, eq. (9), with time reversed: there 0 is noise.
+    Domain: sigma'(t) finite.  Claims: DEN-09.
     """
     x0, eps = _check.same_shape(x0=x0, eps=eps)
     rate = rates(process, t)
@@ -57,7 +58,7 @@ def velocity_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t
 
 
 def score_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: Scalar) -> Array:
-    r"""mean |predict(x_t, t) + eps/sigma|^2: denoising score matching.     Vincent 2011, eq. (11).
+    r"""mean |predict(x_t, t) + eps/sigma|^2: denoising score matching.               Vincent 2011.
 
     x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.
     Domain: sigma(t) > 0.  Claims: DEN-08, DEN-09.
