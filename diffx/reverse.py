@@ -79,7 +79,8 @@ def gaussian_step(process: Process, variance: Array, t: Scalar, s: Scalar, *, et
 
     gain = (v_s/v_t)^((1 + eta^2)/2) (alpha_t/alpha_s)^(eta^2), sigma^2 = v_s - gain^2 v_t, v = alpha^2 L + sigma^2.
     eta = 0: sqrt(v_s/v_t), the flow map; eta = 1: the posterior of x_s given x_t.  variance: L, any shape.
-    Source: derived here from d log(x - alpha m)/dt = f + (1 + eta^2)/2 g^2/v and g^2/v = v'/v - 2f.
+    Source: eta = 1 and 0: Pierret and Galerne 2024, arXiv:2405.14250, Propositions 2 and 3 (for VP); every eta: derived here
+    from d log(x - alpha m)/dt = f + (1 + eta^2)/2 g^2/v and g^2/v = v'/v - 2f.
     Domain: alpha(s) > 0.  Claims: REV-02, REV-03, BRN-01.
     """
     t, s = _check.step_times(t, s)
