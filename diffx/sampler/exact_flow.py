@@ -17,7 +17,7 @@ def exact_flow_step(
 ) -> tuple[State, Info]:
     r"""x_s = alpha_s m + gain (x - alpha_t m) + sigma z along every eigenvector of the data: exact at any step size.
 
-    law: (m, C), C diagonalised.  See `diffx.gaussian_step`.  Source: derived here.  Claims: REV-02, REV-03.
+    law: (m, C), C diagonalised.  See `diffx.gaussian_step`, its source too.  Claims: REV-02, REV-03.
     """
     t, s = _check.step_times(t, s)
     mean, cov = law
