@@ -154,7 +154,7 @@ def respace(betas: Array, steps: Array) -> Array:
     r"""beta'_i = 1 - alphabar_{steps_i}/alphabar_{steps_{i-1}}: the chain on a sub-grid, with the same marginals.
 
     betas: shape (T,).  steps: increasing integers in 1..T, shape (N,), or all rows of a batch by vmap.  Returns shape (N,).
-    Source: Nichol and Dhariwal 2021, arXiv:2102.09672.  Raises ValueError for steps that do not increase.
+    Source: Nichol and Dhariwal 2021, arXiv:2102.09672, section 4.  Raises ValueError for steps that do not increase.
     Claims: FWD-18.
     """
     betas, steps = _check_betas(betas), _check_steps(steps, betas.shape[0])
