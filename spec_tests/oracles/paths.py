@@ -103,8 +103,12 @@ def evaluate(function: Callable[..., Decimal], *arguments: Any) -> np.ndarray:
     """function in 60 digits at every element of arrays of one shape, rounded to float64 once."""
     arrays = np.broadcast_arrays(*(np.asarray(a, np.float64) for a in arguments))
     with localcontext(prec=DIGITS):
-        values = [float(function(*(Decimal(float(x)) for x in row))) for row in zip(*(a.ravel() for a in arrays), strict=True)]
+        values = [_round(function(*(Decimal(float(x)) for x in row))) for row in zip(*(a.ravel() for a in arrays), strict=True)]
     return np.array(values).reshape(arrays[0].shape)
+
+
+def _round(value: Decimal) -> float:
+    return 0.0 if abs(value) < Decimal("1e-50") else float(value)  # cos(pi/2) in 60 digits is 6e-60
 
 
 def slope_of(function: Exact) -> Exact:

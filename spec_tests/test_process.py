@@ -1,0 +1,246 @@
+"""Forward processes: kernels, rates, log-SNR, transitions, against 60-digit decimals, moment ODEs and Bayes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+
+from diffx.denoise import denoiser, score
+from diffx.law import MixtureLaw, marginal
+from diffx.process import perturb, rates, transition
+from spec_tests import strategies as st_
+from spec_tests import test_grid
+from spec_tests.close import close, holds
+from spec_tests.paths import NOISELESS_MEAN, PROCESSES, VARIANCE_PRESERVING, cosine_vp, edm, oracle, rectified_flow, sub_vp
+from spec_tests.registry import claim
+
+CLASSES = tuple(f"diffx.process.{name}" for name in ("VP", "SubVP", "CosineVP", "VE", "EDM", "RectifiedFlow", "Trig"))
+LOG1P = {"float64": 8, "float32": 1}  # XLA's float64 log1p is off by 118 ulp near -0.41 and 70 near 0.41, not by 2
+EARLY = np.array([2.0**-20, 2.0**-13, 2.0**-10])  # where 1 - exp(-B) has lost its digits in float32
+
+
+@jax.jit
+def paths_at(process, ts):
+    return process.alpha(ts), process.sigma(ts)
+
+
+@jax.jit
+def perturbed(process, x0, eps, t):
+    return perturb(process, x0, eps, t)
+
+
+@jax.jit
+def coefficients_at(process, ts):
+    return process.f(ts), process.g(ts), jax.vmap(lambda t: rates(process, t))(ts)
+
+
+@jax.jit
+def transitions(process, t, s):
+    return jax.vmap(lambda t, s: transition(process, t, s))(t, s), process.log_snr_step(t, s)
+
+
+@jax.jit
+def log_snrs(process, ts, ls):
+    return process.log_snr(ts), process.time_of_log_snr(ls)
+
+
+@claim(
+    "FWD-01",
+    "x_t given x_0 is N(alpha x_0, sigma^2 I) with the alpha and sigma of the seven papers, from t = 0 to t = 1",
+    of=("diffx.process.Process", "diffx.process.perturb", *CLASSES),
+    source="Song 2021 eqs. 9, 11, 12, 29; Karras 2022 Table 1; Nichol & Dhariwal 2021 eq. 17; Liu 2023; Albergo 2023",
+)
+@given(ts=st_.arrays(5, st_.times()), x0=st_.points(4), eps=st_.points(4))
+def test_every_path_has_the_kernel_of_its_paper(dtype, ts, x0, eps):
+    """x_t|x0 ~ N(a x0, s^2 I)."""
+    ts = np.concatenate([EARLY, ts])
+    for make in PROCESSES:
+        process, path = make(), oracle(make)
+        alpha, sigma = path.alpha(ts), path.sigma(ts)
+        got_alpha, got_sigma = paths_at(process, jnp.asarray(ts, dtype))
+        powers = 1 + np.abs(np.log(np.maximum(alpha, 1e-3))), 1 + np.log1p(sigma / 0.03)  # exp(u) rounds by |u|
+        close(got_alpha, alpha, ulps=8, scale=alpha * powers[0], why=f"{make.__name__}: alpha is an elementwise formula")
+        close(got_sigma, sigma, ulps=8, scale=sigma * powers[1], why=f"{make.__name__}: nothing cancels, at t = 1e-6 neither")
+        x, at = perturbed(process, *(jnp.asarray(v, dtype) for v in (x0, eps, ts[3]))), (alpha[3], sigma[3])
+        size = np.abs(at[0] * x0) * powers[0][3] + np.abs(at[1] * eps) * powers[1][3]
+        close(x, at[0] * x0 + at[1] * eps, ulps=8, scale=size, why="alpha x0 + sigma eps: each part as exact as its factor")
+        ends = paths_at(process, jnp.asarray([0.0] * 8, dtype))
+        holds((ends[0] == 1) & (ends[1] == 0), f"{make.__name__}: t = 0 is data, exactly")
+    for make in NOISELESS_MEAN:
+        holds(paths_at(make(), jnp.ones(8, dtype))[0] == 0, f"{make.__name__}: t = 1 is pure noise, exactly")
+
+
+@claim(
+    "FWD-02",
+    "f = alpha'/alpha and g^2 = (sigma^2)' - 2 f sigma^2 = -sigma^2 l' for every process, and rates are alpha' and sigma'",
+    of=("diffx.process.Process", "diffx.process.rates", *CLASSES),
+    source="Kingma et al. 2021, arXiv:2107.00630, appendix; Karras et al. 2022",
+)
+@given(ts=st_.arrays(5, st_.times(2e-3, 0.998)))
+def test_drift_and_diffusion_follow_from_alpha_and_sigma(dtype, ts):
+    """f = a'/a, g^2 = (s^2)' - 2(a'/a)s^2 = -s^2 l'(t)."""
+    for make in PROCESSES:
+        path = oracle(make)
+        f, g, rate = coefficients_at(make(), jnp.asarray(ts, dtype))
+        slope_a, slope_s = path.alpha_rate(ts), path.sigma_rate(ts)
+        size_a = np.abs(slope_a) * (1 + np.abs(np.log(path.alpha(ts))))
+        size_s = (np.abs(slope_s) + (slope_s == 0)) * (1 + np.log1p(path.sigma(ts) / 0.03))
+        if make in VARIANCE_PRESERVING:  # the cosine of an angle near pi/2 is as exact as the angle
+            size_a, size_s = np.maximum(size_a, np.pi / 2), np.maximum(size_s, np.pi / 2)
+        close(rate.alpha, slope_a, ulps=16, scale=size_a, why=f"{make.__name__}: one product of elementwise formulas")
+        close(rate.sigma, slope_s, ulps=16, scale=size_s, why=f"{make.__name__}: a sum of at most two products below pi/2")
+        close(f, slope_a / path.alpha(ts), ulps=8, why=f"{make.__name__}: f = alpha'/alpha, differenced in 60 digits")
+        wanted = path.sigma(ts) * np.sqrt(-path.log_snr_rate(ts))
+        close(
+            g, wanted, ulps=8, scale=wanted * (1 + np.log1p(path.sigma(ts) / 0.03)), why=f"{make.__name__}: g^2 = -sigma^2 l'"
+        )
+
+
+@claim(
+    "FWD-04",
+    "Two transitions in a row are the transition of the whole, and sigma_{t|s}^2 = sigma_t^2 - alpha_{t|s}^2 sigma_s^2",
+    of=("diffx.process.transition", *CLASSES),
+    source="Chapman-Kolmogorov; Kingma et al. 2021, arXiv:2107.00630, appendix A",
+)
+@given(grid=st_.grids(2, 1e-3, 0.999))
+def test_transitions_compose_and_match_the_difference_of_variances(dtype, grid):
+    """a_{t|r} = a_{t|s} a_{s|r}; s^2_{t|r} = a_{t|s}^2 s^2_{s|r} + s^2_{t|s}; the step from t to t is the identity."""
+    t, s, r = grid
+    ends = np.array([t, s, t, t]), np.array([s, r, r, t])
+    for make in PROCESSES:
+        path = oracle(make)
+        got, step = transitions(make(), *(jnp.asarray(v, dtype) for v in ends))
+        alpha, sigma = path.transition(*ends)
+        powers = 1 + np.abs(np.log(path.alpha(ends[0])))
+        close(got.alpha, alpha, ulps=8, scale=alpha * powers, why=f"{make.__name__}: a quotient of two alphas")
+        wide = 1 + np.log1p(path.sigma(ends[0]) / 0.03)
+        close(
+            got.sigma,
+            sigma,
+            ulps=16,
+            scale=sigma * wide * LOG1P[dtype.name],
+            why=f"{make.__name__}: expm1 of the increment keeps all digits",
+        )
+        a, v = (np.asarray(part, np.float64) for part in (got.alpha, got.sigma**2))
+        joined = a[0] ** 2 * v[1] + v[0]
+        close(
+            got.sigma[2] ** 2,
+            joined,
+            ulps=64,
+            scale=joined * powers[0] * wide[0] * LOG1P[dtype.name],
+            why="through s and at once: the same law",
+        )
+        holds((v[:3] > 0) & (v[3] == 0) & (a[3] == 1), f"{make.__name__}: variances are positive, and 0 where s = t")
+        holds(step[3] == 0, "no step, no increment")
+
+
+@claim(
+    "FWD-05",
+    "log-SNR decreases strictly, time_of_log_snr inverts it, and grids in log-SNR, in sigma and in angle are what they say",
+    of=(
+        "diffx.process.Process",
+        *CLASSES,
+        *(f"diffx.grid.{name}" for name in ("uniform_log_snr", "karras", "equal_angle", "time_shift")),
+    ),
+    source="Kingma et al. 2021; Lu et al. 2022; Karras et al. 2022, eq. 5; Esser et al. 2024, eq. 23",
+)
+def test_log_snr_decreases_and_is_inverted_exactly(dtype):
+    """l' < 0 on (0, T); t(l(t)) = t. Cosine with offset 0: l = -2 log tan(pi t/2); RF: l = 2 log((1 - t)/t)."""
+    check_log_snr(dtype)
+    test_grid.check_karras_of_the_paper(dtype)
+    test_grid.check_uniform_log_snr(dtype)
+    test_grid.check_equal_angle(dtype)
+    test_grid.check_time_shift(dtype)
+
+
+TIMES = np.sort(np.concatenate([EARLY, np.linspace(2.0**-7, 1 - 2.0**-7, 58), [1 - 2.0**-10, 1 - 2.0**-13, 1 - 2.0**-20]]))
+
+
+def check_log_snr(dtype):
+    ts = TIMES.astype(np.float32).astype(np.float64)
+    for make in PROCESSES:
+        path = oracle(make)
+        exact, rate = path.log_snr(ts), path.log_snr_rate(ts)
+        rounded = exact.astype(dtype).astype(np.float64)  # what time_of_log_snr is given
+        l, back = log_snrs(make(), jnp.asarray(ts, dtype), jnp.asarray(rounded, dtype))
+        close(l, exact, ulps=8, scale=np.maximum(8, np.abs(exact)), why=f"{make.__name__}: a sum of logarithms of size 8")
+        holds(np.diff(np.asarray(l)) < 0, f"{make.__name__}: log-SNR decreases")
+        wanted = ts + (rounded - exact) / rate  # the time of the rounded log-SNR, to second order in its rounding
+        size = ts + np.abs(exact / rate)
+        close(back, wanted, ulps=8, scale=size, why=f"{make.__name__}: time and a rounding of the log-SNR, |l| |dt/dl|")
+
+
+@claim(
+    "FWD-06",
+    "Divided by alpha every path is the VE path: denoiser, score and density depend on log-SNR alone",
+    of=("diffx.denoise.denoiser", "diffx.denoise.score", "diffx.law.marginal"),
+    source="Karras et al. 2022, appendix B; Kingma et al. 2021, section 3",
+)
+@given(means=st_.points(3, 2), variances=st_.arrays((3, 2), st_.log_uniform(0.1, 4.0)), y=st_.points(2))
+def test_all_schedules_are_one_path_at_equal_log_snr(dtype, means, variances, y):
+    """D(x, t) = D_VE(x/a, tau), score_x = score_y/a, p_t(x) = a^-d p_VE(x/a), tau = (s/a)^2."""
+    weights = np.array([0.5, 0.3125, 0.1875])
+    law = MixtureLaw(*(jnp.asarray(v, dtype) for v in (weights, means, variances)))
+    for make in (sub_vp, cosine_vp, edm, rectified_flow):
+        path, t = oracle(make), 0.375
+        alpha, tau = path.alpha(t), path.variance(t) / path.alpha(t) ** 2
+        x = (alpha * y).astype(np.float32).astype(np.float64)
+        got = mixture_at(make(), law, jnp.asarray(x, dtype), jnp.asarray(t, dtype))
+        wanted, logit = posterior_in_ve(weights, means, variances, x / alpha, tau)
+        lost = 1 + logit  # a softmax of logits of size u is rounded by u
+        close(got[0], wanted[0], ulps=16, scale=lost * 5, why=f"{make.__name__}: posterior mean of components below 5")
+        steep = np.abs(x / alpha - means).max(0) / (variances.min(0) + tau) / alpha
+        close(got[1], wanted[1] / alpha, ulps=16, scale=lost * steep, why=f"{make.__name__}: score_x = score_y/alpha")
+        wanted_log = wanted[2] - 2 * np.log(alpha)
+        close(got[2], wanted_log, ulps=16, scale=lost, why=f"{make.__name__}: p_t(x) = alpha^-d p_VE(x/alpha)")
+
+
+@jax.jit
+def mixture_at(process, law, x, t):
+    return denoiser(process, law)(x, t), score(process, law)(x, t), marginal(process, law, t).log_prob(x)
+
+
+def posterior_in_ve(weights, means, variances, y, tau):
+    """Mean of x_0, score and log-density of y = x_0 + sqrt(tau) eps, and the size of the logits: Bayes by precisions."""
+    total = variances + tau
+    logits = np.log(weights) - 0.5 * ((y - means) ** 2 / total + np.log(2 * np.pi * total)).sum(1)
+    shares = np.exp(logits - logits.max())
+    log_density = logits.max() + np.log(shares.sum())
+    shares /= shares.sum()
+    each = (means / variances + y / tau) / (1 / variances + 1 / tau)
+    return (shares @ each, shares @ ((means - y) / total), log_density), np.abs(logits).max()
+
+
+@claim(
+    "FWD-21",
+    "Time is one scalar and x has any shape; a batch of times is vmap; a batched time against an x is refused",
+    of=("diffx.process.perturb", "diffx.process.transition", "diffx.process.rates"),
+    source="a time broadcast along features is right in shape and wrong in value",
+)
+def test_time_is_a_scalar_and_batches_of_times_are_vmap(dtype):
+    """vmap over (x, t) equals the Python loop; a t with a batch axis is refused at trace time."""
+    rng = np.random.default_rng(0)
+    x0, eps = (jnp.asarray(rng.standard_normal((3, 3)), dtype) for _ in range(2))
+    ts = jnp.asarray([0.25, 0.5, 0.75], dtype)
+    process = PROCESSES[0]()
+    many = jax.jit(jax.vmap(perturb, (None, 0, 0, 0)))(process, x0, eps, ts)
+    for i in range(3):
+        one = np.asarray(perturb(process, x0[i], eps[i], ts[i]), np.float64)
+        close(many[i], one, ulps=4, scale=np.abs(x0[i]) + np.abs(eps[i]), why="the compiler may fuse and round once less")
+    image = jnp.broadcast_to(x0, (2, 5, 3, 3))
+    flat = np.asarray(perturb(process, image.reshape(-1), (2 * image).reshape(-1), ts[1]))
+    holds(np.asarray(perturb(process, image, 2 * image, ts[1])).reshape(-1) == flat, "any shape, element by element")
+    for bad in (ts, ts[:1], ts[:, None]):
+        refused(lambda bad=bad: perturb(process, x0, eps, bad))
+        refused(lambda bad=bad: jax.eval_shape(lambda t: perturb(process, x0, eps, t), bad))
+        refused(lambda bad=bad: transition(process, bad, ts[0]))
+        refused(lambda bad=bad: transition(process, ts[0], bad))
+        refused(lambda bad=bad: rates(process, bad))
+    refused(lambda: perturb(process, x0, eps[0], ts[0]), "one shape")
+
+
+def refused(call, words="scalar time"):
+    with pytest.raises(ValueError, match=words) as caught:
+        call()
+    holds(words in str(caught.value), "a batched time, or two shapes, are refused with a way out")
