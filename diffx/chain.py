@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 from diffx import _check
 from diffx._record import record, with_fields
-from diffx.process import CosineVP, _vp_log_snr, _vp_log_snr_step, _vp_sigma
+from diffx.process import HALF_PI, _vp_log_snr, _vp_log_snr_step, _vp_sigma
 
 
 def _check_betas(betas: Any) -> Array:
@@ -129,12 +129,9 @@ def cosine_betas(n: int = 1000, *, offset: float = 0.008, largest: float = 0.999
     Claims: FWD-12.
     """
     ts = jnp.arange(_check.count("n", n) + 1) / n
-    return jnp.minimum(-jnp.expm1(_decay(CosineVP(offset), ts[1:], ts[:-1])), largest)
-
-
-def _decay(process: CosineVP, t: Array, s: Array) -> Array:
-    """log(alphabar_t/alphabar_s) = log of 1 - sigma_{t|s}^2, the variance taken from the log-SNR increment."""
-    return jnp.log1p(process.sigma(t) ** 2 * jnp.expm1(process.log_snr_step(t, s)))
+    path, t, s = CosineVP(offset), ts[1:], ts[:-1]
+    fallen = jnp.sin(path._passed(1 / n)) * path._sin_of_both(t, s)  # cos^2 theta_s - cos^2 theta_t
+    return jnp.minimum(fallen / path._cos(s) ** 2, largest)
 
 
 def zero_terminal_snr(betas: Array) -> Array:
@@ -144,10 +141,12 @@ def zero_terminal_snr(betas: Array) -> Array:
     betas: shape (T,), T >= 2.  Returns shape (T,).  At t = 1 eps-prediction is then undefined: use x0 or v.
     Source: Lin et al. 2024, arXiv:2305.08891, Algorithm 1.  Claims: FWD-11.
     """
-    root = jnp.sqrt(alpha_bar(betas))
-    _check.require(root.shape[0] >= 2, "zero_terminal_snr needs T >= 2: the first alphabar is kept and the last becomes 0")
-    root = (root - root[-1]) * root[0] / (root[0] - root[-1])
-    return jnp.concatenate([betas[:1], 1 - (root[1:] / root[:-1]) ** 2])
+    betas = _check_betas(betas)
+    _check.require(betas.shape[0] >= 2, "zero_terminal_snr needs T >= 2: the first alphabar is kept and the last becomes 0")
+    logs = jnp.log1p(-betas)
+    fall = jnp.exp(jnp.cumsum(logs[:-1]) / 2) * -jnp.expm1(logs[1:] / 2)  # of sqrt(alphabar) over each link after the first
+    share = fall / jax.lax.cumsum(fall, reverse=True)  # of the way down to the last; the rescale cancels
+    return jnp.concatenate([betas[:1], share * (2 - share)])  # 1 - (1 - share)^2; 1 - ratio^2 keeps 3 digits in float32
 
 
 def respace(betas: Array, steps: Array) -> Array:
