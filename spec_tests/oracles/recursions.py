@@ -130,3 +130,32 @@ def _column(values, L) -> np.ndarray:
     """(N + 1,) as (N + 1, 1, ...), to go with L."""
     values = np.asarray(values, np.float64)
     return values.reshape(values.shape + (1,) * np.ndim(L))
+
+
+def reverse_family(path, t: float, s: float, L, eta: float) -> tuple[np.ndarray, np.ndarray]:
+    """The linear SDE dx = [f x + (1 + eta^2)/2 g^2/v (x - alpha m)] dt + eta g dw from t to s by quadrature.
+
+    (gain, noise variance) of x - alpha m. In y = x/alpha and tau = (sigma/alpha)^2 = exp(-l) the drift is
+    (1 + eta^2)/2 y/(L + tau) dtau and the noise eta^2 dtau: both integrals are taken over the log-SNR l.
+    """
+    low, high = float(path.log_snr(t)), float(path.log_snr(s))
+    L, strength = np.atleast_1d(np.asarray(L, np.float64)), 1 + eta**2
+
+    def pulled(l):
+        """int_l^high dl/(1 + L exp(l)) for an array l: shape (*l.shape, *L.shape)."""
+        nodes, weights = _panels(l, np.full_like(l, high))
+        return (weights[..., None] / (1 + L * np.exp(nodes[..., None]))).sum(-2)
+
+    nodes, weights = _panels(np.array(low), np.array(high))
+    noise = eta**2 * (weights[:, None] * np.exp(-nodes[:, None] - strength * pulled(nodes))).sum(0)
+    a_t, a_s = float(path.alpha(t)), float(path.alpha(s))
+    return a_s / a_t * np.exp(-strength / 2 * pulled(np.array(low))), a_s**2 * noise
+
+
+def _panels(low: np.ndarray, high: np.ndarray, panels: int = 16, order: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre nodes and weights on [low, high], on the last axis: to rounding for log-SNRs in [-14, 14]."""
+    x, w = np.polynomial.legendre.leggauss(order)
+    edges = np.arange(panels)[:, None]
+    unit, weights = ((edges + (x + 1) / 2) / panels).ravel(), np.tile(w / 2 / panels, panels)
+    span = (high - low)[..., None]
+    return low[..., None] + span * unit, span * weights
