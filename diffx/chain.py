@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 from diffx import _check
 from diffx._record import record, with_fields
-from diffx.process import HALF_PI, _vp_log_snr, _vp_log_snr_step, _vp_sigma
+from diffx.process import CosineVP, _vp_log_snr, _vp_log_snr_step, _vp_sigma
 
 
 def _check_betas(betas: Any) -> Array:
