@@ -187,6 +187,10 @@ class CosineVP:
     def _sin(self, t: Array) -> Array:
         return jnp.sin(self._passed(t) + self._first())
 
+    def _sin_of_both(self, t: Array, s: Array) -> Array:
+        """sin(theta_t + theta_s) without the sum, which is near pi at t = 1: float32 would lose 4 digits."""
+        return self._sin(t) * self._cos(s) + self._cos(t) * self._sin(s)
+
     def alpha(self, t: Any) -> Array:
         return self._cos(_check.times(t)) / jnp.cos(self._first())
 
@@ -214,8 +218,7 @@ class CosineVP:
         t, s = _check.times(t), _check.times(s, "s")
         first, d = self._first(), self._passed(s)
         ahead = self._passed(t - s)
-        whole = self._sin(t) * self._cos(s) + self._cos(t) * self._sin(s)  # sin(theta_t + theta_s), near pi at t = 1
-        grown = jnp.cos(first) ** 2 * jnp.sin(ahead) * whole
+        grown = jnp.cos(first) ** 2 * jnp.sin(ahead) * self._sin_of_both(t, s)
         return -jnp.log1p(grown / (self._cos(t) ** 2 * jnp.sin(d) * jnp.sin(d + 2 * first)))
 
     def time_of_log_snr(self, l: Any) -> Array:
