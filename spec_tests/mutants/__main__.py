@@ -47,6 +47,8 @@ def main(words: list[str] | None = None) -> int:
     sys.path.insert(0, os.getcwd())
     generated = choice.every_mutant(options.package)
     chosen = sample(choice.chosen(generated, options.only, options.since), options.most, options.seed)
+    if not chosen:
+        raise SystemExit("no function with an edit matches --only and --since")
     if options.list:
         print("\n".join(f"{mutant.line:4} {mutant.key}" for mutant in chosen))
         return 0
@@ -66,9 +68,9 @@ def judged(options: argparse.Namespace, generated: list[Mutant], chosen: list[Mu
     limits = (options.jobs, options.minutes, options.patience, options.grace)
     engine = Engine(Plan(chosen, modules, listed, options.examples, options.cache, *limits))
     quiet = ["-qq", "--no-header", "--no-summary", "--capture=no", "-p", "no:cacheprovider", "-o", "addopts="]
-    status = pytest.main([options.tests, *quiet, "--spec-profile", "dev"], plugins=[engine])
-    if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-        raise SystemExit(f"the tests cannot be collected (pytest's status {int(status)})")
+    pytest.main([options.tests, *quiet, "--spec-profile", "dev"], plugins=[engine])
+    if not engine.complete:
+        raise SystemExit("no edit was judged, for the reason above")
     return engine
 
 

@@ -49,6 +49,7 @@ class Engine:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.start = time.monotonic()
+        self.complete = False
         self.verdicts: list[Verdict] = []
         self.warnings: list[str] = []
         self.failure = ""  # of the test that runs
@@ -68,9 +69,14 @@ class Engine:
         hypothesis.settings.register_profile("mutants", dev, phases=phases, report_multiple_bugs=False)
         hypothesis.settings.load_profile("mutants")
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            raise pytest.UsageError(f"{report.nodeid} cannot be collected:\n{report.longreprtext}")
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not report.passed and not self.failure:
-            self.failure = "skipped" if report.skipped else _last_line(report.longreprtext)
+            crash = getattr(report.longrepr, "reprcrash", None)
+            self.failure = "skipped" if report.skipped else _one_line(crash.message if crash else report.longreprtext)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = [item for item in session.items if item.path.stem not in NOT_ABOUT_FORMULAS]
@@ -80,6 +86,7 @@ class Engine:
         self.warnings += [f"{name} judges nothing: {failure}" for name, failure in failing.items()]
         self._read_examples()
         self._judge_all([item for item in items if item.nodeid not in failing])
+        self.complete = True
         return True
 
     def run(self, item: pytest.Item, following: pytest.Item | None) -> str:
@@ -130,10 +137,10 @@ class Engine:
             yield forks.Job(mutant, lambda m=mutant, t=tests: self._judge(m, t), self.plan.grace + 5 * planned)
 
     def _tests(self, mutant: Mutant, items: list[pytest.Item]) -> list[pytest.Item]:
-        """The tests that execute the function: those that noticed edits of it, its claims, the others."""
+        """The tests that execute the function: those that noticed edits of it before, then near and cheap ones."""
         traces, kills = self.traces, self.killers[mutant.where]
         matching = [item for item in items if mutant.where in traces[item.nodeid].functions]
-        matching.sort(key=lambda i: (-kills[i.nodeid], *distance(i, mutant), traces[i.nodeid].seconds, i.nodeid))
+        matching.sort(key=lambda i: (-kills[i.nodeid], distance(i, mutant) * traces[i.nodeid].seconds, i.nodeid))
         chosen, planned = [], 0.0
         for item in matching:
             if planned < self.plan.patience:
@@ -147,7 +154,7 @@ class Engine:
         hits: set[bool] = {True} if in_defaults(mutant) else set()
         patch.install(mutant, lambda: hits.add(True))
         late = self._first_late(tests)
-        for i, (item, following) in enumerate(zip(tests, [*tests[1:], None], strict=True)):
+        for i, (item, following) in enumerate(zip(tests, [*tests[1:], None], strict=False)):
             if i == late and self._is_equivalent(mutant, hits):
                 return "equivalent", "", ""
             if failure := self.run(item, following):
@@ -179,16 +186,14 @@ class Engine:
             return False  # the original did not raise
 
 
-def distance(item: pytest.Item, mutant: Mutant) -> tuple[int, int]:
-    """Claims of the function first, then those of its module in float64, then others in float64, then in float32."""
+def distance(item: pytest.Item, mutant: Mutant) -> int:
+    """How many times cheaper another test has to be to go first: claims of the function are the nearest."""
     claim = claim_of(getattr(item, "function", None))
-    single = int("float32" in item.name)
-    if claim is None:
-        return 1 + single, 2
-    targets = [_place(name) for name in claim.of]
+    again = 2 if "float32" in item.name else 1  # sees what the float64 instance has seen, mostly
+    targets = [_place(name) for name in claim.of] if claim else []
     if any(mutant.where == target or mutant.where.startswith(target + ".") for target in targets):
-        return 0, single
-    return 1 + single, 0 if any(target.startswith(mutant.module + ":") for target in targets) else 1
+        return again
+    return again * (3 if any(target.startswith(mutant.module + ":") for target in targets) else 9)
 
 
 def _place(name: str) -> str:
@@ -201,9 +206,9 @@ def _verdict(answer: forks.Answer) -> Verdict:
     if answer.problem in ("timeout", "crash"):
         return Verdict(answer.task, answer.problem, answer.problem, "", answer.seconds)
     if answer.problem:
-        return Verdict(answer.task, "error", "", _last_line(answer.problem), answer.seconds)
+        return Verdict(answer.task, "error", "", _one_line(answer.problem.strip().rpartition("\n")[2]), answer.seconds)
     return Verdict(answer.task, *answer.result, seconds=answer.seconds)
 
 
-def _last_line(text: str) -> str:
-    return text.strip().splitlines()[-1][:200] if text.strip() else ""
+def _one_line(text: str) -> str:
+    return text.strip().partition("\n")[0][:200]

@@ -20,7 +20,7 @@ def fingerprint(example: Example) -> str:
     closed, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
     digest = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", f"{closed} {shape}").encode())
     for leaf in [*jax.tree_util.tree_leaves(arguments), *_constants(closed)]:
-        digest.update(repr(np.asarray(leaf).tolist()).encode())
+        digest.update(_content(leaf))
     return digest.hexdigest()
 
 
@@ -33,6 +33,11 @@ def listed(path: Path) -> dict[str, str]:
     if len(reasons) < len(entries) or not all(reasons.values()):
         raise ValueError(f"{path}: every mutant stands there once and has a reason")
     return reasons
+
+
+def _content(leaf) -> bytes:
+    is_key = isinstance(leaf, jax.Array) and jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return repr(np.asarray(jax.random.key_data(leaf) if is_key else leaf).tolist()).encode()
 
 
 def _constants(value) -> list:

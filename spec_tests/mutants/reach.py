@@ -17,6 +17,7 @@ from spec_tests.mutants import equivalent, forks, patch
 
 RunItem = Callable[[pytest.Item, pytest.Item | None], str]  # a test and the one after it -> why it failed, or ""
 SPEC_TESTS = Path(__file__).parent.parent
+NOT_READ = {"certificate.py", "examples.py", "registry.py"}  # by what a test executes
 
 
 class Trace(NamedTuple):
@@ -150,8 +151,8 @@ def _together(answer: forks.Answer) -> list[Trace]:
 
 def _own_files(item: pytest.Item) -> list[Path]:
     """A test's file and all that tests share."""
-    shared = [path for path in SPEC_TESTS.rglob("*.py") if not path.name.startswith("test_")]
-    return [item.path, *(path for path in shared if path.parent != Path(__file__).parent)]
+    shared = [*SPEC_TESTS.glob("*.py"), *SPEC_TESTS.glob("oracles/*.py")]
+    return [item.path, *(path for path in shared if path.name not in NOT_READ and not path.match("test_*.py"))]
 
 
 def _files(functions: Iterable[str]) -> list[Path]:

@@ -16,7 +16,7 @@ def score(verdicts: list[Verdict]) -> float:
     counts = Counter(verdict.verdict for verdict in verdicts)
     killed = sum(counts[kind] for kind in KILLED)
     judged = killed + counts["survived"] + counts["error"]
-    return killed / judged if judged else 1.0
+    return killed / judged if judged else float(not counts["not run"])
 
 
 def summary(engine: Engine, generated: list[Mutant]) -> list[str]:
@@ -28,7 +28,7 @@ def summary(engine: Engine, generated: list[Mutant]) -> list[str]:
         *(f"stale entry, there is no such edit: {key}" for key in stale),
         *(line for verdict in verdicts if verdict.verdict in ("survived", "error") for line in _diff(verdict)),
         f"{len(generated)} generated, {_counts(verdicts)}",
-        f"score {score(verdicts):.2%} of the edits that change something, {engine.minutes:.1f} minutes",
+        f"score {score(verdicts):.2%} of the edits that were run and change something, {engine.minutes:.1f} minutes",
     ]
 
 
