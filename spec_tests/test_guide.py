@@ -24,7 +24,7 @@ def answer(denoise, x, t):
 
 def size(w: float, *terms: np.ndarray) -> np.ndarray:
     """The numbers that are rounded: w and w - 1 times the predictions."""
-    return (abs(w) + abs(w - 1) + 1) * sum(np.abs(term) for term in terms)
+    return (abs(w) + abs(w - 1) + 1) * np.abs(terms).sum(axis=0)
 
 
 def gaussian(mean: np.ndarray, cov: np.ndarray, dtype) -> diffx.GaussianLaw:
@@ -78,7 +78,7 @@ def cond_of(cov: np.ndarray) -> float:
 
 @claim(
     "CFG-07",
-    "guidance is affine in w: w = 0 is unconditional, w = 1 conditional and blind to the other branch, the slope is cond - uncond",
+    "guidance is affine in w with slope cond - uncond: w = 0 is unconditional, w = 1 conditional and blind to the other",
     of=("diffx.guide.cfg", "diffx.guide.guide", "diffx.guide.guide_net"),
     source="Ho and Salimans 2022, arXiv:2207.12598, eq. (6)",
 )
