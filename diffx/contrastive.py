@@ -20,7 +20,7 @@ def normalised(x: Array) -> Array:
     x = _check.floats("x", x)
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     square = (x**2).sum(-1, keepdims=True)
-    return x / jnp.sqrt(jnp.where(square > 0, square, 1))
+    return jnp.where(square > 0, x, 0) / jnp.sqrt(jnp.where(square > 0, square, 1))  # x/1 would have derivative 1 at 0
 
 
 def _scores(images: Array, texts: Array, log_scale: Scalar) -> Array:
