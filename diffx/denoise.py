@@ -31,7 +31,7 @@ def denoiser(process: Process, law: Law) -> Partial:
     x: (..., *event), data units; t: scalar time; the result has the shape and the dtype of x.
     A covariance (d, d) is diagonalised once, here. See `gaussian_denoise`, `mixture_denoise`, `points_denoise`.
     Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is no law.
-    Claims: DEN-02, DEN-19.
+    Claims: DEN-02, DEN-03, DEN-12, DEN-19.
     """
     kind, ready = _prepared(law)
     return Partial({GaussianLaw: gaussian_denoise, MixtureLaw: mixture_denoise, PointSet: points_denoise}[kind], process, ready)
@@ -42,7 +42,7 @@ def score(process: Process, law: Law) -> Partial:
 
     x: (..., *event), data units; t: scalar time; the result, in 1/data units, has the shape and the dtype of x.
     Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is no law.
-    Claims: DEN-02, DEN-04, DEN-05, DEN-13, DEN-19.
+    Claims: DEN-02, DEN-03, DEN-04, DEN-05, DEN-13, DEN-19.
     """
     kind, ready = _prepared(law)
     return Partial({GaussianLaw: gaussian_score, MixtureLaw: mixture_score, PointSet: points_score}[kind], process, ready)
@@ -69,7 +69,9 @@ def _door(process: Process, x: Any, t: Scalar, event: tuple[int, ...]) -> tuple[
 
 
 def _shrink(mean: Array, cov: Covariance, x: Array, alpha: Array, sigma: Array) -> Array:
-    return mean + transformed(cov, x - alpha * mean, lambda v: alpha * v / (alpha**2 * v + sigma**2))
+    """The mean of x / alpha and of m, each weighted by its precision: nothing cancels where x is near alpha m."""
+    of_x = transformed(cov, x, lambda v: alpha * v / (alpha**2 * v + sigma**2))
+    return of_x + transformed(cov, mean, lambda v: sigma**2 / (alpha**2 * v + sigma**2))
 
 
 def gaussian_denoise(process: Process, law: tuple[Array, Covariance], x: Array, t: Scalar) -> Array:
@@ -106,7 +108,8 @@ def _responsibilities(process: Process, law: Any, x: Array, t: Scalar) -> Array:
 def mixture_denoise(process: Process, law: Any, x: Array, t: Scalar) -> Array:
     r"""D(x, t) = sum_k p(k | x_t = x) D_k(x, t): the components' denoisers weighted by their responsibilities.
 
-    law: (log weights (k,), means (k, d), covariances, diagonalised).  x: (..., d).  Claims: DEN-02, DEN-05.
+    law: (log weights (k,), means (k, d), covariances, diagonalised).  x: (..., d).
+    Claims: DEN-02, DEN-03, DEN-05, DEN-12.
     """
     _, means, covs = law
     x, alpha, sigma = _door(process, x, t, means.shape[1:])
@@ -117,7 +120,7 @@ def mixture_denoise(process: Process, law: Any, x: Array, t: Scalar) -> Array:
 def mixture_score(process: Process, law: Any, x: Array, t: Scalar) -> Array:
     r"""grad log p_t(x) = sum_k p(k | x_t = x) grad log p_{t,k}(x).
 
-    law: (log weights (k,), means (k, d), covariances, diagonalised).  x: (..., d).  Claims: DEN-05.
+    law: (log weights (k,), means (k, d), covariances, diagonalised).  x: (..., d).  Claims: DEN-03, DEN-05, DEN-13.
     """
     _, means, covs = law
     x, *_ = _door(process, x, t, means.shape[1:])
@@ -136,7 +139,7 @@ def points_denoise(process: Process, law: PointSet, x: Array, t: Scalar) -> Arra
     x: (..., *event).  Streamed over the points with a running maximum: memory is batch x CHUNK x event at most.
     Squared differences are taken directly: |x|^2 + |y|^2 - 2xy loses all digits at sigma = 1e-3 in float32.
     Source: Karras et al. 2022, arXiv:2206.00364, eq. (57).  Domain: sigma(t) > 0.
-    Claims: DEN-06, NUM-05, PTS-01, PTS-02, PTS-03.
+    Claims: DEN-06, DEN-12, DEN-20, NUM-05, PTS-01, PTS-02, PTS-03.
     """
     event = law.points.shape[1:]
     x, alpha, sigma = _door(process, x, t, event)
@@ -178,7 +181,7 @@ def _chunks(law: PointSet) -> tuple[Array, Array]:
 def points_score(process: Process, law: PointSet, x: Array, t: Scalar) -> Array:
     r"""grad log p_t(x) = (alpha D(x, t) - x)/sigma^2 for the points noised to time t.
 
-    x: (..., *event).  Source: Tweedie's formula.  Domain: sigma(t) > 0.  Claims: DEN-02, DEN-06.
+    x: (..., *event).  Source: Tweedie's formula.  Domain: sigma(t) > 0.  Claims: DEN-06.
     """
     t = _check.time(t)
     return score_of_x0(process, x, points_denoise(process, law, x, t), t)

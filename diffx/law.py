@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array
 
 from diffx import _check
-from diffx._linalg import contract, polar, rows_times, sqrtm
+from diffx._linalg import NARROW, contract, polar, rows_times, sqrtm
 from diffx._record import record, with_fields
 from diffx.process import Process, Scalar
 
@@ -25,6 +25,7 @@ class LowRank:
     r"""Covariance U diag(variances) U' + rest (I - U U'), U orthonormal: variances on a subspace, one for the remainder.
 
     basis: (d, k), orthonormal columns.  variances: (k,), squared data units.  rest: scalar, squared data units.
+    For `MixtureLaw` basis and variances have a leading axis, one entry for each component; rest may have it too.
     Raises ValueError for columns that are not orthonormal or negative variances.  Claims: DEN-04.
     """
 
@@ -36,7 +37,9 @@ class LowRank:
         basis = _check.finite("basis", self.basis)
         variances = _check.finite("variances", self.variances)
         _check.require(
-            basis.ndim == 2 and variances.shape == basis.shape[1:] and basis.shape[1] <= basis.shape[0],
+            basis.ndim in (2, 3)
+            and variances.shape == basis.shape[:-2] + basis.shape[-1:]
+            and basis.shape[-1] <= basis.shape[-2],
             f"LowRank wants a basis (d, k) with k <= d and variances (k,), got {basis.shape} and {variances.shape}",
         )
         if _check.is_concrete(basis, variances, self.rest):
@@ -49,8 +52,8 @@ Covariance = Array | LowRank
 
 
 def _check_orthonormal(basis: np.ndarray) -> None:
-    off = np.abs(basis.T @ basis - np.eye(basis.shape[1])).max(initial=0)
-    allowed = 100 * basis.shape[0] * np.finfo(basis.dtype).eps
+    off = np.abs(basis.swapaxes(-1, -2) @ basis - np.eye(basis.shape[-1])).max(initial=0)
+    allowed = 100 * basis.shape[-2] * np.finfo(basis.dtype).eps
     _check.require(
         off <= allowed,
         f"the columns of basis must be orthonormal, off by {off:.2g}; numpy.linalg.qr(basis)[0] makes them so",
@@ -63,7 +66,10 @@ def _check_not_negative(name: str, values: np.ndarray) -> None:
 
 def _check_covariance(cov: Any, d: int) -> Covariance:
     if isinstance(cov, LowRank):
-        _check.require(cov.basis.shape[0] == d, f"the basis must have {d} rows like the mean, got {cov.basis.shape}")
+        _check.require(
+            cov.basis.ndim == 2 and cov.basis.shape[0] == d,
+            f"the basis must be (d, k) with d = {d} rows like the mean, got {cov.basis.shape}",
+        )
         return cov
     cov = _check.finite("cov", cov)
     _check.require(
@@ -104,9 +110,12 @@ def transformed(cov: Covariance, x: Array, function: Callable[[Array], Array]) -
     """function(cov) x on the last axis of x, for a function of the eigenvalues; cov diagonalised."""
     if not isinstance(cov, LowRank):
         return function(cov) * x
+    d, rank = cov.basis.shape
+    if rank == d <= NARROW:
+        return rows_times(x, contract("ik,k,jk->ij", cov.basis, function(cov.variances), cov.basis))
     inside = rows_times(x, cov.basis)
     mapped = rows_times(inside * function(cov.variances), cov.basis.T)
-    if cov.basis.shape[1] == cov.basis.shape[0]:
+    if rank == d:
         return mapped
     return mapped + function(jnp.asarray(cov.rest)) * (x - rows_times(inside, cov.basis.T))
 

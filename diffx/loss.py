@@ -23,7 +23,7 @@ def _mean_square(predict: Predictor, target: Array, process: Process, x0: Array,
 def x0_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: Scalar) -> Array:
     r"""mean |predict(x_t, t) - x0|^2.                           Ho et al. 2020, arXiv:2006.11239, section 3.2.
 
-    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.  Claims: DEN-08, DEN-09.
+    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.  Claims: DEN-09.
     """
     return _mean_square(predict, x0, process, x0, eps, t)
 

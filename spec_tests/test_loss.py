@@ -1,0 +1,134 @@
+"""loss.py: what the training losses are, and how small they can become."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from hypothesis import given
+from jax.tree_util import Partial
+
+from diffx import loss
+from diffx.law import GaussianLaw, LowRank
+from spec_tests import strategies as st_
+from spec_tests.close import close, holds
+from spec_tests.level import level
+from spec_tests.oracles import bayes
+from spec_tests.registry import claim
+from spec_tests.test_denoise import LEVELS
+
+KINDS = ("x0", "eps", "v", "velocity", "score")
+VINCENT = "Vincent 2011, Neural Computation 23(7), eq. (11)"
+UNIT, MASSES = bayes.hermite(3, 4)  # exact: a loss is of degree 4 at most in x0 and eps, 2 in each
+
+
+def affine(theta: tuple, x: Any, t: Any) -> Any:
+    """A prediction A x + b that is the wanted one at the time of `level` alone."""
+    matrix, shift = theta
+    return x @ matrix.T + 4 * t * shift
+
+
+def expected(name: str, process: Any, theta: tuple, draws: tuple, t: Any) -> Any:
+    """The coded loss of an affine prediction at each pair (x0, eps), averaged."""
+    one = lambda x0, eps: getattr(loss, f"{name}_loss")(process, Partial(affine, theta), x0, eps, t)
+    return jnp.asarray(MASSES, t.dtype) @ jax.vmap(one)(*draws)
+
+
+compiled = {name: jax.jit(jax.value_and_grad(partial(expected, name), argnums=1)) for name in KINDS}
+optimal = jax.jit(lambda process, law, t: {name: getattr(loss, f"optimal_{name}_loss")(process, law, t) for name in KINDS})
+
+
+def draws_of(mean: np.ndarray, v: np.ndarray, dtype: Any) -> tuple:
+    """x0 and eps at the quadrature's nodes."""
+    return jnp.asarray(mean + np.sqrt(v) * UNIT[:, :2], dtype), jnp.asarray(UNIT[:, 2:], dtype)
+
+
+def targets(a: float, s: float, da: float, ds: float) -> dict[str, tuple[float, float]]:
+    """Each target as a combination (of x0, of eps)."""
+    return {"x0": (1.0, 0.0), "eps": (0.0, 1.0), "v": (-s, a), "velocity": (da, ds), "score": (0.0, -1 / s)}
+
+
+def regression(mean: np.ndarray, v: np.ndarray, a: float, s: float, of: tuple[float, float]) -> tuple:
+    """Least squares of of_x0 x0 + of_eps eps on x: (slope, intercept, residual variance), each direction for itself."""
+    cov, var = of[0] * a * v + of[1] * s, a**2 * v + s**2
+    gain = cov / var
+    return gain, of[0] * mean - gain * a * mean, of[0] ** 2 * v + of[1] ** 2 - cov**2 / var
+
+
+@claim(
+    "DEN-08",
+    "Denoising score matching is explicit score matching plus 1/sigma^2 - mean 1/v, and has the same gradient.",
+    of=("diffx.loss.score_loss", "diffx.loss.optimal_score_loss"),
+    source=VINCENT,
+)
+@given(
+    mean=st_.points(2),
+    v=st_.arrays(2, st_.log_uniform(0.1, 10.0)),
+    matrix=st_.arrays((2, 2), st_.floats(-2.0, 2.0)),
+    shift=st_.arrays(2, st_.floats(-2.0, 2.0)),
+    a=LEVELS,
+    s=LEVELS,
+)
+def test_denoising_score_matching_is_explicit_score_matching(dtype, mean, v, matrix, shift, a, s):
+    """An affine model A x + b on Gaussian data: the coded loss by exact quadrature, the explicit one in closed form."""
+    process, t = level(a, s, dtype)
+    theta = jnp.asarray(matrix, dtype), jnp.asarray(shift, dtype)
+    value, (by_matrix, by_shift) = compiled["score"](process, theta, draws_of(mean, v, dtype), t)
+    noisy, middle = a**2 * v + s**2, a * mean
+    excess = matrix + np.diag(1 / noisy)  # A x + b - score(x) = excess (x - middle) + offset
+    offset = matrix @ middle + shift
+    explicit = (np.einsum("ij,j,ij->", excess, noisy, excess) + offset @ offset) / 2
+    constant = 1 / s**2 - (1 / noisy).mean()
+    sizes = np.abs(matrix) @ (np.abs(middle) + 3 * np.sqrt(noisy)) + np.abs(shift) + 2 / s  # of the residual
+    why = "rounding of the squares that are averaged"
+    close(value, explicit + constant, ulps=16, scale=(sizes**2).mean(), why=why)
+    of_model = (excess * noisy + np.outer(offset, middle)), offset
+    scale = np.outer(sizes, np.abs(middle) + 3 * np.sqrt(noisy))
+    close(by_matrix, of_model[0], ulps=16, scale=scale, why=why)
+    close(by_shift, of_model[1], ulps=16, scale=sizes, why=why)
+    law = GaussianLaw(jnp.asarray(mean, dtype), jnp.asarray(v, dtype))
+    close(optimal(process, law, t)["score"], constant, ulps=16, scale=1 / s**2, why="the oracle subtracts")
+
+
+@claim(
+    "DEN-09",
+    "The best prediction of x0, eps, v, velocity or score leaves the residual variance of least squares, and no less.",
+    of=tuple(f"diffx.loss.{prefix}{name}_loss" for name in KINDS for prefix in ("", "optimal_")),
+    source="Gaussian conditioning; Salimans and Ho 2022, arXiv:2202.00512, for v",
+)
+@given(mean=st_.points(2), v=st_.arrays(2, st_.log_uniform(0.1, 10.0)), a=LEVELS, s=LEVELS, da=LEVELS, ds=LEVELS)
+def test_best_predictions_leave_the_residual_of_least_squares(dtype, mean, v, a, s, da, ds):
+    """The coded loss of the regression on x, averaged by exact quadrature, and the coded optimum, for each target."""
+    process, t = level(a, s, dtype, rates=(-da, ds))
+    told = jnp.asarray(mean, dtype)
+    law = GaussianLaw(told, jnp.asarray(v, dtype))
+    best = optimal(process, law, t)
+    for name, of in targets(a, s, -da, ds).items():
+        gain, intercept, residual = regression(mean, v, a, s, of)
+        theta = jnp.asarray(np.diag(gain), dtype), jnp.asarray(intercept, dtype)
+        value, _ = compiled[name](process, theta, draws_of(mean, v, dtype), t)
+        spread = of[0] ** 2 * (mean**2 + v) + of[1] ** 2
+        cancelled = np.abs(gain) * (a * (np.abs(mean) + 3 * np.sqrt(v)) + 3 * s) + np.abs(intercept) + 3 * np.sqrt(spread)
+        scale = float(np.mean(np.sqrt(residual.clip(0)) * cancelled)) + float(jnp.finfo(dtype).eps) * (cancelled**2).mean()
+        close(value, residual.mean(), ulps=16, scale=scale, why=f"{name}: rounding of what is squared")
+        scale = (spread + of[0] ** 2 * v).mean()
+        close(best[name], residual.mean(), ulps=4 if dtype == np.float32 else 16, scale=scale, why="the oracle subtracts")
+        nearby = theta[0], theta[1] + 1
+        worse, _ = compiled[name](process, nearby, draws_of(mean, v, dtype), t)
+        holds(worse > value, f"{name}: any other prediction is worse")
+    in_all_forms(process, t, v, best, dtype)
+
+
+def in_all_forms(process, t, v, best, dtype):
+    """The optimum is a function of the eigenvalues, however the covariance is written."""
+    q = st_.rotation(7, 2)
+    laws = {
+        "full": jnp.asarray((q * v) @ q.T, dtype),
+        "low rank": LowRank(jnp.asarray(q[:, :1], dtype), jnp.asarray(v[:1], dtype), jnp.asarray(v[1], dtype)),
+    }
+    for form, cov in laws.items():
+        cov = (cov + cov.T) / 2 if form == "full" else cov
+        for name, value in optimal(process, GaussianLaw(jnp.zeros(2, dtype), cov), t).items():
+            scale = np.asarray(best[name], np.float64) * (1 + v.max() / v.min() * (form == "full"))
+            close(value, np.asarray(best[name], np.float64), ulps=16, scale=scale, why=f"{form}: rounding of eigenvalues")
