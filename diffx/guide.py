@@ -37,7 +37,7 @@ def guide(cond: Denoiser, uncond: Denoiser, *, w: Scalar) -> Partial:
     r"""The denoiser uncond + w (cond - uncond); in the 1 + w convention w = 1 + w'.
 
     cond, uncond: denoisers (x, t) -> x0.  A negative prompt replaces the unconditional branch: `uncond=negative`.
-    Returns a pytree, so that w can be swept by vmap and differentiated.  Claims: CFG-06, CFG-09.
+    Returns a pytree, so that w can be swept by vmap and differentiated.  Claims: CFG-06, CFG-07, CFG-09.
     """
     return Partial(_guided, as_pytree(cond), as_pytree(uncond), _weight(w))
 
@@ -50,7 +50,7 @@ def guide_net(net: Callable[[Array, Scalar, Any], Array], cond: Any, uncond: Any
     r"""The denoiser uncond + w (cond - uncond) of one network net(x, t, condition), at one batched call.
 
     cond, uncond: two conditions, pytrees of equal shapes (embeddings, labels).  A negative prompt is `uncond`.
-    Raises ValueError if their shapes differ.  Claims: CFG-09.
+    Raises ValueError if their shapes differ.  Claims: CFG-07, CFG-09.
     """
     shapes = [jax.tree_util.tree_map(jnp.shape, c) for c in (cond, uncond)]
     _check.require(shapes[0] == shapes[1], f"cond and uncond must have the same shapes, got {shapes[0]} and {shapes[1]}")

@@ -1,0 +1,319 @@
+"""API: what jax's transformations and a sampler's user may rely on."""
+
+import json
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from hypothesis import given, settings
+
+import diffx
+from diffx.sampler import standard_normal
+from spec_tests import strategies as st_
+from spec_tests.close import close, holds
+from spec_tests.registry import claim
+
+ROOT = Path(__file__).parent.parent
+N, D = 4, 2  # steps, dimensions
+MEAN, COV = np.array([0.5, -1.0]), np.array([[1.0, 0.25], [0.25, 0.5]])
+grids = st_.grids(N, 0.05, 0.95)
+
+
+def law(dtype) -> diffx.GaussianLaw:
+    return diffx.GaussianLaw(jnp.asarray(MEAN, dtype), jnp.asarray(COV, dtype))
+
+
+def ddpm(dtype, beta_max: Any = 12.0) -> diffx.Sampler:
+    process = diffx.VP(jnp.asarray(0.3, dtype), jnp.asarray(beta_max, dtype))
+    return diffx.ddpm(process, diffx.denoiser(process, law(dtype)))
+
+
+@jax.jit
+def one_step(sampler, state, t, s, z):
+    return sampler.step(state, t, s, z)
+
+
+@jax.jit
+def many(sampler, xs, ts, zs):
+    return jax.vmap(lambda x, z: diffx.fold(sampler, x, ts, z)[0], (0, 1))(xs, zs)
+
+
+STEPPED = "the same operations, fused or not: each of 4 steps rounds some ten numbers of the size of x, gains below 3"
+
+
+@claim(
+    "API-01",
+    "a compiled run, an eager run, vmap of single runs and a Python loop over the steps agree to rounding",
+    of=("diffx.sampler.core.fold", "diffx.sampler.core.sample", "diffx.sampler.core.Sampler"),
+    source="jax's contract for pure functions",
+)
+@given(xs=st_.points(3, D), zs=st_.normals(N, 3, D), ts=grids)
+@settings(max_examples=5)
+def test_jit_eager_vmap_and_a_loop_over_steps_agree(dtype, xs, zs, ts):
+    sampler = ddpm(dtype)
+    xs, zs, ts = (jnp.asarray(value, dtype) for value in (xs, zs, ts))
+    together, _ = diffx.fold(sampler, xs, ts, zs)
+    size = 5 * (np.abs(np.asarray(xs)).max() + np.abs(np.asarray(zs)).max() + 1)
+    state = sampler.init(xs)
+    for t, s, z in zip(ts[:-1], ts[1:], zs, strict=True):
+        state, info = one_step(sampler, state, t, s, z)
+    close(state.x, np.asarray(together, np.float64), ulps=40, scale=size, why=STEPPED)
+    close(many(sampler, xs, ts, zs), np.asarray(together, np.float64), ulps=40, scale=size, why=STEPPED)
+    state, info = sampler.step(sampler.init(xs), ts[0], ts[1], zs[0])
+    compiled, answer = one_step(sampler, sampler.init(xs), ts[0], ts[1], zs[0])
+    close(state.x, np.asarray(compiled.x, np.float64), ulps=40, scale=size, why=STEPPED)
+    close(info.x0, np.asarray(answer.x0, np.float64), ulps=40, scale=size, why=STEPPED)
+
+
+def test_keep_stacks_the_states_and_the_answers_of_the_same_run():
+    sampler, ts = ddpm(np.float64), jnp.linspace(0.9, 0.1, N + 1)
+    x, zs = jnp.ones((3, D)), jnp.asarray(np.random.default_rng(0).standard_normal((N, 3, D)))
+    last, xs = diffx.fold(sampler, x, ts, zs, keep=diffx.keep_x)
+    _, x0s = diffx.fold(sampler, x, ts, zs, keep=diffx.keep_x0)
+    np.testing.assert_array_equal(xs[-1], last)
+    start = x
+    for i in range(N):
+        state, info = one_step(sampler, diffx.State(start), ts[i], ts[i + 1], zs[i])
+        np.testing.assert_allclose(state.x, xs[i], rtol=1e-13)
+        np.testing.assert_allclose(info.x0, x0s[i], rtol=1e-13)
+        start = xs[i]
+    assert diffx.fold(sampler, x, ts, zs)[1] is None, "keep=None keeps nothing"
+
+
+def echo_step(state, t, s, z):
+    """A sampler that leaves x alone and answers with its noise."""
+    return state, diffx.Info(z)
+
+
+def echo() -> diffx.Sampler:
+    return diffx.Sampler(diffx.State, echo_step, standard_normal)
+
+
+@claim(
+    "API-02",
+    "sample is fold with the noises of fold_in(key, i), bit for bit",
+    of=("diffx.sampler.core.sample", "diffx.sampler.core.fold", "diffx.sampler.core.Sampler"),
+    source="jax.random.fold_in: one stream for each step",
+)
+@given(seed=st_.seeds(), ts=grids)
+@settings(max_examples=5)
+def test_keyed_run_is_the_explicit_run_with_folded_keys(dtype, seed, ts):
+    key, ts = jax.random.key(seed), jnp.asarray(ts, dtype)
+    x = jnp.ones((3, D), dtype)
+    zs = jnp.stack([jax.random.normal(jax.random.fold_in(key, i), x.shape, x.dtype) for i in range(N)])
+    _, drawn = diffx.sample(echo(), key, x, ts, keep=diffx.keep_x0)
+    holds(np.array_equal(drawn, zs), "the noise of step i is the normal of fold_in(key, i), bit for bit")
+    (run, _), (given_noise, _) = diffx.sample(ddpm(dtype), key, x, ts), diffx.fold(ddpm(dtype), x, ts, zs)
+    close(run, np.asarray(given_noise, np.float64), ulps=40, scale=20, why=STEPPED)
+    still = diffx.ddim(diffx.VP(), diffx.denoiser(diffx.VP(), law(dtype)))
+    with_key, without = (diffx.sample(still, which, x, ts)[0] for which in (key, None))
+    holds(np.array_equal(with_key, without), "a deterministic method draws nothing")
+
+
+@claim(
+    "API-03",
+    "every step has noise of its own, and a longer run begins with the same noises",
+    of="diffx.sampler.core.sample",
+    source="claims of the specification: one key for all steps correlates them",
+)
+@given(seed=st_.seeds())
+@settings(max_examples=5)
+def test_noise_differs_between_steps_and_depends_on_the_step_index_alone(dtype, seed):
+    key, x = jax.random.key(seed), jnp.zeros((3, D), dtype)
+    short, long = (
+        diffx.sample(echo(), key, x, jnp.linspace(1, 0, n + 1, dtype=dtype), keep=diffx.keep_x0)[1] for n in (N, 2 * N)
+    )
+    flat = np.asarray(long).reshape(-1)
+    holds(len(np.unique(flat)) == flat.size, "no number occurs twice in the noise of eight steps")
+    holds(np.array_equal(short, long[:N]), "the noise of step i does not know how many steps there are")
+
+
+DTYPES = ("float64", "float32", "bfloat16")
+
+
+def output_dtypes() -> dict[str, str]:
+    """The dtype that every kind of run gives for x of each dtype, with a law and a grid of the widest dtype."""
+    wide = jnp.result_type(float)
+    found = {}
+    for name in DTYPES:
+        x = jnp.zeros(D, name)
+        if x.dtype != name:
+            continue  # float64 where x64 is off
+        found |= {f"{name} {kind}": str(out.dtype) for kind, out in outputs(x, wide).items()}
+    return found
+
+
+def outputs(x, wide) -> dict:
+    """Results that must have the dtype of x, by abstract evaluation alone."""
+    process, ts = diffx.VP(), jnp.linspace(0.9, 0.1, N + 1, dtype=wide)
+    exact = diffx.denoiser(process, law(wide))
+    run = lambda method: jax.eval_shape(lambda x: diffx.sample(method(process, exact), jax.random.key(0), x, ts)[0], x)
+    methods = {
+        "ddim": diffx.ddim,
+        "ddim eta": partial(diffx.ddim, eta=0.5),
+        "ddpm": diffx.ddpm,
+        "ddpm_beta": diffx.ddpm_beta,
+        "ddpm_optimal": partial(diffx.ddpm_optimal, law=law(wide)),
+        "euler": diffx.euler,
+        "euler_maruyama": diffx.euler_maruyama,
+        "heun": diffx.heun,
+        "exact_flow": lambda p, d: diffx.exact_flow(p, law(wide), eta=1.0),
+        "flow_euler": lambda p, d: diffx.flow_euler(partial(diffx.probability_flow, p, d)),
+    }
+    points = diffx.PointSet(jnp.zeros((3, D), wide))
+    mixture = diffx.MixtureLaw(jnp.ones(1, wide), jnp.zeros((1, D), wide), jnp.ones((), wide))
+    pointwise = {
+        "perturb": lambda x: diffx.perturb(process, x, x, ts[0]),
+        "cfg": lambda x: diffx.cfg(x, x, w=ts[0]),
+        "eps_of_v": lambda x: diffx.eps_of_v(process, x, x, ts[0]),
+        "score_of_eps": lambda x: diffx.score_of_eps(process, x, x, ts[0]),
+        "eps_of_score": lambda x: diffx.eps_of_score(process, x, x, ts[0]),
+        "probability_flow": lambda x: diffx.probability_flow(process, exact, x, ts[0]),
+        "reverse_drift": lambda x: diffx.reverse_drift(process, exact, x, ts[0]),
+        **{
+            f"denoiser {type(p).__name__}": lambda x, p=p: diffx.denoiser(process, p)(x, ts[0])
+            for p in (law(wide), mixture, points)
+        },
+        **{f"score {type(p).__name__}": lambda x, p=p: diffx.score(process, p)(x, ts[0]) for p in (law(wide), mixture, points)},
+    }
+    found = {name: jax.eval_shape(function, x) for name, function in pointwise.items()}
+    return found | {name: run(method) for name, method in methods.items()}
+
+
+@claim(
+    "API-04",
+    "what comes in as float64, float32 or bfloat16 goes out as that, with x64 on and off, whatever the law's dtype",
+    of=("diffx.sampler.core.fold", "diffx.sampler.core.sample"),
+    source="claims of the specification: x decides",
+    dtypes=(),
+    why_dtypes="all dtypes are covered at once, by abstract evaluation",
+)
+def test_results_have_the_dtype_of_x():
+    with_x64 = output_dtypes()
+    program = "import json; from spec_tests.test_api import output_dtypes; print(json.dumps(output_dtypes()))"
+    environment = {"JAX_ENABLE_X64": "0", "JAX_PLATFORMS": "cpu"}
+    without = json.loads(run_python(program, environment))
+    for found, widest in ((with_x64, "float64"), (without, "float32")):
+        wrong = {name: dtype for name, dtype in found.items() if name.split()[0] != dtype}
+        holds(not wrong, f"the dtype of x is kept, {widest} being the widest: {wrong}")
+        holds(any(name.startswith(widest) for name in found), f"{widest} was among them")
+    holds(not any(name.startswith("float64") for name in without), "without x64 there is no float64")
+
+
+def run_python(program: str, environment: dict[str, str]) -> str:
+    """What a fresh interpreter prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, env={**os.environ, **environment}
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.strip().splitlines()[-1]
+
+
+def test_host_tables_are_not_narrowed_to_float32():
+    for grid in (diffx.uniform(7), diffx.trailing(7), diffx.karras(diffx.EDM(), 7)):
+        assert grid.dtype == jnp.float64
+    assert abs(diffx.uniform(3)[1] - 2 / 3) < 1e-15
+    assert diffx.linear_betas(10).dtype == jnp.float64
+
+
+class Count:
+    """A denoiser's body that counts how often it is traced."""
+
+    traced = 0
+
+
+def counting(process, x, t):
+    Count.traced += 1
+    return x * process.alpha(t)
+
+
+@claim(
+    "API-05",
+    "new numbers do not retrace: betas, w, eta, keys, laws, grids of one length; a new length traces once",
+    of=("diffx.sampler.core.fold", "diffx.sampler.core.sample"),
+    source="jax.jit: parameters of a pytree are traced, not baked in",
+    dtypes=(),
+    why_dtypes="tracing does not look at numbers",
+)
+def test_new_numbers_trace_nothing_anew():
+    def run(beta_max, w, eta, seed, shift, n=N):
+        process = diffx.VP(0.1, beta_max)
+        denoise = jax.tree_util.Partial(counting, process)
+        guided = diffx.guide(denoise, diffx.denoiser(process, law(np.float64)), w=w)
+        ts = diffx.time_shift(jnp.linspace(0.9, 0.1, n + 1), shift)
+        for sampler in (diffx.ddim(process, guided), diffx.ddim(process, guided, eta=eta)):
+            diffx.sample(sampler, jax.random.key(seed), jnp.ones(D), ts)
+            diffx.fold(sampler, jnp.ones(D), ts)
+        return Count.traced
+
+    first = run(12.0, 2.0, 0.5, 0, 1.0)
+    again = [run(20.0, 2.0, 0.5, 0, 1.0), run(12.0, 7.5, 0.25, 1, 3.0), run(9.0, 0.0, 1.0, 2, 5.0)]
+    holds(again == [first] * 3, f"the denoiser was traced {again} times after {first} times at first", again[-1], first)
+    longer = run(12.0, 2.0, 0.5, 0, 1.0, n=2 * N)
+    holds(longer == run(20.0, 3.0, 0.5, 1, 2.0, n=2 * N), "a new length traces once more, and only once")
+
+
+@jax.jit
+def final(parameters, x, ts):
+    """A sampler's output as a function of a schedule's and a guidance's parameter."""
+    beta_max, w = parameters
+    process = diffx.VP(0.3, beta_max)
+    broad = diffx.GaussianLaw(jnp.zeros(D), jnp.ones(()))
+    guided = diffx.guide(diffx.denoiser(process, law(x.dtype)), diffx.denoiser(process, broad), w=w)
+    return diffx.fold(diffx.ddim(process, guided), x, ts)[0]
+
+
+slopes = jax.jit(jax.jacfwd(final))
+
+
+def test_samplers_can_be_differentiated_and_batched_in_their_parameters():
+    x, ts = jnp.asarray([0.3, -0.7]), jnp.linspace(0.9, 0.1, N + 1)
+    at = jnp.asarray([12.0, 2.0])
+    for found, ahead in zip(slopes(at, x, ts).T, 1e-5 * jnp.eye(2), strict=True):
+        np.testing.assert_allclose(found, (final(at + ahead, x, ts) - final(at - ahead, x, ts)) / 2e-5, rtol=1e-7)
+    maxima = jnp.asarray([8.0, 12.0, 20.0])
+    batched = jax.vmap(partial(ddpm, jnp.float64))(maxima)
+    zs = jnp.asarray(np.random.default_rng(1).standard_normal((N, D)))
+    together = jax.vmap(lambda sampler: diffx.fold(sampler, x, ts, zs)[0])(batched)
+    one_by_one = jnp.stack([diffx.fold(ddpm(np.float64, float(b)), x, ts, zs)[0] for b in maxima])
+    np.testing.assert_allclose(together, one_by_one, rtol=1e-13)
+
+
+PROCESSES = (
+    *(diffx.VP(0.3, 12.0), diffx.CosineVP(0.05), diffx.SubVP(0.3, 12.0), diffx.VE(0.02, 30.0), diffx.EDM(40.0)),
+    *(diffx.RectifiedFlow(), diffx.Trig()),
+)
+
+
+@claim(
+    "API-08",
+    "t = 0 is data and t = 1 is noise for every process: x_0 is the data bit for bit, the signal-to-noise ratio only falls",
+    of=("diffx.process.Process", "diffx.process.perturb"),
+    source="claims of the specification: one documented time orientation",
+)
+@given(x0=st_.points(3, D), eps=st_.normals(3, D))
+@settings(max_examples=3)
+def test_time_zero_is_data_and_time_one_has_the_least_signal(dtype, x0, eps):
+    ts = jnp.linspace(0, 1, 101, dtype=dtype)
+    x0, eps = jnp.asarray(x0, dtype), jnp.asarray(eps, dtype)
+    chain = diffx.DDPMChain(jnp.linspace(0.05, 0.4, 10, dtype=dtype))
+    for process in (*PROCESSES, chain):
+        name = type(process).__name__
+        x_0, signal, noise, log_snr = (np.asarray(value, np.float64) for value in path(process, x0, eps, ts))
+        holds(x_0 == np.asarray(x0), f"{name}: x_0 is the data, bit for bit")
+        holds(noise[0] == 0, f"{name}: no noise at t = 0")
+        holds(np.diff(signal) <= 0, f"{name}: the signal never grows")
+        holds(np.diff(noise) > 0, f"{name}: the noise grows")
+        holds(np.diff(log_snr[1:]) < 0, f"{name}: the log-SNR falls with t")
+        holds(log_snr[-1] < -1.0, f"{name}: t = 1 is mostly noise")
+
+
+@jax.jit
+def path(process, x0, eps, ts):
+    return diffx.perturb(process, x0, eps, ts[0]), process.alpha(ts), process.sigma(ts), process.log_snr(ts)
