@@ -416,7 +416,8 @@ def perturb(process: Process, x0: Array, eps: Array, t: Scalar) -> Array:
     r"""x_t = alpha(t) x_0 + sigma(t) eps.                     Song et al. 2021, arXiv:2011.13456, eq. (29).
 
     x0, eps: data units and 1, one shape.  t: scalar time in [0, 1].  Returns x_t, shape and dtype of x0.
-    Raises ValueError if x0 and eps differ in shape (broadcasting is refused) or t is no scalar.  Claims: FWD-01, FWD-21, API-08.
+    Raises ValueError if x0 and eps differ in shape (broadcasting is refused) or t is no scalar.
+    Claims: FWD-01, FWD-21, API-08.
     """
     x0, eps = _check.same_shape(x0=x0, eps=eps)
     t = _check.time(t)
