@@ -359,7 +359,8 @@ def prior(process: Process, law: Law) -> GaussianLaw:
     For EDM this keeps the mean and the covariance of the data beside sigma_max^2, which N(0, sigma_max^2 I) drops.
     Claims: FWD-03, REV-30.
     """
-    at_one = marginal(process, gaussian_of(law), 1.0)
+    gaussian = gaussian_of(law)
+    at_one = marginal(process, gaussian, jnp.ones((), jnp.promote_types(gaussian.mean.dtype, jnp.float32)))
     assert isinstance(at_one, GaussianLaw)
     return at_one
 
