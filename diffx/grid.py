@@ -107,7 +107,7 @@ def equal_angle(process: Process, n: int, *, std: Scalar = 1.0, t_max: Scalar = 
 
     Source: derived here from DDIM's product of cosines (log cos is concave).  The same grid is the best in KL for
     sigma = t, alpha = 1: Sabour et al. 2024, arXiv:2404.14507, Theorem 3.1.
-    std: data units.  Domain: 0 <= t_min < t_max <= 1, std > 0.  Claims: REV-11.
+    std: data units.  Domain: 0 <= t_min < t_max <= 1, std > 0.  Claims: FWD-05, REV-11.
     """
     _check.positive(std=std)
     t_max, t_min = _check.time(t_max, "t_max"), _check.time(t_min, "t_min")
@@ -121,7 +121,7 @@ def time_shift(ts: Array, shift: Scalar) -> Array:
     r"""t' = S t/(1 + (S - 1) t): for the rectified flow, log-SNR moves by -2 log S (S > 1: more steps in the noise).
 
     Source: Esser et al. 2024, arXiv:2403.03206, eq. (23); the shift of Stable Diffusion 3 (3) and WAN (5).
-    ts: times in [0, 1], any shape; returns that shape.  Raises ValueError unless S > 0.  Claims: FWD-05, FM-11.
+    ts: times in [0, 1], any shape; returns that shape.  Raises ValueError unless S > 0.  Claims: FWD-05.
     """
     _check.positive(shift=shift)
     ts = _check.times(ts, "ts")

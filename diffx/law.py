@@ -195,7 +195,8 @@ class MixtureLaw:
 
     weights: (k,), not negative, of sum 1.  means: (k, d), data units.  covs: (k, d, d), (k, d), (k,), () or a LowRank
     whose fields have a leading axis k; squared data units.  Raises ValueError for weights that are negative or do not
-    sum to 1, other shapes, NaN, or covariances that are not positive semi-definite.  Claims: DEN-02, DEN-05, DEN-19.
+    sum to 1, other shapes, NaN, or covariances that are not positive semi-definite.
+    Claims: FWD-08, DEN-02, DEN-05, DEN-19.
     """
 
     weights: Array
@@ -317,7 +318,8 @@ def marginal(process: Process, law: Law, t: Scalar) -> GaussianLaw | MixtureLaw:
     r"""The law of x_t = alpha x_0 + sigma eps: mean alpha m, covariance alpha^2 C + sigma^2 I, component by component.
 
     t: scalar time.  A PointSet (events of one axis) becomes a mixture with covariances sigma^2.
-    Source: Song et al. 2021, arXiv:2011.13456, eq. (29), integrated over the data.  Claims: FWD-03, FWD-08.
+    Source: Song et al. 2021, arXiv:2011.13456, eq. (29), integrated over the data.
+    Claims: FWD-03, FWD-06, FWD-07, FWD-08.
     """
     t = _check.time(t)
     alpha, sigma = process.alpha(t), process.sigma(t)
@@ -381,7 +383,7 @@ def w2(p: GaussianLaw, q: GaussianLaw) -> Array:
 
     This form of tr(C_p + C_q - 2 (A C_q A)^(1/2)) subtracts before it squares: it is right near 0, where the trace
     form stops at 1e-8.  Source: Dowson and Landau 1982; Bhatia, Jain and Lim 2019, arXiv:1712.01504, eq. (1).
-    Returns a scalar in data units.  Raises TypeError unless both are GaussianLaw.  Claims: REV-22.
+    Returns a scalar in data units.  Raises TypeError unless both are GaussianLaw.  Claims: FWD-07, REV-22.
     """
     d = _two_gaussians(p, q)
     if _is_diagonal(p.cov) and _is_diagonal(q.cov):

@@ -15,7 +15,7 @@ def ddim_step(state: State, t: Scalar, s: Scalar, z: Any = None, *, process: Pro
     r"""x_s = alpha_s x0 + sigma_s eps, x0 = D(x, t), eps = (x - alpha_t x0)/sigma_t.
 
     Source: Song, Meng and Ermon 2021, arXiv:2010.02502, eq. (12) with sigma = 0.  t, s: scalar times, s < t.
-    Domain: sigma(t) > 0.  Claims: REV-11, REV-14, REV-15, REV-17.
+    Domain: sigma(t) > 0.  Claims: REV-11, REV-14, REV-15, REV-17, NUM-08.
     """
     t, s = _check.step_times(t, s)
     x0 = ask(denoise, state.x, t)
@@ -29,7 +29,7 @@ def ddim_eta_step(
     r"""x_s = alpha_s x0 + sqrt(sigma_s^2 - sigma_eta^2) eps + sigma_eta z, sigma_eta = eta sigma_s sigma_{t|s}/sigma_t.
 
     Source: Song, Meng and Ermon 2021, arXiv:2010.02502, eqs. (12), (16).  eta = 1 is DDPM with beta-tilde.
-    Domain: sigma(t) > 0, 0 <= eta <= 1.  Claims: REV-16.
+    Domain: sigma(t) > 0, 0 <= eta <= 1.  Claims: REV-16, NUM-04.
     """
     t, s = _check.step_times(t, s)
     x0 = ask(denoise, state.x, t)
