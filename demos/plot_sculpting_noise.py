@@ -77,8 +77,8 @@ end, (xs, answers) = diffx.sample(
     diffx.ddim(process, denoise), None, start, grid, keep=lambda state, info: (state.x, info.x0)
 )
 
-shown = np.unique(np.round(np.linspace(0, 0.72, 10) * steps).astype(int))
 ratio = np.exp(-np.asarray(process.log_snr(grid[:-1])) / 2)
+shown = np.array([int(np.argmin(np.abs(np.log(ratio / level)))) for level in np.geomspace(12, 0.15, 10)])
 seen = jnp.concatenate([start[None], xs])[:-1]  # what the denoiser was shown before each step
 figure, rows = plt.subplots(6, 1, figsize=(8.4, 6.6))
 for picture in range(3):

@@ -53,8 +53,7 @@ def loss(points, params, key):
 
 
 steps = by_mode(15_000, 3_000)
-optimizer = optax.adamw(optax.cosine_decay_schedule(1e-3, steps))
-trained = train(Partial(loss, data.points), untrained, optimizer, steps=steps, key=jax.random.key(0), ema=0.999)
+trained = train(Partial(loss, data.points), untrained, optax.adamw(1e-3), steps=steps, key=jax.random.key(0), ema=0.999)
 
 # %%
 # Two fields
@@ -64,7 +63,7 @@ trained = train(Partial(loss, data.points), untrained, optimizer, steps=steps, k
 
 exact = diffx.denoiser(process, data)
 learned = diffx.denoiser_of_eps(process, Partial(predict_eps, trained.ema))
-sigmas = [2.0, 0.5, 0.15, 0.04]
+sigmas = [2.0, 0.2, 0.1, 0.04]
 axis = jnp.linspace(-1.3, 1.3, 15)
 mesh = jnp.stack(jnp.meshgrid(axis, axis), -1).reshape(-1, 2)
 
