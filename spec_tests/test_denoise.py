@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffx.denoise import denoiser, mixture_denoise, mixture_score, score
-from diffx.law import GaussianLaw, LowRank, MixtureLaw, PointSet, gaussian_of, marginal
+from diffx.law import GaussianLaw, LowRank, MixtureLaw, PointSet, marginal
 from diffx.predict import eps_of_x0
 from diffx.process import EDM, VP, CosineVP, RectifiedFlow, Trig
 from diffx.sampler.core import State, fold, keep_x
@@ -73,8 +73,8 @@ class Sizes(NamedTuple):
     denoised: np.ndarray
     score: np.ndarray
     log_prob: np.ndarray
-    gain: float  # of the matrix dD/dx
-    curvature: float  # of the matrix d score/dx
+    gain: Any  # of the matrix dD/dx
+    curvature: Any  # of the matrix d score/dx
 
 
 def gaussian_sizes(mean: np.ndarray, cov: np.ndarray, a: float, s: float, x: np.ndarray, axes: bool) -> Sizes:
@@ -134,16 +134,14 @@ def drawn() -> st.SearchStrategy[Drawn]:
         return Drawn(weights, means, v, np.stack([q0, q1]), a, s, x.astype(np.float32).astype(np.float64))
 
     near = st_.arrays((2, 3), st_.floats(-2.0, 2.0))
-    return st.builds(
-        make, SHARES, near, SPREADS, st_.rotations(3), st_.rotations(3), LEVELS, LEVELS, st_.normals(4, 3)
-    )
+    return st.builds(make, SHARES, near, SPREADS, st_.rotations(3), st_.rotations(3), LEVELS, LEVELS, st_.normals(4, 3))
 
 
-def mixture_of(case: Drawn, form: str, dtype: Any) -> tuple[MixtureLaw, tuple, Sizes]:
+def mixture_of(case: Drawn, form: str, dtype: Any) -> tuple[MixtureLaw, Any, Sizes]:
     """The law, the arguments of the oracles, and the sizes at case.x."""
     covs, dense = mixture_covs(form, case.v, case.qs, dtype)
     law = MixtureLaw(jnp.asarray(case.weights, dtype), jnp.asarray(case.means, dtype), covs)
-    told = (case.weights, case.means, dense, case.a, case.s)
+    told: Any = (case.weights, case.means, dense, case.a, case.s)
     return law, told, mixture_sizes(*told, case.x, form in ("one variance", "scalar", "diagonal"))
 
 
@@ -217,9 +215,15 @@ def test_gaussian_fields_are_those_of_gaussian_conditioning(dtype, case):
         denoised, sharp = fields(process, GaussianLaw(jnp.asarray(mean, dtype), cov), x, t)
         sizes = gaussian_sizes(mean, dense, case.a, case.s, case.x, form in ("scalar", "diagonal"))
         exact = bayes.gaussian_posterior(mean, bayes.root_of(dense), case.a, case.s, case.x).mean
-        close(denoised, exact, ulps=8, scale=sizes.denoised, why=f"{form}: rounding of x - alpha m and of eigenvalues")
+        close(denoised, exact, ulps=12, scale=sizes.denoised, why=f"{form}: rounding of the eigenvalues and of V f(L) V'")
         exact = bayes.gaussian_score(mean, dense, case.a, case.s, case.x)
-        close(sharp, exact, ulps=8, scale=sizes.score, why=f"{form}: rounding of x - alpha m and of eigenvalues")
+        close(
+            sharp,
+            exact,
+            ulps=12,
+            scale=sizes.score,
+            why=f"{form}: rounding of x - alpha m, of the eigenvalues and of V f(L) V'",
+        )
     in_the_dtype_of_x(dtype)
 
 
@@ -261,8 +265,9 @@ def test_mixture_score_is_the_gradient_of_the_log_density(dtype, case):
         close(sharp, bayes.gmm_score(*told, case.x), ulps=16, scale=sizes.score, why=why)
         close(denoised, bayes.gmm_posterior(*told, case.x).mean, ulps=4, scale=sizes.denoised, why=why)
     law, told, sizes = mixture_of(case, "scalar", dtype)
-    shifted = raw_fields(process, (jnp.log(law.weights) + 3, law.means, law.covs), x, t)
-    turned = raw_fields(process, (jnp.log(law.weights)[::-1], law.means[::-1], law.covs[::-1]), x, t)
+    covs: Any = law.covs
+    shifted = raw_fields(process, (jnp.log(law.weights) + 3, law.means, covs), x, t)
+    turned = raw_fields(process, (jnp.log(law.weights)[::-1], law.means[::-1], covs[::-1]), x, t)
     exact = bayes.gmm_posterior(*told, case.x).mean, bayes.gmm_score(*told, case.x)
     for value, wanted, scale in zip((*shifted, *turned), exact * 2, (sizes.denoised, sizes.score) * 2, strict=True):
         close(value, wanted, ulps=16, scale=scale, why="a constant in the log-weights and the order change nothing")
@@ -366,7 +371,7 @@ def test_scores_obey_the_identities_of_stein(dtype):
         process, t = level(a, s, dtype)
         found = score_and_divergence(process, plane_laws(dtype)["mixture"], jnp.asarray(x, dtype), t)
         sharp, div = (np.asarray(value, np.float64) for value in found)
-        told = (WEIGHTS, MEANS, COVS, a, s)
+        told: Any = (WEIGHTS, MEANS, COVS, a, s)
         share = volume * np.exp(bayes.gmm_log_prob(*bayes.gmm_noised(*told), x))
         sizes = mixture_sizes(*told, x, axes=False)
         away = x - a * WEIGHTS @ MEANS
@@ -408,7 +413,7 @@ def test_scores_are_gradients_of_log_densities(dtype, case, points):
         laws[form] = GaussianLaw(jnp.asarray(case.means[0], dtype), cov), sizes
     law, _, sizes = mixture_of(case, "low rank", dtype)
     laws["mixture"] = law, sizes
-    told = (np.full(5, 0.2), points, np.zeros((5, 3, 3)), case.a, case.s)
+    told: Any = (np.full(5, 0.2), points, np.zeros((5, 3, 3)), case.a, case.s)
     laws["points"] = PointSet(jnp.asarray(points, dtype)), mixture_sizes(*told, case.x, axes=True)
     for name, (law, sizes) in laws.items():
         batch, mapped, slopes = (np.asarray(value) for value in score_in_three_ways(process, law, x, t))

@@ -20,7 +20,7 @@ from diffx.sampler.ddpm import ddpm
 from diffx.sampler.euler import euler
 from diffx.sampler.heun import heun
 from spec_tests import strategies as st_
-from spec_tests.close import below, close, holds, slope
+from spec_tests.close import below, close, slope
 from spec_tests.level import level
 from spec_tests.oracles import bayes
 from spec_tests.registry import claim
@@ -198,7 +198,10 @@ def test_jacobian_of_points_is_their_posterior_covariance(dtype, seed, a, s, z, 
     x = (a * points[0] + s * z).astype(np.float32).astype(np.float64)
     law = PointSet(jnp.asarray(points, dtype), jnp.asarray(weights, dtype))
     mean, scale = sizes(points, weights, a, s, x)
-    found, exact = np.asarray(jacobian(process, law, jnp.asarray(x, dtype), t)), bayes.points_posterior(points, weights, a, s, x)
+    found, exact = (
+        np.asarray(jacobian(process, law, jnp.asarray(x, dtype), t)),
+        bayes.points_posterior(points, weights, a, s, x),
+    )
     radius = np.linalg.norm(points, axis=-1).max()
     spread = a / s**2 * (radius * (scale.max(-1) + radius))[:, None, None]
     close(found, a / s**2 * exact.cov, ulps=16, scale=spread, why="rounding of shares, times |x_i||x_i - D|")

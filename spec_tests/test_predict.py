@@ -1,5 +1,7 @@
 """predict.py: the way from each prediction to each other."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -110,9 +112,9 @@ def on_the_seven_processes(dtype):
     for make in PROCESSES:
         for t in (0.375, 0.8125):
             path = oracle(make)
-            numbers = tuple(float(f(t)) for f in (path.alpha, path.sigma, path.alpha_rate, path.sigma_rate))
-            at_level = level(*numbers[:2], dtype, rates=numbers[2:])
-            check_all(compiled, *at_level, numbers, X0, EPS, dtype, ulps=4)
+            numbers: Any = tuple(float(f(t)) for f in (path.alpha, path.sigma, path.alpha_rate, path.sigma_rate))
+            process, now = level(numbers[0], numbers[1], dtype, rates=numbers[2:])
+            check_all(compiled, process, now, numbers, X0, EPS, dtype, ulps=4)
             if t == 0.375 and make is rectified_flow:
                 check_all(everything, make(), jnp.asarray(t, dtype), numbers, X0, EPS, dtype, ulps=4)
 

@@ -5,7 +5,7 @@ A covariance is a (d, d) matrix here. x: (..., d).
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp, softmax
@@ -41,11 +41,11 @@ def gaussian_score(mean: np.ndarray, cov: np.ndarray, a: float, s: float, x: np.
 
 def gmm_log_prob(weights: np.ndarray, means: np.ndarray, covs: np.ndarray, x: np.ndarray) -> np.ndarray:
     """The log-density of a Gaussian mixture at x, by scipy."""
-    return logsumexp(_gmm_joint(weights, means, covs, x), axis=0)
+    return np.asarray(logsumexp(_gmm_joint(weights, means, covs, x), axis=0))
 
 
-def gmm_noised(weights: np.ndarray, means: np.ndarray, covs: np.ndarray, a: float, s: float) -> tuple:
-    """The mixture that x_t has."""
+def gmm_noised(weights: np.ndarray, means: np.ndarray, covs: np.ndarray, a: float, s: float) -> Any:
+    """The mixture that x_t has: weights, means, covariances."""
     return weights, a * means, a**2 * covs + s**2 * np.eye(means.shape[1])
 
 
