@@ -13,7 +13,7 @@ import diffx
 from spec_tests import strategies as st_
 from spec_tests.close import close, holds
 from spec_tests.oracles import recursions
-from spec_tests.paths import edm, vp
+from spec_tests.paths import edm, rectified_flow, vp
 from spec_tests.paths import oracle as path_of
 from spec_tests.registry import claim
 from spec_tests.test_reverse import cast
@@ -145,15 +145,14 @@ def law_is_that_of_the_whole_jacobian():
     ts, basis = jnp.array([0.9, 0.4, 0.1]), st_.rotation(2, 2)
     begin = np.array([1.0, 3.0])
     starts = [np.asarray(0.5), np.array([0.5, 2.0]), np.array([[2.0, -0.5], [-0.5, 1.0]])]
-    for method in (diffx.ddpm, diffx.euler_maruyama):
-        sampler = method(edm(), diffx.denoiser(edm(), data))
-        end, (of_x, of_z) = jacobians(sampler, jnp.asarray(begin), ts, jnp.zeros((2, 2)))
-        of_z = np.asarray(of_z).reshape(2, -1)
-        for cov in [*starts, diffx.LowRank(jnp.asarray(basis[:, :1]), jnp.ones(1), 0.25)]:
-            got = diffx.exact_law(sampler, diffx.GaussianLaw(jnp.asarray(begin), cov), ts)  # pyright: ignore[reportArgumentType]
-            wanted = of_x @ dense(cov, basis) @ of_x.T + of_z @ of_z.T
-            close(got.mean, np.asarray(end), ulps=64, scale=np.abs(begin).max(), why="the same steps in another order")
-            close(got.cov, np.asarray(wanted), ulps=64, scale=np.abs(wanted).max(), why="the same products in another order")
+    sampler = diffx.ddpm(edm(), diffx.denoiser(edm(), data))
+    end, (of_x, of_z) = jacobians(sampler, jnp.asarray(begin), ts, jnp.zeros((2, 2)))
+    of_z = np.asarray(of_z).reshape(2, -1)
+    for cov in [*starts, diffx.LowRank(jnp.asarray(basis[:, :1]), jnp.ones(1), 0.25)]:
+        got = diffx.exact_law(sampler, diffx.GaussianLaw(jnp.asarray(begin), cov), ts)  # pyright: ignore[reportArgumentType]
+        wanted = of_x @ dense(cov, basis) @ of_x.T + of_z @ of_z.T
+        close(got.mean, np.asarray(end), ulps=64, scale=np.abs(begin).max(), why="the same steps in another order")
+        close(got.cov, np.asarray(wanted), ulps=64, scale=np.abs(wanted).max(), why="the same products in another order")
 
 
 @jax.jit
@@ -295,13 +294,13 @@ def budget_splits_the_error():
         budget_is_closed_form(method, name, eta, used, start, wrong)
     budget_is_closed_form(diffx.euler, "euler", 0.5, 0.5, start, wrong)
     law, ts = law_of(np.float64, MEAN, VARIANCES), jnp.array([0.9375, 0.7, 0.4, 0.125])
-    plain = diffx.error_budget(diffx.euler, vp(), law, ts)
+    plain = diffx.error_budget(diffx.euler, rectified_flow(), law, ts)
     close(plain.initialisation, np.asarray(0.0), ulps=256, scale=3.0, why="the default start is the marginal: no error")
     close(plain.score, np.asarray(0.0), ulps=256, scale=3.0, why="the default denoiser is exact")
 
 
 def budget_is_closed_form(method, name, eta, used, start, wrong):
-    path, ts = path_of(vp), np.array([0.9375, 0.7, 0.4, 0.125])
+    path, ts = path_of(rectified_flow), np.array([0.9375, 0.7, 0.4, 0.125])
     alpha, variance = nodes(path, ts)
     gain, noise = recursions.reverse_family(path, ts[0], ts[-1], VARIANCES, used)
     limit = alpha[-1] * MEAN + gain * (start[0] - alpha[0] * MEAN), gain**2 * start[1] + noise
@@ -312,11 +311,11 @@ def budget_is_closed_form(method, name, eta, used, start, wrong):
     wanted = [distance(p, q) for p, q in pairwise(stages)]
     got = diffx.error_budget(
         method,
-        vp(),
+        rectified_flow(),
         law_of(np.float64, MEAN, VARIANCES),
         jnp.asarray(ts),
         start=law_of(np.float64, *start),
-        denoise=diffx.denoiser(vp(), law_of(np.float64, *wrong)),
+        denoise=diffx.denoiser(rectified_flow(), law_of(np.float64, *wrong)),
         eta=eta,
     )
     names = ("truncation", "initialisation", "discretisation", "score")
