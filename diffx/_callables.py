@@ -7,11 +7,11 @@ import jax
 from jax.tree_util import Partial
 
 
-def as_pytree(function: Callable[..., Any]) -> Callable[..., Any]:
+def as_pytree(function: Callable[..., Any], wanted: str = "a denoiser (x, t) -> x0") -> Callable[..., Any]:
     """The function itself if it is a pytree, else wrapped in Partial, so that it can be an argument of jit.
 
     Wrap a module-level function once and reuse it: each new lambda is a new function and is traced anew.
     """
     if not callable(function):
-        raise TypeError(f"a denoiser is a callable (x, t) -> x0, got {type(function).__name__}")
+        raise TypeError(f"{wanted} must be callable, got {type(function).__name__}")
     return Partial(function) if jax.tree_util.all_leaves([function]) else function

@@ -22,7 +22,7 @@ def _check_betas(betas: Any) -> Array:
         b = np.asarray(betas)
         _check.require(
             np.all(b > 0) and np.all(b[:-1] < 1) and b[-1] <= 1,
-            "betas must lie in (0, 1); only the last may be 1 (zero terminal SNR)",
+            f"betas must lie in (0, 1), only the last may be 1 (zero terminal SNR), got {b.min():g} to {b.max():g}",
         )
     return betas
 
@@ -85,7 +85,7 @@ class DDPMChain:
         return _vp_log_snr_step(self._integral(s), self._growth(t, s))
 
     def time_of_log_snr(self, l: Any) -> Array:
-        l = _check.times(l, "l")
+        l = _check.log_snrs(l)
         b, gains = jax.nn.softplus(-l)[..., None], self._gains(l.dtype)
         before = jnp.concatenate([jnp.zeros_like(gains[:1]), jnp.cumsum(gains[:-1])])
         t = jnp.clip((b - before) / gains, 0, 1).sum(-1) / gains.shape[0]
@@ -111,7 +111,7 @@ def linear_betas(n: int = 1000, *, first: float = 1e-4, last: float = 0.02) -> A
 
     Domain: n >= 1, 0 < first, last < 1.  Claims: FWD-10, FWD-12.
     """
-    return jnp.linspace(first, last, _check.count("n", n))
+    return _check_betas(jnp.linspace(first, last, _check.count("n", n)))
 
 
 def scaled_linear_betas(n: int = 1000, *, first: float = 0.00085, last: float = 0.012) -> Array:
@@ -119,7 +119,7 @@ def scaled_linear_betas(n: int = 1000, *, first: float = 0.00085, last: float = 
 
     Domain: n >= 1, 0 < first, last < 1.  Claims: FWD-12.
     """
-    return jnp.linspace(jnp.sqrt(first), jnp.sqrt(last), _check.count("n", n)) ** 2
+    return _check_betas(jnp.linspace(jnp.sqrt(first), jnp.sqrt(last), _check.count("n", n)) ** 2)
 
 
 def cosine_betas(n: int = 1000, *, offset: float = 0.008, largest: float = 0.999) -> Array:
@@ -131,7 +131,7 @@ def cosine_betas(n: int = 1000, *, offset: float = 0.008, largest: float = 0.999
     ts = jnp.arange(_check.count("n", n) + 1) / n
     path, t, s = CosineVP(offset), ts[1:], ts[:-1]
     fallen = jnp.sin(path._passed(1 / n)) * path._sin_of_both(t, s)  # cos^2 theta_s - cos^2 theta_t
-    return jnp.minimum(fallen / path._cos(s) ** 2, largest)
+    return _check_betas(jnp.minimum(fallen / path._cos(s) ** 2, largest))
 
 
 def zero_terminal_snr(betas: Array) -> Array:
@@ -165,7 +165,7 @@ def respace(betas: Array, steps: Array) -> Array:
 def _check_steps(steps: Any, n: int) -> Array:
     steps = jnp.asarray(steps)
     if not jnp.issubdtype(steps.dtype, jnp.integer):
-        raise TypeError(f"steps must be integers in 1..{n}, got {steps.dtype}")
+        raise TypeError(f"steps must be integers in 1..{n}, got {steps.dtype}; round them: jnp.round(steps).astype(int)")
     _check.require(steps.ndim == 1 and steps.shape[0] >= 1, f"steps must have shape (N,) with N >= 1, got {steps.shape}")
     if _check.is_concrete(steps):
         numbers = np.asarray(steps)

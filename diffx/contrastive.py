@@ -20,18 +20,18 @@ def normalised(x: Array) -> Array:
     x = _check.floats("x", x)
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     square = (x**2).sum(-1, keepdims=True)
-    return jnp.where(square > 0, x, 0) / jnp.sqrt(jnp.where(square > 0, square, 1))  # x/1 would have derivative 1 at 0
+    zero = square == 0  # x/1 would have derivative 1 at 0; NaN stays NaN
+    return jnp.where(zero, 0, x) / jnp.sqrt(jnp.where(zero, 1, square))
 
 
 def _scores(images: Array, texts: Array, log_scale: Scalar) -> Array:
     """exp(log_scale) cos(image_i, text_j), shape (N, N), in float32 or wider."""
-    images, texts = _check.same_shape(images=images, texts=texts)
+    images, texts = _check.same_shape(images=_check.finite("images", images), texts=_check.finite("texts", texts))
     _check.require(
         images.ndim == 2 and images.shape[0] >= 1,
         f"images and texts must have shape (N, d) with N >= 1, got {images.shape}",
     )
-    _check.require(jnp.ndim(log_scale) == 0, f"log_scale must be one number, got shape {jnp.shape(log_scale)}")
-    return jnp.exp(log_scale) * contract("id,jd->ij", normalised(images), normalised(texts))
+    return jnp.exp(_check.number("log_scale", log_scale)) * contract("id,jd->ij", normalised(images), normalised(texts))
 
 
 def _pairs(positives: Array | None, mask: Array | None, n: int) -> tuple[Array, Array]:
@@ -40,15 +40,17 @@ def _pairs(positives: Array | None, mask: Array | None, n: int) -> tuple[Array, 
     pairs = jnp.eye(n, dtype=bool) if positives is None else _flags("positives", positives, (n, n))
     pairs = pairs & rows[:, None] & rows[None, :]
     if _check.is_concrete(pairs, rows):
+        _check.require(bool(rows.any()), "mask must count at least one row, or there is nothing to take the mean of")
         empty = np.flatnonzero(np.asarray(rows & ~(pairs.any(0) & pairs.any(1))))
-        _check.require(empty.size == 0, f"every counted image and text needs a partner, rows or columns {empty} have none")
+        way_out = "add their pairs to positives, or leave them out by mask"
+        _check.require(empty.size == 0, f"every counted image and text needs a partner, rows {empty} have none; {way_out}")
     return pairs, rows
 
 
 def _flags(name: str, value: Any, shape: tuple[int, ...]) -> Array:
     value = jnp.asarray(value)
     if value.dtype != bool:
-        raise TypeError(f"{name} must be an array of booleans, got {value.dtype}")
+        raise TypeError(f"{name} must be an array of booleans, got {value.dtype}; compare it: {name} > 0")
     _check.require(value.shape == shape, f"{name} must have shape {shape}, got {value.shape}")
     return value
 
@@ -92,7 +94,7 @@ def siglip_loss(
     with the sign of the bias of Algorithm 1 (the formula printed there has -bias).
     Raises ValueError for unequal shapes or a counted row without a partner.  Claims: CLP-03.
     """
-    scores = _scores(images, texts, log_scale) + bias
+    scores = _scores(images, texts, log_scale) + _check.number("bias", bias)
     pairs, rows = _pairs(positives, mask, scores.shape[0])
     losses = -jax.nn.log_sigmoid(jnp.where(pairs, scores, -scores))
     return jnp.where(rows[:, None] & rows[None, :], losses, 0).sum() / rows.sum()

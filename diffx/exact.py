@@ -119,6 +119,8 @@ def error_budget(
     for a deterministic method, 1 for a stochastic one).  Source: the four sources of Pierret and Galerne 2024,
     arXiv:2405.14250, sections 4, 5.  Raises what exact_law raises.  Claims: REV-22.
     """
+    if not isinstance(law, GaussianLaw):
+        raise TypeError(f"error_budget compares laws of a GaussianLaw, got {type(law).__name__}; see gaussian_of")
     exact = denoiser(process, law)
     sampler = method(process, exact)
     if eta is None and sampler.noise is not None:

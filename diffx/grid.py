@@ -14,7 +14,15 @@ def uniform(n: int, *, t_max: Scalar = 1.0, t_min: Scalar = 0.0) -> Array:
 
     Raises TypeError or ValueError unless n is an integer >= 1.  Domain: 0 <= t_min < t_max <= 1.  Claims: FWD-19.
     """
+    t_max, t_min = _ends(t_max, t_min)
     return _check.grid(jnp.linspace(t_max, t_min, _check.count("n", n) + 1))
+
+
+def _ends(t_max: Any, t_min: Any) -> tuple[Array, Array]:
+    t_max, t_min = _check.time(t_max, "t_max"), _check.time(t_min, "t_min")
+    if _check.is_concrete(t_max, t_min):
+        _check.require(t_min < t_max, f"a grid goes from t_max down to t_min, got t_max={t_max} and t_min={t_min}; swap them")
+    return t_max, t_min
 
 
 def uniform_log_snr(process: Process, n: int, *, t_max: Scalar | None = None, t_min: Scalar = 1e-3) -> Array:
@@ -26,7 +34,7 @@ def uniform_log_snr(process: Process, n: int, *, t_max: Scalar | None = None, t_
     """
     if t_max is None:
         t_max = jnp.where(process.alpha(1.0) > 0, 1.0, 0.999)
-    t_max, t_min = _check.time(t_max, "t_max"), _check.time(t_min, "t_min")
+    t_max, t_min = _ends(t_max, t_min)
     ends = process.log_snr(t_max), process.log_snr(t_min)
     if _check.is_concrete(*ends):
         _check.require(
@@ -51,6 +59,8 @@ def karras(process: Process, n: int, *, sigma_min: Scalar = 0.002, sigma_max: Sc
     if sigma_max is None:
         ratio = jnp.exp(-process.log_snr(1.0) / 2)
         sigma_max = jnp.where(jnp.isfinite(ratio), ratio, 80.0)
+    if _check.is_concrete(sigma_min, sigma_max):
+        _check.require(sigma_min < sigma_max, f"sigma_min must be below sigma_max, got {sigma_min} and {sigma_max}; swap them")
     u = jnp.linspace(0.0, 1.0, _check.count("n", n, least=2))
     sigmas = (sigma_max ** (1 / rho) + u * (sigma_min ** (1 / rho) - sigma_max ** (1 / rho))) ** rho
     ts = process.time_of_log_snr(-2 * jnp.log(sigmas))
@@ -110,7 +120,7 @@ def equal_angle(process: Process, n: int, *, std: Scalar = 1.0, t_max: Scalar = 
     std: data units.  Domain: 0 <= t_min < t_max <= 1, std > 0.  Claims: FWD-05, REV-11.
     """
     _check.positive(std=std)
-    t_max, t_min = _check.time(t_max, "t_max"), _check.time(t_min, "t_min")
+    t_max, t_min = _ends(t_max, t_min)
     first, last = (jnp.arctan2(process.sigma(t), process.alpha(t) * std) for t in (t_max, t_min))
     phi = jnp.linspace(first, last, _check.count("n", n) + 1)[1:-1]
     inner = process.time_of_log_snr(-2 * jnp.log(std * jnp.tan(phi)))
@@ -125,4 +135,4 @@ def time_shift(ts: Array, shift: Scalar) -> Array:
     """
     _check.positive(shift=shift)
     ts = _check.times(ts, "ts")
-    return shift * ts / (1 + (shift - 1) * ts)
+    return shift * ts / (1 - ts + shift * ts)  # 1 + (S - 1) t may round below S at t = 1, and the time then exceeds 1

@@ -27,10 +27,7 @@ def cfg(cond: Array, uncond: Array, *, w: Scalar) -> Array:
 
 
 def _weight(w: Any) -> Any:
-    _check.require(jnp.ndim(w) == 0, f"w must be one number, got shape {jnp.shape(w)}; for several weights use jax.vmap")
-    if _check.is_concrete(w):
-        _check.require(bool(jnp.isfinite(w)), f"w must be finite, got {w}")
-    return w
+    return _check.number("w", w)
 
 
 def guide(cond: Denoiser, uncond: Denoiser, *, w: Scalar) -> Partial:

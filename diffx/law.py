@@ -44,7 +44,8 @@ class LowRank:
         )
         if _check.is_concrete(basis, variances, self.rest):
             _check_orthonormal(np.asarray(basis))
-            _check_not_negative("variances and rest", np.append(np.asarray(variances), self.rest))
+            _check_not_negative("variances", np.asarray(variances))
+        _check.not_negative(rest=self.rest)
         with_fields(self, basis=basis, variances=variances)
 
 
@@ -91,7 +92,8 @@ def _check_psd(cov: np.ndarray, eps: float) -> None:
     least = np.linalg.eigvalsh(cov).min(initial=0)
     _check.require(
         least >= -100 * len(cov) * eps * scale,
-        f"cov must be positive semi-definite, its least eigenvalue is {least:.6g}",
+        f"a covariance must be positive semi-definite, but its least eigenvalue is {least:.6g}; "
+        "a (d,) array is taken as a diagonal of variances",
     )
 
 
@@ -166,6 +168,7 @@ class GaussianLaw:
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
         """Independent draws, shape (*shape, d)."""
+        shape = _check.draws(key, shape)
         z = jax.random.normal(key, (*shape, *self.mean.shape), self.mean.dtype)
         return self.mean + transformed(diagonalised(self.cov), z, jnp.sqrt)
 
@@ -215,6 +218,7 @@ class MixtureLaw:
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
         """Independent draws, shape (*shape, d)."""
+        shape = _check.draws(key, shape)
         which, noise = jax.random.split(key)
         k = jax.random.categorical(which, jnp.log(self.weights), shape=shape)
         z = jax.random.normal(noise, (*shape, self.means.shape[1]), self.means.dtype)
@@ -298,6 +302,7 @@ class PointSet:
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
         """Independent draws, shape (*shape, *event)."""
+        shape = _check.draws(key, shape)
         return self.points[jax.random.categorical(key, self.log_weights(), shape=shape)]
 
     def log_prob(self, x: Array) -> Array:
@@ -333,6 +338,8 @@ def marginal(process: Process, law: Law, t: Scalar) -> GaussianLaw | MixtureLaw:
 
 
 def _flat_points(law: PointSet) -> Array:
+    if not isinstance(law, PointSet):
+        raise TypeError(f"law must be a GaussianLaw, a MixtureLaw or a PointSet, got {type(law).__name__}")
     _check.require(
         law.points.ndim == 2,
         f"a mixture or Gaussian lives on one axis, but these events have shape {law.points.shape[1:]}; "
@@ -350,7 +357,8 @@ def gaussian_of(law: Law) -> GaussianLaw:
         inner = jax.vmap(lambda part: dense(part.cov, part.mean.shape[0]))(law.components())
         within = contract("k,kij->ij", weights, inner)
     else:
-        weights, points, within = jnp.exp(law.log_weights()), _flat_points(law), 0
+        points, within = _flat_points(law), 0
+        weights = jnp.exp(law.log_weights())
     mean = contract("k,ki->i", weights, points)
     return GaussianLaw(mean, within + contract("k,ki,kj->ij", weights, points - mean, points - mean))
 

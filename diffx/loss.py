@@ -41,7 +41,7 @@ def v_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: Scala
 
     x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.  Claims: DEN-09.
     """
-    x0, eps = _check.same_shape(x0=x0, eps=eps)
+    (x0, eps), t = _check.same_shape(x0=x0, eps=eps), _check.time(t)
     return _mean_square(predict, process.alpha(t) * eps - process.sigma(t) * x0, process, x0, eps, t)
 
 
@@ -63,7 +63,7 @@ def score_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: S
     x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.
     Domain: sigma(t) > 0.  Claims: DEN-08, DEN-09.
     """
-    x0, eps = _check.same_shape(x0=x0, eps=eps)
+    (x0, eps), t = _check.same_shape(x0=x0, eps=eps), _check.time(t)
     return _mean_square(predict, -eps / process.sigma(t), process, x0, eps, t)
 
 
@@ -73,6 +73,8 @@ def score_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: S
 def _irreducible(process: Process, law: GaussianLaw, t: Scalar) -> Array:
     """mean over directions of L/v_t = Var(x0 | x_t)/sigma^2, v_t = alpha^2 L + sigma^2."""
     t = _check.time(t)
+    if not isinstance(law, GaussianLaw):
+        raise TypeError(f"the least loss is a closed form for a GaussianLaw, got {type(law).__name__}; see gaussian_of")
     variances = eigenvalues(law.cov, law.mean.shape[0])
     return (variances / (process.alpha(t) ** 2 * variances + process.sigma(t) ** 2)).mean()
 

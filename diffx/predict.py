@@ -12,6 +12,7 @@ units/time; v in data units (for data of unit scale).
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array
 
@@ -53,7 +54,12 @@ def _convert(wanted: Callable, given: Callable, process: Process, x: Array, valu
     t = _check.time(t)
     base, row, target = _x(process, t), given(process, t), wanted(process, t)
     whole = _det(base, row)
-    if _check.is_concrete(whole):
+    if _check.is_concrete(whole, target):
+        _check.require(
+            bool(jnp.isfinite(whole) & jnp.isfinite(_det(target, row))),
+            f"the velocity has no finite coefficients for this process at t = {t}: sigma'(t) is infinite at t = 0 for VP, "
+            "CosineVP and VE; give a t > 0",
+        )
         _check.require(
             bool(whole != 0),
             f"{given.__name__[1:]} does not determine {wanted.__name__[1:]} at t = {t}: alpha = {base[0]}, sigma = {base[1]}; "

@@ -59,7 +59,7 @@ def _vp_log_snr(b: Array) -> Array:
 
 def _vp_log_snr_step(b_s: Array, db: Array) -> Array:
     """l_t - l_s = -log(expm1(B_t)/expm1(B_s)), with the increment dB = B_t - B_s given and never subtracted."""
-    return -jnp.log1p(jnp.expm1(db) / -jnp.expm1(-b_s))
+    return -jnp.log1p(jnp.expm1(db) / jnp.abs(jnp.expm1(-b_s)))  # abs, not minus: at B_s = 0 a GPU's expm1(-0.) is +0.
 
 
 def _linear_integral(p: Any, t: Array) -> Array:
@@ -121,7 +121,7 @@ class VP:
         return _vp_log_snr_step(_linear_integral(self, s), _linear_integral_step(self, t, s))
 
     def time_of_log_snr(self, l: Any) -> Array:
-        return _linear_time(self, jax.nn.softplus(-_check.times(l, "l")))  # B = log(1 + exp(-l))
+        return _linear_time(self, jax.nn.softplus(-_check.log_snrs(l)))  # B = log(1 + exp(-l))
 
 
 @record
@@ -157,7 +157,7 @@ class SubVP:
         return -2 * jnp.log1p(2 * jnp.sinh(half / 2) ** 2 + jnp.sinh(half) / jnp.tanh(_linear_integral(self, s) / 2))
 
     def time_of_log_snr(self, l: Any) -> Array:
-        return _linear_time(self, 2 * jnp.arcsinh(jnp.exp(-_check.times(l, "l") / 2) / 2))
+        return _linear_time(self, 2 * jnp.arcsinh(jnp.exp(-_check.log_snrs(l) / 2) / 2))
 
 
 @record
@@ -172,8 +172,7 @@ class CosineVP:
     offset: Scalar = 0.008
 
     def __post_init__(self) -> None:
-        if _check.is_concrete(self.offset):
-            _check.require(self.offset >= 0, f"offset must not be negative, got {self.offset}")
+        _check.not_negative(offset=self.offset)
 
     def _first(self) -> Array:
         return self.offset / (1 + self.offset) * HALF_PI
@@ -223,7 +222,7 @@ class CosineVP:
 
     def time_of_log_snr(self, l: Any) -> Array:
         """tan(theta - theta_0) = c q/(s_0 + sqrt(p (s_0^2 + c^2 q))), p = sigmoid(l), q = sigmoid(-l)."""
-        l = _check.times(l, "l")
+        l = _check.log_snrs(l)
         c, s0 = jnp.cos(self._first()), jnp.sin(self._first())
         p, q = jax.nn.sigmoid(l), jax.nn.sigmoid(-l)
         passed = jnp.arctan2(c * q, s0 + jnp.sqrt(p * (s0**2 + c**2 * q)))
@@ -244,7 +243,7 @@ class VE:
     sigma_max: Scalar = 50.0
 
     def __post_init__(self) -> None:
-        _check.positive(sigma_min=self.sigma_min)
+        _check.positive(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
         if _check.is_concrete(self.sigma_min, self.sigma_max):
             _check.require(
                 self.sigma_max > self.sigma_min,
@@ -276,7 +275,7 @@ class VE:
         return _vp_log_snr_step(self._growth(s), self._growth(t - s))
 
     def time_of_log_snr(self, l: Any) -> Array:
-        l = _check.times(l, "l")
+        l = _check.log_snrs(l)
         growth = jax.nn.softplus(-l - 2 * jnp.log(self.sigma_min))  # log(1 + sigma^2/sigma_min^2)
         return growth / (2 * jnp.log(self.sigma_max / self.sigma_min))
 
@@ -314,7 +313,7 @@ class EDM:
         return -2 * jnp.log1p((t - s) / s)
 
     def time_of_log_snr(self, l: Any) -> Array:
-        return jnp.exp(-_check.times(l, "l") / 2) / self.sigma_max
+        return jnp.exp(-_check.log_snrs(l) / 2) / self.sigma_max
 
 
 @record
@@ -347,7 +346,7 @@ class RectifiedFlow:
         return -2 * jnp.log1p((t - s) / (s * (1 - t)))
 
     def time_of_log_snr(self, l: Any) -> Array:
-        return jax.nn.sigmoid(-_check.times(l, "l") / 2)
+        return jax.nn.sigmoid(-_check.log_snrs(l) / 2)
 
 
 @record
@@ -384,7 +383,7 @@ class Trig:
         return -2 * jnp.log1p(jnp.sin(HALF_PI * (t - s)) / (jnp.sin(HALF_PI * (1 - t)) * jnp.sin(HALF_PI * s)))
 
     def time_of_log_snr(self, l: Any) -> Array:
-        return jnp.arctan(jnp.exp(-_check.times(l, "l") / 2)) / HALF_PI
+        return jnp.arctan(jnp.exp(-_check.log_snrs(l) / 2)) / HALF_PI
 
 
 # --- what every process gives ----------------------------------------------------------------------------------------

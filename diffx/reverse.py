@@ -84,6 +84,10 @@ def gaussian_step(process: Process, variance: Array, t: Scalar, s: Scalar, *, et
     Domain: alpha(s) > 0.  Claims: REV-02, REV-03, BRN-01.
     """
     t, s = _check.step_times(t, s)
+    _check.not_negative(eta=eta)
+    variance = _check.floats("variance", variance)
+    if _check.is_concrete(variance):
+        _check.require(bool((variance >= 0).all()), f"variance must not be negative, got {variance}")
     v_t, v_s = (process.alpha(r) ** 2 * variance + process.sigma(r) ** 2 for r in (t, s))
     share = v_s / v_t * (process.alpha(t) / process.alpha(s)) ** 2  # what x_t explains of x_s
     fresh = -jnp.expm1(process.log_snr_step(t, s)) * process.sigma(t) ** 2 / v_t  # 1 - share, not subtracted: 1 - share
