@@ -178,6 +178,11 @@ def is_exact_at_nodes(betas: np.ndarray, dtype):
     growth = 1 + np.array([min(float(total), 60.0) for total in sums])
     close(got[0], alpha, ulps=8, scale=alpha * growth, why="the exponential of a sum B is rounded by B")
     close(got[1], sigma, ulps=8, scale=sigma, why="1 - alphabar by expm1")
+    for side in (0, 2):  # a grid may give 999/1000 one ulp off, which must not enter the last link
+        off = np.nextafter(np.asarray(ts), np.asarray(side, dtype))
+        off[[0, -1]] = 0, 1
+        beside = table(chain, jnp.asarray(off))
+        close(beside[0], alpha, ulps=8, scale=alpha * growth, why="a time one ulp off a node is that node")
     finite = np.isfinite(log_snr)
     close(got[2][finite], log_snr[finite], ulps=8, scale=8 + growth[finite], why="B and a logarithm of size 8")
     holds((got[2][0] == np.inf) & np.all(np.asarray(got[2])[~finite][1:] == -np.inf), "the ends are infinite, never NaN")
