@@ -28,7 +28,7 @@ def ddpm_step(state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, d
     r"""x_s ~ q(x_s | x_t, x0 = D(x, t)), variance beta-tilde = sigma_s^2 sigma_{t|s}^2/sigma_t^2.
 
     Source: Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7).  The last step, to sigma(s) = 0, adds no noise.
-    Domain: sigma(t) > 0.  Claims: PTS-05, REV-05, REV-06, REV-09, REV-16.
+    Domain: sigma(t) > 0.  Claims: REV-06, REV-09, REV-16, PTS-05.
     """
     x0 = ask(denoise, state.x, t)
     return _ancestral(state, x0, t, s, z, process, posterior(process, t, s).sigma)
@@ -62,7 +62,7 @@ def _variance(process: Process, v: Array, t: Scalar) -> Array:
 
 
 def ddpm(process: Process, denoise: Denoiser) -> Sampler:
-    r"""The ancestral sampler with variance beta-tilde. See `ddpm_step`.  Claims: PTS-05, REV-05, REV-06, REV-09, REV-16."""
+    r"""The ancestral sampler with variance beta-tilde. See `ddpm_step`.  Claims: REV-06, REV-09, REV-16, PTS-05."""
     return one_step(ddpm_step, stochastic=True, process=process, denoise=as_pytree(denoise))
 
 

@@ -26,7 +26,7 @@ def euler_step(state: State, t: Scalar, s: Scalar, z: Any = None, *, process: Pr
 
 
 def euler(process: Process, denoise: Denoiser) -> Sampler:
-    r"""Euler's method on the probability flow, order 1. See `euler_step`.  Claims: PTS-04, REV-15, REV-22."""
+    r"""Euler's method on the probability flow, order 1. See `euler_step`.  Claims: REV-15, REV-22, REV-30, PTS-04."""
     return one_step(euler_step, stochastic=False, process=process, denoise=as_pytree(denoise))
 
 

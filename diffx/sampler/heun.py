@@ -29,5 +29,5 @@ def heun_step(state: State, t: Scalar, s: Scalar, z: Any = None, *, process: Pro
 
 
 def heun(process: Process, denoise: Denoiser) -> Sampler:
-    r"""Heun's method on the probability flow, order 2. See `heun_step`.  Claims: PTS-04, REV-22."""
+    r"""Heun's method on the probability flow, order 2. See `heun_step`.  Claims: REV-22, REV-30, PTS-04."""
     return one_step(heun_step, stochastic=False, process=process, denoise=as_pytree(denoise))
