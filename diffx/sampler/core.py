@@ -11,6 +11,7 @@ from jaxtyping import Array
 from diffx import _check
 from diffx._callables import as_pytree
 from diffx.process import Scalar
+from diffx.sampler._hoist import scan_steps
 
 
 class State(NamedTuple):
@@ -125,26 +126,23 @@ def _check_noise(sampler: Sampler, zs: Any, n: int) -> None:
         )
 
 
-def _advance(sampler: Sampler, keep: Callable | None, state: Any, t: Array, s: Array, z: Any) -> tuple[Any, Any]:
-    state, info = sampler.step(state, t, s, z)
-    return state, None if keep is None else keep(state, info)
-
-
 @jax.jit
 def _fold(sampler: Sampler, keep: Callable | None, x: Array, ts: Array, zs: Any) -> tuple[Array, Any]:
-    def body(state: Any, step: tuple[Array, Array, Any]) -> tuple[Any, Any]:
-        return _advance(sampler, keep, state, *step)
-
-    state, kept = jax.lax.scan(body, sampler.init(x), (ts[:-1], ts[1:], zs))
-    return state.x, kept
+    return _loop(sampler, keep, x, ts, zs, lambda z: z)
 
 
 @jax.jit
 def _sample(sampler: Sampler, keep: Callable | None, key: Array, x: Array, ts: Array) -> tuple[Array, Any]:
-    def body(state: Any, step: tuple[Array, Array, Array]) -> tuple[Any, Any]:
-        i, t, s = step
-        z = sampler.noise(jax.random.fold_in(key, i), x)  # type: ignore[misc]
-        return _advance(sampler, keep, state, t, s, z)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(ts.shape[0] - 1))
+    return _loop(sampler, keep, x, ts, keys, lambda key: sampler.noise(key, x))  # type: ignore[misc]
 
-    state, kept = jax.lax.scan(body, sampler.init(x), (jnp.arange(ts.shape[0] - 1), ts[:-1], ts[1:]))
+
+def _loop(sampler: Sampler, keep: Callable | None, x: Array, ts: Array, sources: Any, noise: Callable) -> tuple[Array, Any]:
+    """The steps over ts, the i-th with noise(sources[i])."""
+
+    def step(times: tuple[Array, Array], state: Any, source: Any) -> tuple[Any, Any]:
+        state, info = sampler.step(state, *times, noise(source))
+        return state, None if keep is None else keep(state, info)
+
+    state, kept = scan_steps(step, sampler.init(x), (ts[:-1], ts[1:]), sources)
     return state.x, kept
