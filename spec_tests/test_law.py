@@ -189,9 +189,14 @@ def are_textbook(got, means, p, q):
         wanted, size = textbook_kl(means[0] - means[1], a, b)
         close(value, wanted, ulps=64, scale=size, why="eigenvalues of a quotient, whose condition is 64")
     gap = ((means[0] - means[1]) ** 2).sum()
-    squared = gap + np.trace(p + q - 2 * scipy.linalg.sqrtm(scipy.linalg.sqrtm(p) @ q @ scipy.linalg.sqrtm(p)).real)
+    root = matrix_root(p)
+    squared = gap + np.trace(p + q - 2 * matrix_root(root @ q @ root))
     size = np.trace(p + q) + gap
     close(np.asarray(got[2]) ** 2, squared, ulps=64, scale=size, why="W2^2 is a sum of squares of differences of roots")
+
+
+def matrix_root(c) -> np.ndarray:
+    return np.real(np.asarray(scipy.linalg.sqrtm(c)))
 
 
 def textbook_kl(shift, a, b):

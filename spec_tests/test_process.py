@@ -131,7 +131,8 @@ def test_transitions_compose_and_match_the_difference_of_variances(dtype, grid):
             scale=joined * powers[0] * wide[0] * LOG1P[dtype.name],
             why="through s and at once: the same law",
         )
-        holds((v[:3] > 0) & (v[3] == 0) & (a[3] == 1), f"{make.__name__}: variances are positive, and 0 where s = t")
+        holds((v[:3] > 0) & (v[3] == 0), f"{make.__name__}: variances are positive, and 0 where s = t")
+        close(got.alpha[3], 1.0, ulps=2, why=f"{make.__name__}: x/x, which a GPU divides to 2 ulps")
         holds(step[3] == 0, "no step, no increment")
 
 
@@ -165,7 +166,7 @@ def check_log_snr(dtype):
         rounded = exact.astype(dtype).astype(np.float64)  # what time_of_log_snr is given
         l, back = log_snrs(make(), jnp.asarray(ts, dtype), jnp.asarray(rounded, dtype))
         close(l, exact, ulps=8, scale=np.maximum(8, np.abs(exact)), why=f"{make.__name__}: a sum of logarithms of size 8")
-        holds(np.diff(np.asarray(l)) < 0, f"{make.__name__}: log-SNR decreases")
+        holds(np.diff(np.asarray(l, np.float64)) < 0, f"{make.__name__}: log-SNR decreases")
         wanted = ts + (rounded - exact) / rate  # the time of the rounded log-SNR, to second order in its rounding
         size = ts + np.abs(exact / rate)
         close(back, wanted, ulps=8, scale=size, why=f"{make.__name__}: time and a rounding of the log-SNR, |l| |dt/dl|")
