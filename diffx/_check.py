@@ -21,10 +21,18 @@ def require(condition: Any, message: str) -> None:
 
 def floats(name: str, x: Any) -> Array:
     """x as an array of floats; integers and booleans are refused rather than promoted in silence."""
-    x = jnp.asarray(x)
+    x = x if isinstance(x, Array) else _as_array(name, x)  # asarray takes 5 us to return an array as it is
     if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise TypeError(f"{name} must be an array of floats, got {x.dtype}{list(x.shape)}; convert it: x.astype('float32')")
+        way_out = f"convert it, for example jnp.asarray({name}, jnp.float32)"
+        raise TypeError(f"{name} must be an array of floats, got {x.dtype}{list(x.shape)}; {way_out}")
     return x
+
+
+def _as_array(name: str, x: Any) -> Array:
+    try:
+        return jnp.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be an array of floats, got {type(x).__name__}") from error
 
 
 def finite(name: str, x: Any) -> Array:
@@ -37,13 +45,26 @@ def finite(name: str, x: Any) -> Array:
 
 
 def times(t: Any, name: str = "t") -> Array:
-    """Times as floats of at least 32 bits: bfloat16 rounds 999/1000 to 1, so that neighbouring times collapse."""
-    if isinstance(t, (int, float)) and not isinstance(t, bool):
-        return jnp.asarray(t, jnp.result_type(float))
-    t = floats(name, t)
-    if jnp.finfo(t.dtype).bits < 32:
-        raise TypeError(f"{name} must be float32 or float64, got {t.dtype}: half precision merges neighbouring times")
+    """Times in [0, 1]."""
+    t = log_snrs(t, name)
+    if is_concrete(t):
+        numbers = np.asarray(t)
+        require(
+            np.all((numbers >= 0) & (numbers <= 1)),
+            f"{name} must lie in [0, 1], 0 is data and 1 is noise, got {t}; index i of a chain of T steps is the time i/T",
+        )
     return t
+
+
+def log_snrs(l: Any, name: str = "l") -> Array:
+    """Floats of at least 32 bits: bfloat16 rounds 999/1000 to 1, so that neighbouring times collapse."""
+    if isinstance(l, (int, float)) and not isinstance(l, bool):
+        return jnp.asarray(l, jnp.result_type(float))
+    l = floats(name, l)
+    if jnp.finfo(l.dtype).bits < 32:
+        way_out = "give it as float32, beside an x of any dtype"
+        raise TypeError(f"{name} must be float32 or float64, got {l.dtype}: half precision merges neighbours; {way_out}")
+    return l
 
 
 def time(t: Any, name: str = "t") -> Array:
@@ -89,11 +110,47 @@ def count(name: str, n: Any, least: int = 1) -> int:
     return int(n)
 
 
+def number(name: str, value: Any) -> Any:
+    """One finite number (the value is checked where it is concrete)."""
+    if not isinstance(value, (int, float)) and not hasattr(value, "dtype"):
+        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
+    require(
+        jnp.ndim(value) == 0, f"{name} must be one number, got shape {jnp.shape(value)}; for several use jax.vmap over {name}"
+    )
+    if is_concrete(value):
+        require(bool(np.isfinite(np.asarray(value, np.float64))), f"{name} must be finite, got {value}")
+    return value
+
+
 def positive(**values: Any) -> None:
-    """Every named number is greater than 0 (checked where it is concrete)."""
+    """Every named value is one number greater than 0 (checked where it is concrete)."""
     for name, value in values.items():
+        number(name, value)
         if is_concrete(value):
-            require(np.all(np.asarray(value) > 0), f"{name} must be positive, got {value}")
+            require(bool(value > 0), f"{name} must be positive, got {value}")
+
+
+def not_negative(**values: Any) -> None:
+    """Every named value is one number of at least 0 (checked where it is concrete)."""
+    for name, value in values.items():
+        number(name, value)
+        if is_concrete(value):
+            require(bool(value >= 0), f"{name} must not be negative, got {value}")
+
+
+def key(value: Any) -> None:
+    """A key of jax.random, new style or old."""
+    dtype = getattr(value, "dtype", None)
+    if dtype is None or not (jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == np.uint32):
+        raise TypeError(f"key must be a key of jax.random, such as jax.random.key(0), got {type(value).__name__}")
+
+
+def draws(key_: Any, shape: Any) -> tuple[int, ...]:
+    """How many independent draws, as a shape; the key is checked beside it."""
+    key(key_)
+    if not isinstance(shape, (tuple, list)):
+        raise TypeError(f"shape must be a tuple, () for one draw and (n,) for n of them, got {type(shape).__name__}")
+    return tuple(count("an entry of shape", n, least=0) for n in shape)
 
 
 _decreasing: dict[int, Array] = {}  # grids already read, by id: arrays never change, so each is read once
@@ -122,6 +179,8 @@ def _read_grid(ts: np.ndarray) -> None:
     require(
         wrong.size == 0,
         "ts must decrease strictly, from noise (1) to data (0), "
-        f"but ts[{wrong[:1]}] = {ts[wrong[:1]]} is followed by {ts[wrong[:1] + 1]}; reverse it with ts[::-1]",
+        f"but {', then '.join(f'{t:g}' for t in ts[wrong[0] : wrong[0] + 2])} came; an increasing grid is reversed by ts[::-1]"
+        if wrong.size
+        else "",
     )
     require(ts[-1] >= 0 and ts[0] <= 1, f"ts must lie in [0, 1], got {ts[0]} down to {ts[-1]}")
