@@ -7,6 +7,7 @@ from diffx.sampler.euler import euler, euler_step, flow_euler, flow_euler_step
 from diffx.sampler.euler_maruyama import euler_maruyama, euler_maruyama_step
 from diffx.sampler.exact_flow import exact_flow, exact_flow_step
 from diffx.sampler.heun import heun, heun_step
+from diffx.sampler.noise import hashed_normal
 
 __all__ = [
     "Info",
@@ -30,6 +31,7 @@ __all__ = [
     "flow_euler",
     "flow_euler_step",
     "fold",
+    "hashed_normal",
     "heun",
     "heun_step",
     "keep_x",
