@@ -94,7 +94,7 @@ def is_uniform_in_log_snr(path: Path, ts, t_max: float, t_min: float, dtype):
     ends = np.array([t_max, t_min], dtype).astype(np.float64)
     holds(got[[0, -1]] == ends, "the ends are the times that were asked for")
     l = path.log_snr(ends)
-    wanted = np.linspace(*l, len(got))
+    wanted = np.linspace(l[0], l[1], len(got))
     size = np.abs(l).max() + np.abs(got * path.log_snr_rate(np.minimum(got, 1 - 2.0**-30)))
     close(path.log_snr(got).astype(dtype), wanted, ulps=8, scale=size, why="a rounding of the log-SNR, and one of the time")
 

@@ -27,6 +27,12 @@ def solved(make, last: bool) -> tuple[np.ndarray, np.ndarray]:
     return oracle(make).moments(np.array([1.0]) if last else TIMES)
 
 
+def gaussian_marginal(process, law: GaussianLaw, t) -> GaussianLaw:
+    at = marginal(process, law, t)
+    assert isinstance(at, GaussianLaw)
+    return at
+
+
 @jax.jit
 def marginals(process, laws, ts):
     """Means and matrices of every law at every time."""
@@ -48,7 +54,7 @@ def priors(process, laws):
 @jax.jit
 def growth(process, law, t):
     """dv/dt by differentiating the coded marginal, and 2 f v and g^2 of the coded SDE."""
-    v, rate = jax.jvp(lambda t: marginal(process, law, t).cov, (t,), (jnp.ones_like(t),))
+    v, rate = jax.jvp(lambda t: gaussian_marginal(process, law, t).cov, (t,), (jnp.ones_like(t),))
     return rate, 2 * process.f(t) * v, process.g(t) ** 2 * jnp.ones_like(v)
 
 
@@ -136,15 +142,15 @@ def distances(p, q):
 
 @jax.jit
 def noised_distances(process, p, q, t):
-    p_t, q_t = marginal(process, p, t), marginal(process, q, t)
+    p_t, q_t = gaussian_marginal(process, p, t), gaussian_marginal(process, q, t)
     unit = GaussianLaw(jnp.zeros_like(p.mean), jnp.ones((), p.mean.dtype))
-    moved = marginal(process, GaussianLaw(p.mean + 1, p.cov), t)
+    moved = gaussian_marginal(process, GaussianLaw(p.mean + 1, p.cov), t)
     return w2(p_t, q_t), kl(p_t, unit), w2(p_t, moved), kl(p, unit), w2(p, q)
 
 
 @jax.jit
 def unit_at(process, t):
-    law = marginal(process, GaussianLaw(jnp.zeros(3, t.dtype), jnp.ones(3, t.dtype)), t)
+    law = gaussian_marginal(process, GaussianLaw(jnp.zeros(3, t.dtype), jnp.ones(3, t.dtype)), t)
     return law.mean, law.cov
 
 
