@@ -95,7 +95,8 @@ class _Order:
         self.names = names
 
     def __call__(self, filename: str) -> int:
-        return self.names.index(Path(filename).stem.removeprefix("plot_"))
+        name = Path(filename).stem.removeprefix("plot_")
+        return self.names.index(name) if name in self.names else len(self.names)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}{self.names}"

@@ -4,8 +4,8 @@ Break a formula
 
 *For a class: put one wrong symbol into a sampler, and find the statement that falls.*
 
-A wrong sampler often draws good pictures. Exact statements are less polite. Below, four of them judge the right step of DDPM or DDIM
-and six with a slip, each of which has been seen in the wild. Every entry of the table is a
+A wrong sampler often draws good pictures. Exact statements are less polite. Below, four of them judge the right
+step of DDPM or DDIM and six with a slip, each of which has been seen in the wild. Every entry of the table is a
 measured error; a statement either holds to rounding or it does not hold.
 """
 
@@ -96,10 +96,8 @@ def ddpm_draws_from_the_posterior(slip):
     """REV-05: one step has the variance of the Brownian bridge, and its mean follows x_t as the bridge's does."""
     one = output(1.0, slip, ts[:2])
     (a_t, a_s), (s_t, s_s) = alpha[:2], sigma[:2]
-    joint = np.array([[[a_s**2 * v + s_s**2, a_t / a_s * (a_s**2 * v + s_s**2)] for v in variances]])[0]
-    fresh = s_t**2 - (a_t / a_s) ** 2 * s_s**2
-    bridge = s_s**2 * fresh / s_t**2
-    slope = joint[:, 1] / deviation[0] ** 2  # Cov(x_s, x_t)/Var(x_t): how E[x_s | x_t] follows x_t
+    bridge = s_s**2 * (s_t**2 - (a_t / a_s) ** 2 * s_s**2) / s_t**2
+    slope = a_t / a_s * (deviation[1] / deviation[0]) ** 2  # Cov(x_s, x_t)/Var(x_t): how E[x_s | x_t] follows x_t
     return np.abs(np.diag(one.cov) - (slope**2 * deviation[0] ** 2 + bridge)).max()
 
 
@@ -138,12 +136,13 @@ for i, j in np.ndindex(table.shape):
 plt.show()
 
 # %%
-# The right step passes all; each slip falls to at least one, and most to exactly one, which names the symbol that is wrong. *DDPM's mean as DDIM*
-# is the classic: DDPM with its noise switched off (:doc:`plot_trap_of_the_mean`).
+# The right step passes all; each slip falls to at least one, and most to exactly one, which names the symbol that
+# is wrong. *DDPM's mean as DDIM* is the classic: DDPM with its noise switched off (:doc:`plot_trap_of_the_mean`).
 #
-# To do this with every formula of diffx and every claim: ``python -m spec_tests.mutants`` makes hundreds of such slips by
-# machine and reports those that no claim notices. With your own: change a symbol in ``diffx/sampler/ddim.py``,
-# run ``pytest spec_tests --claims``, read which claim fails and by how much, and change it back.
+# To do this with every formula of diffx and every claim: ``python -m spec_tests.mutants`` makes hundreds of such
+# slips by machine and reports those that no claim notices. With your own: change a symbol in
+# ``diffx/sampler/ddim.py``, run ``pytest spec_tests --claims``, read which claim fails and by how much, and
+# change it back.
 #
 # What this page asserts
 # ----------------------

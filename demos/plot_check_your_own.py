@@ -4,17 +4,18 @@ Check your own
 
 *A sampler from a paper, a schedule of your own, a line of code from the net. Is it right? Fifteen lines give the exact answer.*
 
-A sampler is a step from :math:`t` to :math:`s`. Write it as a function and give it a Gaussian, for which the right answer
-is known. ``exact_law`` differentiates *your code* and returns the mean and the covariance of what it really outputs. No
-sample is drawn, so that an error of :math:`10^{-6}` is seen as easily as one of :math:`10^{-1}`.
+A sampler is a step from :math:`t` to :math:`s`. Write it as a function and give it a Gaussian, for which the
+right answer is known. ``exact_law`` differentiates *your code* and returns the mean and the covariance of what
+it really outputs. No sample is drawn, so that an error of :math:`10^{-6}` is seen as easily as one of
+:math:`10^{-1}`.
 """
 
 # %%
 # Fifteen lines
 # -------------
 # The step under test is DPM-Solver-2 (Lu et al. 2022, arXiv:2206.00927, Algorithm 1): in the half-log-SNR
-# :math:`\lambda = \log(\alpha/\sigma)` go half of a DDIM step, ask the denoiser again there, and take the whole step with the
-# second answer. It claims order 2: half the step, a quarter of the error.
+# :math:`\lambda = \log(\alpha/\sigma)` go half of a DDIM step, ask the denoiser again there, and take the whole
+# step with the second answer. It claims order 2: half the step, a quarter of the error.
 
 import jax
 import jax.numpy as jnp
@@ -60,15 +61,15 @@ right, slipped = errors(0.5), errors(1.0)
 #
 # The verdict is a slope
 # ----------------------
-# Beside it runs the same code with a slip that no picture would show: the middle taken at the end of the step, ``middle=1``, as it
-# happens when the log-SNR and *half* the log-SNR are mixed up.
+# Beside it runs the same code with a slip that no picture would show: the middle taken at the end of the step,
+# ``middle=1``, as it happens when the log-SNR and *half* the log-SNR are mixed up.
 
 figure, axes = plt.subplots(figsize=(6.4, 3.8))
 axes.loglog(counts, right, "o-", color=BLACK, label="my_step")
 axes.loglog(counts, slipped, "s--", color=ORANGE, label="my_step with the slip")
-for order, anchor, color in ((2, right, BLUE), (1, slipped, RED)):
-    axes.loglog(counts, 0.6 * anchor[0] * (counts[0] / np.array(counts, float)) ** order, ":", marker="", color=color)
-    axes.annotate(f"order {order}", (counts[1] * 1.05, 0.6 * anchor[0] * 0.5**order), color=color, va="top", ha="right")
+for order, errors_of, color in ((2, right, BLUE), (1, slipped, RED)):
+    axes.loglog(counts[-3:], 0.6 * errors_of[-1] * (counts[-1] / np.array(counts[-3:])) ** order, ":", marker="", color=color)
+    axes.annotate(f"order {order}", (counts[-2], 0.5 * errors_of[-1] * 2.0**order), color=color, va="top", ha="right")
 axes.set(xlabel="number of steps $N$", ylabel="exact $W_2$ error (data units)")
 axes.set_xticks(counts, [str(n) for n in counts])
 axes.minorticks_off()
@@ -76,15 +77,15 @@ axes.legend()
 plt.show()
 
 # %%
-# Both converge, and their samples look alike; the slope tells them apart. Orders, and DDIM's error constant too, are held this way
-# for the samplers of diffx (REV-11, REV-22).
+# Both converge, and their samples look alike; the slope tells them apart. Orders, and DDIM's error constant too,
+# are held this way for the samplers of diffx (REV-11, REV-22).
 #
 # A schedule of your own
 # ----------------------
 # A process is :math:`\alpha` and :math:`\sigma`; drift and diffusion must follow from them,
-# :math:`f = \alpha'/\alpha` and :math:`g^2 = (\sigma^2)' - 2 f \sigma^2` (FWD-02). This is the check, by automatic differentiation,
-# on a schedule from memory: the "sub-VP" path, whose :math:`g^2 = \beta\,(1 - e^{-2B})` is easily remembered with
-# :math:`e^{-B}`.
+# :math:`f = \alpha'/\alpha` and :math:`g^2 = (\sigma^2)' - 2 f \sigma^2` (FWD-02). This is the check, by
+# automatic differentiation, on a schedule from memory: the "sub-VP" path, whose
+# :math:`g^2 = \beta\,(1 - e^{-2B})` is easily remembered with :math:`e^{-B}`.
 
 
 def mismatch(process, g_squared, t):
@@ -117,7 +118,7 @@ plt.show()
 
 slope = lambda errors: np.log2(errors[-2] / errors[-1])
 assert abs(slope(right) - 2) < 0.15, slope(right)
-assert abs(slope(slipped) - 1) < 0.15, slope(slipped)
+assert abs(slope(slipped) - 1) < by_mode(0.15, 0.3), slope(slipped)
 right_formula, wrong_formula = off.values()
 assert jnp.abs(right_formula).max() < 1e-12 < 0.5 < jnp.abs(wrong_formula).max()
 print(f"order of my_step {slope(right):.3f}, with the slip {slope(slipped):.3f}")

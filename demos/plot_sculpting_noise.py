@@ -18,8 +18,8 @@ by Bayes' rule: an average of all digits, weighted by how well each explains wha
 # %%
 # Into the noise
 # --------------
-# One digit is noised more and more (upper strip). Below each noisy picture stands the guess :math:`D(x_t, t)` made from
-# that picture alone.
+# One digit is noised more and more (upper strip). Below each noisy picture stands the guess :math:`D(x_t, t)`
+# made from that picture alone.
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +43,7 @@ guesses = jnp.stack([denoise(x, t) for x, t in zip(noised, ts, strict=True)])
 
 
 def two_strips(upper, lower, labels, titles):
-    figure, axes = plt.subplots(2, 1, figsize=(8.4, 2.5))
+    _, axes = plt.subplots(2, 1, figsize=(8.4, 2.5))
     strip(axes[0], upper, titles[0])
     strip(axes[1], lower, titles[1])
     axes[1].set_xticks(10 * np.arange(len(labels)) + 4.5, labels)
@@ -61,9 +61,10 @@ axes[1].set_xlabel(r"noise-to-signal ratio $\sigma(t)/\alpha(t)$  (ink has size 
 plt.show()
 
 # %%
-# The guess is the right digit long after the eye has lost it, then it hesitates between several, and in the end it is a
-# grey blur: the mean of all digits. No other answer is better there. In the noise all pictures look alike, so each is as
-# likely as any other (DEN-12, PTS-01); with little noise one picture explains all that is seen (PTS-02).
+# The guess is the right digit long after the eye has lost it, then it hesitates between several, and in the end
+# it is a grey blur: the mean of all digits. No other answer is better there. In the noise all pictures look
+# alike, so each is as likely as any other (DEN-12, PTS-01); with little noise one picture explains all that is
+# seen (PTS-02).
 #
 # Out of the noise
 # ----------------
@@ -73,9 +74,7 @@ plt.show()
 steps = by_mode(100, 40)
 grid = jnp.append(diffx.uniform_log_snr(process, steps, t_max=0.999, t_min=1e-3), 0.0)
 start = jax.random.normal(jax.random.key(11), (3, 8, 8))
-end, (xs, answers) = diffx.sample(
-    diffx.ddim(process, denoise), None, start, grid, keep=lambda state, info: (state.x, info.x0)
-)
+end, (xs, answers) = diffx.sample(diffx.ddim(process, denoise), None, start, grid, keep=lambda state, info: (state.x, info.x0))
 
 ratio = np.exp(-np.asarray(process.log_snr(grid[:-1])) / 2)
 shown = np.array([int(np.argmin(np.abs(np.log(ratio / level)))) for level in np.geomspace(12, 0.15, 10)])
@@ -90,9 +89,9 @@ rows[-1].set_xlabel(r"noise-to-signal ratio $\sigma(t)/\alpha(t)$, from left to 
 plt.show()
 
 # %%
-# The structure appears early and in the answers first; :math:`x_t` follows. What is left at the end is one of the 1,797
-# pictures itself: an *exact* denoiser of finitely many pictures can only remember (PTS-04). That networks invent new
-# pictures is owed to what they fail to learn.
+# The structure appears early and in the answers first; :math:`x_t` follows. What is left at the end is one of the
+# 1,797 pictures itself: an *exact* denoiser of finitely many pictures can only remember (PTS-04). That networks
+# invent new pictures is owed to what they fail to learn.
 #
 # What this page asserts
 # ----------------------

@@ -4,8 +4,9 @@ The trap of the mean
 
 *Chapter 7. Take the noise out of DDPM's sampler, and it heads for the mean: the empty middle, a blurred picture. Why?*
 
-A step of DDPM draws :math:`x_s` from the Gaussian :math:`q(x_s \mid x_t, x_0)` at the predicted :math:`x_0 = D(x_t, t)`.
-It seems wasteful to add fresh noise while removing noise. So let us keep each step's mean and drop its noise.
+A step of DDPM draws :math:`x_s` from the Gaussian :math:`q(x_s \mid x_t, x_0)` at the predicted
+:math:`x_0 = D(x_t, t)`. It seems wasteful to add fresh noise while removing noise. So let us keep each step's
+mean and drop its noise.
 """
 
 # %%
@@ -60,19 +61,21 @@ axes.legend(loc="center right")
 plt.show()
 
 # %%
-# More steps do not help at all. The reason fits on a line: along an eigenvector of variance :math:`L` the posterior mean
-# multiplies the deviation from the mean by :math:`(\alpha_t/\alpha_s)\,v_s/v_t` with :math:`v_t = \alpha_t^2 L + \sigma_t^2`,
-# and a product of such factors telescopes. Whatever the grid, the whole run is one jump to the first guess,
+# More steps do not help at all. The reason fits on a line: along an eigenvector of variance :math:`L` the
+# posterior mean multiplies the deviation from the mean by :math:`(\alpha_t/\alpha_s)\,v_s/v_t` with
+# :math:`v_t = \alpha_t^2 L + \sigma_t^2`, and a product of such factors telescopes. Whatever the grid, the whole
+# run is one jump to the first guess,
 #
 # .. math:: x_1 \;\mapsto\; \mu + \frac{\alpha_1 L}{v_1}\,(x_1 - \alpha_1 \mu) = E[x_0 \mid x_1] ,
 #
-# and from pure noise the first guess is the mean (REV-09; the telescoping was derived here). For :math:`L = 1` the factor
-# is :math:`\alpha_1 = 0.006353`, the number above.
+# and from pure noise the first guess is the mean (REV-09; the telescoping was derived here). For :math:`L = 1`
+# the factor is :math:`\alpha_1 = 0.006353`, the number above.
 #
-# *"So smaller steps, interesting. With DDPM step sizes we overshoot"*, notes the author of the lecture in his notebook. Measured in :math:`\sigma/\alpha`,
-# DDIM goes the share :math:`1 - \sigma_s/\sigma_t` of the way to :math:`D`, and DDPM's mean the share
-# :math:`1 - \sigma_s^2/\sigma_t^2`: for small steps exactly twice as far. DDPM walks two steps home and lets the noise
-# carry it one step back. Without the noise nothing carries it back; DDIM takes the single step from the start (REV-11).
+# *"So smaller steps, interesting. With DDPM step sizes we overshoot"*, notes the author of the lecture in his
+# notebook. Measured in :math:`\sigma/\alpha`, DDIM goes the share :math:`1 - \sigma_s/\sigma_t` of the way to
+# :math:`D`, and DDPM's mean the share :math:`1 - \sigma_s^2/\sigma_t^2`: for small steps exactly twice as far.
+# DDPM walks two steps home and lets the noise carry it one step back. Without the noise nothing carries it back;
+# DDIM takes the single step from the start (REV-11).
 #
 # On the spiral
 # -------------
@@ -83,26 +86,26 @@ start = jax.random.normal(jax.random.key(0), (by_mode(600, 300), 2))
 spread = {}
 figure, panels = plt.subplots(2, 3, figsize=(8.6, 5.8))
 for row, n in zip(panels, (64, 256), strict=True):
-    for panel, (name, (method, _, color)) in zip(row, methods.items(), strict=True):
+    for panel, (name, (method, _, _)) in zip(row, methods.items(), strict=True):
         x, _ = diffx.sample(method(process, field), jax.random.key(1), start, diffx.trailing(n))
         spread[name, n] = float(x.var(0).sum() / data.points.var(0).sum())
         bare(panel)
         panel.scatter(*data.points.T, s=8, color="0.7", label="data")
-        panel.scatter(*x.T, s=7, color="black", marker="x", lw=0.8, label="samples")
+        panel.scatter(*x.T, s=7, color="black", marker="x", lw=0.9, label="samples", zorder=3)
         panel.plot(*data.points.mean(0), "+", color=ORANGE, ms=13, mew=2.5, label="mean of the data", ls="")
         panel.set_title(f"{name}\n{n} steps")
-panels[0, 0].legend(loc="upper left", bbox_to_anchor=(-0.2, 1.02), handletextpad=0.1)
+figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
 plt.show()
 
 # %%
-# All samples go to the middle, where there are no data, and then to what lies nearest to it: for finitely many points the last
-# guesses are data points, so that the run ends on the few that are nearest to the mean (PTS-05). It passes by the mean; only
-# for Gaussians does it stay there.
+# All samples go to the middle, where there are no data, and then to what lies nearest to it: for finitely many
+# points the last guesses are data points, so that the run ends on the few that are nearest to the mean (PTS-05).
+# It passes by the mean; only for Gaussians does it stay there.
 #
 # On pictures
 # -----------
-# The same denoiser of all digits as in :doc:`plot_sculpting_noise`. For the upper strip the last step is taken at
-# :math:`\sigma/\alpha = 4`: there the run without noise still sits on the mean picture, a blur that nobody wrote.
+# The same denoiser of all digits as in :doc:`plot_sculpting_noise`. The upper strip shows what the run without noise
+# takes for clean pictures at :math:`\sigma/\alpha = 4`: ten times the mean of all digits, a blur that nobody wrote.
 
 pictures = diffx.PointSet(digits().images.astype(float))
 paint = diffx.denoiser(process, pictures)
@@ -124,8 +127,9 @@ plt.show()
 # %%
 # What this page asserts
 # ----------------------
-# On the Gaussian the standard deviation is :math:`\alpha_1` to 12 digits at every number of steps, while DDIM's and DDPM's
-# reach 1; on the spiral less than a thousandth of the variance survives; on pictures the guesses without noise are one blur, ten times over.
+# On the Gaussian the standard deviation is :math:`\alpha_1` to 12 digits at every number of steps, while DDIM's
+# and DDPM's reach 1; on the spiral less than a thousandth of the variance survives; on pictures the guesses
+# without noise are one blur, ten times over.
 
 alpha = float(process.alpha(1.0))
 np.testing.assert_allclose(deviations["DDPM without its noise"], alpha, rtol=1e-12)
@@ -134,4 +138,6 @@ assert all(spread["DDPM without its noise", n] < 1e-3 for n in (64, 256)), sprea
 assert all(spread[name, n] > 0.8 for name in ("DDPM", "DDIM") for n in (64, 256)), spread
 blur = runs["DDPM without its noise"][1][early]
 assert blur.std(0).mean() < 0.1 * pictures.points.std(0).mean(), blur.std(0).mean()
-print(f"standard deviation without noise: {alpha:.6f}; share of the spiral's variance: {spread['DDPM without its noise', 256]:.1e}")
+print(
+    f"without noise: standard deviation {alpha:.6f}, share of the spiral's variance {spread['DDPM without its noise', 256]:.1e}"
+)

@@ -48,7 +48,7 @@ def train(
     """
     steps = _check.count("steps", steps)
     _check.require(ema is None or 0 <= ema < 1, f"ema must be None or a decay in [0, 1), such as 0.999, got {ema}")
-    loss, params = as_pytree(loss), _floats(params)
+    loss, params = as_pytree(loss, "a loss (params, key) -> number"), _floats(params)
     _check_scalar(loss, params, key)
     report = _Progress(steps, sys.stderr.isatty() if progress is None else progress)
     carry, done, losses = (params, params, optimizer.init(params)), 0, []

@@ -20,14 +20,18 @@ def noise_features(sigma: Scalar) -> Array:
     sigma: data units.  log(sigma)/2 runs over 3.5 radians from 0.01 to 10: no two levels look alike.
     Source: get_sigma_embeds of smalldiffusion.  Domain: sigma > 0.
     """
-    phase = jnp.log(_check.time(sigma, "sigma")) / 2
+    sigma = _check.floats("sigma", sigma)
+    _check.require(
+        sigma.ndim == 0, f"sigma must be one noise level, got shape {sigma.shape}; for a batch use jax.vmap over x and sigma"
+    )
+    phase = jnp.log(sigma) / 2
     return jnp.stack([jnp.sin(phase), jnp.cos(phase)])
 
 
 class TimeMLP(nnx.Module):
     r"""An MLP on (x, noise_features(sigma)), with GELU between its layers: a function (x, sigma) -> R^dim.
 
-    dim: length of x.  hidden: widths; the default is the lecture's 16-128-128-128-128-16, 53,394 numbers for dim = 2.
+    dim: length of x.  hidden: widths; the default is the lecture's 16-128-128-128-128-16, 53,890 numbers for dim = 2.
     x: (..., dim), data units; sigma: scalar, data units.  The result has the shape of x; its meaning (eps, x0, v) is
     the training loss's.  Source: TimeInputMLP of smalldiffusion.
     """
