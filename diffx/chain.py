@@ -8,11 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float, Int
 
 from diffx import _check
 from diffx._record import record, with_fields
-from diffx.process import CosineVP, _vp_log_snr, _vp_log_snr_step, _vp_sigma
+from diffx._types import Betas, Floats
+from diffx.process import CosineVP, Scalar, _vp_log_snr, _vp_log_snr_step, _vp_sigma
 
 
 def _check_betas(betas: Any) -> Array:
@@ -65,26 +66,26 @@ class DDPMChain:
         link = jnp.ceil(self._place(t)).astype(int) - 1  # the link that ends at t
         return self.betas.shape[0] * self._gains(t.dtype)[jnp.maximum(link, 0)]
 
-    def alpha(self, t: Any) -> Array:
+    def alpha(self, t: Any) -> Floats:
         return jnp.exp(-self._integral(_check.times(t)) / 2)
 
-    def sigma(self, t: Any) -> Array:
+    def sigma(self, t: Any) -> Floats:
         return _vp_sigma(self._integral(_check.times(t)))
 
-    def f(self, t: Any) -> Array:
+    def f(self, t: Any) -> Floats:
         return -self._rate(_check.times(t)) / 2
 
-    def g(self, t: Any) -> Array:
+    def g(self, t: Any) -> Floats:
         return jnp.sqrt(self._rate(_check.times(t)))
 
-    def log_snr(self, t: Any) -> Array:
+    def log_snr(self, t: Any) -> Floats:
         return _vp_log_snr(self._integral(_check.times(t)))
 
-    def log_snr_step(self, t: Any, s: Any) -> Array:
+    def log_snr_step(self, t: Any, s: Any) -> Floats:
         t, s = _check.times(t), _check.times(s, "s")
         return _vp_log_snr_step(self._integral(s), self._growth(t, s))
 
-    def time_of_log_snr(self, l: Any) -> Array:
+    def time_of_log_snr(self, l: Any) -> Floats:
         l = _check.log_snrs(l)
         b, gains = jax.nn.softplus(-l)[..., None], self._gains(l.dtype)
         before = jnp.concatenate([jnp.zeros_like(gains[:1]), jnp.cumsum(gains[:-1])])
@@ -97,7 +98,7 @@ def _passed(place: Array) -> Array:
     return jnp.where(place > 0, jnp.where(place <= 1, place, 1), 0)
 
 
-def alpha_bar(betas: Array) -> Array:
+def alpha_bar(betas: Betas) -> Betas:
     r"""alphabar_i = prod_{j <= i} (1 - beta_j), shape (T,), by the sum of log1p(-beta_j).
 
     betas: shape (T,).  Source: Ho et al. 2020, arXiv:2006.11239, eq. (4).  Raises ValueError for betas outside (0, 1).
@@ -106,7 +107,7 @@ def alpha_bar(betas: Array) -> Array:
     return jnp.exp(jnp.cumsum(jnp.log1p(-_check_betas(betas))))
 
 
-def linear_betas(n: int = 1000, *, first: float = 1e-4, last: float = 0.02) -> Array:
+def linear_betas(n: int = 1000, *, first: Scalar = 1e-4, last: Scalar = 0.02) -> Float[Array, "{n}"]:
     r"""beta_i linear from `first` to `last`, shape (n,).      Ho et al. 2020, arXiv:2006.11239, section 4.
 
     Domain: n >= 1, 0 < first, last < 1.  Claims: FWD-10, FWD-12.
@@ -114,7 +115,7 @@ def linear_betas(n: int = 1000, *, first: float = 1e-4, last: float = 0.02) -> A
     return _check_betas(jnp.linspace(first, last, _check.count("n", n)))
 
 
-def scaled_linear_betas(n: int = 1000, *, first: float = 0.00085, last: float = 0.012) -> Array:
+def scaled_linear_betas(n: int = 1000, *, first: Scalar = 0.00085, last: Scalar = 0.012) -> Float[Array, "{n}"]:
     r"""sqrt(beta_i) linear, shape (n,): the schedule of Stable Diffusion.    Code of Rombach et al. 2022, arXiv:2112.10752.
 
     Domain: n >= 1, 0 < first, last < 1.  Claims: FWD-12.
@@ -122,7 +123,7 @@ def scaled_linear_betas(n: int = 1000, *, first: float = 0.00085, last: float = 
     return _check_betas(jnp.linspace(jnp.sqrt(first), jnp.sqrt(last), _check.count("n", n)) ** 2)
 
 
-def cosine_betas(n: int = 1000, *, offset: float = 0.008, largest: float = 0.999) -> Array:
+def cosine_betas(n: int = 1000, *, offset: Scalar = 0.008, largest: Scalar = 0.999) -> Float[Array, "{n}"]:
     r"""beta_i = min(1 - alphabar(i/n)/alphabar((i - 1)/n), largest) of the cosine path, shape (n,).
 
     Source: Nichol and Dhariwal 2021, arXiv:2102.09672, eq. (17) and the text below it.  Domain: n >= 1.
@@ -134,7 +135,7 @@ def cosine_betas(n: int = 1000, *, offset: float = 0.008, largest: float = 0.999
     return _check_betas(jnp.minimum(fallen / path._cos(s) ** 2, largest))
 
 
-def zero_terminal_snr(betas: Array) -> Array:
+def zero_terminal_snr(betas: Betas) -> Betas:
     r"""Shift and rescale sqrt(alphabar) so that the first is kept and the last is 0; then beta_T = 1.
 
     sqrt(alphabar_i)' = (sqrt(alphabar_i) - sqrt(alphabar_T)) sqrt(alphabar_1)/(sqrt(alphabar_1) - sqrt(alphabar_T)).
@@ -149,7 +150,7 @@ def zero_terminal_snr(betas: Array) -> Array:
     return jnp.concatenate([betas[:1], share * (2 - share)])  # 1 - (1 - share)^2; 1 - ratio^2 keeps 3 digits in float32
 
 
-def respace(betas: Array, steps: Array) -> Array:
+def respace(betas: Betas, steps: Int[Array, "N"]) -> Float[Array, "N"]:
     r"""beta'_i = 1 - alphabar_{steps_i}/alphabar_{steps_{i-1}}: the chain on a sub-grid, with the same marginals.
 
     betas: shape (T,).  steps: increasing integers in 1..T, shape (N,), or all rows of a batch by vmap.  Returns shape (N,).

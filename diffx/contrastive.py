@@ -5,14 +5,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Float
 
 from diffx import _check
 from diffx._linalg import contract
+from diffx._types import Number, Points
 from diffx.process import Scalar
 
+Embeddings = Float[Array, "N d"]
 
-def normalised(x: Array) -> Array:
+
+def normalised(x: Points) -> Points:
     r"""x/|x| on the last axis, in float32 or wider; a zero vector stays zero, with derivative zero.
 
     x: (..., d).  Claims: CLP-02.
@@ -63,8 +66,13 @@ def _cross_entropy(scores: Array, pairs: Array, rows: Array) -> Array:
 
 
 def clip_loss(
-    images: Array, texts: Array, *, log_scale: Scalar, positives: Array | None = None, mask: Array | None = None
-) -> Array:
+    images: Embeddings,
+    texts: Embeddings,
+    *,
+    log_scale: Scalar,
+    positives: Bool[Array, "N N"] | None = None,
+    mask: Bool[Array, "N"] | None = None,
+) -> Number:
     r"""[CE(S) + CE(S')]/2 with S_ij = exp(log_scale) cos(image_i, text_j): symmetric InfoNCE, in nats.
 
     images, texts: raw embeddings (N, d), normalised inside.  log_scale: scalar (CLIP starts at log(1/0.07)).
@@ -79,14 +87,14 @@ def clip_loss(
 
 
 def siglip_loss(
-    images: Array,
-    texts: Array,
+    images: Embeddings,
+    texts: Embeddings,
     *,
     log_scale: Scalar,
     bias: Scalar,
-    positives: Array | None = None,
-    mask: Array | None = None,
-) -> Array:
+    positives: Bool[Array, "N N"] | None = None,
+    mask: Bool[Array, "N"] | None = None,
+) -> Number:
     r"""-(1/N) sum_ij log sigmoid(z_ij (exp(log_scale) cos(image_i, text_j) + bias)), z = 1 for partners, else -1; in nats.
 
     images, texts: raw embeddings (N, d), normalised inside.  log_scale, bias: scalars (SigLIP starts at log 10, -10).

@@ -11,6 +11,7 @@ from jaxtyping import Array
 
 from diffx import _check
 from diffx._linalg import contract
+from diffx._types import Number
 from diffx.denoise import denoiser
 from diffx.law import GaussianLaw, dense, marginal, w2
 from diffx.process import Process, Scalar
@@ -93,11 +94,11 @@ def _push_forward(step: Callable[[Array], Array], mean: Array, cov: Array) -> tu
 class ErrorBudget(NamedTuple):
     """W2 distances in data units; total <= truncation + initialisation + discretisation + score, by the triangle inequality."""
 
-    truncation: Array
-    initialisation: Array
-    discretisation: Array
-    score: Array
-    total: Array
+    truncation: Number
+    initialisation: Number
+    discretisation: Number
+    score: Number
+    total: Number
 
 
 def error_budget(

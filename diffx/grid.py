@@ -3,13 +3,14 @@
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from diffx import _check
+from diffx._types import Points
 from diffx.process import Process, Scalar
 
 
-def uniform(n: int, *, t_max: Scalar = 1.0, t_min: Scalar = 0.0) -> Array:
+def uniform(n: int, *, t_max: Scalar = 1.0, t_min: Scalar = 0.0) -> Float[Array, "{n}+1"]:
     """t_i = t_max + (t_min - t_max) i/n, shape (n + 1,).
 
     Raises TypeError or ValueError unless n is an integer >= 1.  Domain: 0 <= t_min < t_max <= 1.  Claims: FWD-19.
@@ -25,7 +26,7 @@ def _ends(t_max: Any, t_min: Any) -> tuple[Array, Array]:
     return t_max, t_min
 
 
-def uniform_log_snr(process: Process, n: int, *, t_max: Scalar | None = None, t_min: Scalar = 1e-3) -> Array:
+def uniform_log_snr(process: Process, n: int, *, t_max: Scalar | None = None, t_min: Scalar = 1e-3) -> Float[Array, "{n}+1"]:
     """l(t_i) uniform from l(t_max) to l(t_min), shape (n + 1,).        Lu et al. 2022, arXiv:2206.00927.
 
     t_max: default 1, or 0.999 where alpha(1) = 0.
@@ -46,7 +47,9 @@ def uniform_log_snr(process: Process, n: int, *, t_max: Scalar | None = None, t_
     return _check.grid(ts.at[0].set(t_max).at[-1].set(t_min))
 
 
-def karras(process: Process, n: int, *, sigma_min: Scalar = 0.002, sigma_max: Scalar | None = None, rho: Scalar = 7.0) -> Array:
+def karras(
+    process: Process, n: int, *, sigma_min: Scalar = 0.002, sigma_max: Scalar | None = None, rho: Scalar = 7.0
+) -> Float[Array, "{n}+1"]:
     r"""sigma_i^(1/rho) uniform from sigma_max to sigma_min in n nodes, then 0; shape (n + 1,).
 
     sigma here is the noise-to-signal ratio sigma(t)/alpha(t), in data units: t_i = time_of_log_snr(-2 log sigma_i).
@@ -84,7 +87,7 @@ def _counts(n: Any, n_train: Any) -> tuple[int, int]:
     return n, n_train
 
 
-def leading(n: int, n_train: int = 1000) -> Array:
+def leading(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
     """Nodes 1 + i floor(T/n), i < n, of a chain of T = n_train steps, as times i/T, then 0; shape (n + 1,).
 
     The first node lies far below T: the sampler never sees the noisiest time.  Source: Lin et al. 2024,
@@ -94,7 +97,7 @@ def leading(n: int, n_train: int = 1000) -> Array:
     return _nodes(1 + jnp.arange(n - 1, -1, -1) * (n_train // n), n_train)
 
 
-def linspace(n: int, n_train: int = 1000) -> Array:
+def linspace(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
     """Nodes round(linspace(T, 1, n)) of a chain of T = n_train steps, as times i/T, then 0; shape (n + 1,).
 
     Source: Lin et al. 2024, arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.  Claims: FWD-19.
@@ -103,7 +106,7 @@ def linspace(n: int, n_train: int = 1000) -> Array:
     return _nodes(jnp.round(jnp.linspace(n_train, 1, n)), n_train)
 
 
-def trailing(n: int, n_train: int = 1000) -> Array:
+def trailing(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
     """Nodes round(T - i T/n), i < n, of a chain of T = n_train steps, as times i/T, then 0; shape (n + 1,).
 
     Source: Lin et al. 2024, arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.  Claims: FWD-19.
@@ -112,7 +115,9 @@ def trailing(n: int, n_train: int = 1000) -> Array:
     return _nodes(jnp.round(jnp.arange(n, 0, -1) * (n_train / n)), n_train)
 
 
-def equal_angle(process: Process, n: int, *, std: Scalar = 1.0, t_max: Scalar = 1.0, t_min: Scalar = 0.0) -> Array:
+def equal_angle(
+    process: Process, n: int, *, std: Scalar = 1.0, t_max: Scalar = 1.0, t_min: Scalar = 0.0
+) -> Float[Array, "{n}+1"]:
     r"""phi(t_i) uniform, phi = atan2(sigma, alpha std): the n-step grid on which DDIM is best for data N(mu, std^2 I).
 
     Source: derived here from DDIM's product of cosines (log cos is concave).  The same grid is the best in KL for
@@ -127,7 +132,7 @@ def equal_angle(process: Process, n: int, *, std: Scalar = 1.0, t_max: Scalar = 
     return _check.grid(jnp.concatenate([t_max[None], inner, t_min[None]]))
 
 
-def time_shift(ts: Array, shift: Scalar) -> Array:
+def time_shift(ts: Points, shift: Scalar) -> Points:
     r"""t' = S t/(1 + (S - 1) t): for the rectified flow, log-SNR moves by -2 log S (S > 1: more steps in the noise).
 
     Source: Esser et al. 2024, arXiv:2403.03206, eq. (23); the shift of Stable Diffusion 3 (3) and WAN (5).

@@ -10,11 +10,12 @@ from jaxtyping import Array
 
 from diffx import _check
 from diffx._callables import as_pytree
+from diffx._types import Points
 from diffx.process import Scalar
 from diffx.reverse import Denoiser
 
 
-def cfg(cond: Array, uncond: Array, *, w: Scalar) -> Array:
+def cfg(cond: Points, uncond: Points, *, w: Scalar) -> Points:
     r"""uncond + w (cond - uncond); in the 1 + w convention, (1 + w') cond - w' uncond, w = 1 + w'.
 
     cond, uncond: two predictions of one kind (x0, eps, score, v or velocity: all give the same), one shape.

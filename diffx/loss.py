@@ -8,6 +8,7 @@ from collections.abc import Callable
 from jaxtyping import Array
 
 from diffx import _check
+from diffx._types import Number, Points
 from diffx.law import GaussianLaw, eigenvalues
 from diffx.process import Process, Scalar, perturb, rates
 
@@ -20,7 +21,7 @@ def _mean_square(predict: Predictor, target: Array, process: Process, x0: Array,
     return ((prediction - target) ** 2).mean()
 
 
-def x0_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: Scalar) -> Array:
+def x0_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: Scalar) -> Number:
     r"""mean |predict(x_t, t) - x0|^2.                           Ho et al. 2020, arXiv:2006.11239, section 3.2.
 
     x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.  Claims: DEN-09.
@@ -28,7 +29,7 @@ def x0_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: Scal
     return _mean_square(predict, x0, process, x0, eps, t)
 
 
-def eps_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: Scalar) -> Array:
+def eps_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: Scalar) -> Number:
     r"""mean |predict(x_t, t) - eps|^2.                          Ho et al. 2020, arXiv:2006.11239, eq. (14).
 
     x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.  Claims: DEN-09.
@@ -36,7 +37,7 @@ def eps_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: Sca
     return _mean_square(predict, eps, process, x0, eps, t)
 
 
-def v_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: Scalar) -> Array:
+def v_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: Scalar) -> Number:
     r"""mean |predict(x_t, t) - (alpha eps - sigma x0)|^2.       Salimans and Ho 2022, arXiv:2202.00512, Appendix D.
 
     x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.  Claims: DEN-09.
@@ -45,7 +46,7 @@ def v_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: Scala
     return _mean_square(predict, process.alpha(t) * eps - process.sigma(t) * x0, process, x0, eps, t)
 
 
-def velocity_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: Scalar) -> Array:
+def velocity_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: Scalar) -> Number:
     r"""mean |predict(x_t, t) - (alpha' x0 + sigma' eps)|^2: conditional flow matching.
 
     x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.
@@ -57,7 +58,7 @@ def velocity_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t
     return _mean_square(predict, rate.alpha * x0 + rate.sigma * eps, process, x0, eps, t)
 
 
-def score_loss(process: Process, predict: Predictor, x0: Array, eps: Array, t: Scalar) -> Array:
+def score_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: Scalar) -> Number:
     r"""mean |predict(x_t, t) + eps/sigma|^2: denoising score matching.               Vincent 2011.
 
     x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.
@@ -79,7 +80,7 @@ def _irreducible(process: Process, law: GaussianLaw, t: Scalar) -> Array:
     return (variances / (process.alpha(t) ** 2 * variances + process.sigma(t) ** 2)).mean()
 
 
-def optimal_x0_loss(process: Process, law: GaussianLaw, t: Scalar) -> Array:
+def optimal_x0_loss(process: Process, law: GaussianLaw, t: Scalar) -> Number:
     r"""The least x0_loss on Gaussian data: mean over directions of L sigma^2/(alpha^2 L + sigma^2).
 
     t: scalar time.  Source: Gaussian conditioning.  Claims: DEN-09.
@@ -87,17 +88,17 @@ def optimal_x0_loss(process: Process, law: GaussianLaw, t: Scalar) -> Array:
     return process.sigma(t) ** 2 * _irreducible(process, law, t)
 
 
-def optimal_eps_loss(process: Process, law: GaussianLaw, t: Scalar) -> Array:
+def optimal_eps_loss(process: Process, law: GaussianLaw, t: Scalar) -> Number:
     r"""The least eps_loss on Gaussian data: mean over directions of alpha^2 L/(alpha^2 L + sigma^2).  Claims: DEN-09."""
     return process.alpha(t) ** 2 * _irreducible(process, law, t)
 
 
-def optimal_v_loss(process: Process, law: GaussianLaw, t: Scalar) -> Array:
+def optimal_v_loss(process: Process, law: GaussianLaw, t: Scalar) -> Number:
     r"""The least v_loss on Gaussian data: (alpha^2 + sigma^2)^2 times the mean of L/(alpha^2 L + sigma^2).  Claims: DEN-09."""
     return (process.alpha(t) ** 2 + process.sigma(t) ** 2) ** 2 * _irreducible(process, law, t)
 
 
-def optimal_velocity_loss(process: Process, law: GaussianLaw, t: Scalar) -> Array:
+def optimal_velocity_loss(process: Process, law: GaussianLaw, t: Scalar) -> Number:
     r"""The least velocity_loss on Gaussian data: (alpha sigma' - sigma alpha')^2 times the mean of L/(alpha^2 L + sigma^2).
 
     Domain: sigma'(t) finite.  Claims: DEN-09.
@@ -106,7 +107,7 @@ def optimal_velocity_loss(process: Process, law: GaussianLaw, t: Scalar) -> Arra
     return (process.alpha(t) * rate.sigma - process.sigma(t) * rate.alpha) ** 2 * _irreducible(process, law, t)
 
 
-def optimal_score_loss(process: Process, law: GaussianLaw, t: Scalar) -> Array:
+def optimal_score_loss(process: Process, law: GaussianLaw, t: Scalar) -> Number:
     r"""The least score_loss on Gaussian data: mean over directions of alpha^2 L/(sigma^2 (alpha^2 L + sigma^2)).
 
     Domain: sigma(t) > 0.  Claims: DEN-08, DEN-09.

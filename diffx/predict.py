@@ -18,6 +18,7 @@ from jaxtyping import Array
 
 from diffx import _check
 from diffx._callables import as_pytree
+from diffx._types import Points
 from diffx.process import Process, Scalar, rates
 
 Row = tuple[Any, Any]  # the coefficients of x0 and of eps
@@ -78,7 +79,7 @@ def _positive_sigma(process: Process, t: Scalar) -> Array:
 # --- x0 from the others ------------------------------------------------------------------------------------------
 
 
-def x0_of_eps(process: Process, x: Array, eps: Array, t: Scalar) -> Array:
+def x0_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
     r"""x0 = (x - sigma eps)/alpha.
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
@@ -86,7 +87,7 @@ def x0_of_eps(process: Process, x: Array, eps: Array, t: Scalar) -> Array:
     return _convert(_x0, _eps, process, x, eps, t)
 
 
-def x0_of_score(process: Process, x: Array, score: Array, t: Scalar) -> Array:
+def x0_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
     r"""x0 = (x + sigma^2 score)/alpha.
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
@@ -94,7 +95,7 @@ def x0_of_score(process: Process, x: Array, score: Array, t: Scalar) -> Array:
     return x0_of_eps(process, x, eps_of_score(process, x, score, t), t)
 
 
-def x0_of_v(process: Process, x: Array, v: Array, t: Scalar) -> Array:
+def x0_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     r"""x0 = (alpha x - sigma v)/(alpha^2 + sigma^2).
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: t in [0, 1].  Claims: DEN-01.
@@ -102,7 +103,7 @@ def x0_of_v(process: Process, x: Array, v: Array, t: Scalar) -> Array:
     return _convert(_x0, _v, process, x, v, t)
 
 
-def x0_of_velocity(process: Process, x: Array, velocity: Array, t: Scalar) -> Array:
+def x0_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
     r"""x0 = (sigma' x - sigma velocity)/(alpha sigma' - sigma alpha').
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
@@ -113,7 +114,7 @@ def x0_of_velocity(process: Process, x: Array, velocity: Array, t: Scalar) -> Ar
 # --- eps from the others -----------------------------------------------------------------------------------------
 
 
-def eps_of_x0(process: Process, x: Array, x0: Array, t: Scalar) -> Array:
+def eps_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""eps = (x - alpha x0)/sigma.
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
@@ -121,7 +122,7 @@ def eps_of_x0(process: Process, x: Array, x0: Array, t: Scalar) -> Array:
     return _convert(_eps, _x0, process, x, x0, t)
 
 
-def eps_of_score(process: Process, x: Array, score: Array, t: Scalar) -> Array:
+def eps_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
     r"""eps = -sigma score.
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: t in [0, 1].  Claims: DEN-01.
@@ -130,7 +131,7 @@ def eps_of_score(process: Process, x: Array, score: Array, t: Scalar) -> Array:
     return (-process.sigma(_check.time(t)) * score).astype(x.dtype)
 
 
-def eps_of_v(process: Process, x: Array, v: Array, t: Scalar) -> Array:
+def eps_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     r"""eps = (sigma x + alpha v)/(alpha^2 + sigma^2).
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: t in [0, 1].  Claims: DEN-01.
@@ -138,7 +139,7 @@ def eps_of_v(process: Process, x: Array, v: Array, t: Scalar) -> Array:
     return _convert(_eps, _v, process, x, v, t)
 
 
-def eps_of_velocity(process: Process, x: Array, velocity: Array, t: Scalar) -> Array:
+def eps_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
     r"""eps = (alpha velocity - alpha' x)/(alpha sigma' - sigma alpha').
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
@@ -149,7 +150,7 @@ def eps_of_velocity(process: Process, x: Array, velocity: Array, t: Scalar) -> A
 # --- score from the others ---------------------------------------------------------------------------------------
 
 
-def score_of_x0(process: Process, x: Array, x0: Array, t: Scalar) -> Array:
+def score_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""score = (alpha x0 - x)/sigma^2.
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
@@ -157,7 +158,7 @@ def score_of_x0(process: Process, x: Array, x0: Array, t: Scalar) -> Array:
     return score_of_eps(process, x, eps_of_x0(process, x, x0, t), t)
 
 
-def score_of_eps(process: Process, x: Array, eps: Array, t: Scalar) -> Array:
+def score_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
     r"""score = -eps/sigma.
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
@@ -166,7 +167,7 @@ def score_of_eps(process: Process, x: Array, eps: Array, t: Scalar) -> Array:
     return (-eps / _positive_sigma(process, t)).astype(x.dtype)
 
 
-def score_of_v(process: Process, x: Array, v: Array, t: Scalar) -> Array:
+def score_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     r"""score = -(sigma x + alpha v)/(sigma (alpha^2 + sigma^2)).
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
@@ -174,7 +175,7 @@ def score_of_v(process: Process, x: Array, v: Array, t: Scalar) -> Array:
     return score_of_eps(process, x, eps_of_v(process, x, v, t), t)
 
 
-def score_of_velocity(process: Process, x: Array, velocity: Array, t: Scalar) -> Array:
+def score_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
     r"""score = -(alpha velocity - alpha' x)/(sigma (alpha sigma' - sigma alpha')).
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
@@ -185,7 +186,7 @@ def score_of_velocity(process: Process, x: Array, velocity: Array, t: Scalar) ->
 # --- v from the others -------------------------------------------------------------------------------------------
 
 
-def v_of_x0(process: Process, x: Array, x0: Array, t: Scalar) -> Array:
+def v_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""v = (alpha x - (alpha^2 + sigma^2) x0)/sigma.
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
@@ -193,7 +194,7 @@ def v_of_x0(process: Process, x: Array, x0: Array, t: Scalar) -> Array:
     return _convert(_v, _x0, process, x, x0, t)
 
 
-def v_of_eps(process: Process, x: Array, eps: Array, t: Scalar) -> Array:
+def v_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
     r"""v = ((alpha^2 + sigma^2) eps - sigma x)/alpha.
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
@@ -201,7 +202,7 @@ def v_of_eps(process: Process, x: Array, eps: Array, t: Scalar) -> Array:
     return _convert(_v, _eps, process, x, eps, t)
 
 
-def v_of_score(process: Process, x: Array, score: Array, t: Scalar) -> Array:
+def v_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
     r"""v = -(sigma (alpha^2 + sigma^2) score + sigma x)/alpha.
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
@@ -209,7 +210,7 @@ def v_of_score(process: Process, x: Array, score: Array, t: Scalar) -> Array:
     return v_of_eps(process, x, eps_of_score(process, x, score, t), t)
 
 
-def v_of_velocity(process: Process, x: Array, velocity: Array, t: Scalar) -> Array:
+def v_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
     r"""v = ((alpha^2 + sigma^2) velocity - (alpha alpha' + sigma sigma') x)/(alpha sigma' - sigma alpha').
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
@@ -220,7 +221,7 @@ def v_of_velocity(process: Process, x: Array, velocity: Array, t: Scalar) -> Arr
 # --- velocity from the others ------------------------------------------------------------------------------------
 
 
-def velocity_of_x0(process: Process, x: Array, x0: Array, t: Scalar) -> Array:
+def velocity_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""velocity = (sigma' x - (alpha sigma' - sigma alpha') x0)/sigma.
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
@@ -228,7 +229,7 @@ def velocity_of_x0(process: Process, x: Array, x0: Array, t: Scalar) -> Array:
     return _convert(_velocity, _x0, process, x, x0, t)
 
 
-def velocity_of_eps(process: Process, x: Array, eps: Array, t: Scalar) -> Array:
+def velocity_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
     r"""velocity = (alpha' x + (alpha sigma' - sigma alpha') eps)/alpha.
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
@@ -236,7 +237,7 @@ def velocity_of_eps(process: Process, x: Array, eps: Array, t: Scalar) -> Array:
     return _convert(_velocity, _eps, process, x, eps, t)
 
 
-def velocity_of_score(process: Process, x: Array, score: Array, t: Scalar) -> Array:
+def velocity_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
     r"""velocity = (alpha' x - sigma (alpha sigma' - sigma alpha') score)/alpha.
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
@@ -244,7 +245,7 @@ def velocity_of_score(process: Process, x: Array, score: Array, t: Scalar) -> Ar
     return velocity_of_eps(process, x, eps_of_score(process, x, score, t), t)
 
 
-def velocity_of_v(process: Process, x: Array, v: Array, t: Scalar) -> Array:
+def velocity_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     r"""velocity = ((alpha alpha' + sigma sigma') x + (alpha sigma' - sigma alpha') v)/(alpha^2 + sigma^2).
 
     Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.

@@ -11,6 +11,7 @@ from jax.scipy.special import xlog1py, xlogy
 from jaxtyping import Array
 
 from diffx import _check
+from diffx._types import Number, Points
 from diffx.predict import score_of_x0, velocity_of_x0
 from diffx.process import Process, Scalar, transition
 
@@ -20,9 +21,9 @@ Denoiser = Callable[[Array, Scalar], Array]
 class Posterior(NamedTuple):
     """x_s | x_t, x_0 ~ N(of_x x_t + of_x0 x_0, sigma^2 I)."""
 
-    of_x: Array
-    of_x0: Array
-    sigma: Array
+    of_x: Number
+    of_x0: Number
+    sigma: Number
 
 
 def posterior(process: Process, t: Scalar, s: Scalar) -> Posterior:
@@ -40,7 +41,7 @@ def posterior(process: Process, t: Scalar, s: Scalar) -> Posterior:
     return Posterior(of_x, alpha_s * fresh, sigma_s * jnp.sqrt(fresh))
 
 
-def probability_flow(process: Process, denoise: Denoiser, x: Array, t: Scalar) -> Array:
+def probability_flow(process: Process, denoise: Denoiser, x: Points, t: Scalar) -> Points:
     r"""dx/dt = f x - (g^2/2) score = alpha' x0 + sigma' eps, with x0 = D(x, t): the ODE with the marginals of the SDE.
 
     x: any shape, data units; t: scalar time.  Returns data units/time, shape of x.  The second form divides by sigma
@@ -50,7 +51,7 @@ def probability_flow(process: Process, denoise: Denoiser, x: Array, t: Scalar) -
     return velocity_of_x0(process, x, denoise(x, t), t)
 
 
-def reverse_drift(process: Process, denoise: Denoiser, x: Array, t: Scalar, *, eta: Scalar = 1.0) -> Array:
+def reverse_drift(process: Process, denoise: Denoiser, x: Points, t: Scalar, *, eta: Scalar = 1.0) -> Points:
     r"""f x - (1 + eta^2)/2 g^2 score: the drift whose SDE with diffusion eta g keeps the marginals, for every eta >= 0.
 
     eta = 1: the reverse SDE; eta = 0: the probability flow.  x: any shape; t: scalar time.  Returns data units/time.
@@ -60,7 +61,7 @@ def reverse_drift(process: Process, denoise: Denoiser, x: Array, t: Scalar, *, e
     return reverse_drift_of_x0(process, x, denoise(x, t), t, eta=eta)
 
 
-def reverse_drift_of_x0(process: Process, x: Array, x0: Array, t: Scalar, *, eta: Scalar = 1.0) -> Array:
+def reverse_drift_of_x0(process: Process, x: Points, x0: Points, t: Scalar, *, eta: Scalar = 1.0) -> Points:
     """`reverse_drift` where the denoiser's answer x0 is known already."""
     t = _check.time(t)
     pull = (1 + eta**2) / 2 * process.g(t) ** 2

@@ -1,0 +1,8 @@
+"""Names for the shapes in annotations. jaxtyping's import hook checks them; the doors of `_check` refuse by sentences."""
+
+from jaxtyping import Array, Float
+
+Number = Float[Array, ""]
+Floats = Float[Array, "..."]
+Points = Float[Array, "*shape"]  # data, noise, predictions: within one function all are of one shape
+Betas = Float[Array, "T"]
