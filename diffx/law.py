@@ -10,11 +10,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from diffx import _check
 from diffx._linalg import NARROW, contract, polar, rows_times, sqrtm
 from diffx._record import record, with_fields
+from diffx._types import Number
 from diffx.process import Process, Scalar
 
 LOG_2PI = float(np.log(2 * np.pi))
@@ -45,7 +46,11 @@ class LowRank:
         if _check.is_concrete(basis, variances, self.rest):
             _check_orthonormal(np.asarray(basis))
             _check_not_negative("variances", np.asarray(variances))
-        _check.not_negative(rest=self.rest)
+        if basis.ndim == 3 and jnp.shape(self.rest) == basis.shape[:1]:  # one for each component of a mixture
+            if _check.is_concrete(self.rest):
+                _check_not_negative("rest", np.asarray(self.rest))
+        else:
+            _check.not_negative(rest=self.rest)
         with_fields(self, basis=basis, variances=variances)
 
 
@@ -172,7 +177,7 @@ class GaussianLaw:
         z = jax.random.normal(key, (*shape, *self.mean.shape), self.mean.dtype)
         return self.mean + transformed(diagonalised(self.cov), z, jnp.sqrt)
 
-    def log_prob(self, x: Array) -> Array:
+    def log_prob(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
         """The log-density in nats at x (..., d), shape (...,). Domain: a covariance of full rank."""
         x = _check.events("x", x, self.mean.shape)
         if isinstance(self.cov, LowRank) or self.cov.ndim < 2:
@@ -225,7 +230,7 @@ class MixtureLaw:
         draws = jax.vmap(lambda law: law.mean + transformed(diagonalised(law.cov), z, jnp.sqrt))(self.components())
         return jnp.take_along_axis(draws, k[None, ..., None], axis=0)[0]
 
-    def log_prob(self, x: Array) -> Array:
+    def log_prob(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
         """The log-density in nats at x (..., d), shape (...,). Domain: covariances of full rank."""
         x = _check.events("x", x, self.means.shape[1:])
         logs = jax.vmap(lambda law: law.log_prob(x))(self.components())
@@ -386,7 +391,7 @@ def _two_gaussians(p: GaussianLaw, q: GaussianLaw) -> int:
     return p.mean.shape[0]
 
 
-def w2(p: GaussianLaw, q: GaussianLaw) -> Array:
+def w2(p: GaussianLaw, q: GaussianLaw) -> Number:
     r"""Wasserstein-2 distance: W2^2 = |m_p - m_q|^2 + |A - B U|_F^2, A = C_p^(1/2), B = C_q^(1/2), U = polar(B A).
 
     This form of tr(C_p + C_q - 2 (A C_q A)^(1/2)) subtracts before it squares: it is right near 0, where the trace
@@ -406,7 +411,7 @@ def _is_diagonal(cov: Covariance) -> bool:
     return not isinstance(cov, LowRank) and cov.ndim < 2
 
 
-def kl(p: GaussianLaw, q: GaussianLaw) -> Array:
+def kl(p: GaussianLaw, q: GaussianLaw) -> Number:
     r"""KL(p || q) = (1/2) [tr(C_q^-1 C_p) - d + (m_q - m_p)' C_q^-1 (m_q - m_p) + log det C_q - log det C_p], in nats.
 
     As sum r - log(1 + r) over the eigenvalues 1 + r of C_q^(-1/2) C_p C_q^(-1/2).  Returns a scalar.

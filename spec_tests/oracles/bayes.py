@@ -44,7 +44,7 @@ def gmm_log_prob(weights: np.ndarray, means: np.ndarray, covs: np.ndarray, x: np
     return np.asarray(logsumexp(_gmm_joint(weights, means, covs, x), axis=0))
 
 
-def gmm_noised(weights: np.ndarray, means: np.ndarray, covs: np.ndarray, a: float, s: float) -> Any:
+def gmm_noised(weights: np.ndarray, means: np.ndarray, covs: np.ndarray, a: float, s: float) -> tuple[Any, Any, Any]:
     """The mixture that x_t has: weights, means, covariances."""
     return weights, a * means, a**2 * covs + s**2 * np.eye(means.shape[1])
 
