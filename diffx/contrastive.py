@@ -4,7 +4,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from diffx import _check
@@ -44,7 +43,7 @@ def _pairs(positives: Array | None, mask: Array | None, n: int) -> tuple[Array, 
     pairs = pairs & rows[:, None] & rows[None, :]
     if _check.is_concrete(pairs, rows):
         _check.require(bool(rows.any()), "mask must count at least one row, or there is nothing to take the mean of")
-        empty = np.flatnonzero(np.asarray(rows & ~(pairs.any(0) & pairs.any(1))))
+        empty = jnp.flatnonzero(rows & ~(pairs.any(0) & pairs.any(1)))
         way_out = "add their pairs to positives, or leave them out by mask"
         _check.require(empty.size == 0, f"every counted image and text needs a partner, rows {empty} have none; {way_out}")
     return pairs, rows
