@@ -176,6 +176,9 @@ def loop(n):
         n = n - 1
     return n
 
+def unused(x):
+    return -x
+
 def listed(x):
     return jnp.abs(x * x)
 '''
@@ -273,6 +276,10 @@ def test_edit_with_the_same_jaxpr_is_equivalent(toy_run):
 
 def test_loop_that_does_not_end_is_stopped_and_killed(toy_run):
     assert toy_run.rows["loop:binary:n - 1 -> n + 1"]["verdict"] == "timeout"
+
+
+def test_function_that_no_test_executes_is_named(toy_run):
+    assert "no test executes toy.core:unused" in toy_run.run.text
 
 
 def test_listed_edit_is_not_run_and_stale_entries_are_named(toy_run):

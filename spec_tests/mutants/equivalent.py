@@ -28,7 +28,7 @@ def listed(path: Path) -> dict[str, str]:
     """Key and reason of every edit that was shown to change nothing."""
     if not path.exists():
         return {}
-    entries = tomllib.loads(path.read_text())["equivalent"]
+    entries = tomllib.loads(path.read_text()).get("equivalent", [])
     reasons = {entry["mutant"]: entry["reason"].strip() for entry in entries}
     if len(reasons) < len(entries) or not all(reasons.values()):
         raise ValueError(f"{path}: every mutant stands there once and has a reason")

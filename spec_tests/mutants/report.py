@@ -22,9 +22,12 @@ def score(verdicts: list[Verdict]) -> float:
 def summary(engine: Engine, generated: list[Mutant]) -> list[str]:
     """All that a reader needs, the survivors ready to be listed or killed."""
     verdicts = engine.verdicts
+    reached = {name for trace in engine.traces.values() for name in trace.functions}
+    unseen = sorted({verdict.mutant.where for verdict in verdicts} - reached)
     stale = sorted(set(engine.plan.listed) - {mutant.key for mutant in generated})
     return [
         *(f"warning: {warning}" for warning in engine.warnings),
+        *(f"no test executes {name}" for name in unseen),
         *(f"stale entry, there is no such edit: {key}" for key in stale),
         *(line for verdict in verdicts if verdict.verdict in ("survived", "error") for line in _diff(verdict)),
         f"{len(generated)} generated, {_counts(verdicts)}",
