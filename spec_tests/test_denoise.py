@@ -430,7 +430,7 @@ def test_scores_are_gradients_of_log_densities(dtype, case, points):
 
 @claim(
     "DEN-20",
-    "For a point mass D is its point, eps is (x - alpha m)/sigma, and every DDIM grid lands on the point: no guard biases them.",
+    "For a point mass D is its point, eps is (x - alpha m)/sigma, and every DDIM grid lands on the point: no guard moves them.",
     of=("diffx.denoise.gaussian_denoise", "diffx.denoise.points_denoise"),
     source="the limit of no variance",
 )
