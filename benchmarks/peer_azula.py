@@ -1,4 +1,5 @@
 """azula: its samplers with the VP process as its schedule."""
+# pyright: reportMissingImports=false
 
 from types import SimpleNamespace
 

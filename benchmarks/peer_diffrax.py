@@ -1,4 +1,5 @@
 """diffrax: the same ODEs with fixed steps; DDIM is Euler in x/alpha against sigma/alpha."""
+# pyright: reportMissingImports=false
 
 import diffrax
 import jax
@@ -19,10 +20,18 @@ def _run(solver, field, law, nodes, start):
     @jax.jit
     def solve(law, x):
         term = diffrax.ODETerm(lambda t, y, law: field(law, y, t))
-        ends = dict(t0=float(nodes[0]), t1=float(nodes[-1]), dt0=None)
         return diffrax.diffeqsolve(
-            term, solver, y0=x, args=law, stepsize_controller=controller, max_steps=n, adjoint=diffrax.ForwardMode(), **ends
-        ).ys[-1]
+            term,
+            solver,
+            t0=float(nodes[0]),
+            t1=float(nodes[-1]),
+            dt0=None,
+            y0=x,
+            args=law,
+            stepsize_controller=controller,
+            max_steps=n,
+            adjoint=diffrax.ForwardMode(),
+        ).ys[-1]  # pyright: ignore[reportIndexIssue, reportOptionalSubscript]
 
     x = jnp.asarray(start, jnp.float32)
     return lambda: solve(law, x).block_until_ready()

@@ -1,4 +1,5 @@
 """diffusers: its schedulers with betas that give the VP process at t = i/1000, on the same (trailing) grid."""
+# pyright: reportMissingImports=false
 
 import diffusers
 import numpy as np

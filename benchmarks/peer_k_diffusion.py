@@ -1,4 +1,5 @@
 """k-diffusion: it works on x/alpha and sigma/alpha, where DDIM is its Euler; the start is scaled to that."""
+# pyright: reportMissingImports=false
 
 import importlib.util
 import sys

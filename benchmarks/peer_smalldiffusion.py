@@ -1,4 +1,5 @@
 """smalldiffusion: `samples` with gam = 1, mu = 0 is DDIM in x/alpha and sigma/alpha."""
+# pyright: reportMissingImports=false
 
 import numpy as np
 import torch

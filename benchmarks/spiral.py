@@ -3,6 +3,7 @@
 Both sides draw levels log-uniform in 0.01 .. 10 and noise anew at every step, and minimise |eps - predicted|^2. The
 outputs that must agree are the losses of the last steps: both networks learn the same thing to the same degree.
 """
+# pyright: reportMissingImports=false
 
 from contextlib import suppress
 

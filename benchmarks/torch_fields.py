@@ -1,4 +1,5 @@
 """The exact denoisers in torch, for the peers that want a torch network; each peer gets the same."""
+# pyright: reportMissingImports=false
 
 import os
 

@@ -134,7 +134,7 @@ def _narrow_mixture_denoise(law: Any, x: Array, alpha: Array, sigma: Array) -> A
     log_det = jax.vmap(lambda cov: jnp.log(spread(eigenvalues(cov, d))).sum())(covs)
     columns = jnp.moveaxis(x, -1, 0)
     off = columns - _over_points(alpha * means, x)
-    white = sum(whiten[:, :, j] * off[:, j, None] for j in range(d))
+    white = jnp.asarray(sum(whiten[:, :, j] * off[:, j, None] for j in range(d)))
     logs = _over_points(log_weights - log_det / 2, x) - (white**2).sum(1) / 2
     shares = jnp.exp(logs - jax.lax.stop_gradient(logs.max(0)))
     offsets = jax.vmap(lambda m, cov: transformed(cov, m, lambda v: sigma**2 / spread(v)))(means, covs)

@@ -66,11 +66,11 @@ def _split(function: Callable, time: Any, others: tuple) -> tuple[Callable, Call
     needed = _variables(program.outvars).union(*(_variables(equation.invars) for equation in after))
     made = [*times, *(out for equation in before for out in equation.outvars)]
     shared = [variable for variable in made if variable in needed]
-    first = jaxpr_as_fun(ClosedJaxpr(Jaxpr(program.constvars, times, shared, before), closed.consts))
-    second = Jaxpr(program.constvars, shared + inputs, program.outvars, after, program.effects)
+    first = program.replace(invars=times, outvars=shared, eqns=before, effects=set())
+    second = program.replace(invars=shared + inputs, eqns=after)
 
     def early(time: Any) -> dict[Any, Array]:
-        return _pack(first(*jax.tree.leaves(time)))
+        return _pack(jaxpr_as_fun(ClosedJaxpr(first, closed.consts))(*jax.tree.leaves(time)))
 
     def late(packed: dict[Any, Array], others: tuple) -> Any:
         values = jaxpr_as_fun(ClosedJaxpr(second, closed.consts))(*_unpack(packed, shared), *jax.tree.leaves(others))
@@ -84,7 +84,8 @@ def _sorted_equations(program: Jaxpr, times: list) -> tuple[list, list]:
     known = {*times, *program.constvars}
     before, after = [], []
     for equation in program.eqns:
-        small = all(out.aval.size <= SMALL for out in equation.outvars)
+        sizes: list[Any] = [out.aval for out in equation.outvars]
+        small = all(aval.size <= SMALL for aval in sizes)
         is_early = small and not equation.effects and _variables(equation.invars) <= known
         (before if is_early else after).append(equation)
         known.update(equation.outvars if is_early else ())
