@@ -4,7 +4,7 @@ Time 0 is data and time 1 is noise, for every process. The safe coordinate is th
 Every method takes times of any shape and answers in their dtype; where an x is involved, time is one scalar.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -12,38 +12,40 @@ from jaxtyping import Array
 
 from diffx import _check
 from diffx._record import record
+from diffx._types import Floats, Number, Points
 
 HALF_PI = jnp.pi / 2
 Scalar = Any  # a Python float or an array of shape (): times, schedule parameters, guidance weights
 
 
+@runtime_checkable
 class Process(Protocol):
     """What a forward process offers. Any object with these methods is one; `jax.tree_util` must know it as a pytree.
 
     t, s, l: arrays of any shape, float32 or float64.  Claims: FWD-01, FWD-02, FWD-05, API-08.
     """
 
-    def alpha(self, t: Any) -> Array: ...
-    def sigma(self, t: Any) -> Array: ...
-    def f(self, t: Any) -> Array: ...
-    def g(self, t: Any) -> Array: ...
-    def log_snr(self, t: Any) -> Array: ...
-    def log_snr_step(self, t: Any, s: Any) -> Array: ...
-    def time_of_log_snr(self, l: Any) -> Array: ...
+    def alpha(self, t: Any) -> Floats: ...
+    def sigma(self, t: Any) -> Floats: ...
+    def f(self, t: Any) -> Floats: ...
+    def g(self, t: Any) -> Floats: ...
+    def log_snr(self, t: Any) -> Floats: ...
+    def log_snr_step(self, t: Any, s: Any) -> Floats: ...
+    def time_of_log_snr(self, l: Any) -> Floats: ...
 
 
 class Transition(NamedTuple):
     """x_t | x_s ~ N(alpha x_s, sigma^2 I)."""
 
-    alpha: Array
-    sigma: Array
+    alpha: Number
+    sigma: Number
 
 
 class Rates(NamedTuple):
     """The time derivatives alpha'(t) and sigma'(t)."""
 
-    alpha: Array
-    sigma: Array
+    alpha: Number
+    sigma: Number
 
 
 # --- variance preserving in the coordinate B(t) = int_0^t beta: alpha^2 = exp(-B), sigma^2 = 1 - exp(-B) -------------
@@ -107,20 +109,20 @@ class VP:
     alpha = _linear_alpha
     f = _linear_f
 
-    def sigma(self, t: Any) -> Array:
+    def sigma(self, t: Any) -> Floats:
         return _vp_sigma(_linear_integral(self, _check.times(t)))
 
-    def g(self, t: Any) -> Array:
+    def g(self, t: Any) -> Floats:
         return jnp.sqrt(_linear_rate(self, _check.times(t)))
 
-    def log_snr(self, t: Any) -> Array:
+    def log_snr(self, t: Any) -> Floats:
         return _vp_log_snr(_linear_integral(self, _check.times(t)))
 
-    def log_snr_step(self, t: Any, s: Any) -> Array:
+    def log_snr_step(self, t: Any, s: Any) -> Floats:
         t, s = _check.times(t), _check.times(s, "s")
         return _vp_log_snr_step(_linear_integral(self, s), _linear_integral_step(self, t, s))
 
-    def time_of_log_snr(self, l: Any) -> Array:
+    def time_of_log_snr(self, l: Any) -> Floats:
         return _linear_time(self, jax.nn.softplus(-_check.log_snrs(l)))  # B = log(1 + exp(-l))
 
 
@@ -139,24 +141,24 @@ class SubVP:
     alpha = _linear_alpha
     f = _linear_f
 
-    def sigma(self, t: Any) -> Array:
+    def sigma(self, t: Any) -> Floats:
         return -jnp.expm1(-_linear_integral(self, _check.times(t)))
 
-    def g(self, t: Any) -> Array:
+    def g(self, t: Any) -> Floats:
         t = _check.times(t)
         return jnp.sqrt(_linear_rate(self, t) * -jnp.expm1(-2 * _linear_integral(self, t)))
 
-    def log_snr(self, t: Any) -> Array:
+    def log_snr(self, t: Any) -> Floats:
         b = _linear_integral(self, _check.times(t))
         return -b - 2 * jnp.log(-jnp.expm1(-b))
 
-    def log_snr_step(self, t: Any, s: Any) -> Array:
-        """-2 log of sinh(B_t/2)/sinh(B_s/2) = cosh(dB/2) + sinh(dB/2)/tanh(B_s/2)."""
+    def log_snr_step(self, t: Any, s: Any) -> Floats:
+        """2 times that of VP + dB: sigma^2 is that of VP squared."""
         t, s = _check.times(t), _check.times(s, "s")
-        half = _linear_integral_step(self, t, s) / 2
-        return -2 * jnp.log1p(2 * jnp.sinh(half / 2) ** 2 + jnp.sinh(half) / jnp.tanh(_linear_integral(self, s) / 2))
+        growth = _linear_integral_step(self, t, s)
+        return 2 * _vp_log_snr_step(_linear_integral(self, s), growth) + growth
 
-    def time_of_log_snr(self, l: Any) -> Array:
+    def time_of_log_snr(self, l: Any) -> Floats:
         return _linear_time(self, 2 * jnp.arcsinh(jnp.exp(-_check.log_snrs(l) / 2) / 2))
 
 
@@ -177,7 +179,7 @@ class CosineVP:
     def _first(self) -> Array:
         return self.offset / (1 + self.offset) * HALF_PI
 
-    def _passed(self, t: Array) -> Array:
+    def _passed(self, t: Any) -> Array:
         return t / (1 + self.offset) * HALF_PI  # theta - theta_0
 
     def _cos(self, t: Array) -> Array:
@@ -190,10 +192,10 @@ class CosineVP:
         """sin(theta_t + theta_s) without the sum, which is near pi at t = 1: float32 would lose 4 digits."""
         return self._sin(t) * self._cos(s) + self._cos(t) * self._sin(s)
 
-    def alpha(self, t: Any) -> Array:
+    def alpha(self, t: Any) -> Floats:
         return self._cos(_check.times(t)) / jnp.cos(self._first())
 
-    def sigma(self, t: Any) -> Array:
+    def sigma(self, t: Any) -> Floats:
         """sigma^2 = (cos^2 theta_0 - cos^2 theta)/cos^2 theta_0, as a product of sines: nothing cancels at t = 0."""
         d, first = self._passed(_check.times(t)), self._first()
         return jnp.sqrt(jnp.sin(d) * jnp.sin(d + 2 * first)) / jnp.cos(first)
@@ -201,18 +203,18 @@ class CosineVP:
     def _rate(self, t: Array) -> Array:
         return jnp.pi / (1 + self.offset) * self._sin(t) / self._cos(t)
 
-    def f(self, t: Any) -> Array:
+    def f(self, t: Any) -> Floats:
         return -self._rate(_check.times(t)) / 2
 
-    def g(self, t: Any) -> Array:
+    def g(self, t: Any) -> Floats:
         return jnp.sqrt(self._rate(_check.times(t)))
 
-    def log_snr(self, t: Any) -> Array:
+    def log_snr(self, t: Any) -> Floats:
         t = _check.times(t)
         d = self._passed(t)
         return 2 * jnp.log(self._cos(t)) - jnp.log(jnp.sin(d)) - jnp.log(jnp.sin(d + 2 * self._first()))
 
-    def log_snr_step(self, t: Any, s: Any) -> Array:
+    def log_snr_step(self, t: Any, s: Any) -> Floats:
         """-log1p((tau_t - tau_s)/tau_s), tau = (sigma/alpha)^2 and the difference of two 1/cos^2 as a product."""
         t, s = _check.times(t), _check.times(s, "s")
         first, d = self._first(), self._passed(s)
@@ -220,7 +222,7 @@ class CosineVP:
         grown = jnp.cos(first) ** 2 * jnp.sin(ahead) * self._sin_of_both(t, s)
         return -jnp.log1p(grown / (self._cos(t) ** 2 * jnp.sin(d) * jnp.sin(d + 2 * first)))
 
-    def time_of_log_snr(self, l: Any) -> Array:
+    def time_of_log_snr(self, l: Any) -> Floats:
         """tan(theta - theta_0) = c q/(s_0 + sqrt(p (s_0^2 + c^2 q))), p = sigmoid(l), q = sigmoid(-l)."""
         l = _check.log_snrs(l)
         c, s0 = jnp.cos(self._first()), jnp.sin(self._first())
@@ -253,28 +255,28 @@ class VE:
     def _growth(self, t: Array) -> Array:
         return 2 * jnp.log(self.sigma_max / self.sigma_min) * t
 
-    def alpha(self, t: Any) -> Array:
+    def alpha(self, t: Any) -> Floats:
         return jnp.ones_like(_check.times(t))
 
-    def sigma(self, t: Any) -> Array:
+    def sigma(self, t: Any) -> Floats:
         return self.sigma_min * jnp.sqrt(jnp.expm1(self._growth(_check.times(t))))
 
-    def f(self, t: Any) -> Array:
+    def f(self, t: Any) -> Floats:
         return jnp.zeros_like(_check.times(t))
 
-    def g(self, t: Any) -> Array:
+    def g(self, t: Any) -> Floats:
         growth = self._growth(_check.times(t))
         return self.sigma_min * jnp.exp(growth / 2) * jnp.sqrt(2 * jnp.log(self.sigma_max / self.sigma_min))
 
-    def log_snr(self, t: Any) -> Array:
+    def log_snr(self, t: Any) -> Floats:
         growth = self._growth(_check.times(t))
         return -growth - jnp.log(-jnp.expm1(-growth)) - 2 * jnp.log(self.sigma_min)
 
-    def log_snr_step(self, t: Any, s: Any) -> Array:
+    def log_snr_step(self, t: Any, s: Any) -> Floats:
         t, s = _check.times(t), _check.times(s, "s")
         return _vp_log_snr_step(self._growth(s), self._growth(t - s))
 
-    def time_of_log_snr(self, l: Any) -> Array:
+    def time_of_log_snr(self, l: Any) -> Floats:
         l = _check.log_snrs(l)
         growth = jax.nn.softplus(-l - 2 * jnp.log(self.sigma_min))  # log(1 + sigma^2/sigma_min^2)
         return growth / (2 * jnp.log(self.sigma_max / self.sigma_min))
@@ -293,26 +295,26 @@ class EDM:
     def __post_init__(self) -> None:
         _check.positive(sigma_max=self.sigma_max)
 
-    def alpha(self, t: Any) -> Array:
+    def alpha(self, t: Any) -> Floats:
         return jnp.ones_like(_check.times(t))
 
-    def sigma(self, t: Any) -> Array:
+    def sigma(self, t: Any) -> Floats:
         return self.sigma_max * _check.times(t)
 
-    def f(self, t: Any) -> Array:
+    def f(self, t: Any) -> Floats:
         return jnp.zeros_like(_check.times(t))
 
-    def g(self, t: Any) -> Array:
+    def g(self, t: Any) -> Floats:
         return self.sigma_max * jnp.sqrt(2 * _check.times(t))
 
-    def log_snr(self, t: Any) -> Array:
+    def log_snr(self, t: Any) -> Floats:
         return -2 * jnp.log(self.sigma_max * _check.times(t))
 
-    def log_snr_step(self, t: Any, s: Any) -> Array:
+    def log_snr_step(self, t: Any, s: Any) -> Floats:
         t, s = _check.times(t), _check.times(s, "s")
         return -2 * jnp.log1p((t - s) / s)
 
-    def time_of_log_snr(self, l: Any) -> Array:
+    def time_of_log_snr(self, l: Any) -> Floats:
         return jnp.exp(-_check.log_snrs(l) / 2) / self.sigma_max
 
 
@@ -324,28 +326,28 @@ class RectifiedFlow:
     Domain: t in [0, 1]; f and g at t < 1.  Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, NUM-02.
     """
 
-    def alpha(self, t: Any) -> Array:
+    def alpha(self, t: Any) -> Floats:
         return 1 - _check.times(t)
 
-    def sigma(self, t: Any) -> Array:
+    def sigma(self, t: Any) -> Floats:
         return _check.times(t)
 
-    def f(self, t: Any) -> Array:
+    def f(self, t: Any) -> Floats:
         return -1 / (1 - _check.times(t))
 
-    def g(self, t: Any) -> Array:
+    def g(self, t: Any) -> Floats:
         t = _check.times(t)
         return jnp.sqrt(2 * t / (1 - t))
 
-    def log_snr(self, t: Any) -> Array:
+    def log_snr(self, t: Any) -> Floats:
         t = _check.times(t)
         return 2 * jnp.log((1 - t) / t)
 
-    def log_snr_step(self, t: Any, s: Any) -> Array:
+    def log_snr_step(self, t: Any, s: Any) -> Floats:
         t, s = _check.times(t), _check.times(s, "s")
         return -2 * jnp.log1p((t - s) / (s * (1 - t)))
 
-    def time_of_log_snr(self, l: Any) -> Array:
+    def time_of_log_snr(self, l: Any) -> Floats:
         return jax.nn.sigmoid(-_check.log_snrs(l) / 2)
 
 
@@ -358,31 +360,31 @@ class Trig:
     Domain: t in [0, 1]; f and g at t < 1.  Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, NUM-02, NUM-03.
     """
 
-    def alpha(self, t: Any) -> Array:
+    def alpha(self, t: Any) -> Floats:
         return jnp.sin(HALF_PI * (1 - _check.times(t)))  # cos(pi/2) in float32 is -4.4e-8
 
-    def sigma(self, t: Any) -> Array:
+    def sigma(self, t: Any) -> Floats:
         return jnp.sin(HALF_PI * _check.times(t))
 
     def _tan(self, t: Array) -> Array:
         return jnp.sin(HALF_PI * t) / jnp.sin(HALF_PI * (1 - t))  # 1/tan(pi/2 (1 - t)) keeps 4 digits at t = 1e-3 in float32
 
-    def f(self, t: Any) -> Array:
+    def f(self, t: Any) -> Floats:
         return -HALF_PI * self._tan(_check.times(t))
 
-    def g(self, t: Any) -> Array:
+    def g(self, t: Any) -> Floats:
         return jnp.sqrt(jnp.pi * self._tan(_check.times(t)))
 
-    def log_snr(self, t: Any) -> Array:
+    def log_snr(self, t: Any) -> Floats:
         t = _check.times(t)
         return 2 * (jnp.log(jnp.sin(HALF_PI * (1 - t))) - jnp.log(jnp.sin(HALF_PI * t)))
 
-    def log_snr_step(self, t: Any, s: Any) -> Array:
+    def log_snr_step(self, t: Any, s: Any) -> Floats:
         """-2 log of tan(theta_t)/tan(theta_s) = 1 + sin(theta_t - theta_s)/(cos(theta_t) sin(theta_s))."""
         t, s = _check.times(t), _check.times(s, "s")
         return -2 * jnp.log1p(jnp.sin(HALF_PI * (t - s)) / (jnp.sin(HALF_PI * (1 - t)) * jnp.sin(HALF_PI * s)))
 
-    def time_of_log_snr(self, l: Any) -> Array:
+    def time_of_log_snr(self, l: Any) -> Floats:
         return jnp.arctan(jnp.exp(-_check.log_snrs(l) / 2)) / HALF_PI
 
 
@@ -412,7 +414,7 @@ def transition(process: Process, t: Scalar, s: Scalar) -> Transition:
     return Transition(process.alpha(t) / process.alpha(s), process.sigma(t) * spread)
 
 
-def perturb(process: Process, x0: Array, eps: Array, t: Scalar) -> Array:
+def perturb(process: Process, x0: Points, eps: Points, t: Scalar) -> Points:
     r"""x_t = alpha(t) x_0 + sigma(t) eps.                     Song et al. 2021, arXiv:2011.13456, eq. (29).
 
     x0, eps: data units and 1, one shape.  t: scalar time in [0, 1].  Returns x_t, shape and dtype of x0.
