@@ -32,7 +32,7 @@ def denoiser(process: Process, law: Law) -> Partial:
     x: (..., *event), data units; t: scalar time; the result has the shape and the dtype of x.
     A covariance (d, d) is diagonalised once, here. See `gaussian_denoise`, `mixture_denoise`, `points_denoise`.
     Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is no law.
-    Claims: DEN-02, DEN-03, DEN-12, DEN-19.
+    Claims: FWD-06, DEN-02, DEN-03, DEN-12, DEN-19.
     """
     kind, ready = _prepared(law)
     return Partial({GaussianLaw: gaussian_denoise, MixtureLaw: mixture_denoise, PointSet: points_denoise}[kind], process, ready)
@@ -43,7 +43,7 @@ def score(process: Process, law: Law) -> Partial:
 
     x: (..., *event), data units; t: scalar time; the result, in 1/data units, has the shape and the dtype of x.
     Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is no law.
-    Claims: DEN-02, DEN-03, DEN-04, DEN-05, DEN-13, DEN-19.
+    Claims: FWD-06, DEN-02, DEN-03, DEN-04, DEN-05, DEN-13, DEN-19.
     """
     kind, ready = _prepared(law)
     return Partial({GaussianLaw: gaussian_score, MixtureLaw: mixture_score, PointSet: points_score}[kind], process, ready)
@@ -178,6 +178,8 @@ def points_denoise(process: Process, law: PointSet, x: Array, t: Scalar) -> Arra
     """
     event = law.points.shape[1:]
     x, alpha, sigma = _door(process, x, t, event)
+    if _check.is_concrete(sigma):
+        _check.require(bool(sigma > 0), f"at t = {t} sigma is 0 and only the points themselves have a denoiser; give a t > 0")
     flat = x.reshape(*x.shape[: x.ndim - len(event)], -1)
     dtype = jnp.result_type(flat, law.points, sigma)
     empty = (
