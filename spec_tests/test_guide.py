@@ -69,7 +69,7 @@ def test_equal_covariances_make_guidance_a_shift_of_the_mean(dtype, x, means, co
     wanted = bayes.gaussian_posterior(shifted, bayes.root_of(cov), a, s, x).mean
     # the gain alpha L/(alpha^2 L + sigma^2) is at most min(1/alpha, alpha L/sigma^2), and roundings of C reach it once
     reach = (1 + abs(w) + abs(w - 1)) * (np.abs(x).max() / a + np.abs(means).sum()) * min(100.0, cond_of(cov))
-    close(guided, wanted, ulps=30, scale=reach, why="the eigenbasis of C in this dtype turns by eps cond(C)")
+    close(guided, wanted, ulps=4, scale=reach, why="the eigenbasis of C in this dtype turns by eps cond(C)")
 
 
 def cond_of(cov: np.ndarray) -> float:
@@ -192,4 +192,5 @@ def test_guide_net_takes_conditions_of_any_structure_and_batches_over_the_networ
 def test_guidance_keeps_the_dtype_of_the_predictions():
     for dtype in (jnp.bfloat16, jnp.float16, jnp.float32, jnp.float64):
         c = jnp.ones(3, dtype)
-        assert diffx.cfg(c, 2 * c, w=jnp.asarray(3.0, jnp.float64)).dtype == dtype
+        for other in (jnp.float32, jnp.float64):  # the conditional branch decides
+            assert diffx.cfg(c, 2 * c.astype(other), w=jnp.asarray(3.0, jnp.float64)).dtype == dtype
