@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -14,13 +15,18 @@ REMOTE_ICONS = '<link rel="stylesheet"\nhref="https://maxcdn.bootstrapcdn.com/fo
 
 def build(folder: Path, names: tuple[str, ...]) -> int:
     """Run all demos in this order and write folder/index.html; 1 where a demo fails."""
+    with tempfile.TemporaryDirectory() as source:  # new each time: a page may depend on any code that it imports
+        return _build(Path(source).resolve(), folder, names)
+
+
+def _build(source: Path, folder: Path, names: tuple[str, ...]) -> int:
     from sphinx.application import Sphinx
     from sphinx.errors import SphinxError
 
-    begun, source = time.perf_counter(), folder.resolve() / "_source"
-    shutil.rmtree(source, ignore_errors=True)  # every demo runs anew: its result may depend on code that it imports
-    source.mkdir()
+    begun = time.perf_counter()
+    (source / "_static").mkdir()
     shutil.copy(HERE / "index.rst", source)
+    shutil.copy(HERE / "diffx.css", source / "_static")
     try:
         app = Sphinx(
             srcdir=source,
@@ -60,7 +66,7 @@ def _configuration(names: tuple[str, ...]) -> dict:
             "show_powered_by": False,
         },
         "html_sidebars": {"**": ["about.html", "navigation.html", "searchbox.html"]},
-        "html_static_path": [str(HERE / "_static")],
+        "html_static_path": ["_static"],
         "html_css_files": ["diffx.css"],
         "html_math_renderer": "mathml",
         "html_copy_source": False,

@@ -28,17 +28,27 @@ def claims(folder: Path = HERE.parent / "spec_tests") -> dict[str, Claim]:
     found = {}
     for path in sorted(folder.glob("test_*.py")):
         text = path.read_text(encoding="utf-8")
-        for test in ast.parse(text).body:
+        module = ast.parse(text)
+        for test in module.body:
             if isinstance(test, ast.FunctionDef):
-                found |= {id: claim for id, claim in _declared(test, path, text)}
+                found |= {id: claim for id, claim in _declared(test, module, path, text)}
     return found
 
 
-def _declared(test: ast.FunctionDef, path: Path, text: str):
+def _words(node: ast.expr, module: ast.Module) -> str:
+    """The text of a decorator's argument: a literal, or the name of one in the same file."""
+    if isinstance(node, ast.Name):
+        for line in module.body:
+            if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == node.id:
+                return _words(line.value, module)
+    return str(node.value) if isinstance(node, ast.Constant) else ast.unparse(node)
+
+
+def _declared(test: ast.FunctionDef, module: ast.Module, path: Path, text: str):
     for call in test.decorator_list:
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "claim":
-            id, statement = (ast.literal_eval(argument) for argument in call.args[:2])
-            source = next(ast.literal_eval(k.value) for k in call.keywords if k.arg == "source")
+            id, statement = (_words(argument, module) for argument in call.args[:2])
+            source = next(_words(k.value, module) for k in call.keywords if k.arg == "source")
             lines = text.splitlines()[test.decorator_list[0].lineno - 1 : test.end_lineno]
             yield id, Claim(statement, source, f"spec_tests/{path.name}", test.name, "\n".join(lines))
 

@@ -29,6 +29,7 @@ STYLE = {
     "lines.linewidth": 1.6,
     "lines.markersize": 4.5,
     "image.cmap": "gray_r",
+    "animation.writer": "pillow",
     "axes.prop_cycle": cycler(color=[BLACK, ORANGE, BLUE, GREEN, RED, GREY])
     + cycler(linestyle=DASHES)
     + cycler(marker=MARKERS),

@@ -77,7 +77,7 @@ def time_of(sigma):
 figure, panels = plt.subplots(2, 4, figsize=(9.6, 5.1))
 for row, (name, denoise) in zip(panels, (("exact", exact), ("learned", learned)), strict=True):
     for panel, sigma in zip(row, sigmas, strict=True):
-        way = denoise(mesh, time_of(sigma)) - mesh
+        way = jax.jit(denoise)(mesh, time_of(sigma)) - mesh
         way = way / jnp.linalg.norm(way, axis=-1, keepdims=True)
         bare(panel)
         panel.scatter(*data.points.T, s=4, color=ORANGE, zorder=3, label="data")
