@@ -22,8 +22,7 @@ def normalised(x: Points) -> Points:
     x = _check.floats("x", x)
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     square = (x**2).sum(-1, keepdims=True)
-    zero = square == 0  # x/1 would have derivative 1 at 0; NaN stays NaN
-    return jnp.where(zero, 0, x) / jnp.sqrt(jnp.where(zero, 1, square))
+    return x / jnp.sqrt(jnp.where(square == 0, jnp.inf, square))  # 0/inf: value and derivative are 0; NaN stays NaN
 
 
 def _scores(images: Array, texts: Array, log_scale: Scalar) -> Array:
