@@ -15,13 +15,13 @@ from diffx.sampler._hoist import scan_steps
 
 
 class State(NamedTuple):
-    """What a step hands to the next; a multi-step method adds its history."""
+    """What a step hands to the next; a multi-step method adds its history.  Claims: API-01."""
 
     x: Array
 
 
 class Info(NamedTuple):
-    """What a step found out: the denoiser's answer at its start."""
+    """What a step found out: the denoiser's answer at its start.  Claims: API-01."""
 
     x0: Array
 
@@ -71,12 +71,12 @@ def add_noise(mean: Array, sigma: Any, z: Array | None) -> Array:
 
 
 def keep_x(state: Any, info: Any) -> Array:
-    """For `keep`: the state's x after every step, the trajectory."""
+    """For `keep`: the state's x after every step, the trajectory.  Claims: API-01."""
     return state.x
 
 
 def keep_x0(state: Any, info: Any) -> Array:
-    """For `keep`: the denoiser's answer at the start of every step."""
+    """For `keep`: the denoiser's answer at the start of every step.  Claims: API-01."""
     return info.x0
 
 
@@ -86,7 +86,7 @@ def fold(sampler: Sampler, x: Array, ts: Array, zs: Any = None, *, keep: Callabl
     x: any shape, data units.  ts: (N + 1,), decreasing in [0, 1].  zs: noises stacked over the N steps, leading axis N;
     None: zeros, never built.  keep: (state, info) -> pytree, stacked over the steps; None keeps nothing.  Jitted.
     Raises ValueError for a grid that does not decrease, noise of another length, or noise for a deterministic method.
-    Claims: API-01, API-02, API-04.
+    Claims: API-01, API-02, API-04, API-05.
     """
     sampler, x, ts, keep = _ready(sampler, x, ts, keep)
     _check_noise(sampler, zs, ts.shape[0] - 1)
@@ -98,13 +98,13 @@ def sample(sampler: Sampler, key: Array | None, x: Array, ts: Array, *, keep: Ca
 
     key: a jax random key; a deterministic method draws nothing and takes None too.  x: any shape, data units, drawn
     by the caller from `prior`.  ts: (N + 1,), decreasing in [0, 1].  keep: as for `fold`.  Jitted.
-    Raises ValueError for a grid that does not decrease or a stochastic method without a key.
-    Claims: API-01, API-02, API-03, API-05.
+    Raises ValueError for a grid that does not decrease, TypeError for a stochastic method without a key.
+    Claims: API-01, API-02, API-03, API-04, API-05.
     """
     sampler, x, ts, keep = _ready(sampler, x, ts, keep)
     if sampler.noise is None:
         return _fold(sampler, keep, x, ts, None)
-    _check.require(key is not None, "a stochastic sampler needs a key: jax.random.key(0)")
+    _check.key(key)
     return _sample(sampler, keep, key, x, ts)
 
 
@@ -112,7 +112,7 @@ def _ready(sampler: Any, x: Any, ts: Any, keep: Any) -> tuple[Sampler, Array, Ar
     if not isinstance(sampler, Sampler):
         raise TypeError(f"sampler must be a Sampler, such as diffx.ddim(process, denoise), got {type(sampler).__name__}")
     functions = (None if function is None else as_pytree(function) for function in sampler)
-    return Sampler(*functions), _check.floats("x", x), _check.grid(ts), None if keep is None else as_pytree(keep)  # type: ignore[arg-type]
+    return Sampler(*functions), _check.floats("x", x), _check.grid(ts), None if keep is None else as_pytree(keep, "keep")  # type: ignore[arg-type]
 
 
 def _check_noise(sampler: Sampler, zs: Any, n: int) -> None:
