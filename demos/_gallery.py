@@ -25,7 +25,7 @@ def _build(source: Path, folder: Path, names: tuple[str, ...]) -> int:
 
     begun = time.perf_counter()
     (source / "_static").mkdir()
-    shutil.copy(HERE / "index.rst", source)
+    shutil.copy(HERE / "front.rst", source / "index.rst")
     shutil.copy(HERE / "diffx.css", source / "_static")
     try:
         app = Sphinx(
@@ -76,7 +76,7 @@ def _configuration(names: tuple[str, ...]) -> dict:
             "examples_dirs": str(HERE),
             "gallery_dirs": "story",
             "filename_pattern": r"plot_",
-            "ignore_pattern": r"(__init__|__main__|/_\w+)\.py",
+            "ignore_pattern": r"(^|/)_\w+\.py$",
             "within_subsection_order": _Order(names),
             "reset_modules": ("matplotlib", _Progress(names)),
             "reset_modules_order": "both",

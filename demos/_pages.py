@@ -9,6 +9,7 @@ from docutils import nodes
 from docutils.utils.math import latex2mathml
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 
 HERE = Path(__file__).parent
 ID = re.compile(r"\b(?:FWD|DEN|REV|LIK|FM|BRN|PTS|NUM|API|CFG|CLP|CON)-\d\d\b")
@@ -116,13 +117,20 @@ def _linked(text: str):
     yield nodes.Text(text[end:])
 
 
+def _mathml(formula: str, *, as_block: bool) -> str:
+    try:
+        return latex2mathml.tex2mathml(formula, as_block=as_block)
+    except (SyntaxError, ValueError) as error:
+        raise ExtensionError(f"the formula {formula!r} cannot be drawn: {error}") from error
+
+
 def _inline_math(self: Any, node: nodes.math) -> None:
-    self.body.append(latex2mathml.tex2mathml(node.astext()))
+    self.body.append(_mathml(node.astext(), as_block=False))
     raise nodes.SkipNode
 
 
 def _display_math(self: Any, node: nodes.math_block) -> None:
-    self.body.append(f'<div class="math">{latex2mathml.tex2mathml(node.astext(), as_block=True)}</div>\n')
+    self.body.append(f'<div class="math">{_mathml(node.astext(), as_block=True)}</div>\n')
     raise nodes.SkipNode
 
 

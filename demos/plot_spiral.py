@@ -16,7 +16,7 @@ exactly, and can be drawn beside it.
 # The path is :math:`x_t = x_0 + \sigma(t)\,\varepsilon` (:math:`\alpha = 1`: the variance explodes). The network
 # predicts the noise, and its loss is
 #
-# .. math:: L = E\,\tfrac12\,|\hat\varepsilon(x_t, t) - \varepsilon|^2 ,
+# .. math:: L = E\,\tfrac{1}{2}\,|\hat\varepsilon(x_t, t) - \varepsilon|^2 ,
 #
 # a mean over both coordinates, all points and all noise levels.
 
@@ -96,7 +96,7 @@ plt.show()
 # be known costs :math:`E\,\mathrm{Var}(\varepsilon \mid x_t)`. What a network loses on top is its squared
 # distance from the exact field:
 #
-# .. math:: L(\hat\varepsilon) = L(\varepsilon^*) + E\,\tfrac12\,|\hat\varepsilon - \varepsilon^*|^2 .
+# .. math:: L(\hat\varepsilon) = L(\varepsilon^*) + E\,\tfrac{1}{2}\,|\hat\varepsilon - \varepsilon^*|^2 .
 #
 # (The left side compares with the noise, which training can do; the right with the truth, DEN-08.)
 

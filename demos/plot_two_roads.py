@@ -10,9 +10,9 @@ the data:
 .. math::
 
    \text{with noise:}\quad dx = \left[f x - g^2\, \nabla\log p_t\right] dt + g\, dw, \qquad
-   \text{without:}\quad \frac{dx}{dt} = f x - \tfrac12\, g^2\, \nabla\log p_t .
+   \text{without:}\quad \frac{dx}{dt} = f x - \tfrac{1}{2}\, g^2\, \nabla\log p_t .
 
-At every time both have the same law (REV-03); note the factor :math:`\tfrac12`. Without the noise one must go
+At every time both have the same law (REV-03); note the factor :math:`\tfrac{1}{2}`. Without the noise one must go
 half as fast.
 """
 
