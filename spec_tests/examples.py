@@ -330,6 +330,14 @@ example("keep_x", run_fold("ddim", diffx.keep_x), vp, law, number(0.6), x, grid)
 example("keep_x0", run_fold("ddim", diffx.keep_x0), vp, law, number(0.6), x, grid)
 
 
+def hashed(seed, x):
+    return diffx.hashed_normal(jax.random.wrap_key_data(seed), x)
+
+
+example("hashed_normal", hashed, seed, x)
+example("hashed_normal, float64 where it is on", hashed, seed, lambda: x().astype(jax.dtypes.canonicalize_dtype("float64")))
+
+
 def step_example(name: str, *parameters: Callable[[], Any], **bound: Callable) -> None:
     """Example of `name`_step; the parameters are traced, `bound` makes keyword arguments from (process, *parameters)."""
     step = getattr(samplers, f"{name}_step")
