@@ -60,7 +60,7 @@ def _configuration(names: tuple[str, ...]) -> dict:
         "html_theme": "alabaster",
         "html_theme_options": {
             "description": "The story, chapter by chapter",
-            "page_width": "1060px",
+            "page_width": "1200px",
             "sidebar_width": "210px",
             "fixed_sidebar": True,
             "show_powered_by": False,
@@ -71,6 +71,7 @@ def _configuration(names: tuple[str, ...]) -> dict:
         "html_math_renderer": "mathml",
         "html_copy_source": False,
         "html_show_sphinx": False,
+        "html_show_copyright": False,
         "suppress_warnings": ["config.cache"],
         "sphinx_gallery_conf": {
             "examples_dirs": str(HERE),
