@@ -164,7 +164,7 @@ def test_ddpm_without_noise_lands_on_the_posterior_mean(dtype):
     wanted = np.exp(np.log1p(-np.asarray(betas, np.float64)).sum() / 2)
     for n in (1, 50, 1000):
         gain, _ = diffx.fold(sampler, jnp.ones(1, dtype), diffx.uniform(n).astype(dtype))
-        why = "n steps round at random: 3 factors each, whose quotients a GPU rounds to 2 ulps (334 at n = 1000); log alphabar = -10"
+        why = "n steps of 3 factors round at random, quotients to 2 ulps on a GPU (334 at n = 1000); log alphabar = -10"
         close(gain[0], wanted, ulps=16 + 16 * n**0.5, why=why)
         holds(abs(float(gain[0]) ** 2 - 4.0358e-5) < 2e-9, "the printed variance")
 
