@@ -85,7 +85,7 @@ def _push_forward(step: Callable[[Array], Array], mean: Array, cov: Array) -> tu
     rows = jax.vmap(push)(jnp.eye(mean.size, dtype=mean.dtype))  # the Jacobian transposed: (inputs, outputs)
     after = contract("ia,ij,jb->ab", rows, cov, rows)
     away = 3 * jnp.sqrt(jnp.maximum(jnp.diag(cov), 0))
-    there, expected = step(mean + away), value + away @ rows
+    there, expected = step(mean + away), value + contract("i,ij->j", away, rows)
     off, size = jnp.abs(there - expected).max(), (jnp.abs(there) + jnp.abs(expected) + jnp.abs(value)).max()
     bend = jnp.where(off == 0, 0, off / size)  # a point at 0 stays at 0: 0/0 must not hide what later steps do
     return value, (after + after.T) / 2, bend

@@ -223,6 +223,10 @@ def squared_after_half(state, t, s, z):
     return diffx.State(jnp.where(t > 0.5, state.x, state.x**2)), None
 
 
+def fallen_by_a_square(state, t, s, z):
+    return diffx.State(state.x - 1000 * (state.x > -4) - 3), None
+
+
 def squared_noise(state, t, s, z):
     return diffx.State(state.x + z**2), None
 
@@ -232,10 +236,12 @@ def one_noise(key, x):
 
 
 def curved_steps_are_refused():
-    """x^2 at N(1, 1/4), 3 deviations away: 6.25 against 4, relative to 6.25 + 4 + 1; z^2 at 3: 9 against 0."""
+    """x^2 at N(1, 1/4), 3 deviations away: 6.25 against 4, relative to 6.25 + 4 + 1; z^2 at 3: 9 against 0; a fall by 1000."""
     law, still = law_of(np.float64, np.ones(1), np.array([0.25])), law_of(np.float64, np.zeros(1), np.zeros(1))
     ts = jnp.array([1.0, 0.5, 0.25])
+    fall = law_of(np.float64, -4 * np.ones(1), np.array([0.25]))  # every value below 0
     refused = [
+        (fallen_by_a_square, None, fall, "0.98"),
         (squared_before_half, None, law, "0.2"),
         (squared_after_half, None, law, "0.2"),
         (squared_noise, one_noise, still, "1"),

@@ -10,6 +10,7 @@ import scipy.linalg
 from scipy import stats
 
 from diffx._linalg import contract, polar, rows_times, sqrtm
+from diffx.denoise import denoiser, score
 from diffx.law import (
     GaussianLaw,
     LowRank,
@@ -373,3 +374,34 @@ def test_contractions_ask_for_full_precision_unless_the_caller_chose():
     assert "HIGHEST" in program()
     with jax.default_matmul_precision("bfloat16"):
         assert "HIGHEST" not in program()
+
+
+# --- more than 4 columns take another way ----------------------------------------------------------------------------
+
+
+@over_dtypes
+def test_wide_laws_have_the_fields_of_bayes(dtype):
+    """Six columns, two components: the matrix products and the general mixture, which narrow laws never reach."""
+    d, (a, s) = 6, (0.75, 0.5)
+    process, t = level(a, s, dtype)
+    rng = np.random.default_rng(5)
+    means, x = (np.round(rng.normal(size=shape), 3).astype(np.float32).astype(np.float64) for shape in ((2, d), (4, d)))
+    variances = np.array([[0.25, 2.0, 0.5, 1.0, 0.125, 1.5], [1.5, 0.25, 0.75, 0.5, 2.0, 1.0]])
+    matrices = np.stack([st_.rotated(v, st_.rotation(seed, d)) for seed, v in enumerate(variances)])
+    law = MixtureLaw(*(jnp.asarray(value, dtype) for value in (WEIGHTS, means, matrices)))
+    alone = GaussianLaw(jnp.asarray(means[0], dtype), jnp.asarray(matrices[0], dtype))
+    given, scale = jnp.asarray(x, dtype), np.abs(x).max() + np.abs(means).max()
+    why = "condition number 16: two products with the eigenvectors"
+    mixed = bayes.gmm_posterior(WEIGHTS, means, matrices, a, s, x).mean
+    close(denoiser(process, law)(given, t), mixed, ulps=64, scale=scale, why=why)
+    slopes = bayes.gmm_score(WEIGHTS, means, matrices, a, s, x)
+    close(score(process, law)(given, t), slopes, ulps=64, scale=scale / s**2, why=why)
+    single = bayes.gaussian_posterior(means[0], bayes.root_of(matrices[0]), a, s, x).mean
+    close(denoiser(process, alone)(given, t), single, ulps=64, scale=scale, why=why)
+    close(
+        score(process, alone)(given, t),
+        bayes.gaussian_score(means[0], matrices[0], a, s, x),
+        ulps=64,
+        scale=scale / s**2,
+        why=why,
+    )

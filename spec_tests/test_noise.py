@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from diffx import hashed_normal
+from spec_tests.close import close
 
 N, KEYS, LEVEL = 1 << 14, 8, 1e-9  # a fair generator fails a test here once in 1e9 choices of the key
 
@@ -69,3 +70,26 @@ def test_hashed_noise_follows_its_key_and_shape():
 def test_hashed_noise_lowers_for_every_device(platform):
     key = jax.eval_shape(lambda: jax.random.key(0))
     jax.export.export(jax.jit(hashed_normal), platforms=[platform])(key, jax.ShapeDtypeStruct((8, 2), jnp.float32))
+
+
+def mixed(h):
+    """The function lowbias32 as its author prints it, in C's arithmetic of 32 bits."""
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        h = (h ^ (h >> shift)) * factor % 2**32
+    return h ^ (h >> 16)
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [("float32", 24), ("float64", 52)])
+def test_hashed_noise_is_the_documented_function_of_its_key(dtype, bits):
+    """In Python's integers and scipy's quantiles: entry i of a key's stream, on a grid of 2^bits equal cells."""
+    key = jax.random.key(11)
+    words = [int(word) for word in jax.random.key_data(key)]
+    wanted = []
+    for i in range(12):
+        high = mixed(mixed((0x9E3779B9 * i + words[0]) % 2**32) ^ words[1])
+        low = mixed((high + 0x9E3779B9) % 2**32)
+        cell = high >> 8 if bits == 24 else (high >> 6) * 2**26 + (low >> 6)
+        wanted.append(stats.norm.ppf((cell + 0.5) / 2**bits))
+    close(
+        hashed_normal(key, jnp.zeros((4, 3), dtype)).ravel(), np.array(wanted), ulps=16, scale=4.0, why="erfinv's rational fit"
+    )

@@ -122,7 +122,7 @@ def ddim_coefficients(process, t, s, eta):
     source="at h = 1e-4 exp(h) - 1 is off by 1.2e-4 in float32, expm1 by 4e-8",
 )
 def test_coefficients_of_small_steps_keep_their_digits(dtype):
-    """of_x0 = alpha_s fresh, sigma = sigma_s sqrt(fresh), fresh = 1 - SNR_t/SNR_s, down to 8 ulps of float32 between t and s."""
+    """of_x0 = alpha_s fresh, sigma = sigma_s sqrt(fresh), fresh = 1 - SNR_t/SNR_s; t and s at least 8 ulps apart."""
     t = np.repeat([0.125, 0.5, 0.875], 5)
     s = t * (1 - np.tile([2.0**-20, 2.0**-14, 2.0**-9, 2.0**-4, 0.5], 3))
     eta = 0.75

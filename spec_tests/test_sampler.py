@@ -510,3 +510,16 @@ def brightness_is_off(dtype, law):
     gain = recursions.product_of_cosines(alpha, 1 - alpha**2, VARIANCES)
     got, _ = diffx.fold(diffx.ddim(chain, diffx.denoiser(chain, law)), jnp.zeros(3, dtype), ts)
     close(got, MEAN - gain * alpha[0] * MEAN, ulps=128, scale=2 * np.abs(MEAN), why="two steps, alpha a product of 1000 links")
+
+
+def test_only_stochastic_methods_ask_for_noise():
+    """A method that draws what it does not use costs 30 times the step; one that must draw and does not is not itself."""
+    process, law = vp(), law_of(np.float64, MEAN, VARIANCES)
+    denoise = diffx.denoiser(process, law)
+    quiet = [method(process, denoise) for method in (diffx.ddim, diffx.euler, diffx.heun)]
+    quiet += [diffx.flow_euler(denoise), diffx.exact_flow(process, law)]
+    noisy = [method(process, denoise) for method in (diffx.ddpm, diffx.ddpm_beta, diffx.euler_maruyama)]
+    noisy += [diffx.ddpm_optimal(process, denoise, law=law), diffx.ddim(process, denoise, eta=0.0)]
+    noisy += [diffx.exact_flow(process, law, eta=1.0)]
+    assert all(sampler.noise is None for sampler in quiet)
+    assert all(sampler.noise is not None for sampler in noisy)
