@@ -231,3 +231,23 @@ def is_geometric_between_nodes(dtype):
     f, g, _ = rates_of(chain, at)
     close(f, -rate / 2, ulps=4, why="-rate/2, constant inside a link")
     close(g, np.sqrt(rate), ulps=4, why="sqrt(rate)")
+
+
+def test_small_betas_keep_their_digits_in_float32():
+    """1000 betas of 1e-7: log(1 - 1e-7) in float32 is 19% too large."""
+    betas = jnp.full(1000, 1e-7, jnp.float32)
+    exact = np.exp(np.cumsum(np.log1p(-np.asarray(betas, np.float64))))
+    close(alpha_bar(betas), exact, ulps=4, why="alphabar is near 1: an ulp of it is 600 times what is summed")
+    close(DDPMChain(betas).log_snr(jnp.float32(1.0)), np.log(exact[-1] / (1 - exact[-1])), ulps=4, why="a logarithm of 1e-4")
+
+
+def test_rates_at_a_node_are_those_of_the_link_that_ends_there():
+    """The derivatives of alpha and sigma jump at nodes: f alpha and (g^2/2 + f sigma^2)/sigma take the earlier link."""
+    with jax.enable_x64(True):
+        chain = DDPMChain(jnp.asarray([0.1, 0.3, 0.05, 0.4]))
+        for i in range(1, 5):
+            t = jnp.asarray(i / 4)
+            rate, alpha, sigma = rates(chain, t), chain.alpha(t), chain.sigma(t)
+            close(rate.alpha, np.asarray(chain.f(t) * alpha, np.float64), ulps=16, why="one link, one rate")
+            drift = np.asarray((chain.g(t) ** 2 / 2 + chain.f(t) * sigma**2) / sigma, np.float64)
+            close(rate.sigma, drift, ulps=64, why="one link, one rate")

@@ -223,6 +223,10 @@ def squared_after_half(state, t, s, z):
     return diffx.State(jnp.where(t > 0.5, state.x, state.x**2)), None
 
 
+def squared_second(state, t, s, z):
+    return diffx.State(state.x.at[1].set(jnp.where(t > 0.75, state.x[1] ** 2, state.x[1]))), None
+
+
 def fallen_by_a_square(state, t, s, z):
     return diffx.State(state.x - 1000 * (state.x > -4) - 3), None
 
@@ -242,6 +246,7 @@ def curved_steps_are_refused():
     fall = law_of(np.float64, -4 * np.ones(1), np.array([0.25]))  # every value below 0
     refused = [
         (fallen_by_a_square, None, fall, "0.98"),
+        (squared_second, None, law_of(np.float64, np.ones(2), np.full(2, 0.25)), "0.2"),
         (squared_before_half, None, law, "0.2"),
         (squared_after_half, None, law, "0.2"),
         (squared_noise, one_noise, still, "1"),

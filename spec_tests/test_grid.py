@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from diffx.grid import equal_angle, karras, leading, linspace, time_shift, trailing, uniform, uniform_log_snr
 from diffx.process import EDM
@@ -138,3 +139,17 @@ def check_time_shift(dtype):
         back = time_shift(jnp.asarray(got), 1 / shift)
         close(back, ts, ulps=8, scale=ts * max(shift, 1 / shift), why="1/S undoes S")
     holds(np.asarray(time_shift(given, 1.0)) == ts.astype(dtype), "S = 1 changes nothing")
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 10])
+def test_every_grid_of_n_steps_has_one_more_time(n):
+    process = EDM(40.0)
+    grids = [uniform(n), uniform_log_snr(process, n), equal_angle(process, n), leading(n), linspace(n), trailing(n)]
+    grids += [karras(process, n)] if n > 1 else []
+    assert {grid.shape for grid in grids} == {(n + 1,)}
+
+
+def test_a_sigma_beyond_the_process_is_refused_and_not_moved():
+    with pytest.raises(ValueError, match="beyond this process"):
+        karras(EDM(40.0), 5, sigma_max=40.5)
+    assert karras(EDM(40.0), 5, sigma_max=40.0)[0] == 1, "rounding to either side of 1 is no reason to refuse"

@@ -405,3 +405,17 @@ def test_wide_laws_have_the_fields_of_bayes(dtype):
         scale=scale / s**2,
         why=why,
     )
+
+
+def test_low_rank_mixtures_take_a_rest_for_each_component():
+    """Three components of rank 2 in four columns: no two sizes agree, so that none is taken for another."""
+    bases = np.stack([st_.rotation(seed, 4)[:, :2] for seed in range(3)])
+    covs = LowRank(jnp.asarray(bases), jnp.ones((3, 2)) * 2.0, jnp.asarray([0.25, 0.5, 1.0]))
+    law = MixtureLaw(jnp.asarray([0.25, 0.25, 0.5]), jnp.zeros((3, 4)), covs)
+    matrices = [r * np.eye(4) + (2 - r) * b @ b.T for r, b in zip([0.25, 0.5, 1.0], bases, strict=True)]
+    close(gaussian_of(law).cov, np.einsum("k,kij", [0.25, 0.25, 0.5], matrices), ulps=16, scale=2.0, why="sums of products")
+
+
+def test_wide_mixtures_answer_in_the_dtype_of_x():
+    law = MixtureLaw(jnp.asarray(WEIGHTS), jnp.zeros((2, 6)), jnp.ones(2))
+    assert denoiser(VP(), law)(jnp.ones((3, 6), jnp.float32), 0.5).dtype == jnp.float32

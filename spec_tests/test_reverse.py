@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
@@ -363,3 +364,18 @@ def chain_has_beta_tilde(dtype):
 def chain_posterior(betas, i):
     chain, n = diffx.DDPMChain(betas), betas.shape[0]
     return jax.vmap(lambda i: diffx.posterior(chain, (i / n).astype(betas.dtype), ((i - 1) / n).astype(betas.dtype)))(i)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("t", "s"), [(1.0, 0.03125), (0.5, 0.5 * (1 - 2.0**-18))], ids=["long", "short"])
+def test_long_and_short_exact_steps_keep_their_digits(t, s, dtype):
+    """Over a long step the share that x_t explains is 1e-4, over a short one the fresh share is; numpy's longdouble."""
+    wide = np.longdouble
+    v = wide(0.5)
+    b_t, b_s = (wide(r) * (wide(0.25) + wide(16 - 0.25) * wide(r) / 2) for r in (t, s))
+    v_t, v_s = (np.exp(-b) * v - np.expm1(-b) for b in (b_t, b_s))
+    share = v_s / v_t * np.exp(b_s - b_t)
+    got = diffx.gaussian_step(diffx.VP(0.25, 16.0), jnp.asarray(0.5, dtype), *(jnp.asarray(r, dtype) for r in (t, s)), eta=1.0)
+    why = "exp(-8) multiplies rounding by 8, log1p of XLA is good to 8 ulps"
+    close(got.gain, np.float64(np.sqrt(v_s / v_t * share)), ulps=64, why=why)
+    close(got.sigma, np.float64(np.sqrt(v_s * (1 - share))), ulps=64, why=why)
