@@ -419,3 +419,10 @@ def test_low_rank_mixtures_take_a_rest_for_each_component():
 def test_wide_mixtures_answer_in_the_dtype_of_x():
     law = MixtureLaw(jnp.asarray(WEIGHTS), jnp.zeros((2, 6)), jnp.ones(2))
     assert denoiser(VP(), law)(jnp.ones((3, 6), jnp.float32), 0.5).dtype == jnp.float32
+
+
+def test_kl_of_nearly_equal_laws_keeps_its_digits():
+    """x^2/4 - x^3/6 + x^4/8 for variances 3 + 2^-20 and 3, x = 2^-20/3: the logarithm of 1 + x loses 4 digits of it."""
+    x = 2.0**-20 / 3
+    found = kl(GaussianLaw(jnp.zeros(1), jnp.asarray([3 + 2.0**-20])), GaussianLaw(jnp.zeros(1), jnp.asarray([3.0])))
+    close(found, np.float64(x**2 / 4 - x**3 / 6 + x**4 / 8), ulps=4, scale=x, why="x - log1p(x): each is known to an ulp of x")
