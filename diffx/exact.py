@@ -126,16 +126,10 @@ def error_budget(
     sampler = method(process, exact)
     if eta is None and sampler.noise is not None:
         eta = 1.0
-    start = _marginal(process, law, ts[0]) if start is None else start
+    start = marginal(process, law, ts[0]) if start is None else start
     limit = exact_law(exact_flow(process, law, eta=eta), start, jnp.stack([ts[0], ts[-1]]))
     discrete = exact_law(sampler, start, ts)
     real = discrete if denoise is None else exact_law(method(process, denoise), start, ts)
-    stages = [law, _marginal(process, law, ts[-1]), limit, discrete, real]
+    stages = [law, marginal(process, law, ts[-1]), limit, discrete, real]
     truncation, initialisation, discretisation, score = (w2(p, q) for p, q in pairwise(stages))
     return ErrorBudget(truncation, initialisation, discretisation, score, total=w2(law, real))
-
-
-def _marginal(process: Process, law: GaussianLaw, t: Scalar) -> GaussianLaw:
-    at_t = marginal(process, law, t)
-    assert isinstance(at_t, GaussianLaw)
-    return at_t

@@ -5,7 +5,7 @@ diagonal (d,), one variance () for all directions, or `LowRank`.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 import jax
 import jax.numpy as jnp
@@ -324,6 +324,10 @@ Law = GaussianLaw | MixtureLaw | PointSet
 # --- what a process makes of a law -----------------------------------------------------------------------------------
 
 
+@overload
+def marginal(process: Process, law: GaussianLaw, t: Scalar) -> GaussianLaw: ...
+@overload
+def marginal(process: Process, law: MixtureLaw | PointSet, t: Scalar) -> MixtureLaw: ...
 def marginal(process: Process, law: Law, t: Scalar) -> GaussianLaw | MixtureLaw:
     r"""The law of x_t = alpha x_0 + sigma eps: mean alpha m, covariance alpha^2 C + sigma^2 I, component by component.
 
@@ -375,9 +379,7 @@ def prior(process: Process, law: Law) -> GaussianLaw:
     Claims: FWD-03, REV-30.
     """
     gaussian = gaussian_of(law)
-    at_one = marginal(process, gaussian, jnp.ones((), jnp.promote_types(gaussian.mean.dtype, jnp.float32)))
-    assert isinstance(at_one, GaussianLaw)
-    return at_one
+    return marginal(process, gaussian, jnp.ones((), jnp.promote_types(gaussian.mean.dtype, jnp.float32)))
 
 
 # --- distances of Gaussians ------------------------------------------------------------------------------------------
