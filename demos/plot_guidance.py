@@ -124,7 +124,7 @@ w = 2.0
 steered = output(w, yes, no)
 plain = output(w, yes, none)
 
-figure, panel = plt.subplots(figsize=(7.6, 4.4))
+figure, panel = plt.subplots(figsize=(8.6, 4.4))
 bare(panel)
 for law, color, line, label in (
     (wanted, ORANGE, "-", "wanted"),
@@ -138,7 +138,7 @@ for law, color, line, label in (
 panel.annotate("", at(wanted), at(unwanted), arrowprops={"arrowstyle": "->", "color": "0.4"})
 panel.annotate("", at(steered), at(wanted), arrowprops={"arrowstyle": "->", "color": "0.4"})
 panel.set(xlim=(-2.2, 4.2), ylim=(-2.6, 4.6))
-panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+figure.legend(loc="outside right center")
 plt.show()
 
 # %%
