@@ -61,7 +61,7 @@ def _vp_log_snr(b: Array) -> Array:
 
 def _vp_log_snr_step(b_s: Array, db: Array) -> Array:
     """l_t - l_s = -log(expm1(B_t)/expm1(B_s)), with the increment dB = B_t - B_s given and never subtracted."""
-    return -jnp.log1p(jnp.expm1(db) / jnp.abs(jnp.expm1(-b_s)))  # abs, not minus: at B_s = 0 a GPU's expm1(-0.) is +0.
+    return -jnp.log1p(jnp.expm1(db) / jnp.abs(jnp.expm1(-b_s)))  # abs, not minus: a GPU gave NaN at B_s = 0
 
 
 def _linear_integral(p: Any, t: Array) -> Array:
