@@ -11,15 +11,12 @@ from jaxtyping import Array
 from diffx._callables import as_pytree
 from diffx.law import Covariance, GaussianLaw, diagonalised, transformed
 from diffx.process import Process, Scalar, transition
-from diffx.reverse import Denoiser, posterior
+from diffx.reverse import Denoiser, Posterior, posterior
 from diffx.sampler.core import Info, Sampler, State, add_noise, ask, one_step
 
 
-def _ancestral(
-    state: State, x0: Array, t: Scalar, s: Scalar, noise: Array | None, process: Process, sigma: Any
-) -> tuple[State, Info]:
+def _ancestral(state: State, x0: Array, weights: Posterior, sigma: Array, noise: Array | None) -> tuple[State, Info]:
     """x_s = of_x x + of_x0 x0 + sigma noise."""
-    weights = posterior(process, t, s)
     mean = weights.of_x * state.x + weights.of_x0 * x0
     return State(add_noise(mean, sigma, noise).astype(state.x.dtype)), Info(x0)
 
@@ -31,7 +28,8 @@ def ddpm_step(state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, d
     Domain: sigma(t) > 0.  Claims: REV-06, REV-09, REV-16, PTS-05.
     """
     x0 = ask(denoise, state.x, t)
-    return _ancestral(state, x0, t, s, z, process, posterior(process, t, s).sigma)
+    weights = posterior(process, t, s)
+    return _ancestral(state, x0, weights, weights.sigma, z)
 
 
 def ddpm_beta_step(state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, denoise: Denoiser) -> tuple[State, Info]:
@@ -40,7 +38,7 @@ def ddpm_beta_step(state: State, t: Scalar, s: Scalar, z: Any, *, process: Proce
     Source: Ho et al. 2020, arXiv:2006.11239, section 3.2.  Domain: sigma(t) > 0.  Claims: REV-06.
     """
     x0 = ask(denoise, state.x, t)
-    return _ancestral(state, x0, t, s, z, process, transition(process, t, s).sigma)
+    return _ancestral(state, x0, posterior(process, t, s), transition(process, t, s).sigma, z)
 
 
 def ddpm_optimal_step(
@@ -54,7 +52,7 @@ def ddpm_optimal_step(
     x0 = ask(denoise, state.x, t)
     spread = lambda v: jnp.sqrt(_variance(process, v, s) / _variance(process, v, t))
     noise = None if z is None else transformed(cov, z, spread)
-    return _ancestral(state, x0, t, s, noise, process, transition(process, t, s).sigma)
+    return _ancestral(state, x0, posterior(process, t, s), transition(process, t, s).sigma, noise)
 
 
 def _variance(process: Process, v: Array, t: Scalar) -> Array:

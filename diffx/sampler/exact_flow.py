@@ -36,7 +36,7 @@ def exact_flow(process: Process, law: GaussianLaw, *, eta: Scalar | None = None)
     """
     if not isinstance(law, GaussianLaw):
         raise TypeError(f"exact_flow is a closed form for a GaussianLaw, got {type(law).__name__}")
-    if eta is not None and _check.is_concrete(eta):
-        _check.require(eta >= 0, f"eta must not be negative, got {eta}")
+    if eta is not None:
+        _check.not_negative(eta=eta)
     parameters = {"process": process, "law": (law.mean, diagonalised(law.cov))}
     return one_step(exact_flow_step, stochastic=eta is not None, eta=0.0 if eta is None else eta, **parameters)
