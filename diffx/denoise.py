@@ -20,6 +20,7 @@ from diffx.law import (
     diagonalised,
     eigenvalues,
     noised,
+    noised_variance,
     transformed,
 )
 from diffx.predict import score_of_x0
@@ -71,8 +72,8 @@ def _door(process: Process, x: Any, t: Scalar, event: tuple[int, ...]) -> tuple[
 
 def _shrink(mean: Array, cov: Covariance, x: Array, alpha: Array, sigma: Array) -> Array:
     """The mean of x / alpha and of m, each weighted by its precision: nothing cancels where x is near alpha m."""
-    of_x = transformed(cov, x, lambda v: alpha * v / (alpha**2 * v + sigma**2))
-    return of_x + transformed(cov, mean, lambda v: sigma**2 / (alpha**2 * v + sigma**2))
+    of_x = transformed(cov, x, lambda v: alpha * v / noised_variance(v, alpha, sigma))
+    return of_x + transformed(cov, mean, lambda v: sigma**2 / noised_variance(v, alpha, sigma))
 
 
 def gaussian_denoise(process: Process, law: tuple[Array, Covariance], x: Array, t: Scalar) -> Array:
@@ -128,7 +129,7 @@ def _narrow_mixture_denoise(law: Any, x: Array, alpha: Array, sigma: Array) -> A
     """
     log_weights, means, covs = law
     k, d = means.shape
-    spread = lambda v: alpha**2 * v + sigma**2
+    spread = lambda v: noised_variance(v, alpha, sigma)
     matrices = lambda function: jax.vmap(lambda cov: transformed(cov, jnp.eye(d, dtype=means.dtype), function))(covs)
     whiten = _over_points(matrices(lambda v: 1 / jnp.sqrt(spread(v))), x)
     log_det = jax.vmap(lambda cov: jnp.log(spread(eigenvalues(cov, d))).sum())(covs)

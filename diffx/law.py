@@ -142,12 +142,18 @@ def dense(cov: Covariance, d: int) -> Array:
     return cov if cov.ndim == 2 else cov * jnp.eye(d, dtype=cov.dtype)
 
 
+def noised_variance(v: Any, alpha: Array, sigma: Array) -> Array:
+    """alpha^2 v + sigma^2: what a direction of the data with variance v, any shape, has at this noise level."""
+    return alpha**2 * v + sigma**2
+
+
 def noised(cov: Covariance, alpha: Array, sigma: Array) -> Covariance:
     """alpha^2 cov + sigma^2 I, in the form of cov."""
     if isinstance(cov, LowRank):
-        return LowRank(cov.basis, alpha**2 * cov.variances + sigma**2, alpha**2 * cov.rest + sigma**2)
-    identity = jnp.eye(cov.shape[0], dtype=cov.dtype) if cov.ndim == 2 else 1
-    return alpha**2 * cov + sigma**2 * identity
+        return LowRank(cov.basis, *(noised_variance(v, alpha, sigma) for v in (cov.variances, cov.rest)))
+    if cov.ndim == 2:
+        return alpha**2 * cov + sigma**2 * jnp.eye(cov.shape[0], dtype=cov.dtype)
+    return noised_variance(cov, alpha, sigma)
 
 
 # --- laws ------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 from diffx import _check
 from diffx._types import Number, Points
-from diffx.law import GaussianLaw, eigenvalues
+from diffx.law import GaussianLaw, eigenvalues, noised_variance
 from diffx.process import Process, Scalar, perturb, rates
 
 Predictor = Callable[[Array, Scalar], Array]
@@ -77,7 +77,7 @@ def _irreducible(process: Process, law: GaussianLaw, t: Scalar) -> Array:
     if not isinstance(law, GaussianLaw):
         raise TypeError(f"the least loss is a closed form for a GaussianLaw, got {type(law).__name__}; see gaussian_of")
     variances = eigenvalues(law.cov, law.mean.shape[0])
-    return (variances / (process.alpha(t) ** 2 * variances + process.sigma(t) ** 2)).mean()
+    return (variances / noised_variance(variances, process.alpha(t), process.sigma(t))).mean()
 
 
 def optimal_x0_loss(process: Process, law: GaussianLaw, t: Scalar) -> Number:

@@ -12,6 +12,7 @@ from jaxtyping import Array
 
 from diffx import _check
 from diffx._types import Number, Points
+from diffx.law import noised_variance
 from diffx.predict import score_of_x0, velocity_of_x0
 from diffx.process import Process, Scalar, transition
 
@@ -89,7 +90,7 @@ def gaussian_step(process: Process, variance: Array, t: Scalar, s: Scalar, *, et
     variance = _check.floats("variance", variance)
     if _check.is_concrete(variance):
         _check.require(bool((variance >= 0).all()), f"variance must not be negative, got {variance}")
-    v_t, v_s = (process.alpha(r) ** 2 * variance + process.sigma(r) ** 2 for r in (t, s))
+    v_t, v_s = (noised_variance(variance, process.alpha(r), process.sigma(r)) for r in (t, s))
     share = v_s / v_t * (process.alpha(t) / process.alpha(s)) ** 2  # what x_t explains of x_s
     fresh = -jnp.expm1(process.log_snr_step(t, s)) * process.sigma(t) ** 2 / v_t  # 1 - share, not subtracted: 1 - share
     # would lose 3 digits of sigma at 1000 steps, and 1 - fresh those of the gain where the share is 1e-3

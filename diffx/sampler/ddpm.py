@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from diffx._callables import as_pytree
-from diffx.law import Covariance, GaussianLaw, diagonalised, transformed
+from diffx.law import Covariance, GaussianLaw, diagonalised, noised_variance, transformed
 from diffx.process import Process, Scalar, transition
 from diffx.reverse import Denoiser, Posterior, posterior
 from diffx.sampler.core import Info, Sampler, State, add_noise, ask, one_step
@@ -50,13 +50,9 @@ def ddpm_optimal_step(
     Source: Bao et al. 2022, arXiv:2201.06503, Theorem 1, in each direction.  Domain: sigma(t) > 0.  Claims: REV-07.
     """
     x0 = ask(denoise, state.x, t)
-    spread = lambda v: jnp.sqrt(_variance(process, v, s) / _variance(process, v, t))
-    noise = None if z is None else transformed(cov, z, spread)
+    variance = lambda v, r: noised_variance(v, process.alpha(r), process.sigma(r))
+    noise = None if z is None else transformed(cov, z, lambda v: jnp.sqrt(variance(v, s) / variance(v, t)))
     return _ancestral(state, x0, posterior(process, t, s), transition(process, t, s).sigma, noise)
-
-
-def _variance(process: Process, v: Array, t: Scalar) -> Array:
-    return process.alpha(t) ** 2 * v + process.sigma(t) ** 2
 
 
 def ddpm(process: Process, denoise: Denoiser) -> Sampler:
