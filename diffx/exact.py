@@ -34,7 +34,7 @@ def exact_law(sampler: Sampler, initial_law: GaussianLaw, ts: Array) -> Gaussian
     sampler, _, ts, _ = _ready(sampler, initial_law.mean, ts, None)
     law, bend = _propagate(sampler, initial_law, ts)
     if _check.is_concrete(bend):
-        allowed = float(jnp.finfo(bend.dtype).eps) ** 0.5
+        allowed = float(jnp.finfo(initial_law.mean.dtype).eps) ** 0.5
         _check.require(
             not bend > allowed,
             f"a step of this sampler is not affine in its state and noise (relative deviation {float(bend):.2g}), so that its "
@@ -62,7 +62,7 @@ def _propagate(sampler: Sampler, initial_law: GaussianLaw, ts: Array) -> tuple[G
         lambda x: ravel_pytree(sampler.init(x))[0], initial_law.mean, dense(initial_law.cov, initial_law.mean.size)
     )
     (mean, cov, bend), _ = jax.lax.scan(body, begin, (ts[:-1], ts[1:]))
-    pick = lambda flat: unravel(flat).x
+    pick = lambda flat: unravel(flat.astype(mean.dtype)).x  # a state of two dtypes is flattened to the wider one
     return GaussianLaw(pick(mean), jax.vmap(pick)(jax.vmap(pick)(cov).T)), bend
 
 
