@@ -11,8 +11,9 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
+from spec_tests.families import WORD
+
 HERE = Path(__file__).parent
-ID = re.compile(r"\b(?:FWD|DEN|REV|LIK|FM|BRN|PTS|NUM|API|CFG|CLP|CON)-\d\d\b")
 NO_LINKS = (nodes.literal, nodes.reference, nodes.literal_block, nodes.title, nodes.raw, nodes.comment, nodes.math)
 
 
@@ -56,7 +57,7 @@ def _declared(test: ast.FunctionDef, module: ast.Module, path: Path, text: str):
 
 def cited() -> set[str]:
     """The ids that the demos mention."""
-    return {id for path in HERE.glob("plot_*.py") for id in ID.findall(path.read_text(encoding="utf-8"))}
+    return {id for path in HERE.glob("plot_*.py") for id in WORD.findall(path.read_text(encoding="utf-8"))}
 
 
 def _write_claims(app: Sphinx) -> None:
@@ -90,7 +91,7 @@ def _link_claims(app: Sphinx, doctree: nodes.document) -> None:
     if app.env.docname == "claims":
         return
     for text in list(doctree.findall(nodes.Text)):
-        if ID.search(text) and not _inside(text):
+        if WORD.search(text) and not _inside(text):
             assert text.parent is not None
             text.parent.replace(text, list(_linked(text.astext())))
 
@@ -106,7 +107,7 @@ def _inside(text: nodes.Node) -> bool:
 
 def _linked(text: str):
     end = 0
-    for match in ID.finditer(text):
+    for match in WORD.finditer(text):
         yield nodes.Text(text[end : match.start()])
         link = addnodes.pending_xref(
             "", reftype="ref", refdomain="std", reftarget=match.group().lower(), refexplicit=True, refwarn=True

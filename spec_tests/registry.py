@@ -1,16 +1,16 @@
 """Who claims what: `@claim` on a test declares one sentence about one or more public functions."""
 
 import importlib
-import re
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pytest
 
+from spec_tests.families import ID
+
 Test = TypeVar("Test", bound=Callable)
 
-ID = re.compile(r"(FWD|DEN|REV|LIK|FM|BRN|PTS|NUM|API|CFG|CLP|CON)-\d\d")
 DEFAULT_DTYPES = ("float64", "float32")
 NO_DTYPE = "any"  # what tables print for a claim that has no dtype
 

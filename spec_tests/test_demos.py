@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from demos.__main__ import NAMES, main
+from spec_tests.families import WORD
 
 ROOT = Path(__file__).parent.parent
-ID = re.compile(r"\b(?:FWD|DEN|REV|LIK|FM|BRN|PTS|NUM|API|CFG|CLP|CON)-\d\d\b")
 PAGES = {path.stem.removeprefix("plot_"): path.read_text(encoding="utf-8") for path in (ROOT / "demos").glob("plot_*.py")}
 
 
@@ -66,7 +66,7 @@ def test_every_demo_asserts_its_point_and_cites_its_claims(name):
     assert ast.get_docstring(tree), "the docstring is the head of the page"
     asserted = [node for node in ast.walk(tree) if isinstance(node, ast.Assert)]
     assert asserted and asserted[-1].lineno > 0.8 * len(page.splitlines()), "it ends with an assertion"
-    assert ID.search(page), "it names the claims that it shows"
+    assert WORD.search(page), "it names the claims that it shows"
     assert "What this page asserts" in page
 
 
@@ -78,5 +78,5 @@ def test_quick_mode_is_read_in_one_place():
 def test_every_claim_that_a_demo_cites_is_held_by_a_test():
     tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "spec_tests").glob("test_*.py"))
     declared = set(re.findall(r"@claim\(\s*\"([A-Z]+-\d\d)\"", tests))
-    cited = {id for page in PAGES.values() for id in ID.findall(page)}
+    cited = {id for page in PAGES.values() for id in WORD.findall(page)}
     assert not cited - declared, f"no test declares {sorted(cited - declared)}"

@@ -12,7 +12,8 @@ import pytest
 
 import diffx
 import spec_tests
-from spec_tests.registry import CLAIMS, ID, resolve
+from spec_tests.families import ID
+from spec_tests.registry import CLAIMS, resolve
 
 ROOT = Path(__file__).parent.parent
 TESTS = sorted(Path(__file__).parent.glob("test_*.py"))
