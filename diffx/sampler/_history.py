@@ -7,7 +7,6 @@ that `exact_law` can flatten and differentiate it and jit traces one step for al
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array
