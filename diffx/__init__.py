@@ -19,7 +19,10 @@ from diffx.grid import equal_angle, karras, leading, linspace, time_shift, trail
 from diffx.guide import cfg, guide, guide_net
 from diffx.law import GaussianLaw, LowRank, MixtureLaw, PointSet, gaussian_of, kl, marginal, prior, w2
 from diffx.loss import (
+    LossWeights,
     eps_loss,
+    loss_weights,
+    min_snr_weight,
     optimal_eps_loss,
     optimal_score_loss,
     optimal_v_loss,
@@ -30,6 +33,7 @@ from diffx.loss import (
     velocity_loss,
     x0_loss,
 )
+from diffx.precondition import Preconditioning, denoiser_of_network, edm_weight, preconditioning
 from diffx.predict import (
     denoiser_of_eps,
     denoiser_of_score,
@@ -56,7 +60,20 @@ from diffx.predict import (
     x0_of_v,
     x0_of_velocity,
 )
-from diffx.process import EDM, VE, VP, CosineVP, Process, RectifiedFlow, SubVP, Trig, perturb, rates, transition
+from diffx.process import (
+    EDM,
+    VE,
+    VP,
+    CosineVP,
+    Process,
+    RectifiedFlow,
+    SubVP,
+    Trig,
+    log_snr_density,
+    perturb,
+    rates,
+    transition,
+)
 from diffx.reverse import gaussian_step, posterior, probability_flow, reverse_drift
 from diffx.sampler import (
     Info,
@@ -89,9 +106,11 @@ __all__ = [
     "ErrorBudget",
     "GaussianLaw",
     "Info",
+    "LossWeights",
     "LowRank",
     "MixtureLaw",
     "PointSet",
+    "Preconditioning",
     "Process",
     "RectifiedFlow",
     "Sampler",
@@ -108,9 +127,11 @@ __all__ = [
     "ddpm_optimal",
     "denoiser",
     "denoiser_of_eps",
+    "denoiser_of_network",
     "denoiser_of_score",
     "denoiser_of_v",
     "denoiser_of_velocity",
+    "edm_weight",
     "eps_loss",
     "eps_of_score",
     "eps_of_v",
@@ -137,7 +158,10 @@ __all__ = [
     "leading",
     "linear_betas",
     "linspace",
+    "log_snr_density",
+    "loss_weights",
     "marginal",
+    "min_snr_weight",
     "optimal_eps_loss",
     "optimal_score_loss",
     "optimal_v_loss",
@@ -145,6 +169,7 @@ __all__ = [
     "optimal_x0_loss",
     "perturb",
     "posterior",
+    "preconditioning",
     "prior",
     "probability_flow",
     "rates",

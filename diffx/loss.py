@@ -4,7 +4,9 @@ A loss is the mean over all entries of the squared error at one time; a batch of
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
+import jax.numpy as jnp
 from jaxtyping import Array
 
 from diffx import _check
@@ -66,6 +68,47 @@ def score_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t:
     """
     (x0, eps), t = _check.same_shape(x0=x0, eps=eps), _check.time(t)
     return _mean_square(predict, -eps / process.sigma(t), process, x0, eps, t)
+
+
+# --- exchange rates ---------------------------------------------------------------------------------------------------
+
+
+class LossWeights(NamedTuple):
+    """What a squared error of x0 is multiplied by to become that of another prediction."""
+
+    eps: Number
+    v: Number
+    velocity: Number
+    score: Number
+
+
+def loss_weights(process: Process, t: Scalar) -> LossWeights:
+    r"""|eps - eps'|^2 = (alpha/sigma)^2 |x0 - x0'|^2, and the same for v, velocity and score, all at one x_t.
+
+    v: ((alpha^2 + sigma^2)/sigma)^2, which is SNR + 1 where variance is preserved.  velocity: (alpha' - alpha sigma'/sigma)^2,
+    which is 1/t^2 for the rectified flow.  score: (alpha/sigma^2)^2.  So x0_loss times a weight is the other loss.
+    Source: Salimans and Ho 2022, arXiv:2202.00512, section 4, for eps and v; the others: derived here.
+    t: scalar time.  Domain: sigma(t) > 0, sigma'(t) finite for the velocity.  Claims: DEN-10.
+    """
+    alpha, sigma, rate = process.alpha(t), process.sigma(t), rates(process, t)
+    gain = alpha / sigma
+    return LossWeights(
+        eps=gain**2,
+        v=(gain * alpha + sigma) ** 2,
+        velocity=(rate.alpha - gain * rate.sigma) ** 2,
+        score=(gain / sigma) ** 2,
+    )
+
+
+def min_snr_weight(process: Process, t: Scalar, *, gamma: Scalar = 5.0) -> Number:
+    r"""min(SNR, gamma), SNR = alpha^2/sigma^2: the Min-SNR weight of x0_loss.
+
+    Divided by `loss_weights` it is the weight of another loss: min(SNR, gamma)/SNR for eps, min(SNR, gamma)/(SNR + 1) for v.
+    Source: Hang et al. 2023, arXiv:2303.09556.  t: scalar time.  Raises ValueError unless gamma > 0.  Claims: DEN-10.
+    """
+    _check.positive(gamma=gamma)
+    t = _check.time(t)
+    return jnp.minimum((process.alpha(t) / process.sigma(t)) ** 2, gamma)
 
 
 # --- what no network can go below ------------------------------------------------------------------------------------

@@ -402,6 +402,17 @@ def rates(process: Process, t: Scalar) -> Rates:
     return Rates(jax.jvp(process.alpha, (t,), (one,))[1], jax.jvp(process.sigma, (t,), (one,))[1])
 
 
+def log_snr_density(process: Process, l: Any) -> Floats:
+    r"""p(l) = |dt/dl|: the density of the log-SNR of a time drawn uniformly from [0, 1], by automatic differentiation.
+
+    For the rectified flow sech^2(l/4)/8, for `Trig` sech(l/2)/(2 pi).  l: any shape.  Returns that shape.
+    Source: Kingma and Gao 2023, arXiv:2303.00848.  Domain: l(1) <= l; below l(1) no time has this l and the density is 0,
+    where the formula goes on.  Claims: FWD-17.
+    """
+    l = _check.log_snrs(l)
+    return -jax.jvp(process.time_of_log_snr, (l,), (jnp.ones_like(l),))[1]
+
+
 def transition(process: Process, t: Scalar, s: Scalar) -> Transition:
     r"""x_t | x_s ~ N(alpha_{t|s} x_s, sigma_{t|s}^2 I), s <= t: the pair (alpha_{t|s}, sigma_{t|s}).
 

@@ -23,6 +23,8 @@ EXAMPLES: dict[str, Callable[[], Example]] = {}
 HOST_SIDE = {
     "ErrorBudget": "a tuple of numbers, which error_budget fills",
     "Info": "a tuple of arrays, which a step fills",
+    "LossWeights": "a tuple of numbers, which loss_weights fills",
+    "Preconditioning": "a tuple of numbers, which preconditioning fills",
     "Process": "a Protocol: it says what a process offers",
     "Sampler": "a tuple of functions, which fold and sample call",
     "State": "a tuple of arrays, which a step fills",
@@ -425,6 +427,17 @@ example(
     lambda a, b, l, bias, p, m: diffx.siglip_loss(a, b, log_scale=l, bias=bias, positives=p, mask=m),
     *(images, texts, number(2.0), number(-3.0), positives, mask),
 )
+
+
+# --- densities of log-SNR, exchange rates of losses, preconditioning -------------------------------------------------
+
+for _name, _process in PROCESSES.items():
+    example(f"log_snr_density, {_name}", diffx.log_snr_density, _process, lambda: single([-1.0, 0.0, 2.0]))
+example("loss_weights", diffx.loss_weights, vp, t)
+example("min_snr_weight", lambda p, t, gamma: diffx.min_snr_weight(p, t, gamma=gamma), vp, t, number(3.0))
+example("preconditioning", lambda s, d: diffx.preconditioning(s, std=d), grid, number(0.5))
+example("edm_weight", lambda s, d: diffx.edm_weight(s, std=d), grid, number(0.5))
+example("denoiser_of_network", lambda p, x, t, d: diffx.denoiser_of_network(p, linear, std=d)(x, t), vp, x, t, number(0.5))
 
 
 def public_name(name: str) -> str:
