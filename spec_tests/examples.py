@@ -21,6 +21,11 @@ EXAMPLES: dict[str, Callable[[], Example]] = {}
 
 # Names of diffx.__all__ that compute nothing, and why.
 HOST_SIDE = {
+    "SD3": "settings of published models, by name",
+    "WAN": "settings of published models, by name",
+    "FlowSettings": "a tuple of numbers",
+    "Pairs": "a tuple of arrays, which reflow_pairs fills",
+    "ot_coupling": "an assignment that scipy solves on the host",
     "ErrorBudget": "a tuple of numbers, which error_budget fills",
     "Info": "a tuple of arrays, which a step fills",
     "LossWeights": "a tuple of numbers, which loss_weights fills",
@@ -443,3 +448,63 @@ example("denoiser_of_network", lambda p, x, t, d: diffx.denoiser_of_network(p, l
 def public_name(name: str) -> str:
     """The public name that an example is about."""
     return name.partition(",")[0].partition(".")[0]
+
+
+# --- flow matching ---------------------------------------------------------------------------------------------------
+
+
+def pair_of_laws() -> tuple[Any, Any]:
+    return diffx.GaussianLaw(mean(), single(VARIANCES)), diffx.GaussianLaw(-mean(), COVARIANCES["full"]())
+
+
+def joint() -> Any:
+    return diffx.independent_coupling(*pair_of_laws())
+
+
+def interpolant() -> Any:
+    return diffx.Interpolant(single(0.5))
+
+
+def batch_times() -> jax.Array:
+    return single([0.25, 0.75])
+
+
+def field(x: Any, t: Any) -> Any:
+    """A velocity."""
+    return x * t
+
+
+rf, z = diffx.RectifiedFlow, lambda: normals(N, D, seed=5)
+
+example("conditional_velocity", diffx.conditional_velocity, vp, x, other, t)
+example("marginal_velocity", lambda p, law, x, t: diffx.marginal_velocity(p, law)(x, t), rf, mixture("full"), x, t)
+example("cfm_loss", lambda x, e, ts: diffx.cfm_loss(diffx.RectifiedFlow(), field, x, e, ts), x, other, batch_times)
+example(
+    "cfm_loss, weighted",
+    lambda p, x, e, ts, w: diffx.cfm_loss(p, field, x, e, ts, weights=w),
+    *(vp, x, other, batch_times, batch_times),
+)
+example("optimal_cfm_loss", diffx.optimal_cfm_loss, gaussian("diagonal"))
+example("uniform_times", lambda key: diffx.uniform_times(key, (N,)), seed)
+example("logit_normal_times", lambda key, m, s: diffx.logit_normal_times(key, (N,), mean=m, std=s), seed, t, s)
+example("logit_normal_density", lambda ts, m, s: diffx.logit_normal_density(ts, mean=m, std=s), batch_times, t, s)
+example("shift_density", lambda ts, s: diffx.shift_density(ts, shift=s), batch_times, number(3.0))
+example("transport_cost", diffx.transport_cost, x, other)
+example("gaussian_ot_map", lambda laws, x: diffx.gaussian_ot_map(*laws, x), pair_of_laws, x)
+example("independent_coupling", lambda laws: diffx.independent_coupling(*laws), pair_of_laws)
+example("gaussian_ot_coupling", lambda laws: diffx.gaussian_ot_coupling(*laws), pair_of_laws)
+example("entropic_coupling", lambda laws, s: diffx.entropic_coupling(*laws, std=s), pair_of_laws, s)
+example("foellmer_drift", lambda law, x, t: diffx.foellmer_drift(law)(x, t), mixture("diagonal"), x, t)
+example("reflow_pairs", lambda x, ts: diffx.reflow_pairs(diffx.flow_euler(field), x, ts), x, grid)
+example("straightness", lambda x, ts: diffx.straightness(diffx.flow_euler(field), x, ts), x, grid)
+example("Interpolant.gamma", method("gamma"), interpolant, batch_times)
+example("Interpolant.gamma_rate", method("gamma_rate"), interpolant, batch_times)
+example("interpolate", diffx.interpolate, interpolant, x, other, z, t)
+example("interpolant_target", diffx.interpolant_target, interpolant, x, other, z, t)
+example("score_of_latent", diffx.score_of_latent, interpolant, z, t)
+example("interpolant_law", diffx.interpolant_law, interpolant, joint, t)
+example("interpolant_velocity", lambda i, j, x, t: diffx.interpolant_velocity(i, j)(x, t), interpolant, joint, x, t)
+example("interpolant_latent", lambda i, j, x, t: diffx.interpolant_latent(i, j)(x, t), interpolant, joint, x, t)
+example("flow_grid", lambda t: diffx.flow_grid(diffx.WAN["t2v"], t_max=t), t)
+example("model_time", lambda t: diffx.model_time(diffx.WAN["t2v"], t), t)
+example("resolution_shift", diffx.resolution_shift, number(4096.0), number(1024.0))

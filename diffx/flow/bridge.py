@@ -1,0 +1,66 @@
+r"""Brownian motion made to end in a law: from a point (Foellmer), and from another law (Schroedinger), for Gaussians."""
+
+from typing import Any, cast
+
+import jax.numpy as jnp
+from jax.tree_util import Partial
+from jaxtyping import Array
+
+from diffx import _check
+from diffx._linalg import contract
+from diffx._record import record
+from diffx._types import Floats
+from diffx.denoise import denoiser
+from diffx.flow.coupling import _one_dimension, joint_of
+from diffx.law import GaussianLaw, Law, dense
+from diffx.process import Scalar
+
+
+@record
+class _Level:
+    """alpha^2 = 1 - t, sigma^2 = t: the bridge x_t = (1 - t) x0 + sqrt(t (1 - t)) z divided by sqrt(1 - t)."""
+
+    def alpha(self, t: Any) -> Floats:
+        return jnp.sqrt(1 - t)
+
+    def sigma(self, t: Any) -> Floats:
+        return jnp.sqrt(t)
+
+
+def foellmer_drift(law: Law) -> Partial:
+    r"""The drift (x, t) -> u = (E[x0 | x_t = x] - x)/t that takes Brownian motion from 0 at t = 1 to the law at t = 0.
+
+    dx = u ds + dw in the Brownian time s = 1 - t, which runs towards data: u points to data.  x_t is the Brownian bridge
+    between 0 and x0, and u = grad log E[f(x + sqrt(t) w)], f the law's density over that of N(0, I).
+    Of all drifts with this end it has the least energy: (1/2) int E|u|^2 ds = KL(law || N(0, I)).
+    x: (..., *event), data units; t: scalar time; returns data units/time.  Near t = 0 the difference loses 1/t digits.
+    Source: Lehec 2013, arXiv:1006.3028, after Foellmer 1985.  Raises TypeError if law is no law.
+    Domain: t in (0, 1].  Claims: BRN-04.
+    """
+    return Partial(_drift, denoiser(cast(Any, _Level()), law))
+
+
+def _drift(denoise: Partial, x: Array, t: Scalar) -> Array:
+    x, t = _check.floats("x", x), _check.time(t)
+    root = jnp.sqrt(jnp.where(t < 1, 1 - t, 1))  # at t = 1, where x = 0, the answer is the mean and no x enters it
+    return ((denoise(x / root, t) - x) / t).astype(x.dtype)
+
+
+def entropic_coupling(p: GaussianLaw, q: GaussianLaw, *, std: Scalar) -> GaussianLaw:
+    r"""The coupling of x0 ~ p and x1 ~ q nearest to Brownian motion of variance std^2: min E|x0 - x1|^2 + 2 std^2 KL.
+
+    Cov(x0, x1) = A K A^-1, A = C_p^(1/2), K = ((4 A C_q A + std^4)^(1/2) - std^2)/2; KL against independence.
+    std -> 0: `gaussian_ot_coupling`; std -> infinity: `independent_coupling`.  With `Interpolant`(std) between its ends it is
+    the Schroedinger bridge.  Returns the GaussianLaw of (x0, x1).  std: data units.
+    Source: Bunne et al. 2023, arXiv:2202.05722; Mallasto, Gerolin and Minh 2022, arXiv:2006.03416.
+    Raises ValueError unless std > 0, or for unequal dimensions.  Domain: p of full rank.  Claims: BRN-08.
+    """
+    d = _one_dimension(p, q)
+    _check.positive(std=std)
+    values, vectors = jnp.linalg.eigh(dense(p.cov, d))
+    roots = jnp.sqrt(values)
+    half = contract("ik,k,jk->ij", vectors, roots, vectors)
+    inside, turn = jnp.linalg.eigh(contract("ij,jk,kl->il", half, dense(q.cov, d), half))
+    shares = 2 * inside / (jnp.sqrt(4 * inside + std**4) + std**2)  # (sqrt(4h + std^4) - std^2)/2 without the difference
+    back = contract("ik,k,jk->ij", vectors, 1 / roots, vectors)
+    return joint_of(p, q, contract("ij,jk,k,lk,lm->im", half, turn, shares, turn, back))
