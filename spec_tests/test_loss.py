@@ -6,15 +6,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given
 from jax.tree_util import Partial
 
-from diffx import loss
+from diffx import loss, predict
 from diffx.law import GaussianLaw, LowRank
 from spec_tests import strategies as st_
 from spec_tests.close import close, holds
 from spec_tests.level import level
 from spec_tests.oracles import bayes
+from spec_tests.paths import oracle, rectified_flow, vp
 from spec_tests.registry import claim
 from spec_tests.test_denoise import LEVELS
 
@@ -132,3 +134,84 @@ def in_all_forms(process, t, v, best, dtype):
         for name, value in optimal(process, GaussianLaw(jnp.zeros(2, dtype), cov), t).items():
             scale = np.asarray(best[name], np.float64) * (1 + v.max() / v.min() * (form == "full"))
             close(value, np.asarray(best[name], np.float64), ulps=16, scale=scale, why=f"{form}: rounding of eigenvalues")
+
+
+# --- exchange rates --------------------------------------------------------------------------------------------------
+
+
+def answer(value: Any, x: Any, t: Any) -> Any:
+    """A prediction that does not look at x."""
+    return value + 0 * x
+
+
+@jax.jit
+def exchanged(process, x0, eps, guess, t, gamma):
+    """The five coded losses of one guess of x0, each told in the loss's own language; the weights."""
+    x = process.alpha(t) * x0 + process.sigma(t) * eps
+    told = {name: getattr(predict, f"{name}_of_x0")(process, x, guess, t) for name in KINDS[1:]} | {"x0": guess}
+    losses = {name: getattr(loss, f"{name}_loss")(process, Partial(answer, told[name]), x0, eps, t) for name in KINDS}
+    return losses, loss.loss_weights(process, t), loss.min_snr_weight(process, t, gamma=gamma)
+
+
+RATES = st_.log_uniform(0.25, 4.0)
+
+
+@claim(
+    "DEN-10",
+    "Squared errors of eps, v, velocity and score are that of x0 times SNR, SNR + 1 (VP), 1/t^2 (rectified flow) and SNR/sigma^2",
+    of=("diffx.loss.loss_weights", "diffx.loss.min_snr_weight"),
+    source="Salimans and Ho 2022, arXiv:2202.00512; Hang et al. 2023, arXiv:2303.09556",
+)
+@given(x0=st_.points(4), off=st_.points(4), eps=st_.points(4), a=LEVELS, s=LEVELS, da=RATES, ds=RATES, gamma=RATES)
+def test_losses_exchange_at_the_stated_rates(dtype, x0, off, eps, a, s, da, ds, gamma):
+    """By the definitions in numpy: the same x_t, two values of x0, so two of eps; then each target's difference."""
+    process, t = level(a, s, dtype, rates=(-da, ds))
+    off = off + np.array([1.0, -0.5, 0.25, 0.0])
+    guess = (x0 + off).astype(np.float32).astype(np.float64)
+    cast = [jnp.asarray(v, dtype) for v in (x0, eps, guess)]
+    losses, weights, least = exchanged(process, *cast, t, jnp.asarray(gamma, dtype))
+    error = ((guess - x0) ** 2).mean()
+    noise = -a / s * (guess - x0)  # what a wrong x0 makes of eps
+    for name, (of_x0, of_eps) in targets(a, s, -da, ds).items():
+        square = ((of_x0 * (guess - x0) + of_eps * noise) ** 2).mean()
+        if name != "x0":
+            close(getattr(weights, name), square / error, ulps=16, why=f"{name}: a product of a few exact factors")
+        reach = np.abs(of_x0) * (np.abs(guess) + np.abs(x0)) + np.abs(of_eps) * (
+            np.abs(eps) + a / s * np.abs(guess) + np.abs(x0) * a / s
+        )
+        size = np.sqrt(square) * reach.max() + float(jnp.finfo(dtype).eps) * reach.max() ** 2
+        close(losses[name], square, ulps=32, scale=size, why=f"{name}: the coded loss of the same guess; differences cancel")
+    snr = (a / s) ** 2
+    close(least, min(snr, gamma), ulps=8, why="min(SNR, gamma)")
+    close(least / weights.eps, min(1.0, gamma / snr), ulps=16, why="the weight of eps_loss is min(SNR, gamma)/SNR")
+    on_known_paths(dtype)
+
+
+def on_known_paths(dtype):
+    """VP: v costs SNR + 1, and min-SNR for v is min(SNR, gamma)/(SNR + 1), not min(SNR, gamma)/SNR + 1. Flow: 1/t^2."""
+    for t in (0.125, 0.75):
+        now, path = jnp.asarray(t, dtype), oracle(vp)
+        snr = float(path.alpha(t) ** 2 / path.variance(t))
+        weights, least = known(vp(), now)
+        close(weights.v, snr + 1, ulps=16, why="variance is preserved")
+        close(weights.eps, snr, ulps=16, scale=snr * (1 + abs(np.log(snr))), why="exp(-B) rounds by B")
+        close(
+            least / weights.v, min(snr, 5.0) / (snr + 1), ulps=32, scale=1 + abs(np.log(snr)), why="gamma = 5, as in the paper"
+        )
+        weights, least = known(rectified_flow(), now)
+        close(weights.velocity, 1 / t**2, ulps=8, why="u = eps - x0 at fixed x_t: the error of x0 over t")
+        close(least, min((1 - t) ** 2 / t**2, 5.0), ulps=8, why="5 unless said otherwise")
+
+
+@jax.jit
+def known(process, t):
+    return loss.loss_weights(process, t), loss.min_snr_weight(process, t)
+
+
+def test_min_snr_needs_a_positive_gamma_and_a_scalar_time():
+    with pytest.raises(ValueError, match="gamma must be positive"):
+        loss.min_snr_weight(vp(), 0.5, gamma=0.0)
+    for function in (loss.min_snr_weight, loss.loss_weights):
+        with pytest.raises(ValueError, match="scalar time"):
+            function(vp(), jnp.asarray([0.25, 0.5]))
+    assert loss.min_snr_weight(rectified_flow(), 0.0) == 5.0, "no noise: SNR is infinite, the weight is not"
