@@ -112,7 +112,20 @@ def _ready(sampler: Any, x: Any, ts: Any, keep: Any) -> tuple[Sampler, Array, Ar
     if not isinstance(sampler, Sampler):
         raise TypeError(f"sampler must be a Sampler, such as diffx.ddim(process, denoise), got {type(sampler).__name__}")
     functions = (None if function is None else as_pytree(function) for function in sampler)
-    return Sampler(*functions), _check.floats("x", x), _check.grid(ts), None if keep is None else as_pytree(keep, "keep")  # type: ignore[arg-type]
+    ts = _check.grid(ts)
+    _check_memory(sampler, ts.shape[0] - 1)
+    return Sampler(*functions), _check.floats("x", x), ts, None if keep is None else as_pytree(keep, "keep")  # type: ignore[arg-type]
+
+
+def _check_memory(sampler: Sampler, n: int) -> None:
+    """A method that begins without memory of k steps needs k steps to fill it, and one that uses it."""
+    times = getattr(sampler.init, "keywords", {}).get("times")
+    k = 0 if times is None else times.shape[-1]
+    _check.require(
+        n > k,
+        f"a multi-step method of order {k + 1} starts with {k} steps of lower order and needs at least {k + 1} steps, but the "
+        f"grid has {n}: take more steps, a lower order, or an exact start (with_past)",
+    )
 
 
 def _check_noise(sampler: Sampler, zs: Any, n: int) -> None:

@@ -3,6 +3,7 @@ r"""DDIM: keep the predicted noise, move its level.            Song, Meng and Er
 from typing import Any
 
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from diffx import _check
 from diffx._callables import as_pytree
@@ -19,8 +20,12 @@ def ddim_step(state: State, t: Scalar, s: Scalar, z: Any = None, *, process: Pro
     """
     t, s = _check.step_times(t, s)
     x0 = ask(denoise, state.x, t)
-    eps_part = process.sigma(s) / process.sigma(t) * (state.x - process.alpha(t) * x0)
-    return State((process.alpha(s) * x0 + eps_part).astype(state.x.dtype)), Info(x0)
+    return State(moved(process, state.x, x0, t, s).astype(state.x.dtype)), Info(x0)
+
+
+def moved(process: Process, x: Array, x0: Array, t: Array, s: Array) -> Array:
+    """x at t moved to s with x0 and eps = (x - alpha_t x0)/sigma_t held."""
+    return process.alpha(s) * x0 + process.sigma(s) / process.sigma(t) * (x - process.alpha(t) * x0)
 
 
 def ddim_eta_step(
