@@ -44,7 +44,7 @@ def score(process: Process, law: Law) -> Partial:
 
     x: (..., *event), data units; t: scalar time; the result, in 1/data units, has the shape and the dtype of x.
     Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is no law.
-    Claims: FWD-06, DEN-02, DEN-03, DEN-04, DEN-05, DEN-13, DEN-19.
+    Claims: FWD-06, FWD-09, DEN-02, DEN-03, DEN-04, DEN-05, DEN-13, DEN-19.
     """
     kind, ready = _prepared(law)
     return Partial({GaussianLaw: gaussian_score, MixtureLaw: mixture_score, PointSet: points_score}[kind], process, ready)
@@ -156,7 +156,7 @@ def _over_points(values: Array, x: Array) -> Array:
 def mixture_score(process: Process, law: Any, x: Array, t: Scalar) -> Array:
     r"""grad log p_t(x) = sum_k p(k | x_t = x) grad log p_{t,k}(x).
 
-    law: (log weights (k,), means (k, d), covariances, diagonalised).  x: (..., d).  Claims: DEN-03, DEN-05, DEN-13.
+    law: (log weights (k,), means (k, d), covariances, diagonalised).  x: (..., d).  Claims: FWD-09, DEN-03, DEN-05, DEN-13.
     """
     _, means, covs = law
     x, *_ = _door(process, x, t, means.shape[1:])

@@ -339,7 +339,7 @@ def marginal(process: Process, law: Law, t: Scalar) -> GaussianLaw | MixtureLaw:
 
     t: scalar time.  A PointSet (events of one axis) becomes a mixture with covariances sigma^2.
     Source: Song et al. 2021, arXiv:2011.13456, eq. (29), integrated over the data.
-    Claims: FWD-03, FWD-06, FWD-07, FWD-08.
+    Claims: FWD-03, FWD-06, FWD-07, FWD-08, FWD-15.
     """
     t = _check.time(t)
     alpha, sigma = process.alpha(t), process.sigma(t)

@@ -1,5 +1,7 @@
 """Forward processes: kernels, rates, log-SNR, transitions, against 60-digit decimals, moment ODEs and Bayes."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,11 +9,13 @@ import pytest
 from hypothesis import given
 
 from diffx.denoise import denoiser, score
-from diffx.law import MixtureLaw, marginal
-from diffx.process import perturb, rates, transition
+from diffx.grid import time_shift
+from diffx.law import GaussianLaw, MixtureLaw, marginal
+from diffx.process import VE, VP, CosineVP, RectifiedFlow, SubVP, Trig, log_snr_density, perturb, rates, transition
 from spec_tests import strategies as st_
 from spec_tests import test_grid
 from spec_tests.close import close, holds
+from spec_tests.level import level
 from spec_tests.paths import NOISELESS_MEAN, PROCESSES, VARIANCE_PRESERVING, cosine_vp, edm, oracle, rectified_flow, sub_vp
 from spec_tests.registry import claim
 
@@ -211,6 +215,168 @@ def posterior_in_ve(weights, means, variances, y, tau):
     shares /= shares.sum()
     each = (means / variances + y / tau) / (1 / variances + 1 / tau)
     return (shares @ each, shares @ ((means - y) / total), log_density), np.abs(logits).max()
+
+
+@jax.jit
+def score_equation(process, law, x, t, f, g):
+    """d_t score, and the gradients of g^2/2 div score, g^2/2 |score|^2 and f x . score."""
+    now = jax.jvp(lambda t: score(process, law)(x, t), (t,), (jnp.ones_like(t),))[1]
+    field = lambda y: score(process, law)(y, t)
+    terms = (
+        lambda y: g**2 / 2 * jnp.trace(jax.jacfwd(field)(y)),
+        lambda y: g**2 / 2 * (field(y) ** 2).sum(),
+        lambda y: f * (y * field(y)).sum(),
+    )
+    return now, jnp.stack([jax.grad(term)(x) for term in terms])
+
+
+@claim(
+    "FWD-09",
+    "The score obeys its own Fokker-Planck equation: d_t s = grad[g^2/2 div s + g^2/2 |s|^2 - f x . s - d f]",
+    of=("diffx.denoise.score", "diffx.denoise.mixture_score", *CLASSES),
+    source="Lai et al. 2023, arXiv:2210.04296",
+)
+def test_scores_of_mixtures_obey_the_score_equation(dtype):
+    """Derivatives of the coded score with the coded f and g, at the alpha, sigma, alpha', sigma' of the papers."""
+    law = MixtureLaw(*(jnp.asarray(v, dtype) for v in ([0.25, 0.75], [[1.5, -0.5], [-1.0, 0.25]], [[0.5, 1.0], [0.75, 0.25]])))
+    x = jnp.asarray([0.5, -0.375], dtype)
+    for make in PROCESSES:
+        path = oracle(make)
+        drift, diffusion, _ = coefficients_at(make(), jnp.asarray([0.1875, 0.4375, 0.5, 0.5, 0.5], dtype))
+        for t, f, g in zip((0.1875, 0.4375), drift, diffusion, strict=False):
+            numbers = [float(part(t)) for part in (path.alpha, path.sigma, path.alpha_rate, path.sigma_rate)]
+            process, now = level(*numbers[:2], dtype, rates=(numbers[2], numbers[3]))
+            left, terms = (np.asarray(v, np.float64) for v in score_equation(process, law, x, now, f, g))
+            right = terms[0] + terms[1] - terms[2]
+            size = np.abs(terms).sum() + (numbers[2] ** 2 + numbers[3] ** 2) ** 0.5 / numbers[1] ** 3
+            close(left.astype(dtype), right, ulps=16, scale=size, why=f"{make.__name__}: third derivatives, at noise sigma")
+
+
+@jax.jit
+def deviations(first, second, ts):
+    return first.sigma(ts), second.sigma(ts), first.g(ts), second.g(ts)
+
+
+GAUSS = 24  # nodes: to rounding for exponents below 16
+
+
+def on(end: float) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre on [0, end] with float32 nodes."""
+    nodes, weights = np.polynomial.legendre.leggauss(GAUSS)
+    return (end * (nodes + 1) / 2), weights * end / 2
+
+
+@claim(
+    "FWD-14",
+    "The variance of sub-VP is that of VP squared, so below it, both tend to 1, and each solves V' = -beta V + g^2",
+    of=("diffx.process.SubVP", "diffx.process.VP"),
+    source="Song et al. 2021, arXiv:2011.13456, section 3.4 and Appendix B",
+)
+def test_sub_vp_has_less_variance_than_vp(dtype):
+    """(1 - e^-B)^2 <= 1 - e^-B; the coded g^2 integrated against e^(B(r) - B(t)) gives the coded sigma^2."""
+    low, high = 0.375, 10.0
+    total = lambda t: low * t + (high - low) * t**2 / 2
+    pair = VP(low, high), SubVP(low, high)
+    for t in (2.0**-10, 0.0625, 0.25, 0.5, 1.0):
+        nodes, weights = on(t)
+        ts = jnp.asarray(np.append(nodes, t), dtype)
+        vp_sigma, sub_sigma, vp_g, sub_g = (np.asarray(v, np.float64) for v in deviations(*pair, ts))
+        decay = weights * np.exp(total(np.asarray(ts, np.float64)[:-1]) - total(t))
+        for name, sigma, g in (("VP", vp_sigma, vp_g), ("sub-VP", sub_sigma, sub_g)):
+            wanted = decay @ g[:-1] ** 2
+            close((sigma[-1] ** 2).astype(dtype), wanted, ulps=16 + 8 * total(t), why=f"{name}: the variance equation")
+        close(sub_sigma.astype(dtype), vp_sigma**2, ulps=16, why="sigma of sub-VP is the variance of VP")
+        holds(sub_sigma < vp_sigma, "sub-VP has less variance at every t > 0")
+    late = deviations(VP(0.5, 120.0), SubVP(0.5, 120.0), jnp.ones(GAUSS + 1, dtype))
+    holds((np.asarray(late[0]) == 1) & (np.asarray(late[1]) == 1), "both end at 1: e^-60 is below the last ulp")
+
+
+@jax.jit
+def exploding(process, law, x, ts):
+    first = jnp.zeros((), ts.dtype)
+    begun = perturb(process, x, x + 1, first), marginal(process, law, first)
+    steps = jax.vmap(lambda t: transition(process, t, first))(ts)
+    return process.sigma(ts), process.g(ts), steps.sigma, begun
+
+
+@claim(
+    "FWD-15",
+    "VE begins at the data: sigma(t)^2 is the integral of g^2, sigma_min^2 less than the sigma_min^2 r^(2t) of common code",
+    of=("diffx.process.VE", "diffx.process.transition", "diffx.law.marginal"),
+    source="Song et al. 2021, arXiv:2011.13456, eqs. (9), (29): the SDE started at x_0 has variance sigma(t)^2 - sigma(0)^2",
+)
+def test_ve_variance_is_the_integral_of_its_diffusion(dtype):
+    """At t -> 0 the variant without -sigma_min^2 is off by all of it: x_0 would not be the data."""
+    x, cov = jnp.asarray([0.5, -1.25], dtype), jnp.asarray([0.5, 2.0], dtype)
+    law = GaussianLaw(x, cov)
+    for low, high in ((2.0**-7, 50.0), (0.5, 4.0), (1.0, 1.5)):
+        process, power = VE(low, high), np.log(high / low)
+        for t in (2.0**-13, 2.0**-5, 0.375, 1.0):
+            nodes, weights = on(t)
+            ts = jnp.asarray(np.append(nodes, t), dtype)
+            sigma, g, from_data, begun = exploding(process, law, x, ts)
+            wanted = weights @ np.asarray(g, np.float64)[:-1] ** 2
+            ulps = 16 + 6 * power * t
+            variance = np.asarray(sigma, np.float64)[-1] ** 2
+            close(variance.astype(dtype), wanted, ulps=ulps, why="the integral of g^2 from 0")
+            variant = low**2 * (high / low) ** (2 * t)
+            close((variant - variance).astype(dtype), low**2, ulps=ulps, scale=variant, why="common code has sigma_min^2 more")
+            holds(t > 2.0**-13 or variance < low**2 / 100, "at t = 1e-4 almost all of the variant's variance is the offset")
+            close(from_data, np.asarray(sigma, np.float64), ulps=4, why="the transition from data is the whole kernel")
+        holds(np.asarray(begun[0] == x), "x_0 is the data, whatever the noise")
+        holds(np.asarray((begun[1].mean == x) & (begun[1].cov == cov)), "and so is its law")
+
+
+@jax.jit
+def densities(process, ls):
+    return log_snr_density(process, ls)
+
+
+@jax.jit
+def shifted(ls, shift):
+    flow = RectifiedFlow()
+    return flow.log_snr(time_shift(flow.time_of_log_snr(ls), shift))
+
+
+LEVELS = (-5.0, -1.25, 0.0, 2.5, 9.0)  # log-SNRs that all seven processes reach
+
+
+@cache
+def densities_of(make):
+    """1/|l'(t)| at the time of each log-SNR, by bisection and differences in 60 digits."""
+    path = oracle(make)
+    return np.array([-1 / float(path.log_snr_rate(path.time_of_log_snr(l))) for l in LEVELS])
+
+
+@claim(
+    "FWD-17",
+    "Uniform times have log-SNR density sech^2(l/4)/8 (rectified flow), sech(l/2)/(2 pi) (cosine); shift S moves l by -2 log S",
+    of=("diffx.process.log_snr_density", "diffx.grid.time_shift"),
+    source="Kingma and Gao 2023, arXiv:2303.00848; Esser et al. 2024, arXiv:2403.03206, eq. (23)",
+)
+def test_uniform_times_have_the_known_densities_of_log_snr(dtype):
+    """|dt/dl| = 1/|l'(t)| for the seven processes, of integral 1; l, not l/2."""
+    ls = np.array(LEVELS)
+    for make in PROCESSES:
+        exact = densities_of(make)
+        got = densities(make(), jnp.asarray(ls, dtype))
+        close(got, exact, ulps=16, scale=exact * (1 + np.abs(ls)), why=f"{make.__name__}: exp(l) is rounded by l")
+    wide = np.arange(-160, 161) * 0.5
+    known = {
+        RectifiedFlow(): 1 / np.cosh(wide / 4) ** 2 / 8,
+        Trig(): 1 / np.cosh(wide / 2) / (2 * np.pi),
+        CosineVP(0.0): 1 / np.cosh(wide / 2) / (2 * np.pi),
+    }
+    for process, exact in known.items():
+        got = densities(process, jnp.asarray(wide, dtype))
+        size = exact * (1 + np.abs(wide)) + (wide < 0)  # sigmoid' = y (1 - y) knows 1 - y to an ulp of 1
+        close(got, exact, ulps=16, scale=size, why=f"{type(process).__name__}: the printed density")
+        mass = np.asarray(got, np.float64).sum() * 0.5
+        close(np.asarray(mass, dtype), 1.0, ulps=16, scale=8, why="of integral 1: a sum of 320 densities")
+    for shift in (0.25, 3.0, 5.0):
+        moved = shifted(jnp.asarray(ls, dtype), jnp.asarray(shift, dtype))
+        size = 8 + 2 * np.exp(np.abs(ls) / 2)  # log((1 - t)/t) of a rounded t near 1
+        close(moved, ls - 2 * np.log(shift), ulps=8, scale=size, why="the odds of t are multiplied by the shift")
 
 
 @claim(
