@@ -508,3 +508,71 @@ example("interpolant_latent", lambda i, j, x, t: diffx.interpolant_latent(i, j)(
 example("flow_grid", lambda t: diffx.flow_grid(diffx.WAN["t2v"], t_max=t), t)
 example("model_time", lambda t: diffx.model_time(diffx.WAN["t2v"], t), t)
 example("resolution_shift", diffx.resolution_shift, number(4096.0), number(1024.0))
+
+
+# --- variants of guidance, and the laws of guided samplers -----------------------------------------------------------
+
+
+def narrow() -> Any:
+    return diffx.GaussianLaw(mean(), single([0.25, 0.5, 1.0]))
+
+
+def wide() -> Any:
+    return diffx.GaussianLaw(-mean(), single(1.5))
+
+
+def two_denoisers(function: Callable, **static: int) -> Callable:
+    """function of the denoisers of two laws, asked at x and t; keyword arguments are numbers that may be traced."""
+
+    def ask(p, c, u, numbers, x, t):
+        return function(diffx.denoiser(p, c), diffx.denoiser(p, u), **numbers, **static)(x, t)
+
+    return ask
+
+
+def numbers(**values: float) -> Callable[[], dict[str, jax.Array]]:
+    return lambda: {name: single(value) for name, value in values.items()}
+
+
+example("guide_interval", two_denoisers(diffx.guide_interval), vp, narrow, wide, numbers(w=3.0, t_min=0.2, t_max=0.8), x, t)
+example("rescale", lambda g, c, p: diffx.rescale(g, c, phi=p, event_ndim=1), x, other, number(0.7))
+example("guide_rescaled", two_denoisers(diffx.guide_rescaled, event_ndim=1), vp, narrow, wide, numbers(w=3.0, phi=0.7), x, t)
+example("apg", lambda c, u, w: diffx.apg(c, u, w=w, event_ndim=1), x, other, number(3.0))
+example(
+    "apg, all given",
+    lambda c, u, w, e, r: diffx.apg(c, u, w=w, event_ndim=1, eta=e, radius=r),
+    *(x, other, number(3.0), number(0.5), number(0.7)),
+)
+example("guide_apg", two_denoisers(diffx.guide_apg, event_ndim=1), vp, narrow, wide, numbers(w=3.0, eta=0.5, radius=1.0), x, t)
+example(
+    "classifier_guidance",
+    lambda p, u, w, x, t: diffx.classifier_guidance(p, diffx.denoiser(p, u), lambda x, t: -t * (x**2).sum(-1), w=w)(x, t),
+    *(vp, wide, number(3.0), x, t),
+)
+example(
+    "compose",
+    lambda p, u, c, d, w, x, t: diffx.compose(diffx.denoiser(p, u), [diffx.denoiser(p, c), diffx.denoiser(p, d)], weights=w)(
+        x, t
+    ),
+    *(vp, wide, narrow, law, lambda: single([1.0, -0.5]), x, t),
+)
+example(
+    "compose_net",
+    lambda u, c, d, w, x, t: diffx.compose_net(network, u, [c, d], weights=w)(x, t),
+    *(lambda: normals(4), lambda: normals(4, seed=1), lambda: normals(4, seed=2), lambda: single([1.0, -0.5]), x, t),
+)
+example(
+    "drop_labels",
+    lambda key, labels, r: diffx.drop_labels(key, labels, null=-jnp.ones(D), rate=r),
+    *(seed, x, number(0.3)),
+)
+example("tilted_law", lambda c, u, w: diffx.tilted_law(c, u, w=w), narrow, wide, number(3.0))
+for _law in ("guided_flow_law", "guided_sde_law"):
+    _exact = getattr(diffx, _law)
+    example(_law, lambda p, c, u, w, f=_exact: f(p, c, u, w=w), vp, narrow, wide, number(3.0))
+    example(f"{_law}, full", lambda p, c, w, f=_exact: f(p, c, c, w=w), vp, law, number(3.0))
+    example(
+        f"{_law}, all given",
+        lambda p, c, u, w, b, t, s, f=_exact: f(p, c, u, w=w, start=b, t=t, s=s),
+        *(vp, narrow, wide, number(3.0), law, t, s),
+    )

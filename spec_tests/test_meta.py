@@ -28,6 +28,7 @@ OUTSIDE = {"adaptive", "data", "nn", "train"}  # not the formula layer: more tha
 OPTIONAL = {"diffx.adaptive"}  # needs an extra that may not be installed
 ALLOWED = {"jax", "jaxtyping", "diffx"}
 HOST = {room: {"numpy"} for room in ("_check", "chain", "law")}  # value checks look at concrete arrays on the host
+HOST["guide"] = {"numpy"}  # value checks, and the nodes of Gauss and Legendre
 HOST["flow"] = {"numpy", "scipy"}  # minibatch optimal transport is an assignment on the host, imported where it is called
 
 # Public names that no claim holds, and why.
