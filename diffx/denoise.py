@@ -33,7 +33,7 @@ def denoiser(process: Process, law: Law) -> Partial:
     x: (..., *event), data units; t: scalar time; the result has the shape and the dtype of x.
     A covariance (d, d) is diagonalised once, here. See `gaussian_denoise`, `mixture_denoise`, `points_denoise`.
     Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is no law.
-    Claims: FWD-06, DEN-02, DEN-03, DEN-12, DEN-19.
+    Claims: FWD-06, FWD-20, DEN-02, DEN-03, DEN-07, DEN-12, DEN-15, DEN-16, DEN-19.
     """
     kind, ready = _prepared(law)
     return Partial({GaussianLaw: gaussian_denoise, MixtureLaw: mixture_denoise, PointSet: points_denoise}[kind], process, ready)
@@ -44,7 +44,7 @@ def score(process: Process, law: Law) -> Partial:
 
     x: (..., *event), data units; t: scalar time; the result, in 1/data units, has the shape and the dtype of x.
     Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is no law.
-    Claims: FWD-06, FWD-09, DEN-02, DEN-03, DEN-04, DEN-05, DEN-13, DEN-19.
+    Claims: FWD-06, FWD-09, FWD-20, DEN-02, DEN-03, DEN-04, DEN-05, DEN-07, DEN-13, DEN-15, DEN-16, DEN-19.
     """
     kind, ready = _prepared(law)
     return Partial({GaussianLaw: gaussian_score, MixtureLaw: mixture_score, PointSet: points_score}[kind], process, ready)
@@ -79,7 +79,7 @@ def _shrink(mean: Array, cov: Covariance, x: Array, alpha: Array, sigma: Array) 
 def gaussian_denoise(process: Process, law: tuple[Array, Covariance], x: Array, t: Scalar) -> Array:
     r"""D(x, t) = m + alpha C (alpha^2 C + sigma^2 I)^-1 (x - alpha m).
 
-    law: the pair (m, C), C diagonalised.  x: (..., d).  Source: Gaussian conditioning.  Claims: DEN-04, DEN-20.
+    law: the pair (m, C), C diagonalised.  x: (..., d).  Source: Gaussian conditioning.  Claims: DEN-04, DEN-07, DEN-20.
     """
     mean, cov = law
     x, alpha, sigma = _door(process, x, t, mean.shape)
@@ -89,7 +89,7 @@ def gaussian_denoise(process: Process, law: tuple[Array, Covariance], x: Array, 
 def gaussian_score(process: Process, law: tuple[Array, Covariance], x: Array, t: Scalar) -> Array:
     r"""grad log p_t(x) = -(alpha^2 C + sigma^2 I)^-1 (x - alpha m).
 
-    law: the pair (m, C), C diagonalised.  x: (..., d).  Claims: DEN-04.
+    law: the pair (m, C), C diagonalised.  x: (..., d).  Claims: DEN-04, DEN-07.
     """
     mean, cov = law
     x, alpha, sigma = _door(process, x, t, mean.shape)
@@ -175,7 +175,7 @@ def points_denoise(process: Process, law: PointSet, x: Array, t: Scalar) -> Arra
     x: (..., *event).  Streamed over the points with a running maximum: memory is batch x CHUNK x event at most.
     Squared differences are taken directly: |x|^2 + |y|^2 - 2xy loses all digits at sigma = 1e-3 in float32.
     Source: Karras et al. 2022, arXiv:2206.00364, eq. (57).  Domain: sigma(t) > 0.
-    Claims: DEN-06, DEN-12, DEN-20, NUM-05, PTS-01, PTS-02, PTS-03.
+    Claims: DEN-06, DEN-12, DEN-18, DEN-20, PTS-01, PTS-02, PTS-03, NUM-05.
     """
     event = law.points.shape[1:]
     x, alpha, sigma = _door(process, x, t, event)
@@ -219,7 +219,7 @@ def _chunks(law: PointSet) -> tuple[Array, Array]:
 def points_score(process: Process, law: PointSet, x: Array, t: Scalar) -> Array:
     r"""grad log p_t(x) = (alpha D(x, t) - x)/sigma^2 for the points noised to time t.
 
-    x: (..., *event).  Source: Tweedie's formula.  Domain: sigma(t) > 0.  Claims: DEN-06.
+    x: (..., *event).  Source: Tweedie's formula.  Domain: sigma(t) > 0.  Claims: DEN-06, DEN-18.
     """
     t = _check.time(t)
     return score_of_x0(process, x, points_denoise(process, law, x, t), t)

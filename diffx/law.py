@@ -27,7 +27,7 @@ class LowRank:
 
     basis: (d, k), orthonormal columns.  variances: (k,), squared data units.  rest: scalar, squared data units.
     For `MixtureLaw` basis and variances have a leading axis, one entry for each component; rest may have it too.
-    Raises ValueError for columns that are not orthonormal or negative variances.  Claims: DEN-04.
+    Raises ValueError for columns that are not orthonormal or negative variances.  Claims: DEN-04, DEN-07.
     """
 
     basis: Array

@@ -33,7 +33,7 @@ def posterior(process: Process, t: Scalar, s: Scalar) -> Posterior:
     of_x = alpha_{t|s} sigma_s^2/sigma_t^2, of_x0 = alpha_s sigma_{t|s}^2/sigma_t^2, sigma = sigma_s sigma_{t|s}/sigma_t
     with sigma_{t|s}^2/sigma_t^2 = -expm1(l_t - l_s).  For the chain sigma^2 is beta-tilde.
     Source: Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7).  t, s: scalar times.  Domain: sigma(t) > 0, alpha(s) > 0.
-    Raises ValueError if s > t.  Claims: REV-05, BRN-02, NUM-04.
+    Raises ValueError if s > t.  Claims: DEN-15, REV-05, BRN-02, NUM-04.
     """
     t, s = _check.step_times(t, s)
     fresh = -jnp.expm1(process.log_snr_step(t, s))
@@ -47,7 +47,7 @@ def probability_flow(process: Process, denoise: Denoiser, x: Points, t: Scalar) 
 
     x: any shape, data units; t: scalar time.  Returns data units/time, shape of x.  The second form divides by sigma
     alone: it is finite where alpha(t) = 0.  Source: Song et al. 2021, arXiv:2011.13456, eq. (13).
-    Domain: sigma(t) > 0.  Claims: REV-02.
+    Domain: sigma(t) > 0.  Claims: DEN-18, REV-02.
     """
     return velocity_of_x0(process, x, denoise(x, t), t)
 
@@ -57,7 +57,7 @@ def reverse_drift(process: Process, denoise: Denoiser, x: Points, t: Scalar, *, 
 
     eta = 1: the reverse SDE; eta = 0: the probability flow.  x: any shape; t: scalar time.  Returns data units/time.
     Source: Anderson 1982; Song et al. 2021, arXiv:2011.13456, eq. (6); Karras et al. 2022, arXiv:2206.00364, eq. (6).
-    Domain: alpha(t) > 0, sigma(t) > 0.  Claims: REV-01, REV-03, BRN-01.
+    Domain: alpha(t) > 0, sigma(t) > 0.  Claims: DEN-18, REV-01, REV-03, BRN-01.
     """
     return reverse_drift_of_x0(process, x, denoise(x, t), t, eta=eta)
 
