@@ -1,0 +1,189 @@
+"""Every public name of diffx, read from its source without importing it: a page each room, the formula first."""
+
+import ast
+from pathlib import Path
+from typing import NamedTuple
+
+from demos import _rst
+from spec_tests.families import WORD
+
+ROOT = Path(__file__).parent.parent
+LONGEST = 110  # a signature beyond this many letters gets one line for each argument
+
+
+class Entry(NamedTuple):
+    name: str  # as defined, diffx.law.GaussianLaw.sample
+    signature: str
+    docstring: str
+    file: str
+    line: int
+    code: str
+    offered: bool  # by `import diffx`
+
+    @property
+    def short(self) -> str:
+        """The name below its module: GaussianLaw.sample."""
+        parts = self.name.split(".")
+        return ".".join(parts[-2:]) if self.inner else parts[-1]
+
+    @property
+    def inner(self) -> bool:
+        return self.name.split(".")[-2][0].isupper()
+
+    @property
+    def room(self) -> str:
+        return self.name.split(".")[1]
+
+    @property
+    def label(self) -> str:
+        """Labels have no capitals: the class Rates and the function rates must differ by more."""
+        return f"api-{'class-' * self.name.split('.')[-1][0].isupper()}{self.name}"
+
+    @property
+    def first(self) -> str:
+        """The docstring's first paragraph, which is the formula."""
+        return self.docstring.split("\n\n")[0].splitlines()[0]
+
+    @property
+    def claims(self) -> list[str]:
+        """The ids in its docstring after "Claims:"."""
+        return WORD.findall(self.docstring.partition("Claims:")[2])
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def entries(folder: Path = ROOT / "diffx") -> list[Entry]:
+    """Public functions and classes, and their documented methods, room by room, in the order of the source."""
+    offered = _offered(folder / "__init__.py")
+    found: dict[str, Entry] = {}
+    for path in sorted(folder.rglob("*.py"), key=lambda path: path.as_posix()):
+        module = ".".join((folder.name, *path.relative_to(folder).with_suffix("").parts)).removesuffix(".__init__")
+        if "._" not in module:
+            text = path.read_text(encoding="utf-8")
+            file = path.relative_to(folder.parent).as_posix()
+            for entry in _members(ast.parse(text), module, file, text, offered):
+                found[entry.name] = entry  # of overloads the last is the function itself
+    order = rooms()
+    rank = {name: i for i, name in enumerate(order)}
+    return sorted(found.values(), key=lambda entry: rank.get(entry.room, len(order)))
+
+
+def _members(owner: ast.Module | ast.ClassDef, prefix: str, file: str, text: str, offered: set[str]):
+    for node in owner.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            docstring = ast.get_docstring(node)
+            name = f"{prefix}.{node.name}"
+            if docstring:
+                lines = text.splitlines()[node.lineno - 1 : node.end_lineno]
+                top = isinstance(owner, ast.Module) and node.name in offered
+                yield Entry(name, _signature(node), docstring, file, node.lineno, "\n".join(lines), top)
+            if isinstance(node, ast.ClassDef):
+                yield from _members(node, name, file, text, offered)
+
+
+def _offered(path: Path) -> set[str]:
+    """The names in __all__."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return set()
+
+
+def rooms(path: Path = ROOT / "spec_tests" / "test_meta.py") -> list[str]:
+    """The rooms in the order of the house, which the meta tests keep."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "ROOMS" and node.value:
+            words = [word for word in ast.walk(node.value) if isinstance(word, ast.Constant)]
+            return [str(word.value) for word in sorted(words, key=lambda word: (word.lineno, word.col_offset))]
+    return []
+
+
+def _signature(node: ast.FunctionDef | ast.ClassDef) -> str:
+    if isinstance(node, ast.ClassDef):
+        fields = [ast.unparse(line) for line in node.body if isinstance(line, ast.AnnAssign)]
+        return _wrapped(node.name, fields, "") if fields else node.name
+    arguments = _arguments(node.args)
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    return _wrapped(node.name, arguments, returns)
+
+
+def _arguments(arguments: ast.arguments) -> list[str]:
+    """The arguments one by one, as they are written."""
+    plain, named = [*arguments.posonlyargs, *arguments.args], arguments.kwonlyargs
+    first = len(plain) - len(arguments.defaults)
+    words = [_argument(a, arguments.defaults[i - first] if i >= first else None) for i, a in enumerate(plain)]
+    if arguments.vararg:
+        words.append(f"*{ast.unparse(arguments.vararg)}")
+    elif named:
+        words.append("*")
+    words += [_argument(a, default) for a, default in zip(named, arguments.kw_defaults, strict=True)]
+    words += [f"**{ast.unparse(arguments.kwarg)}"] if arguments.kwarg else []
+    return [word for word in words if word != "self"]
+
+
+def _argument(argument: ast.arg, default: ast.expr | None) -> str:
+    text = ast.unparse(argument)
+    return text if default is None else f"{text}{' = ' if argument.annotation else '='}{ast.unparse(default)}"
+
+
+def _wrapped(name: str, words: list[str], returns: str) -> str:
+    line = f"{name}({', '.join(words)}){returns}"
+    if len(line) <= LONGEST:
+        return line
+    return "\n".join([f"{name}(", *(f"    {word}," for word in words), f"){returns}"])
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def held(found: list[Entry]) -> dict[str, list[str]]:
+    """For each claim, links to what its id stands in; the meta tests keep this equal to what the tests declare."""
+    links: dict[str, list[str]] = {}
+    for entry in found:
+        for id in dict.fromkeys(entry.claims):
+            links.setdefault(id, []).append(_rst.link(_rst.plain(entry.short), entry.label))
+    return links
+
+
+def pages(found: list[Entry]) -> dict[str, str]:
+    """Page by name."""
+    written = list(dict.fromkeys(entry.room for entry in found))
+    texts = {f"api/{room}": _room(room, [entry for entry in found if entry.room == room]) for room in written}
+    return {"api/index": _index(written, found), **texts}
+
+
+def _index(written: list[str], found: list[Entry]) -> str:
+    lines = _rst.heading("The functions")
+    count = sum(entry.offered for entry in found)
+    lines += _rst.paragraph(
+        f"The {count} names of ``import diffx``, room by room; a room imports only from the rooms before it.",
+        "Behind each name: its formula and source, shapes, units, errors, domain, the claims that hold it, and its code.",
+    )
+    for room in written:
+        names = [entry for entry in found if entry.room == room and entry.offered]
+        lines += _rst.heading(f":doc:`{room}`", "-")
+        rows = [(_rst.link(_rst.plain(entry.short), entry.label), _rst.plain(entry.first)) for entry in names]
+        inside = f"Not imported with diffx itself: ``import diffx.{room}``."
+        lines += _rst.table(("name", "what it is"), rows, (22, 78), "names") if rows else _rst.paragraph(inside)
+    return "\n".join(lines + _rst.contents(written))
+
+
+def _room(room: str, found: list[Entry]) -> str:
+    lines = _rst.heading(room)
+    parents = {entry.name: entry for entry in found}
+    for entry in sorted(found, key=lambda entry: _is_helper(parents.get(entry.name.rpartition(".")[0], entry))):
+        lines += _entry(entry)
+    return "\n".join(lines)
+
+
+def _is_helper(entry: Entry) -> bool:
+    """Whether a name is of use to the rooms below alone; these come last."""
+    return not (entry.offered or entry.claims)
+
+
+def _entry(entry: Entry) -> list[str]:
+    lines = _rst.heading(_rst.plain(entry.short), "~" if entry.inner else "-", entry.label)
+    lines += _rst.code(entry.signature) + _rst.docstring(entry.docstring)
+    where = f"diffx.{entry.short}" if entry.offered else entry.name
+    return lines + _rst.collapsed(f"{where}: {entry.file}, line {entry.line}", _rst.code(entry.code))

@@ -1,0 +1,151 @@
+"""The written pages of the gallery: every claim and every function has an entry, and each leads to the other."""
+
+import importlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import diffx
+import spec_tests
+from demos import _api, _claims
+from spec_tests.registry import CLAIMS, Claim, resolve
+
+TESTS = sorted(Path(__file__).parent.glob("test_*.py"))
+ROW = {"id": "FWD-01", "dtype": "float32", "statement": "s", "measured": 1.0, "bound": 8.0, "unit": "ulp", "verdict": "holds"}
+
+
+@pytest.fixture(scope="module")
+def declared() -> dict[str, Claim]:
+    """Every claim, also where this file runs alone."""
+    for path in TESTS:
+        importlib.import_module(f"{spec_tests.__name__}.{path.stem}")
+    return CLAIMS
+
+
+@pytest.fixture(scope="module")
+def entries() -> dict[str, _api.Entry]:
+    return {entry.name: entry for entry in _api.entries()}
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    pytest.importorskip("sphinx", reason="the gallery comes with the extra 'demos'")
+    from demos._pages import written
+
+    return written()
+
+
+def write_certificate(folder: Path, *rows: dict, device: str = "cpu") -> Path:
+    versions = {"diffx": "0", "jax": "0", "python": "3"}
+    content = {"device": {"kind": device, "platform": "x"}, "versions": versions, "claims": [ROW | row for row in rows]}
+    path = folder / f"{device}.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_claims_read_from_the_text_are_those_that_the_tests_declare(declared):
+    read = {id: (claim.statement, claim.source, f"{claim.file}::{claim.test}") for id, claim in _claims.claims().items()}
+    assert read == {id: (claim.statement, claim.source, claim.test) for id, claim in declared.items()}
+
+
+def test_the_code_of_a_claim_is_its_test():
+    for id, claim in _claims.claims().items():
+        assert claim.code.startswith("@claim(") and id in claim.code and f"def {claim.test}(" in claim.code
+
+
+def test_every_public_name_has_an_entry(entries):
+    offered = {entry.short for entry in entries.values() if entry.offered}
+    assert offered == {name for name in diffx.__all__ if callable(getattr(diffx, name))}
+
+
+def test_every_function_that_a_claim_is_about_has_an_entry(entries, declared):
+    missing = {name for claim in declared.values() for name in claim.of if name not in entries}
+    assert not missing
+
+
+def test_entries_say_what_the_objects_say(entries, declared):
+    for name in {name for claim in declared.values() for name in claim.of}:
+        assert entries[name].docstring.split() == (resolve(name).__doc__ or "").split()
+
+
+def test_claims_and_functions_lead_to_each_other(entries, declared):
+    held = _api.held(list(entries.values()))
+    for id, claim in declared.items():
+        assert {re.sub(r".*<(.*)>`$", r"\1", link) for link in held[id]} == {entries[name].label for name in claim.of}
+
+
+def test_every_link_of_the_pages_has_its_target_once(pages):
+    text = "\n".join(pages.values())
+    targets = re.findall(r"^\.\. _(.*):$", text, re.MULTILINE)
+    assert len({target.lower() for target in targets}) == len(targets)
+    assert set(re.findall(r":ref:`[^`]*<(.*?)>`", text)) <= set(targets)
+    assert {id.lower() for id in _claims.cited([text])} <= set(targets)
+    documents = {match for page in pages.values() for match in re.findall(r":doc:`[^`<]*<(.*?)>`", page)}
+    assert documents <= {name.rpartition("/")[2] for name in pages}
+
+
+def test_ids_in_docstrings_and_prose_become_links():
+    pytest.importorskip("sphinx", reason="the gallery comes with the extra 'demos'")
+    from docutils.core import publish_doctree
+    from sphinx.addnodes import pending_xref
+
+    from demos import _pages, _rst
+
+    text = "\n".join([*_rst.docstring("x_t = a*b|c\n\nClaims: FWD-01, REV-02."), "See FWD-03, not ``FWD-04``."])
+    tree = publish_doctree(text)
+    _pages._link_claims(None, tree)
+    assert [link["reftarget"] for link in tree.findall(pending_xref)] == ["fwd-01", "rev-02", "fwd-03"]
+    assert "x_t = a*b|c\n\nClaims: FWD-01, REV-02." in tree.astext()
+
+
+def test_a_claim_that_no_test_declares_stops_the_pages():
+    pytest.importorskip("sphinx", reason="the gallery comes with the extra 'demos'")
+    from sphinx.errors import ExtensionError
+
+    from demos._pages import _refuse_unknown
+
+    _refuse_unknown(["FWD-01"], {"here": "FWD-01"})
+    with pytest.raises(ExtensionError, match=r"no test of this checkout declares these claims:\n  here: FWD-99"):
+        _refuse_unknown(["FWD-01"], {"here": "FWD-01 FWD-99"})
+
+
+def test_signatures_are_written_as_in_the_source():
+    source = (
+        "def f(x: int, y=2, *rest, a, b: float = .5, **more) -> int:\n    '''Doc.'''\nclass C:\n    '''Doc.'''\n    x: int\n"
+    )
+    found = list(_api._members(_api.ast.parse(source), "diffx.m", "m.py", source, {"f"}))
+    assert found[0].signature == "f(x: int, y=2, *rest, a, b: float = 0.5, **more) -> int"
+    assert [(entry.signature, entry.offered) for entry in found[1:]] == [("C(x: int)", False)]
+
+
+def test_verdicts_of_a_certificate_are_the_worst_of_its_dtypes(tmp_path):
+    fails = {"dtype": "float64", "verdict": "fails"}
+    write_certificate(tmp_path, {}, fails, {"id": "FWD-02"}, {"id": "FWD-03", "verdict": "not run"})
+    (found,) = _claims.certificates(tmp_path)
+    assert found.device == "CPU"
+    assert [found.verdict(f"FWD-0{i}") for i in range(1, 5)] == ["fails", "holds", "not run", "not run"]
+    assert _claims._verdict("FWD-01", [found]) == "**fails** on CPU"
+    assert _claims._verdict("FWD-03", [found]) == "not measured yet"
+
+
+def test_devices_are_named_where_only_some_have_run_a_claim(tmp_path):
+    write_certificate(tmp_path, {}, {"id": "FWD-02"})
+    write_certificate(tmp_path, {}, device="GPU")
+    found = _claims.certificates(tmp_path)
+    assert [_claims._verdict(f"FWD-0{i}", found) for i in (1, 2)] == ["holds", "holds on CPU"]
+
+
+def test_a_number_measured_for_an_earlier_sentence_says_so(tmp_path):
+    write_certificate(tmp_path, {"measured": None, "bound": 3.0})
+    (found,) = _claims.certificates(tmp_path)
+    claim = _claims.Claim("FWD-01", "s", "source", "file", "test", "code")
+    assert _claims._measured(found, found.rows["FWD-01"][0], claim) == ("CPU", "float32", "", "3 ulp", "holds")
+    assert _claims._measured(found, found.rows["FWD-01"][0], claim._replace(statement="new"))[-1].endswith("earlier sentence)")
+
+
+def test_shipped_certificates_name_no_failing_claim():
+    found = _claims.certificates()
+    assert found
+    assert not [(c.device, id) for c in found for id in c.rows if c.verdict(id) == "fails"]
