@@ -136,7 +136,7 @@ def time_shift(ts: Points, shift: Scalar) -> Points:
     r"""t' = S t/(1 + (S - 1) t): for the rectified flow, log-SNR moves by -2 log S (S > 1: more steps in the noise).
 
     Source: Esser et al. 2024, arXiv:2403.03206, eq. (23); the shift of Stable Diffusion 3 (3) and WAN (5).
-    ts: times in [0, 1], any shape; returns that shape.  Raises ValueError unless S > 0.  Claims: FWD-05, FWD-17.
+    ts: times in [0, 1], any shape; returns that shape.  Raises ValueError unless S > 0.  Claims: FWD-05, FWD-17, FM-11.
     """
     _check.positive(shift=shift)
     ts = _check.times(ts, "ts")

@@ -240,7 +240,7 @@ def velocity_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Poin
 def velocity_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
     r"""velocity = (alpha' x - sigma (alpha sigma' - sigma alpha') score)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01, FM-03.
     """
     return velocity_of_eps(process, x, eps_of_score(process, x, score, t), t)
 

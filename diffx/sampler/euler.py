@@ -26,7 +26,7 @@ def euler_step(state: State, t: Scalar, s: Scalar, z: Any = None, *, process: Pr
 
 
 def euler(process: Process, denoise: Denoiser) -> Sampler:
-    r"""Euler's method on the probability flow, order 1. See `euler_step`.  Claims: REV-15, REV-22, REV-30, PTS-04."""
+    r"""Euler's method on the probability flow, order 1. See `euler_step`.  Claims: REV-15, REV-22, REV-30, PTS-04, FM-15."""
     return one_step(euler_step, stochastic=False, process=process, denoise=as_pytree(denoise))
 
 
@@ -35,7 +35,7 @@ def flow_euler_step(
 ) -> tuple[State, Info]:
     r"""x_s = x + (s - t) u(x, t); the answer x0 = x - t u is where the straight line of this velocity meets data.
 
-    Source: Liu et al. 2023, arXiv:2209.03003, with time reversed.  t, s: scalar times, s < t.  Claims: REV-15.
+    Source: Liu et al. 2023, arXiv:2209.03003, with time reversed.  t, s: scalar times, s < t.  Claims: REV-15, FM-06.
     """
     t, s = _check.step_times(t, s)
     u = ask(velocity, state.x, t)
@@ -45,6 +45,6 @@ def flow_euler_step(
 def flow_euler(velocity: Callable[[Array, Scalar], Array]) -> Sampler:
     r"""Euler's method on a bare field (x, t) -> dx/dt, which points to noise (rectified flow: eps - x0).
 
-    See `flow_euler_step`.  A field of the opposite time runs as (x, t) -> -u(x, 1 - t).  Claims: REV-15.
+    See `flow_euler_step`.  A field of the opposite time runs as (x, t) -> -u(x, 1 - t).  Claims: REV-15, FM-06, FM-15.
     """
     return one_step(flow_euler_step, stochastic=False, velocity=as_pytree(velocity))
