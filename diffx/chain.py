@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from diffx import _check
 from diffx._record import record, with_fields
 from diffx._types import Betas, Floats
-from diffx.process import CosineVP, Scalar, _vp_log_snr, _vp_log_snr_step, _vp_sigma
+from diffx.process import CosineVP, Scalar, _apart, _increment, _vp_log_snr, _vp_log_snr_step, _vp_sigma
 
 
 def _check_betas(betas: Any) -> Array:
@@ -82,8 +82,8 @@ class DDPMChain:
         return _vp_log_snr(self._integral(_check.times(t)))
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
-        t, s = _check.times(t), _check.times(s, "s")
-        return _vp_log_snr_step(self._integral(s), self._growth(t, s))
+        t, s, whole = _apart(self, t, s)
+        return _increment(whole, _vp_log_snr_step(self._integral(s), self._growth(t, s)))
 
     def time_of_log_snr(self, l: Any) -> Floats:
         l = _check.log_snrs(l)

@@ -48,6 +48,28 @@ class Rates(NamedTuple):
     sigma: Number
 
 
+# --- derivatives where a value is 0 or infinite ----------------------------------------------------------------------
+
+
+def _steady(process: Any, t: Array) -> Any:
+    """The process with parameters that do not move sigma(0) = 0: sigma'(0) is infinite, and infinity times 0 is NaN."""
+    return jax.tree_util.tree_map(lambda p: jnp.where(t > 0, p, jax.lax.stop_gradient(p)), process)
+
+
+def _apart(process: Any, t: Any, s: Any) -> tuple[Array, Array, Array]:
+    """The times of a log-SNR increment, and where it is -inf whatever the parameters: from data or to pure noise.
+
+    There the times are 1/2, so that no derivative meets 0/0; `_increment` puts the -inf back.
+    """
+    t, s = _check.times(t), _check.times(s, "s")
+    whole = (s == 0) | (process.alpha(t) == 0)
+    return jnp.where(whole, 0.5, t), jnp.where(whole, 0.5, s), whole
+
+
+def _increment(whole: Array, step: Array) -> Array:
+    return jnp.where(whole, -jnp.inf, step)
+
+
 # --- variance preserving in the coordinate B(t) = int_0^t beta: alpha^2 = exp(-B), sigma^2 = 1 - exp(-B) -------------
 
 
@@ -110,7 +132,8 @@ class VP:
     f = _linear_f
 
     def sigma(self, t: Any) -> Floats:
-        return _vp_sigma(_linear_integral(self, _check.times(t)))
+        t = _check.times(t)
+        return _vp_sigma(_linear_integral(_steady(self, t), t))
 
     def g(self, t: Any) -> Floats:
         return jnp.sqrt(_linear_rate(self, _check.times(t)))
@@ -119,8 +142,8 @@ class VP:
         return _vp_log_snr(_linear_integral(self, _check.times(t)))
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
-        t, s = _check.times(t), _check.times(s, "s")
-        return _vp_log_snr_step(_linear_integral(self, s), _linear_integral_step(self, t, s))
+        t, s, whole = _apart(self, t, s)
+        return _increment(whole, _vp_log_snr_step(_linear_integral(self, s), _linear_integral_step(self, t, s)))
 
     def time_of_log_snr(self, l: Any) -> Floats:
         return _linear_time(self, jax.nn.softplus(-_check.log_snrs(l)))  # B = log(1 + exp(-l))
@@ -155,9 +178,9 @@ class SubVP:
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
         """2 times that of VP + dB: sigma^2 is that of VP squared."""
-        t, s = _check.times(t), _check.times(s, "s")
+        t, s, whole = _apart(self, t, s)
         growth = _linear_integral_step(self, t, s)
-        return 2 * _vp_log_snr_step(_linear_integral(self, s), growth) + growth
+        return _increment(whole, 2 * _vp_log_snr_step(_linear_integral(self, s), growth) + growth)
 
     def time_of_log_snr(self, l: Any) -> Floats:
         return _linear_time(self, 2 * jnp.arcsinh(jnp.exp(-_check.log_snrs(l) / 2) / 2))
@@ -198,7 +221,9 @@ class CosineVP:
 
     def sigma(self, t: Any) -> Floats:
         """sigma^2 = (cos^2 theta_0 - cos^2 theta)/cos^2 theta_0, as a product of sines: nothing cancels at t = 0."""
-        d, first = self._passed(_check.times(t)), self._first()
+        t = _check.times(t)
+        steady = _steady(self, t)
+        d, first = steady._passed(t), steady._first()
         return jnp.sqrt(jnp.sin(d) * jnp.sin(d + 2 * first)) / jnp.cos(first)
 
     def _rate(self, t: Array) -> Array:
@@ -217,11 +242,11 @@ class CosineVP:
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
         """-log1p((tau_t - tau_s)/tau_s), tau = (sigma/alpha)^2 and the difference of two 1/cos^2 as a product."""
-        t, s = _check.times(t), _check.times(s, "s")
+        t, s, whole = _apart(self, t, s)
         first, d = self._first(), self._passed(s)
         ahead = self._passed(t - s)
         grown = jnp.cos(first) ** 2 * jnp.sin(ahead) * self._sin_of_both(t, s)
-        return -jnp.log1p(grown / (self._cos(t) ** 2 * jnp.sin(d) * jnp.sin(d + 2 * first)))
+        return _increment(whole, -jnp.log1p(grown / (self._cos(t) ** 2 * jnp.sin(d) * jnp.sin(d + 2 * first))))
 
     def time_of_log_snr(self, l: Any) -> Floats:
         """tan(theta - theta_0) = c q/(s_0 + sqrt(p (s_0^2 + c^2 q))), p = sigmoid(l), q = sigmoid(-l)."""
@@ -260,7 +285,9 @@ class VE:
         return jnp.ones_like(_check.times(t))
 
     def sigma(self, t: Any) -> Floats:
-        return self.sigma_min * jnp.sqrt(jnp.expm1(self._growth(_check.times(t))))
+        t = _check.times(t)
+        steady = _steady(self, t)
+        return steady.sigma_min * jnp.sqrt(jnp.expm1(steady._growth(t)))
 
     def f(self, t: Any) -> Floats:
         return jnp.zeros_like(_check.times(t))
@@ -274,8 +301,8 @@ class VE:
         return -growth - jnp.log(-jnp.expm1(-growth)) - 2 * jnp.log(self.sigma_min)
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
-        t, s = _check.times(t), _check.times(s, "s")
-        return _vp_log_snr_step(self._growth(s), self._growth(t - s))
+        t, s, whole = _apart(self, t, s)
+        return _increment(whole, _vp_log_snr_step(self._growth(s), self._growth(t - s)))
 
     def time_of_log_snr(self, l: Any) -> Floats:
         l = _check.log_snrs(l)
@@ -312,8 +339,8 @@ class EDM:
         return -2 * jnp.log(self.sigma_max * _check.times(t))
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
-        t, s = _check.times(t), _check.times(s, "s")
-        return -2 * jnp.log1p((t - s) / s)
+        t, s, whole = _apart(self, t, s)
+        return _increment(whole, -2 * jnp.log1p((t - s) / s))
 
     def time_of_log_snr(self, l: Any) -> Floats:
         return jnp.exp(-_check.log_snrs(l) / 2) / self.sigma_max
@@ -345,8 +372,8 @@ class RectifiedFlow:
         return 2 * jnp.log((1 - t) / t)
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
-        t, s = _check.times(t), _check.times(s, "s")
-        return -2 * jnp.log1p((t - s) / (s * (1 - t)))
+        t, s, whole = _apart(self, t, s)
+        return _increment(whole, -2 * jnp.log1p((t - s) / (s * (1 - t))))
 
     def time_of_log_snr(self, l: Any) -> Floats:
         return jax.nn.sigmoid(-_check.log_snrs(l) / 2)
@@ -382,8 +409,9 @@ class Trig:
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
         """-2 log of tan(theta_t)/tan(theta_s) = 1 + sin(theta_t - theta_s)/(cos(theta_t) sin(theta_s))."""
-        t, s = _check.times(t), _check.times(s, "s")
-        return -2 * jnp.log1p(jnp.sin(HALF_PI * (t - s)) / (jnp.sin(HALF_PI * (1 - t)) * jnp.sin(HALF_PI * s)))
+        t, s, whole = _apart(self, t, s)
+        grown = jnp.sin(HALF_PI * (t - s)) / (jnp.sin(HALF_PI * (1 - t)) * jnp.sin(HALF_PI * s))
+        return _increment(whole, -2 * jnp.log1p(grown))
 
     def time_of_log_snr(self, l: Any) -> Floats:
         return jnp.arctan(jnp.exp(-_check.log_snrs(l) / 2)) / HALF_PI
