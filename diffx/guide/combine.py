@@ -21,7 +21,7 @@ def cfg(cond: Points, uncond: Points, *, w: Scalar) -> Points:
     cond, uncond: two predictions of one kind (x0, eps, score, v or velocity: all give the same), one shape.
     w: scalar, 1.  For scores: the gradient of log p(x|c)^w p(x)^(1 - w) at this noise level.
     Source: Ho and Salimans 2022, arXiv:2207.12598, eq. (6).  Raises ValueError for unequal shapes.
-    Claims: CFG-01, CFG-06, CFG-07, CFG-08, CFG-09.
+    Claims: CFG-01, CFG-06, CFG-07, CFG-08, CFG-09, CFG-10, NUM-07.
     """
     cond, uncond = _check.same_shape(cond=cond, uncond=uncond)
     return (uncond + _weight(w) * (cond - uncond)).astype(cond.dtype)
@@ -35,7 +35,8 @@ def guide(cond: Denoiser, uncond: Denoiser, *, w: Scalar) -> Partial:
     r"""The denoiser uncond + w (cond - uncond); in the 1 + w convention w = 1 + w'.
 
     cond, uncond: denoisers (x, t) -> x0.  A negative prompt replaces the unconditional branch: `uncond=negative`.
-    Returns a pytree, so that w can be swept by vmap and differentiated.  Claims: CFG-06, CFG-07, CFG-09.
+    Returns a pytree, so that w can be swept by vmap and differentiated.  A worse model for uncond: autoguidance.
+    Claims: CFG-03, CFG-04, CFG-06, CFG-07, CFG-09, CFG-10, CFG-12, CFG-13, CFG-17, CFG-18.
     """
     return Partial(_guided, as_pytree(cond), as_pytree(uncond), _weight(w))
 
