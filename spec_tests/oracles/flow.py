@@ -79,7 +79,7 @@ def best_assignment(costs: np.ndarray) -> tuple[int, ...]:
     return min(permutations(range(n)), key=lambda order: costs[range(n), order].sum())
 
 
-def sinkhorn(p: np.ndarray, q: np.ndarray, std: float, rounds: int = 3000) -> np.ndarray:
+def sinkhorn(p: np.ndarray, q: np.ndarray, std: float, rounds: int = 500) -> np.ndarray:
     """Cov(x0, x1) of exp(-x0'Fx0/2 - x1'Gx1/2 + x0'x1/std^2), F and G fitted in turn to the covariances p and q."""
     link = 1 / std**2
     f = np.linalg.inv(p)
