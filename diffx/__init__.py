@@ -149,7 +149,7 @@ from diffx.process import (
     rates,
     transition,
 )
-from diffx.reverse import gaussian_step, posterior, probability_flow, reverse_drift
+from diffx.reverse import conditioned_drift, gaussian_step, posterior, probability_flow, reverse_drift
 from diffx.sampler import (
     Info,
     Sampler,
@@ -221,6 +221,7 @@ __all__ = [
     "compose",
     "compose_net",
     "conditional_velocity",
+    "conditioned_drift",
     "consistency",
     "cosine_betas",
     "ddim",

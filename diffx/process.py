@@ -447,7 +447,7 @@ def transition(process: Process, t: Scalar, s: Scalar) -> Transition:
 
     alpha_{t|s} = alpha_t/alpha_s and sigma_{t|s}^2 = -sigma_t^2 expm1(l_t - l_s), with the closed-form increment.
     Source: Kingma et al. 2021, arXiv:2107.00630, Appendix A.  t, s: scalar times.  Domain: alpha(s) > 0.
-    Raises ValueError if s > t or a time is no scalar.  Claims: FWD-04, FWD-15, FWD-21, NUM-02.
+    Raises ValueError if s > t or a time is no scalar.  Claims: FWD-04, FWD-15, FWD-21, BRN-06, NUM-02.
     """
     t, s = _check.step_times(t, s)
     spread = jnp.sqrt(-jnp.expm1(process.log_snr_step(t, s)))

@@ -6,6 +6,7 @@ Drifts are those of dx = drift dt (+ ... dw) in the process's own time, integrat
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax.scipy.special import xlog1py, xlogy
 from jaxtyping import Array
@@ -17,6 +18,7 @@ from diffx.predict import score_of_x0, velocity_of_x0
 from diffx.process import Process, Scalar, transition
 
 Denoiser = Callable[[Array, Scalar], Array]
+LogLikelihood = Callable[[Array, Array], Array]
 
 
 class Posterior(NamedTuple):
@@ -33,7 +35,7 @@ def posterior(process: Process, t: Scalar, s: Scalar) -> Posterior:
     of_x = alpha_{t|s} sigma_s^2/sigma_t^2, of_x0 = alpha_s sigma_{t|s}^2/sigma_t^2, sigma = sigma_s sigma_{t|s}/sigma_t
     with sigma_{t|s}^2/sigma_t^2 = -expm1(l_t - l_s).  For the chain sigma^2 is beta-tilde.
     Source: Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7).  t, s: scalar times.  Domain: sigma(t) > 0, alpha(s) > 0.
-    Raises ValueError if s > t.  Claims: DEN-15, REV-05, BRN-02, NUM-04.
+    Raises ValueError if s > t.  Claims: DEN-15, REV-05, BRN-02, NUM-04, NUM-10.
     """
     t, s = _check.step_times(t, s)
     fresh = -jnp.expm1(process.log_snr_step(t, s))
@@ -67,6 +69,28 @@ def reverse_drift_of_x0(process: Process, x: Points, x0: Points, t: Scalar, *, e
     t = _check.time(t)
     pull = (1 + eta**2) / 2 * process.g(t) ** 2
     return (process.f(t) * x - pull * score_of_x0(process, x, x0, t)).astype(x.dtype)
+
+
+def conditioned_drift(process: Process, log_h: LogLikelihood, x: Points, t: Scalar) -> Points:
+    r"""f x + g^2 grad log h(x, t): the forward SDE given an event of its future, h(x, t) = P(event | x_t = x).
+
+    Doob's h-transform; the diffusion stays g.  The event may be a place at a later time T,
+    h = N(y; alpha_{T|t} x, sigma_{T|t}^2 I), whose process is a bridge, or a noisy look at it; any h > 0 that solves
+    h' + f x.grad h + (g^2/2) Lap h = 0 will do, and a constant in it plays no part.
+    log_h: (x, t) -> log h, one number for each event: the leading axes of x.  x: any shape, data units; t: scalar time
+    before the event.  Returns data units/time, shape of x.  Raises ValueError if log_h answers in another shape.
+    Source: Doob; for a known place at a later time Zhou et al. 2023, arXiv:2309.16948; derived here for a noisy look.
+    Domain: f(t) and g(t) finite.  Claims: BRN-03.
+    """
+    x, t = _check.floats("x", x), _check.time(t)
+
+    def total(x: Array) -> Array:
+        found = log_h(x, t)
+        leading = f"one number for each event of x, {x.shape}"
+        _check.require(found.shape == x.shape[: found.ndim], f"log_h must answer {leading}, but gave shape {found.shape}")
+        return found.sum()
+
+    return (process.f(t) * x + process.g(t) ** 2 * jax.grad(total)(x)).astype(x.dtype)
 
 
 class GaussianStep(NamedTuple):

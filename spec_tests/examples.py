@@ -445,6 +445,15 @@ example("edm_weight", lambda s, d: diffx.edm_weight(s, std=d), grid, number(0.5)
 example("denoiser_of_network", lambda p, x, t, d: diffx.denoiser_of_network(p, linear, std=d)(x, t), vp, x, t, number(0.5))
 
 
+# --- conditioning ----------------------------------------------------------------------------------------------------
+
+example(
+    "conditioned_drift",
+    lambda p, y, x, t: diffx.conditioned_drift(p, lambda x, t: -((x - y) ** 2).sum(-1) / t, x, t),
+    *(vp, other, x, t),
+)
+
+
 def public_name(name: str) -> str:
     """The public name that an example is about."""
     return name.partition(",")[0].partition(".")[0]

@@ -99,13 +99,9 @@ def test_a_new_number_is_no_new_program():
     assert abs(float(inside(0.2)[0]) - answers[1]) < 1e-9
 
 
-def pathwise(process, eta, key, x, t, s, n=2**12):
-    """The linear SDE of Gaussian data in VP, solved along the Brownian path of solve_sde: gain x + the sum of kernel dW."""
-    low, high = (float(path_of(vp).log_snr(r)) / 2 for r in (t, s))
-    tree = adaptive._brownian(key, (jnp.asarray(low), jnp.asarray(high)), jax.ShapeDtypeStruct(x.shape, x.dtype))
-    edges = np.linspace(low, high, n + 1)
-    walk = np.asarray(jax.vmap(tree.evaluate)(jnp.asarray(edges)))
-    middle = (edges[1:] + edges[:-1]) / 2
+def pathwise(eta, x, t, s, places, walk):
+    """The linear SDE of Gaussian data in VP, solved along a Brownian path: gain x + the sum of kernel dW."""
+    middle = (places[1:] + places[:-1]) / 2
     alpha2, sigma2 = (1 / (1 + np.exp(sign * 2 * middle)) for sign in (-1, 1))
     a_t, a_s = path_of(vp).alpha(t), path_of(vp).alpha(s)
     v_t, v_s = (a**2 * VARIANCES[0] + 1 - a**2 for a in (a_t, a_s))
@@ -120,8 +116,11 @@ def test_adaptive_sde_converges_to_the_solution_along_its_own_brownian_path():
     process, key = vp(), jax.random.key(7)
     law = diffx.GaussianLaw(jnp.asarray(MEAN[:1]), jnp.asarray(VARIANCES[0]))
     x = np.linspace(-2, 2, 24).reshape(24, 1)
+    places = np.linspace(*(float(path_of(vp).log_snr(r)) / 2 for r in (0.75, 0.0625)), 2**12 + 1)
+    tree = adaptive._brownian(key, (places[0], places[-1]), jax.ShapeDtypeStruct(x.shape, x.dtype))
+    walk = np.asarray(jax.jit(jax.vmap(tree.evaluate))(places))
     for eta in (1.0, 0.5):
-        wanted = pathwise(process, eta, key, x, 0.75, 0.0625)
+        wanted = pathwise(eta, x, 0.75, 0.0625, places, walk)
         errors = []
         for tolerance in (0.1, 0.01, 0.001):
             tolerances = {"rtol": tolerance, "atol": tolerance, "t_max": 0.75, "t_min": 0.0625}

@@ -1,14 +1,19 @@
 """Brownian motion run backwards, from a known law and from a known point."""
 
+from itertools import product
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given
+from jax.tree_util import Partial
+from scipy.special import softmax
 
 import diffx
 from spec_tests import strategies as st_
 from spec_tests.close import close
-from spec_tests.paths import PROCESSES, edm, ve
+from spec_tests.paths import PROCESSES, edm, rectified_flow, ve, vp
 from spec_tests.paths import oracle as path_of
 from spec_tests.registry import claim
 from spec_tests.test_reverse import FEW, cast, covariances
@@ -22,7 +27,7 @@ def reverse_drift(process, mean, cov, x, t):
     return diffx.reverse_drift(process, diffx.denoiser(process, diffx.GaussianLaw(mean, cov)), x, t, eta=1.0)
 
 
-def conditioned(joint, known):
+def schur(joint, known):
     """Gaussian conditioning by the Schur complement: (gain, covariance) of the other coordinates given the known ones."""
     known, other = np.array(known), np.setdiff1d(np.arange(len(joint)), known)
     gain = np.linalg.solve(joint[np.ix_(known, known)], joint[np.ix_(known, other)]).T
@@ -60,7 +65,7 @@ def goes_back_to_its_law(make, dtype, variances, t, s):
     now, then = path_of(make).variance(t), path_of(make).variance(s)
     got = gaussian_step(make(), *cast(dtype, variances, t, s), eta=jnp.asarray(1.0, dtype))
     for i, L in enumerate(variances):
-        gain, rest = conditioned(np.array([[L + now, L + then], [L + then, L + then]]), [0])
+        gain, rest = schur(np.array([[L + now, L + then], [L + then, L + then]]), [0])
         close(got.gain[i], gain[0, 0], ulps=32, why="a ratio of variances")
         # the oracle subtracts: its error is that of L + tau_s
         close(got.sigma[i], np.sqrt(rest[0, 0]), ulps=32, scale=(L + then) / np.sqrt(rest[0, 0]), why="sqrt of the rest")
@@ -81,7 +86,7 @@ def test_posterior_is_the_brownian_bridge(dtype, ts):
     for make in PROCESSES:
         path = path_of(make)
         alpha, tau = path.alpha(ts), path.variance(ts) / path.alpha(ts) ** 2
-        gain, cov = conditioned(np.minimum.outer(tau, tau), [0])
+        gain, cov = schur(np.minimum.outer(tau, tau), [0])
         steps = [posterior(make(), *cast(dtype, t, s)) for t, s in ((ts[0], ts[1]), (ts[1], ts[2]))]
         first, second = (np.array(step, np.float64) for step in steps)
         on_y = [first[0] * alpha[0] / alpha[1], second[0] * alpha[1] / alpha[2]]
@@ -93,3 +98,154 @@ def test_posterior_is_the_brownian_bridge(dtype, ts):
         # the Schur complement subtracts tau_s^2/tau_t from tau_s
         close(got_cov.astype(dtype), cov, ulps=64, scale=np.minimum.outer(tau, tau)[1:, 1:], why="the bridge's covariance")
         close((first[0] * alpha[0] + first[1]).astype(dtype), alpha[1], ulps=64, why="x_t = alpha_t x_0 has x_s = alpha_s x_0")
+
+
+def log_h(process, c, y, r, weights, end, x, t):
+    """Of a look at c.x_T, noise of variance r, that answers y_k with probability w_k: a mixture over k."""
+    step = diffx.transition(process, end, t)
+    variance = step.sigma**2 * (c**2).sum() + r
+    away = y - step.alpha * (x * c).sum(-1, keepdims=True)
+    return jax.scipy.special.logsumexp(jnp.log(weights) - away**2 / (2 * variance), axis=-1) - jnp.log(variance) / 2
+
+
+@jax.jit
+def conditioned_drift(process, look, x, t):
+    return diffx.conditioned_drift(process, Partial(log_h, process, *look), x, t)
+
+
+@jax.jit
+def backward_terms(process, look, x, t):
+    """The terms of (d/dt + f x.grad + g^2/2 Lap) h/h, each by automatic differentiation."""
+    log = Partial(log_h, process, *look)
+
+    def terms(x):
+        along, slope = jax.jvp(lambda t: log(x, t), (t,), (jnp.ones_like(t),))[1], jax.grad(log)(x, t)
+        bent = jnp.trace(jax.hessian(log)(x, t))
+        return jnp.stack([along, process.f(t) * (x * slope).sum(), process.g(t) ** 2 / 2 * (bent + (slope**2).sum())])
+
+    return jax.vmap(terms)(x)
+
+
+@claim(
+    "BRN-03",
+    "Given an event of its future the SDE drifts by g^2 grad log h more, and h solves the backward Kolmogorov equation",
+    of="diffx.reverse.conditioned_drift",
+    source="Doob's h-transform; Zhou et al. 2023, arXiv:2309.16948; derived here for a noisy look",
+)
+@FEW
+@given(
+    weights=st_.weights(2),
+    c=st_.arrays(3, st_.log_uniform(0.25, 2.0)),
+    y=st_.points(2),
+    r=st_.log_uniform(0.0625, 4.0),
+    x=st_.points(2, 3),
+    ts=st_.grids(1, 0.0625, 0.9375, gap=0.125),
+)
+def test_conditioning_adds_the_gradient_of_log_h(dtype, weights, c, y, r, x, ts):
+    """The mean of x_{t+dt} by a Kalman update: its covariance with the look at c.x_T is g^2 gain c dt.  Then Bayes over y."""
+    end, t = ts
+    c = c * np.array([1, -1, 1])
+    for make, noise in product((vp, ve, rectified_flow), (r, 0.0)):  # without noise: a bridge in the direction c
+        path = path_of(make)
+        gain, spread = path.transition(end, t)
+        total = spread**2 * (c @ c) + noise
+        away = y - gain * (x @ c)[:, None]
+        shares = softmax(np.log(weights) - away**2 / (2 * total), axis=-1)
+        pull = path.g2(t) * gain / total * np.abs(c)
+        wanted = path.f(t) * x + path.g2(t) * gain / total * (shares * away).sum(-1)[:, None] * c
+        size = np.abs(y).max() + gain * (np.abs(x) @ np.abs(c))[:, None]
+        unsure = 1 + (np.abs(away).max(-1) * size[:, 0] / total)[:, None]  # logits of this size move the shares
+        look = cast(dtype, c, y, noise, weights, end)
+        drift = conditioned_drift(make(), look, *cast(dtype, x, t))
+        scale = np.abs(path.f(t) * x) + pull * size * unsure
+        close(drift, wanted, ulps=32, scale=scale, why="a difference over a variance, averaged by a softmax")
+    if dtype == np.float64:  # in float32 the derivatives cost seconds and show nothing more
+        h_solves_the_backward_equation(cast(dtype, c, y, r, weights, end), x, t)
+
+
+def h_solves_the_backward_equation(look, x, t):
+    c, y, r, _, end = (np.asarray(part, np.float64) for part in look)
+    path = path_of(rectified_flow)
+    terms = np.asarray(backward_terms(rectified_flow(), look, *cast(np.float64, x, t)))
+    gain, spread = path.transition(end, t)
+    total = spread**2 * (c @ c) + r
+    size = np.abs(y).max() + gain * np.abs(x) @ np.abs(c)
+    scale = (path.g2(t) * gain**2 * (c @ c) + np.abs(path.f(t)) * size**2) / total * (1 + size**2 / total)
+    close(terms.sum(-1), np.zeros(len(x)), ulps=64, scale=scale, why="three terms that cancel, behind a softmax")
+
+
+@jax.jit
+def chained(process, taus):
+    """The transitions from t = 0 through the times of (sigma/alpha)^2 = taus."""
+    ts = jnp.append(0, process.time_of_log_snr(-jnp.log(taus)))
+    return jax.vmap(lambda s, t: diffx.transition(process, t, s))(ts[:-1], ts[1:])
+
+
+@jax.jit
+def flipped(process, ts, zs):
+    """The way back of ddpm_beta for data that say nothing, from 0."""
+    sampler = diffx.ddpm_beta(process, lambda x, t: x)
+    return diffx.fold(sampler, jnp.zeros(zs.shape[1:], zs.dtype), ts, zs)[0]
+
+
+@claim(
+    "BRN-06",
+    "A walk of N coin flips has the variance of the process exactly and an excess kurtosis of -2/N: its limit is Gaussian",
+    of=("diffx.process.transition", "diffx.sampler.ddpm.ddpm_beta"),
+    source="the central limit theorem, here with its rate; derived here for equal steps of (sigma/alpha)^2",
+)
+def test_random_walk_becomes_brownian_motion(dtype):
+    """x -> alpha_{t|s} x + sigma_{t|s} z, z = +-1: moments by recursion, then all 2^8 walks of the sampler, one by one."""
+    n, end = 64, 0.875
+    for make in (vp, rectified_flow):
+        path = path_of(make)
+        tau = path.variance(end) / path.alpha(end) ** 2
+        steps = chained(make(), jnp.asarray(tau * np.arange(1, n + 1) / n, dtype))
+        second, fourth = coin_flips(*(np.asarray(part, np.float64) for part in steps))
+        close(second.astype(dtype), path.variance(end), ulps=4 * n, why="a sum of n terms")
+        kurtosis = (fourth / second**2).astype(dtype)
+        close(kurtosis, 3 - 2 / n, ulps=16 * n, why="and a ratio of sums; equal steps but for the rounding of their times")
+    every_walk_of_the_sampler(dtype)
+
+
+def coin_flips(gains, spreads):
+    """E x^2 and E x^4 after the last step, from 0."""
+    second = fourth = 0.0
+    for a, s in zip(gains, spreads, strict=True):
+        second, fourth = a**2 * second + s**2, a**4 * fourth + 6 * a**2 * s**2 * second + s**4
+    return second, fourth
+
+
+def every_walk_of_the_sampler(dtype, n=8):
+    """Back from t = 1 to 0 by equal steps of sigma^2: the ends are sigma_max/sqrt(n) times a sum of signs."""
+    signs = np.array(list(product((-1.0, 1.0), repeat=n)))
+    ts = np.sqrt(np.arange(n, -1, -1) / n)
+    ends = flipped(edm(), *cast(dtype, ts, signs.T[:, :, None]))[:, 0]
+    sigma = path_of(edm).sigma(1.0)
+    scale = sigma * np.sqrt(n)
+    close(
+        ends, sigma / np.sqrt(n) * signs.sum(-1), ulps=8 * n, scale=scale, why="n terms; their size by a difference of squares"
+    )
+    moments = [(np.asarray(ends, np.float64) ** k).mean() for k in (2, 4)]
+    close(np.asarray(moments[0], dtype), sigma**2, ulps=16 * n, why="uncorrelated steps")
+    close(np.asarray(moments[1] / moments[0] ** 2, dtype), 3 - 2 / n, ulps=64 * n, why="the kurtosis of a binomial")
+
+
+# --- bad input -------------------------------------------------------------------------------------------------------
+
+
+def test_log_h_must_answer_one_number_for_each_event():
+    x = jnp.ones((4, 2))
+    with pytest.raises(ValueError, match=r"log_h must answer one number for each event of x, \(4, 2\), but gave shape \(2,\)"):
+        diffx.conditioned_drift(diffx.VP(), lambda x, t: -(x**2).sum(0), x, 0.5)
+    with pytest.raises(ValueError, match="t must be a scalar time"):
+        diffx.conditioned_drift(diffx.VP(), lambda x, t: -(x**2).sum(-1), x, jnp.full(4, 0.5))
+    with pytest.raises(TypeError, match="x must be an array of floats"):
+        diffx.conditioned_drift(diffx.VP(), lambda x, t: -(x**2).sum(-1), jnp.ones((4, 2), int), 0.5)
+
+
+def test_one_number_for_all_of_x_makes_x_one_event():
+    x = jnp.ones((4, 2), jnp.float32)
+    whole = diffx.conditioned_drift(diffx.VE(), lambda x, t: -(x**2).sum() / 2, x, 0.5)
+    each = diffx.conditioned_drift(diffx.VE(), lambda x, t: -(x**2).sum(-1) / 2, x, 0.5)
+    assert whole.dtype == jnp.float32 and (whole == each).all()

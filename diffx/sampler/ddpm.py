@@ -61,7 +61,7 @@ def ddpm(process: Process, denoise: Denoiser) -> Sampler:
 
 
 def ddpm_beta(process: Process, denoise: Denoiser) -> Sampler:
-    r"""The ancestral sampler with variance beta. See `ddpm_beta_step`.  Claims: REV-06."""
+    r"""The ancestral sampler with variance beta. See `ddpm_beta_step`.  Claims: REV-06, BRN-06."""
     return one_step(ddpm_beta_step, stochastic=True, process=process, denoise=as_pytree(denoise))
 
 
