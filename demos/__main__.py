@@ -15,6 +15,7 @@ NAMES = (
     "trap_of_the_mean",
     "two_roads",
     "guidance",
+    "entropy",
     "check_your_own",
     "break_a_formula",
 )

@@ -53,7 +53,7 @@ def page() -> str:
         "*Off by* is the relative difference that remains, *else* the one that you get if you forget to translate.",
     )
     head = ("what", "the others", "here", "translation", "off by", "else")
-    lines += _rst.table(head, [_cells(row, check(row)) for row in ROWS], (14, 26, 24, 22, 7, 7), "conventions")
+    lines += _rst.table(head, [_cells(row, check(row)) for row in ROWS], (14, 26, 23, 21, 8, 8), "conventions")
     lines += _rst.heading("What was run", "-")
     lines += _rst.paragraph(
         "``Result(theirs, here, forgotten)``; ``DATA``, ``NOISE`` and ``X`` are three vectors, ``law()`` is a Gaussian,",

@@ -220,7 +220,7 @@ def offset_of_ve():
     "sigma_min, third meaning: a clip",
     others="max(sigma, sigma_min) wherever a level is used",
     here="nothing is clipped: the grid stops where sigma/alpha is sigma_min",
-    translation="uniform(n, t_min=process.time_of_log_snr(-2 log sigma_min))",
+    translation="uniform(n, t_min=t), t = process.time_of_log_snr(-2 log sigma_min)",
 )
 def clip():
     sigma_min, edm = 0.05, diffx.EDM(80.0)
