@@ -35,7 +35,7 @@ class DDPMChain:
     Between two nodes B grows linearly, so that f = -rate/2 and g^2 = rate with rate = -T log(1 - beta_i).
     betas: shape (T,), 1.  A last beta of 1 (zero terminal SNR) makes every time after (T - 1)/T pure noise.
     Source: Ho et al. 2020, arXiv:2006.11239, eqs. (2), (4).  Raises ValueError for betas outside (0, 1).
-    Claims: FWD-10, FWD-11, FWD-18.
+    Claims: FWD-10, FWD-11, FWD-18, NUM-09, NUM-10.
     """
 
     betas: Array
@@ -102,7 +102,7 @@ def alpha_bar(betas: Betas) -> Betas:
     r"""alphabar_i = prod_{j <= i} (1 - beta_j), shape (T,), by the sum of log1p(-beta_j).
 
     betas: shape (T,).  Source: Ho et al. 2020, arXiv:2006.11239, eq. (4).  Raises ValueError for betas outside (0, 1).
-    Claims: FWD-10, FWD-12.
+    Claims: FWD-10, FWD-12, NUM-09.
     """
     return jnp.exp(jnp.cumsum(jnp.log1p(-_check_betas(betas))))
 

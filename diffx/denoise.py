@@ -33,7 +33,7 @@ def denoiser(process: Process, law: Law) -> Partial:
     x: (..., *event), data units; t: scalar time; the result has the shape and the dtype of x.
     A covariance (d, d) is diagonalised once, here. See `gaussian_denoise`, `mixture_denoise`, `points_denoise`.
     Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is no law.
-    Claims: FWD-06, FWD-20, DEN-02, DEN-03, DEN-07, DEN-12, DEN-15, DEN-16, DEN-19.
+    Claims: FWD-06, FWD-20, DEN-02, DEN-03, DEN-07, DEN-12, DEN-15, DEN-16, DEN-19, NUM-10.
     """
     kind, ready = _prepared(law)
     return Partial({GaussianLaw: gaussian_denoise, MixtureLaw: mixture_denoise, PointSet: points_denoise}[kind], process, ready)

@@ -82,7 +82,7 @@ def _positive_sigma(process: Process, t: Scalar) -> Array:
 def x0_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
     r"""x0 = (x - sigma eps)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01, NUM-06.
     """
     return _convert(_x0, _eps, process, x, eps, t)
 
@@ -98,7 +98,7 @@ def x0_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points
 def x0_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     r"""x0 = (alpha x - sigma v)/(alpha^2 + sigma^2).
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: t in [0, 1].  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: t in [0, 1].  Claims: DEN-01, NUM-06.
     """
     return _convert(_x0, _v, process, x, v, t)
 
@@ -117,7 +117,7 @@ def x0_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> 
 def eps_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""eps = (x - alpha x0)/sigma.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01, NUM-06.
     """
     return _convert(_eps, _x0, process, x, x0, t)
 
@@ -134,7 +134,7 @@ def eps_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Point
 def eps_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     r"""eps = (sigma x + alpha v)/(alpha^2 + sigma^2).
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: t in [0, 1].  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: t in [0, 1].  Claims: DEN-01, NUM-06.
     """
     return _convert(_eps, _v, process, x, v, t)
 

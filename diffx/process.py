@@ -22,7 +22,7 @@ Scalar = Any  # a Python float or an array of shape (): times, schedule paramete
 class Process(Protocol):
     """What a forward process offers. Any object with these methods is one; `jax.tree_util` must know it as a pytree.
 
-    t, s, l: arrays of any shape, float32 or float64.  Claims: FWD-01, FWD-02, FWD-05, API-08.
+    t, s, l: arrays of any shape, float32 or float64.  Claims: FWD-01, FWD-02, FWD-05, NUM-11, API-08.
     """
 
     def alpha(self, t: Any) -> Floats: ...
@@ -121,7 +121,7 @@ class VP:
 
     alpha = exp(-B/2), sigma^2 = 1 - exp(-B), f = -beta/2, g^2 = beta, B(t) = int_0^t beta.
     Source: Song et al. 2021, arXiv:2011.13456, eqs. (11), (29).  beta: 1/time.  Domain: t in [0, 1], 0 < beta_min.
-    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-07, FWD-09, FWD-14, NUM-01, NUM-02.
+    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-07, FWD-09, FWD-14, NUM-01, NUM-02, NUM-10.
     """
 
     beta_min: Scalar = 0.1
@@ -155,7 +155,7 @@ class SubVP:
 
     Its log-SNR is -2 log(2 sinh(B/2)).  Source: Song et al. 2021, arXiv:2011.13456, eqs. (12), (29).
     beta: 1/time.  Domain: t in [0, 1], 0 < beta_min.
-    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, FWD-14, NUM-01, NUM-02.
+    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, FWD-14, NUM-01, NUM-02, NUM-10.
     """
 
     beta_min: Scalar = 0.1
@@ -192,7 +192,7 @@ class CosineVP:
 
     theta_0 = theta(0). f = -beta/2 and g^2 = beta with beta = pi/(1 + offset) tan(theta), infinite at t = 1.
     Source: Nichol and Dhariwal 2021, arXiv:2102.09672, eq. (17).  Domain: t in [0, 1], offset >= 0; f, g at t < 1.
-    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-03.
+    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-03, NUM-10.
     """
 
     offset: Scalar = 0.008
@@ -264,7 +264,7 @@ class VE:
     f = 0, g^2 = 2 log(r) sigma_min^2 r^(2t), r = sigma_max/sigma_min.  The -1 makes sigma(0) = 0: without it the kernel
     is not the solution of the SDE started at x_0.  Source: Song et al. 2021, arXiv:2011.13456, eqs. (9), (29).
     sigma: data units.  Domain: t in [0, 1], 0 < sigma_min < sigma_max.
-    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, FWD-15, NUM-02.
+    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, FWD-15, NUM-02, NUM-10.
     """
 
     sigma_min: Scalar = 0.01
@@ -315,7 +315,7 @@ class EDM:
     r"""alpha = 1, sigma = sigma_max t; f = 0, g^2 = 2 sigma_max^2 t.  Karras' own time is sigma = sigma_max t.
 
     Source: Karras et al. 2022, arXiv:2206.00364, Table 1.  sigma: data units.  Domain: t in [0, 1], sigma_max > 0.
-    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02.
+    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-10.
     """
 
     sigma_max: Scalar = 80.0
@@ -351,7 +351,7 @@ class RectifiedFlow:
     r"""The straight path alpha = 1 - t, sigma = t; f = -1/(1 - t), g^2 = 2t/(1 - t).
 
     Source: Liu et al. 2023, arXiv:2209.03003, eq. (1), with time reversed: there 0 is noise.
-    Domain: t in [0, 1]; f and g at t < 1.  Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02.
+    Domain: t in [0, 1]; f and g at t < 1.  Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-10.
     """
 
     def alpha(self, t: Any) -> Floats:
@@ -385,7 +385,7 @@ class Trig:
 
     Source: Albergo and Vanden-Eijnden 2023, arXiv:2209.15571, eq. (5), with time reversed: there 0 is noise.
     It is `CosineVP(0)`.
-    Domain: t in [0, 1]; f and g at t < 1.  Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-03.
+    Domain: t in [0, 1]; f and g at t < 1.  Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-03, NUM-10.
     """
 
     def alpha(self, t: Any) -> Floats:
@@ -436,7 +436,7 @@ def log_snr_density(process: Process, l: Any) -> Floats:
 
     For the rectified flow sech^2(l/4)/8, for `Trig` sech(l/2)/(2 pi).  l: any shape.  Returns that shape.
     Source: Kingma and Gao 2023, arXiv:2303.00848.  Domain: l(1) <= l; below l(1) no time has this l and the density is 0,
-    where the formula goes on.  Claims: FWD-17.
+    where the formula goes on.  Claims: FWD-17, NUM-11.
     """
     l = _check.log_snrs(l)
     return -jax.jvp(process.time_of_log_snr, (l,), (jnp.ones_like(l),))[1]
@@ -447,7 +447,7 @@ def transition(process: Process, t: Scalar, s: Scalar) -> Transition:
 
     alpha_{t|s} = alpha_t/alpha_s and sigma_{t|s}^2 = -sigma_t^2 expm1(l_t - l_s), with the closed-form increment.
     Source: Kingma et al. 2021, arXiv:2107.00630, Appendix A.  t, s: scalar times.  Domain: alpha(s) > 0.
-    Raises ValueError if s > t or a time is no scalar.  Claims: FWD-04, FWD-15, FWD-21, BRN-06, NUM-02.
+    Raises ValueError if s > t or a time is no scalar.  Claims: FWD-04, FWD-15, FWD-21, BRN-06, NUM-02, NUM-10, NUM-11.
     """
     t, s = _check.step_times(t, s)
     spread = jnp.sqrt(-jnp.expm1(process.log_snr_step(t, s)))
@@ -459,7 +459,7 @@ def perturb(process: Process, x0: Points, eps: Points, t: Scalar) -> Points:
 
     x0, eps: data units and 1, one shape.  t: scalar time in [0, 1].  Returns x_t, shape and dtype of x0.
     Raises ValueError if x0 and eps differ in shape (broadcasting is refused) or t is no scalar.
-    Claims: FWD-01, FWD-21, API-08.
+    Claims: FWD-01, FWD-21, NUM-11, API-08.
     """
     x0, eps = _check.same_shape(x0=x0, eps=eps)
     t = _check.time(t)

@@ -3,16 +3,23 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given
 
+from diffx import predict
+from diffx.chain import DDPMChain, alpha_bar, cosine_betas, linear_betas
 from diffx.denoise import denoiser, points_denoise
-from diffx.law import GaussianLaw, PointSet
-from diffx.process import CosineVP
+from diffx.grid import time_shift
+from diffx.law import GaussianLaw, LowRank, MixtureLaw, PointSet
+from diffx.process import CosineVP, log_snr_density, perturb, transition
 from diffx.reverse import posterior
 from diffx.sampler.core import State, fold
 from diffx.sampler.ddim import ddim, ddim_eta_step
+from diffx.sampler.ddpm import ddpm
 from spec_tests import strategies as st_
 from spec_tests.close import close, holds
+from spec_tests.level import level
+from spec_tests.oracles import chains
 from spec_tests.oracles.paths import PI, cosine_vp, evaluate
 from spec_tests.paths import PROCESSES, edm, oracle, rectified_flow, sub_vp, trig, ve, vp
 from spec_tests.registry import claim
@@ -229,3 +236,171 @@ def test_ddim_in_float32_is_within_its_tolerance_model(dtype):
         wanted = alpha[-1] * mean + gain * (x - alpha[0] * mean)
         size = np.abs(alpha[-1] * mean) + np.abs(gain) * (np.abs(x) + np.abs(alpha[0] * mean))
         close(got, wanted, ulps=16 + n / 8, scale=size, why=f"{n} steps, each of a few roundings that mostly average out")
+
+
+CONVERSIONS = tuple(f"{wanted}_of_{given}" for wanted in ("x0", "eps") for given in ("x0", "eps", "v") if wanted != given)
+
+
+@jax.jit
+def converted(process, x, values, t):
+    """The conversions of CONVERSIONS, and the derivative of each in what is given."""
+    found = {}
+    for name in CONVERSIONS:
+        function = lambda value, name=name: getattr(predict, name)(process, x, value, t)
+        found[name] = jax.jvp(function, (values[name[name.index("_of_") + 4 :]],), (jnp.ones_like(x),))
+    return found
+
+
+@claim(
+    "NUM-06",
+    "x0 from eps multiplies an error of eps by sigma/alpha, eps from x0 by alpha/sigma, either from v by no more than 1",
+    of=tuple(f"diffx.predict.{name}" for name in CONVERSIONS),
+    source="the last node of Ho's linear schedule: 157; of the cosine schedule: 2e4; sigma = 1e-4: 1e4",
+)
+def test_conversions_amplify_by_the_noise_to_signal_ratio(dtype):
+    """The derivative is the ratio; and rounding of the inputs comes out as ulps of that ratio, no less and no more."""
+    chain = jax.jit(lambda betas: (DDPMChain(betas).alpha(1.0), DDPMChain(betas).sigma(1.0)))
+    for betas, printed in ((linear_betas(), 157.4), (cosine_betas(), 2.029e4)):
+        alpha, sigma = (float(v) for v in chain(betas.astype(dtype)))
+        holds(abs(sigma / alpha / printed - 1) < 2e-3, "the printed amplification", sigma / alpha, printed)
+    rng = np.random.default_rng(6)
+    x0, eps = (rng.standard_normal(64).astype(np.float32).astype(np.float64) for _ in range(2))
+    for a in (1 / 157.4, 1 / 2.029e4, 0.6, 1 - 5e-9):
+        a = float(np.float32(a))
+        s = float(np.float32(np.sqrt(max(1 - a**2, 1e-8))))
+        process, t = level(a, s, dtype)
+        exact = {"x0": x0, "eps": eps, "v": a * eps - s * x0}
+        given_ = {name: jnp.asarray(value, dtype) for name, value in exact.items()}
+        x = jnp.asarray(a * x0 + s * eps, dtype)
+        norm = a**2 + s**2
+        ratios = {"x0_of_eps": -s / a, "x0_of_v": -s / norm, "eps_of_x0": -a / s, "eps_of_v": a / norm}
+        for name, (value, slope) in converted(process, x, given_, t).items():
+            ratio = ratios[name]
+            close(slope, np.full(64, ratio), ulps=8, why=f"{name}: what it multiplies an error by")
+            size = (1 + abs(ratio)) * (np.abs(x0) + np.abs(eps)) + np.abs(x0 + eps) * 0
+            wanted = exact[name[: name.index("_of_")]]
+            close(value, wanted, ulps=4, scale=size, why=f"{name}: ulps of the inputs times max(1, ratio)")
+            worst = np.abs(np.asarray(value, np.float64) - wanted).max() / float(jnp.finfo(dtype).eps)
+            holds(abs(ratio) < 100 or worst > abs(ratio) / 16, f"{name}: the amplification is real", worst, abs(ratio))
+            holds(not name.endswith("_v") or abs(ratio) <= 1 + 1e-6, "v is the stable branch at both ends")
+
+
+@jax.jit
+def chain_sums(betas):
+    n = betas.shape[0]
+    return alpha_bar(betas), DDPMChain(betas).sigma(jnp.asarray([1.0, 2.0, 10.0, n], betas.dtype) / n)
+
+
+@claim(
+    "NUM-09",
+    "alphabar of 1000 betas keeps its digits, and so does sigma of the first nodes, where 1 - alphabar has lost three",
+    of=("diffx.chain.alpha_bar", "diffx.chain.DDPMChain"),
+    source="measured in float32: cumprod 7e-7; 1 - alphabar at the first node 1.7e-4, by log1p and expm1 2.5e-8",
+)
+def test_products_of_a_thousand_alphas_keep_their_digits(dtype):
+    """Ho's betas against 60 digits; the naive 1 - prod(1 - beta) in numpy float32 is a thousand ulps away at node 1."""
+    betas = np.linspace(1e-4, 0.02, 1000).astype(np.float32).astype(np.float64)
+    nodes = [chains.Node(total) for total in chains.totals(tuple(betas))[1:]]
+    bars, sigma = chain_sums(jnp.asarray(betas, dtype))
+    exact = np.array([node.alpha**2 for node in nodes])
+    size = exact * (1 - np.log(exact))  # the exponent is a sum that reaches 10
+    close(bars, exact, ulps=8, scale=size, why="exp of a running sum of log1p, summed by halves")
+    picked = [nodes[i - 1].sigma for i in (1, 2, 10, 1000)]
+    close(
+        sigma, np.array(picked), ulps=4 if dtype == np.float32 else 16, why="expm1 of a sum: sigma^2 = beta at the first node"
+    )
+    naive = 1 - np.cumprod(1 - betas.astype(np.float32), dtype=np.float32)[0]
+    lost = abs(float(naive) / betas[0] - 1)
+    holds(lost > 1e-5, "what 1 - alphabar gives in float32 at the first node", lost, 1e-5)
+
+
+def total(values):
+    return sum(jnp.sum(leaf) for leaf in jax.tree_util.tree_leaves(values))
+
+
+@jax.jit
+def slopes_at_the_ends(process, x):
+    """Derivatives in the parameters of the process, in x and in an inner time, on steps that touch t = 0 and t = 1."""
+    half, one, zero = (jnp.full((), value, x.dtype) for value in (0.5, 1.0, 0.0))
+
+    def ends(process, x, half):
+        starts, stops = jnp.stack([half, one, one]), jnp.stack([zero, half, zero])
+        kernels = jax.vmap(lambda t: perturb(process, x, x + 1, t))(jnp.stack([zero, one]))
+        steps = jax.vmap(lambda t, s: (transition(process, t, s), posterior(process, t, s)))(starts, stops)
+        return total((kernels, steps))
+
+    return jax.grad(ends, argnums=(0, 1, 2))(process, x, half)
+
+
+@jax.jit
+def slopes_of_a_run(process, law, x, ts, zs):
+    """Derivatives of a whole run from t = 1 to t = 0 exactly, in the process, the law and x."""
+
+    def run(process, law, x):
+        return total(fold(ddpm(process, denoiser(process, law)), x, ts, zs)[0])
+
+    return jax.grad(run, argnums=(0, 1, 2))(process, law, x)
+
+
+@jax.jit
+def slopes_of_fields(process, law, x, ts):
+    """Derivatives of the denoiser in x and t."""
+    return jax.vmap(jax.grad(lambda x, t: denoiser(process, law)(x, t).sum(), argnums=(0, 1)), (None, 0))(x, ts)
+
+
+@claim(
+    "NUM-10",
+    "Derivatives are finite at t = 0, t = 1, x = 0, tied responsibilities and variance 0, in x, in the law and in the schedule",
+    of=(*CLASSES, "diffx.chain.DDPMChain", "diffx.process.transition", "diffx.reverse.posterior", "diffx.denoise.denoiser"),
+    source="double where: 0 times an infinite derivative is NaN, and one NaN spoils a whole gradient",
+)
+def test_no_derivative_is_nan_at_the_ends(dtype):
+    """A grid ends at data and may start at pure noise; a schedule that is learned needs derivatives there."""
+    zeros, ts = jnp.zeros(2, dtype), jnp.asarray([1.0, 0.5, 0.0], dtype)
+    chain = lambda: DDPMChain(jnp.asarray(np.linspace(0.0625, 0.5, 4), dtype))
+    for make in (*PROCESSES, chain):
+        process = jax.tree_util.tree_map(lambda leaf: jnp.asarray(leaf, dtype), make())
+        holds(finite(slopes_at_the_ends(process, zeros)), f"{type(process).__name__}: parameters, x and times at the ends")
+        if make is vp:
+            law = GaussianLaw(zeros, jnp.asarray([0.0, 1.0], dtype))
+            holds(finite(slopes_of_a_run(process, law, zeros, ts, jnp.ones((2, 2), dtype))), "DDPM from 1 to 0")
+    tied = jnp.asarray([[1.0, 0.0], [-1.0, 0.0]], dtype)
+    laws = (
+        GaussianLaw(zeros, LowRank(jnp.eye(2, 1, dtype=dtype), jnp.ones(1, dtype))),
+        MixtureLaw(jnp.asarray([0.5, 0.5], dtype), tied, jnp.asarray(0.0, dtype)),
+        PointSet(tied),
+    )
+    for law in laws:
+        holds(finite(slopes_of_fields(rectified_flow(), law, zeros, ts[:2])), f"{type(law).__name__}: x = 0, t = 1 and 1/2")
+
+
+def finite(tree):
+    return all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree_util.tree_leaves(tree))
+
+
+@claim(
+    "NUM-11",
+    "Times in half precision are refused: bfloat16 makes 999/1000 and 1 one time, whatever the dtype of x",
+    of=("diffx.process.Process", "diffx.process.perturb", "diffx.process.transition", "diffx.process.log_snr_density"),
+    source="bfloat16 has 8 bits: its numbers near 1000 are 4 apart",
+    dtypes=(),
+    why_dtypes="about dtypes that are refused",
+)
+def test_half_precision_times_would_merge_neighbours_and_are_refused():
+    """x may be bfloat16, its time may not: every door says so and how to go on."""
+    index = jnp.asarray([997.0, 998.0, 999.0, 1000.0])
+    merged = np.unique(np.asarray((index).astype(jnp.bfloat16), np.float64))
+    holds(len(merged) == 2, f"four indices of a 1000-step grid become {merged}")
+    holds(len(np.unique(np.asarray((index / 1000).astype(jnp.bfloat16), np.float64))) == 2, "and so do their times")
+    x = jnp.ones(2, jnp.bfloat16)
+    doors = (
+        *(lambda t, name=name: getattr(vp(), name)(t) for name in ("alpha", "sigma", "f", "g", "log_snr", "time_of_log_snr")),
+        *(lambda t: perturb(vp(), x, x, t), lambda t: transition(vp(), t, 0.25), lambda t: transition(vp(), 0.75, t)),
+        *(lambda t: log_snr_density(vp(), t), lambda t: time_shift(t, 3.0)),
+    )
+    for narrow in (jnp.bfloat16, jnp.float16):
+        for door in doors:
+            with pytest.raises(TypeError, match="half precision merges neighbours; give it as float32"):
+                door(jnp.asarray(0.5, narrow))
+            holds(True, "refused, with a way out")
+    holds(perturb(vp(), x, x, jnp.float32(0.5)).dtype == jnp.bfloat16, "a bfloat16 x goes with a float32 time")
