@@ -585,3 +585,96 @@ for _law in ("guided_flow_law", "guided_sde_law"):
         lambda p, c, u, w, b, t, s, f=_exact: f(p, c, u, w=w, start=b, t=t, s=s),
         *(vp, narrow, wide, number(3.0), law, t, s),
     )
+
+
+# --- likelihood by change of variables -------------------------------------------------------------------------------
+
+
+def log_prob_of(p, law, x, ts, probes=None):
+    return diffx.log_prob_ode(p, diffx.denoiser(p, law), x, prior=law, ts=ts, probes=probes)
+
+
+def moving(x, t):
+    """A field whose components mix."""
+    return t * x[..., ::-1] + x**2
+
+
+example("log_prob_ode", log_prob_of, vp, law, x, grid)
+example("log_prob_ode, probes", log_prob_of, vp, law, x, grid, noises)
+example(
+    "log_prob_discrete",
+    lambda p, law, x, ts: diffx.log_prob_discrete(diffx.ddim(p, diffx.denoiser(p, law)), x, prior=law, ts=ts),
+    *(vp, law, x, grid),
+)
+example("bits_per_dim", lambda l, scale: diffx.bits_per_dim(l, D, scale=scale), number(-3.0), number(127.5))
+example("divergence", lambda x, t: diffx.divergence(moving, x, t), x, t)
+example("hutchinson", lambda x, t, z: diffx.hutchinson(moving, x, t, z), x, t, noises)
+for _variance in ("sign_probe_variance", "normal_probe_variance"):
+    example(_variance, getattr(diffx, _variance), lambda: normals(D, D))
+
+
+# --- information, the variational bound, KL of paths -----------------------------------------------------------------
+
+
+def shares() -> jax.Array:
+    return single([0.25, 0.75])  # the weights of two draws
+
+
+def errors() -> jax.Array:
+    return single([2.0, 1.0, 0.25])  # a curve of mmse along grid()
+
+
+def whole_grid() -> jax.Array:
+    return single([1.0, 0.5, 0.1])
+
+
+for _name in ("mmse", "entropy_rate", "vlb_term", "vdm_loss"):
+    _function, _times = getattr(diffx, _name), (t, s) if _name == "vlb_term" else (t,)
+    example(
+        _name,
+        lambda p, law, x, z, *ts, f=_function: f(p, diffx.denoiser(p, law), x, z, *ts),
+        *(vp, law, x, other, *_times),
+    )
+for _name in ("mmse", "entropy_rate"):
+    _function = getattr(diffx, _name)
+    example(
+        f"{_name}, weights",
+        lambda p, law, x, z, w, t, f=_function: f(p, diffx.denoiser(p, law), x, z, t, weights=w),
+        *(vp, law, x, other, shares, t),
+    )
+example("mmse_curve", lambda p, law, x, z, ts: diffx.mmse_curve(p, diffx.denoiser(p, law), x, z, ts), vp, law, x, other, grid)
+example(
+    "mmse_curve, weights",
+    lambda p, law, x, z, w, ts: diffx.mmse_curve(p, diffx.denoiser(p, law), x, z, ts, weights=w),
+    *(vp, law, x, other, shares, grid),
+)
+for _name in ("mutual_information", "entropy", "surprisal"):
+    _function = getattr(diffx, _name)
+    example(_name, lambda p, e, ts, f=_function: f(p, e, ts, dim=D), vp, errors, grid)
+example("pointwise_information", diffx.pointwise_information, vp, errors, grid)
+example("mmse_gap", lambda p, e, ts: diffx.mmse_gap(p, e, e**2 / 8, ts), vp, errors, grid)
+example(
+    "kl_rate",
+    lambda p, a, b, x, z, t: diffx.kl_rate(p, diffx.denoiser(p, a), diffx.denoiser(p, b), x, z, t),
+    *(vp, law, gaussian("diagonal"), x, other, t),
+)
+example("prior_kl", lambda p, x: diffx.prior_kl(p, x), vp, x)
+example("prior_kl, any prior", lambda p, law, x: diffx.prior_kl(p, x, prior=law), vp, law, x)
+example(
+    "reconstruction",
+    lambda p, law, x, z, t, v: diffx.reconstruction(p, diffx.denoiser(p, law), x, z, t, variance=v),
+    *(vp, law, x, other, t, number(0.5)),
+)
+example(
+    "nelbo",
+    lambda p, law, x, z, ts, v: diffx.nelbo(p, diffx.denoiser(p, law), x, z, ts, variance=v),
+    *(vp, law, x, other, whole_grid, number(0.5)),
+)
+for _name in ("elbo_gap", "frozen_score_kl"):
+    example(_name, getattr(diffx, _name), vp, gaussian("diagonal"), grid)
+    example(f"{_name}, full", getattr(diffx, _name), vp, law, grid)
+example(
+    "path_kl",
+    lambda p, a, b, x, z, ts, eta: diffx.path_kl(p, diffx.denoiser(p, a), diffx.denoiser(p, b), x, z, ts, eta=eta),
+    *(vp, law, gaussian("diagonal"), x, other, grid, number(0.6)),
+)

@@ -34,7 +34,7 @@ def path_kl(
     difference of their KL at ts[-1] and at ts[0].  With D' = x/alpha, which has no score, it is the price of running the
     forward drift backwards.  x0, eps: n draws, (n, *event).  ts: (N + 1,), decreasing.  eta > 0.  Jitted.
     Source: Girsanov's theorem; Song et al. 2021, arXiv:2101.09258, for eta = 1.
-    Raises ValueError for unequal shapes, eta <= 0, or an infinite log-SNR.  Claims: LIK-13, LIK-15, BRN-05, BRN-07.
+    Raises ValueError for unequal shapes, eta <= 0, or an infinite log-SNR.  Claims: LIK-15, BRN-05, BRN-07.
     """
     ts, (x0, eps) = _check.grid(ts), draws(x0, eps)
     _check.positive(eta=eta)
