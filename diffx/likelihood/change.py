@@ -2,7 +2,7 @@ r"""The density of a point by change of variables: along the probability flow, a
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -61,35 +61,63 @@ def _log_prob_of(prior: Any, x: Array) -> Array:
 
 @jax.jit
 def _log_prob_ode(process: Process, denoise: Denoiser, density: Callable, x: Array, ts: Array, probes: Array | None) -> Array:
-    def step(times: tuple[Array, Array], state: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
-        return _runge_kutta(process, denoise, probes, state, *times), None
-
     up = ts[::-1]
-    first, last = (jnp.hypot(*_levels(process, t, up[-1])) for t in (up[0], up[-1]))
-    begin = (x / first).astype(x.dtype), jnp.zeros(x.shape[:-1], x.dtype)
-    (y, gained), _ = scan_steps(step, begin, (up[:-1], up[1:]), None)
-    return (density((last * y).astype(x.dtype)) + gained + x.shape[-1] * jnp.log(last / first)).astype(x.dtype)
+    alpha, sigma = jax.vmap(lambda t: _levels(process, t, up[-1]))(up)
+    radii = jnp.sqrt(alpha**2 + sigma**2)
+    y = (x / radii[0]).astype(x.dtype)
+    begin = Progress(y, y, jnp.zeros_like(y), jnp.zeros(y.shape[:-1], y.dtype))
+    stages = _stages(process, up, jnp.arctan2(sigma, alpha))
+    end, _ = scan_steps(lambda stage, state, _: (_advance(process, denoise, probes, state, stage), None), begin, stages, None)
+    gained = end.gained + x.shape[-1] * jnp.log(radii[-1] / radii[0])
+    return (density((radii[-1] * end.y).astype(x.dtype)) + gained).astype(x.dtype)
 
 
 def _levels(process: Process, t: Array, spare: Array) -> tuple[Array, Array]:
     """(alpha, sigma) at t; where sigma is 0 its derivatives, infinite for VP, are those of a constant."""
     at_data = process.sigma(t) == 0
-    there = jnp.where(at_data, spare, t)
-    return process.alpha(t), jnp.where(at_data, 0, process.sigma(there))
+    return process.alpha(t), jnp.where(at_data, 0, process.sigma(jnp.where(at_data, spare, t)))
 
 
-def _runge_kutta(process: Process, denoise: Denoiser, probes: Any, state: Any, s: Array, t: Array) -> tuple[Array, Array]:
-    """(y, int div u) from time s up to t, half-way at the middle angle."""
-    theta_s, theta_t = (jnp.arctan2(*_levels(process, r, t)[::-1]) for r in (s, t))
-    middle, h = process.time_of_log_snr(-2 * jnp.log(jnp.tan((theta_s + theta_t) / 2))), theta_t - theta_s
-    y, gained = state
-    field = lambda y, r: _field(process, denoise, probes, y, r, middle)
-    u1, g1 = field(y, s)
-    u2, g2 = field((y + h / 2 * u1).astype(y.dtype), middle)
-    u3, g3 = field((y + h / 2 * u2).astype(y.dtype), middle)
-    u4, g4 = field((y + h * u3).astype(y.dtype), t)
-    weigh = lambda a, b, c, d: h / 6 * (a + 2 * (b + c) + d)
-    return (y + weigh(u1, u2, u3, u4)).astype(y.dtype), (gained + weigh(g1, g2, g3, g4)).astype(y.dtype)
+class Stage(NamedTuple):
+    """One of the four of a Runge-Kutta step: at time t and y + reach u, u the field of the stage before."""
+
+    t: Array
+    middle: Array  # the time half-way in angle, where the denoiser is asked in place of a t with sigma = 0
+    reach: Array
+    weight: Array
+    last: Array
+
+
+class Progress(NamedTuple):
+    """Where the step began, where it will end, the field of the stage before, and the integral of the divergence."""
+
+    y: Array
+    end: Array
+    u: Array
+    gained: Array
+
+
+def _stages(process: Process, up: Array, theta: Array) -> Stage:
+    """All stages in a row, (4 N,): as one loop body a stage compiles in a quarter of the time of a step."""
+    h = jnp.diff(theta)
+    middle = process.time_of_log_snr(-2 * jnp.log(jnp.tan(theta[:-1] + h / 2)))
+    in_steps = lambda *columns: jnp.stack(columns, 1).ravel()
+    no = jnp.zeros_like(h)
+    return Stage(
+        in_steps(up[:-1], middle, middle, up[1:]),
+        in_steps(*[middle] * 4),
+        in_steps(no, h / 2, h / 2, h),
+        in_steps(h / 6, h / 3, h / 3, h / 6),
+        in_steps(no, no, no, no + 1) > 0,
+    )
+
+
+def _advance(process: Process, denoise: Denoiser, probes: Any, state: Progress, stage: Stage) -> Progress:
+    y, end, u, gained = state
+    u, gain = _field(process, denoise, probes, (y + stage.reach * u).astype(y.dtype), stage.t, stage.middle)
+    end = (end + stage.weight * u).astype(y.dtype)
+    gained = (gained + stage.weight * gain).astype(y.dtype)
+    return Progress(jnp.where(stage.last, end, y), end, u.astype(y.dtype), gained)
 
 
 def _field(process: Process, denoise: Denoiser, probes: Any, y: Array, t: Array, spare: Array) -> tuple[Array, Array]:
@@ -97,7 +125,7 @@ def _field(process: Process, denoise: Denoiser, probes: Any, y: Array, t: Array,
     at_data = process.sigma(t) == 0
     t = jnp.where(at_data, spare, t)
     alpha, sigma = process.alpha(t), process.sigma(t)
-    r = jnp.hypot(alpha, sigma)
+    r = jnp.sqrt(alpha**2 + sigma**2)
     per_sine = jnp.where(at_data, 0, r / sigma)
     x0, trace = value_and_divergence(lambda y: denoise((r * y).astype(y.dtype), t), y, probes)
     return per_sine * (alpha / r * y - x0), per_sine * (alpha / r * y.shape[-1] - trace)

@@ -4,6 +4,8 @@ On the circle y = x/sqrt(alpha^2 + sigma^2), theta = atan2(sigma, alpha), data N
 variance v = L cos^2 + sin^2, so that the flow is dy/dtheta = -m sin(theta) + (v'/2v)(y - m cos(theta)).
 """
 
+import itertools
+
 import numpy as np
 from scipy.stats import norm
 
@@ -16,7 +18,7 @@ def flow_density(alpha, sigma, x, mean, variances, prior_variance, probes=None):
     angles = np.arctan2(sigma, alpha)[::-1]
     radii = np.hypot(alpha, sigma)[::-1]
     y, gained = x / radii[0], 0.0
-    for low, high in zip(angles[:-1], angles[1:], strict=True):
+    for low, high in itertools.pairwise(angles):
         y, gained = _step(low, high, y, gained, mean, variances, probes)
     ends = norm.logpdf(radii[-1] * y, scale=np.sqrt(prior_variance)).sum()
     return ends + gained + len(x) * np.log(radii[-1] / radii[0])
