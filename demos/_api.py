@@ -1,6 +1,7 @@
 """Every public name of diffx, read from its source without importing it: a page each room, the formula first."""
 
 import ast
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,7 +9,8 @@ from demos import _rst
 from spec_tests.families import WORD
 
 ROOT = Path(__file__).parent.parent
-LONGEST = 110  # a signature beyond this many letters gets one line for each argument
+LONGEST = 110  # letters in a line of a signature
+HARD = "\xa0"  # a space at which no line ends
 
 
 class Entry(NamedTuple):
@@ -131,7 +133,9 @@ def _wrapped(name: str, words: list[str], returns: str) -> str:
     line = f"{name}({', '.join(words)}){returns}"
     if len(line) <= LONGEST:
         return line
-    return "\n".join([f"{name}(", *(f"    {word}," for word in words), f"){returns}"])
+    whole = ", ".join(word.replace(" ", HARD) for word in words) + ","  # no line ends inside an argument
+    inside = textwrap.fill(whole, LONGEST, initial_indent="    ", subsequent_indent="    ", break_long_words=False)
+    return f"{name}(\n{inside.replace(HARD, ' ')}\n){returns}"
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -171,6 +175,8 @@ def _index(written: list[str], found: list[Entry]) -> str:
 
 def _room(room: str, found: list[Entry]) -> str:
     lines = _rst.heading(room)
+    names = [entry for entry in found if entry.offered]
+    lines += _rst.paragraph(*(_rst.link(_rst.plain(entry.short), entry.label) for entry in names)) if len(names) > 5 else []
     parents = {entry.name: entry for entry in found}
     for entry in sorted(found, key=lambda entry: _is_helper(parents.get(entry.name.rpartition(".")[0], entry))):
         lines += _entry(entry)

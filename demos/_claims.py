@@ -70,11 +70,15 @@ def _declared(test: ast.FunctionDef, module: ast.Module, path: Path, text: str) 
 
 
 def _words(node: ast.expr, module: ast.Module) -> str:
-    """The text of a decorator's argument: a literal, or the name of one in the same file."""
+    """The text of a decorator's argument: a literal, the name of one in the same file, or an f-string of these."""
     if isinstance(node, ast.Name):
         for line in module.body:
             if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == node.id:
                 return _words(line.value, module)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_words(part, module) for part in node.values)
+    if isinstance(node, ast.FormattedValue):
+        return _words(node.value, module)
     return str(node.value) if isinstance(node, ast.Constant) else ast.unparse(node)
 
 

@@ -120,6 +120,13 @@ def test_signatures_are_written_as_in_the_source():
     assert [(entry.signature, entry.offered) for entry in found[1:]] == [("C(x: int)", False)]
 
 
+def test_long_signatures_break_between_arguments():
+    words = [f"argument_{i}: Callable[[Array, Scalar], Array] = default" for i in range(4)]
+    lines = _api._wrapped("name", words, " -> Array").splitlines()
+    assert lines[0] == "name(" and lines[-1] == ") -> Array" and all(len(line) <= _api.LONGEST for line in lines)
+    assert ", ".join(line.strip().rstrip(",") for line in lines[1:-1]) == ", ".join(words)
+
+
 def test_verdicts_of_a_certificate_are_the_worst_of_its_dtypes(tmp_path):
     fails = {"dtype": "float64", "verdict": "fails"}
     write_certificate(tmp_path, {}, fails, {"id": "FWD-02"}, {"id": "FWD-03", "verdict": "not run"})
