@@ -1,30 +1,15 @@
 r"""Brownian motion made to end in a law: from a point (Foellmer), and from another law (Schroedinger), for Gaussians."""
 
-from typing import Any, cast
-
 import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array
 
 from diffx import _check
 from diffx._linalg import contract
-from diffx._record import record
-from diffx._types import Floats
 from diffx.denoise import denoiser
 from diffx.flow.coupling import _one_dimension, joint_of
 from diffx.law import GaussianLaw, Law, dense
-from diffx.process import Scalar
-
-
-@record
-class _Level:
-    """alpha^2 = 1 - t, sigma^2 = t: the bridge x_t = (1 - t) x0 + sqrt(t (1 - t)) z divided by sqrt(1 - t)."""
-
-    def alpha(self, t: Any) -> Floats:
-        return jnp.sqrt(1 - t)
-
-    def sigma(self, t: Any) -> Floats:
-        return jnp.sqrt(t)
+from diffx.process import RectifiedFlow, Scalar
 
 
 def foellmer_drift(law: Law) -> Partial:
@@ -37,13 +22,16 @@ def foellmer_drift(law: Law) -> Partial:
     Source: Lehec 2013, arXiv:1006.3028, after Foellmer 1985.  Raises TypeError if law is no law.
     Domain: t in (0, 1].  Claims: BRN-04.
     """
-    return Partial(_drift, denoiser(cast(Any, _Level()), law))
+    return Partial(_drift, denoiser(RectifiedFlow(), law))
 
 
 def _drift(denoise: Partial, x: Array, t: Scalar) -> Array:
+    """x/(root level) = (1 - tau) x0 + tau z, tau = sqrt(t)/level: the bridge scaled to a rectified flow at time tau."""
     x, t = _check.floats("x", x), _check.time(t)
     root = jnp.sqrt(jnp.where(t < 1, 1 - t, 1))  # at t = 1, where x = 0, the answer is the mean and no x enters it
-    return ((denoise(x / root, t) - x) / t).astype(x.dtype)
+    level = jnp.sqrt(t) + jnp.sqrt(1 - t)
+    x0 = denoise(x / (root * level), jnp.sqrt(t) / level)
+    return ((x0 - x) / t).astype(x.dtype)
 
 
 def entropic_coupling(p: GaussianLaw, q: GaussianLaw, *, std: Scalar) -> GaussianLaw:

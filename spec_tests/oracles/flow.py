@@ -8,7 +8,7 @@ from itertools import permutations
 
 import numpy as np
 from scipy.integrate import quad
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.special import erf
 
 
@@ -106,7 +106,7 @@ def foellmer(density: Callable, x: np.ndarray, t: float) -> np.ndarray:
 
 def ornstein_uhlenbeck_energy(mean: float, variance: float) -> float:
     """(1/2) int_0^1 E(b - k x)^2 ds of dx = (b - k x) ds + dw from 0, with k and b such that x_1 ~ N(mean, variance)."""
-    k = brentq(lambda k: -np.expm1(-2 * k) / (2 * k) - variance, -20, 20 + 1e-3)
+    k = root_scalar(lambda k: -np.expm1(-2 * k) / (2 * k) - variance, bracket=(-20, 20.5)).root
     b = mean * k / -np.expm1(-k)
     m = lambda s: -b / k * np.expm1(-k * s)
     v = lambda s: -np.expm1(-2 * k * s) / (2 * k)
