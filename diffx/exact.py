@@ -27,7 +27,7 @@ def exact_law(sampler: Sampler, initial_law: GaussianLaw, ts: Array) -> Gaussian
     own code carry the covariance, C' = J C J' + J_z J_z', history included. No sampling; cost linear in the steps.
     Source: Pierret and Galerne 2024, arXiv:2405.14250, section 4, for six schemes; by automatic differentiation: here.
     ts: (N + 1,), decreasing.  Raises TypeError unless initial_law is Gaussian, ValueError where a step is not affine
-    (a mixture, a clip, a network), for then the output is not Gaussian.  Claims: REV-07, REV-11, REV-22.
+    (a mixture, a clip, a network), for then the output is not Gaussian.  Claims: REV-07, REV-11, REV-22, API-07.
     """
     if not isinstance(initial_law, GaussianLaw):
         raise TypeError(f"initial_law must be a GaussianLaw, such as prior(process, law), got {type(initial_law).__name__}")

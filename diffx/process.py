@@ -155,7 +155,7 @@ class SubVP:
 
     Its log-SNR is -2 log(2 sinh(B/2)).  Source: Song et al. 2021, arXiv:2011.13456, eqs. (12), (29).
     beta: 1/time.  Domain: t in [0, 1], 0 < beta_min.
-    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, FWD-14, NUM-01, NUM-02, NUM-10.
+    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, FWD-14, NUM-01, NUM-02.
     """
 
     beta_min: Scalar = 0.1
@@ -315,7 +315,7 @@ class EDM:
     r"""alpha = 1, sigma = sigma_max t; f = 0, g^2 = 2 sigma_max^2 t.  Karras' own time is sigma = sigma_max t.
 
     Source: Karras et al. 2022, arXiv:2206.00364, Table 1.  sigma: data units.  Domain: t in [0, 1], sigma_max > 0.
-    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-10.
+    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02.
     """
 
     sigma_max: Scalar = 80.0
@@ -459,7 +459,7 @@ def perturb(process: Process, x0: Points, eps: Points, t: Scalar) -> Points:
 
     x0, eps: data units and 1, one shape.  t: scalar time in [0, 1].  Returns x_t, shape and dtype of x0.
     Raises ValueError if x0 and eps differ in shape (broadcasting is refused) or t is no scalar.
-    Claims: FWD-01, FWD-21, NUM-11, API-08.
+    Claims: FWD-01, FWD-21, NUM-10, NUM-11, API-08.
     """
     x0, eps = _check.same_shape(x0=x0, eps=eps)
     t = _check.time(t)

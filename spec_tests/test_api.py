@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 from hypothesis import given, settings
@@ -252,30 +253,107 @@ def test_new_numbers_trace_nothing_anew():
     holds(longer == run(20.0, 3.0, 0.5, 1, 2.0, n=2 * N), "a new length traces once more, and only once")
 
 
-@jax.jit
-def final(parameters, x, ts):
-    """A sampler's output as a function of a schedule's and a guidance's parameter."""
-    beta_max, w = parameters
-    process = diffx.VP(0.3, beta_max)
-    broad = diffx.GaussianLaw(jnp.zeros(D), jnp.ones(()))
-    guided = diffx.guide(diffx.denoiser(process, law(x.dtype)), diffx.denoiser(process, broad), w=w)
-    return diffx.fold(diffx.ddim(process, guided), x, ts)[0]
-
-
-slopes = jax.jit(jax.jacfwd(final))
-
-
-def test_samplers_can_be_differentiated_and_batched_in_their_parameters():
+def test_samplers_can_be_batched_in_their_parameters():
     x, ts = jnp.asarray([0.3, -0.7]), jnp.linspace(0.9, 0.1, N + 1)
-    at = jnp.asarray([12.0, 2.0])
-    for found, ahead in zip(slopes(at, x, ts).T, 1e-5 * jnp.eye(2), strict=True):
-        np.testing.assert_allclose(found, (final(at + ahead, x, ts) - final(at - ahead, x, ts)) / 2e-5, rtol=1e-7)
     maxima = jnp.asarray([8.0, 12.0, 20.0])
     batched = jax.vmap(partial(ddpm, jnp.float64))(maxima)
     zs = jnp.asarray(np.random.default_rng(1).standard_normal((N, D)))
     together = jax.vmap(lambda sampler: diffx.fold(sampler, x, ts, zs)[0])(batched)
     one_by_one = jnp.stack([diffx.fold(ddpm(np.float64, float(b)), x, ts, zs)[0] for b in maxima])
     np.testing.assert_allclose(together, one_by_one, rtol=1e-13)
+
+
+JACOBIANS = "central differences of step 2^-17 are right to 1e-10, and to 1e-11 of rounding"
+
+
+def runs(at):
+    """The outputs of a deterministic and a stochastic method, by schedule, guidance, data, start, grid and noise."""
+    (beta_max, w, mean), x, ts, zs = at
+    process = diffx.VP(0.3, beta_max)
+    exact = diffx.denoiser(process, diffx.GaussianLaw(mean, jnp.asarray(COV)))
+    guided = diffx.guide(exact, diffx.denoiser(process, diffx.GaussianLaw(jnp.zeros(D), jnp.ones(()))), w=w)
+    return jnp.stack([diffx.fold(diffx.ddim(process, guided), x, ts)[0], diffx.fold(diffx.ddpm(process, guided), x, ts, zs)[0]])
+
+
+@jax.jit
+def slopes_and_differences(at, h):
+    """Reverse mode, and central differences in every number of `at`: (2, D, numbers) both."""
+    flat, unravel = jax.flatten_util.ravel_pytree(at)
+    run = lambda flat: runs(unravel(flat))
+    steps = h * jnp.eye(flat.size)
+    ahead, behind = (jax.vmap(run)(flat + step) for step in (steps, -steps))
+    return jax.jacrev(run)(flat), jnp.moveaxis(ahead - behind, 0, -1) / (2 * h)
+
+
+@claim(
+    "API-07",
+    "jax.grad goes through whole samplers: central differences agree, and J J' is the covariance that exact_law gives",
+    of=("diffx.sampler.core.fold", "diffx.exact.exact_law"),
+    source="reverse-mode differentiation of lax.scan",
+    dtypes=("float64",),
+    why_dtypes="central differences need digits to lose",
+)
+def test_gradients_through_samplers_are_central_differences(dtype):
+    """In beta_max, w, the data's mean, the start, the grid and the noise; at w = 1 DDPM has the exact law of its data."""
+    rng = np.random.default_rng(7)
+    at = (
+        (jnp.asarray(12.0), jnp.asarray(1.0), jnp.asarray(MEAN)),
+        *(jnp.asarray(v) for v in (rng.standard_normal(D), np.linspace(0.9, 0.1, N + 1), rng.standard_normal((N, D)))),
+    )
+    slopes, differences = (np.asarray(v) for v in slopes_and_differences(at, 2.0**-17))
+    scale = (1 + np.abs(slopes).max()) * 1e-9 / np.finfo(dtype).eps
+    close(slopes, differences, ulps=1, scale=scale, why=JACOBIANS)
+    holds(np.abs(slopes).max((0, 1)) > 1e-6, "every number moves an output")
+    rows = np.concatenate([slopes[1, :, 4 : 4 + D], slopes[1, :, -N * D :]], 1)  # of DDPM, in x and in the noises
+    start = diffx.GaussianLaw(jnp.zeros(D), jnp.ones(()))
+    exact = np.asarray(diffx.exact_law(ddpm(np.float64), start, at[2]).cov)
+    close(rows @ rows.T, exact, ulps=64, scale=np.abs(exact).max(), why="Cov = J J' + sum_k J_k J_k', two ways to sum 4 steps")
+
+
+SHARDED = """
+import json
+import numpy as np
+import jax, jax.numpy as jnp
+from functools import partial
+from jax.sharding import Mesh, PartitionSpec as P
+import diffx
+from spec_tests.test_api import D, N, ddpm, law
+mesh = Mesh(np.array(jax.devices()), ("batch",))
+found = {"devices": len(jax.devices())}
+for dtype in (np.dtype("float64"), np.dtype("float32")):
+    xs, zs = (jnp.asarray(np.random.default_rng(8).standard_normal(shape), dtype) for shape in ((8, D), (N, 8, D)))
+    ts = jnp.linspace(0.9, 0.1, N + 1, dtype=dtype)
+    process = diffx.VP(jnp.asarray(0.3, dtype), jnp.asarray(12.0, dtype))
+    deterministic = diffx.heun(process, diffx.denoiser(process, law(dtype)))
+    for name, sampler, noise in (("ddpm", ddpm(dtype), zs), ("heun", deterministic, None)):
+        run = lambda sampler, x, ts, zs: diffx.fold(sampler, x, ts, zs, keep=diffx.keep_x)
+        specs = (P(), P("batch"), P(), None if noise is None else P(None, "batch"))
+        split = jax.jit(jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=(P("batch"), P(None, "batch"))))
+        whole, pieces = run(sampler, xs, ts, noise), split(sampler, xs, ts, noise)
+        spread = len(pieces[0].sharding.device_set)
+        numbers = [[np.asarray(v, np.float64).ravel().tolist() for v in pair] for pair in (whole, pieces)]
+        found[f"{name} {dtype}"] = [spread, *numbers]
+print(json.dumps(found))
+"""
+
+
+@claim(
+    "API-06",
+    "A batch split over devices by shard_map gives what one device gives, trajectory and all",
+    of="diffx.sampler.core.fold",
+    source="jax.shard_map; a sampler never looks across the batch",
+    dtypes=(),
+    why_dtypes="both dtypes run in one process of four virtual devices",
+)
+def test_sharded_samplers_say_what_one_device_says():
+    environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "1"}
+    found = json.loads(run_python(SHARDED, environment))
+    holds(found.pop("devices") == 4, "four virtual devices")
+    for name, (spread, whole, pieces) in found.items():
+        holds(spread == 4, f"{name}: the result lies on all four")
+        for one_device, four in zip(whole, pieces, strict=True):
+            dtype = np.dtype(name.split()[1])
+            close(np.asarray(four, dtype), np.asarray(one_device), ulps=40, scale=5, why=f"{name}: {STEPPED}")
 
 
 PROCESSES = (
