@@ -16,8 +16,10 @@ from spec_tests.oracles import recursions
 from spec_tests.paths import edm, rectified_flow, vp
 from spec_tests.paths import oracle as path_of
 from spec_tests.registry import claim
+from spec_tests.test_multistep import MULTISTEP, multistep_follows_adams
 from spec_tests.test_reverse import cast
 from spec_tests.test_sampler import answers_are_exact, grid, has_law, law_of, nodes, steps_keep_the_dtype_of_x, x_and_answer
+from spec_tests.test_stochastic_samplers import STOCHASTIC_SAMPLERS, noisy_schemes_follow_their_recursions
 
 MEAN = np.array([0.5, -1.0, 2.0])
 VARIANCES = np.array([0.0625, 1.0, 4.0])
@@ -45,6 +47,8 @@ PRINTED = {  # W2 of N-step samplers on SYN-256, N = 10, 50, 250 and 1000
         "diffx.sampler.euler.euler_step",
         "diffx.sampler.heun.heun",
         "diffx.sampler.heun.heun_step",
+        *STOCHASTIC_SAMPLERS,
+        *MULTISTEP,
     ),
     source="Pierret and Galerne 2024, arXiv:2405.14250, for the schemes; the spectrum 1/k^2 and its numbers: here",
 )
@@ -52,6 +56,8 @@ def test_output_laws_are_those_of_the_recursions(dtype):
     """Four steps of each scheme in rotated axes; in float64 the spectrum SYN-256, Jacobians of `fold`, W2 and the budget."""
     for name in ("euler_maruyama", "euler", "heun"):
         four_steps_follow_the_recursion(dtype, name)
+    noisy_schemes_follow_their_recursions(dtype)
+    multistep_follows_adams(dtype)
     w2_is_the_wasserstein_distance(dtype)
     if dtype == np.float64:
         for name in PRINTED:

@@ -41,7 +41,7 @@ def lms_step(
     w_j: the integral of Lagrange's polynomials through the known r_j, see `adams_weights`; a method of order p starts
     at order 1 and gains one a step, or at order p by `with_past`.
     Source: k-diffusion, sampling.py, sample_lms; there by adaptive quadrature, here exactly.
-    Domain: sigma(t) > 0.  Claims: REV-14, REV-15, REV-22.
+    Domain: sigma(t) > 0.  Claims: REV-22.
     """
     t, s = _check.step_times(t, s)
     x0 = ask(denoise, state.x, t)
@@ -57,6 +57,6 @@ def lms_step(
 def lms(process: Process, denoise: Denoiser, *, order: int = 4) -> Sampler:
     r"""The linear multi-step method of order 1 (DDIM) to 4, one evaluation a step. See `lms_step`.
 
-    Raises TypeError unless order is an integer, ValueError unless it is 1, 2, 3 or 4.  Claims: REV-14, REV-15, REV-22.
+    Raises TypeError unless order is an integer, ValueError unless it is 1, 2, 3 or 4.  Claims: REV-22.
     """
     return multistep(lms_step, an_order(order, 4, "lms") - 1, process=process, denoise=as_pytree(denoise))

@@ -20,7 +20,7 @@ def euler_ancestral(process: Process, denoise: Denoiser, *, eta: Scalar = 1.0) -
     r"""y_s = y + (r_down - r_t) eps + r_up z: this is DDIM with noise eta, and at eta = 1 DDPM with beta-tilde.
 
     Source: k-diffusion, sampling.py, sample_euler_ancestral; the identity: derived here.  See `ddim_eta_step`.
-    Raises ValueError for eta outside [0, 1]: above 1 sigma_up would exceed sigma.  Claims: REV-16.
+    Raises ValueError for eta outside [0, 1]: above 1 sigma_up would exceed sigma.  Claims: REV-22.
     """
     return ddim(process, denoise, eta=eta)
 
@@ -32,7 +32,7 @@ def dpm2_ancestral_step(
 
     Where sigma(s) = 0 Euler's step.  eta = 0 is DPM-Solver-2.  Two evaluations a step.
     Source: k-diffusion, sampling.py, sample_dpm_2_ancestral.  Domain: alpha(t) > 0, sigma(t) > 0.
-    Claims: REV-16, REV-22.
+    Claims: REV-22.
     """
     t, s = _check.step_times(t, s)
     x, x0 = state.x, ask(denoise, state.x, t)
@@ -52,7 +52,7 @@ def dpm2_ancestral_step(
 def dpm2_ancestral(process: Process, denoise: Denoiser, *, eta: Scalar = 1.0) -> Sampler:
     r"""DPM-Solver-2 down to sigma_down, then noise sigma_up. See `dpm2_ancestral_step`.
 
-    Raises ValueError for eta outside [0, 1].  Claims: REV-16, REV-22.
+    Raises ValueError for eta outside [0, 1].  Claims: REV-22.
     """
     if _check.is_concrete(eta):
         _check.require(0 <= eta <= 1, f"eta must lie in [0, 1], got {eta}: 0 is DPM-Solver-2, above 1 sigma_up exceeds sigma")

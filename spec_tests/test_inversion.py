@@ -1,0 +1,148 @@
+"""Up and down again: DDIM inversion, the consistency function, the target of progressive distillation, the best grid."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+import diffx
+from spec_tests import strategies as st_
+from spec_tests.close import close, holds
+from spec_tests.paths import oracle as path_of
+from spec_tests.paths import rectified_flow, ve, vp
+from spec_tests.registry import claim
+from spec_tests.test_reverse import cast, single
+from spec_tests.test_sampler import MEAN, VARIANCES, grid, law_of, mixture, nodes
+
+
+@claim(
+    "REV-18",
+    "DDIM inversion and DDIM over one grid multiply the deviation from the mean by prod cos^2: lossy, never expansive",
+    of=(
+        "diffx.sampler.inversion.ddim_invert",
+        "diffx.sampler.inversion.ddim_inversion_step",
+        "diffx.sampler.ddim.ddim",
+    ),
+    source="derived here; Song, Meng and Ermon 2021, arXiv:2010.02502, section 5.4, for the inversion",
+)
+def test_inversion_round_trip_is_a_product_of_squared_cosines(dtype):
+    """x at t = 1/16 up to 15/16 and back over 4 uneven steps: the latent, and where it leads, from the angles alone."""
+    ts, ts_ = grid(dtype, 0.9375, 0.75, 0.5, 0.25, 0.0625)
+    x = single([[1.0, -2.0, 3.0], [0.5, 0.25, -4.0]])
+    law = law_of(dtype, MEAN, VARIANCES)
+    for make in (vp, rectified_flow):
+        alpha, variance = nodes(path_of(make), ts)
+        phi = np.arctan2(np.sqrt(variance)[:, None], alpha[:, None] * np.sqrt(VARIANCES))
+        cosines = np.cos(np.diff(phi, axis=0)).prod(0)
+        rho = np.sqrt(alpha[:, None] ** 2 * VARIANCES + variance[:, None])
+        away, denoise = x - alpha[-1] * MEAN, diffx.denoiser(make(), law)
+        latent = diffx.ddim_invert(make(), denoise, jnp.asarray(x, dtype), ts_)
+        wanted = alpha[0] * MEAN + rho[0] / rho[-1] * cosines * away
+        grown = np.maximum(rho[0] / rho[-1], 1)
+        size = (np.abs(x) + np.abs(MEAN)) * grown
+        close(latent, wanted, ulps=32, scale=size, why="four steps up, each the angle's cosine")
+        back = diffx.fold(diffx.ddim(make(), denoise), latent, ts_)[0]
+        why = "eight steps; what is rounded above comes back as it went"
+        close(back, alpha[-1] * MEAN + cosines**2 * away, ulps=32, scale=size, why=why)
+
+
+@claim(
+    "REV-27",
+    "The target of progressive distillation takes a student in one DDIM step to where its teacher came in two",
+    of="diffx.sampler.distillation.progressive_target",
+    source="Salimans and Ho 2022, arXiv:2202.00512",
+)
+def test_progressive_target_makes_one_step_of_two(dtype):
+    """A mixture on VP and on the rectified flow: alpha_s x0 + sigma_s (x - alpha_t x0)/sigma_t is the teacher's end."""
+    ts, ts_ = grid(dtype, 0.75, 0.5, 0.25)
+    x = single([[-2.0], [-0.5], [0.25], [1.0]])
+    for make in (vp, rectified_flow):
+        path = path_of(make)
+        teacher = diffx.ddim(make(), diffx.denoiser(make(), mixture(dtype)))
+        end = diffx.fold(teacher, jnp.asarray(x, dtype), ts_)[0]
+        target = diffx.progressive_target(make(), jnp.asarray(x, dtype), end, ts_[0], ts_[-1])
+        x0 = np.asarray(target, np.float64)
+        eps = (x - path.alpha(ts[0]) * x0) / path.sigma(ts[0])
+        got = path.alpha(ts[-1]) * x0 + path.sigma(ts[-1]) * eps
+        why = "a quotient whose rounding the step takes back"
+        close(got.astype(dtype), np.asarray(end, np.float64), ulps=16, scale=1 + np.abs(x).max(), why=why)
+        holds(target.dtype == dtype, "x decides the dtype")
+
+
+@claim(
+    "REV-28",
+    "The consistency function of a Gaussian is constant along a line of the probability flow, and the point itself at t = 0",
+    of="diffx.sampler.distillation.consistency",
+    source="Song et al. 2023, arXiv:2303.01469, for the notion; derived here for Gaussians",
+)
+def test_consistency_function_is_constant_along_the_flow(dtype):
+    """alpha m + sqrt(alpha^2 C + sigma^2) u with one u is a line; there f is m + sqrt(C) u, at t = 0 too; axes turned."""
+    cov, u = st_.rotated(VARIANCES, st_.rotation(3, 3)), single([[1.0, -2.0, 0.5], [0.25, 0.0, -1.0]])
+    variances, basis = np.linalg.eigh(cov)
+    end = MEAN + u * np.sqrt(variances) @ basis.T
+    for make in (vp, ve):
+        path = path_of(make)
+        for t in single([0.75, 0.25, 0.0]):
+            root = np.sqrt(path.alpha(t) ** 2 * variances + path.variance(t))
+            x = single(path.alpha(t) * MEAN + u * root @ basis.T)
+            got = diffx.consistency(make(), law_of(dtype, MEAN, cov), *cast(dtype, x, t))
+            # the axes of cov are known to cond = 64 ulps, single(x) to one of float32
+            scale = 64 * (np.abs(MEAN).max() + np.abs(end).max() + np.abs(x).max())
+            wanted = MEAN + (((x - path.alpha(t) * MEAN) @ basis) * np.sqrt(variances) / root) @ basis.T
+            close(got, wanted, ulps=4, scale=scale, why="two products with eigenvectors")
+            holds(np.abs(wanted - end).max() < 1e-5, "the end of the line, whatever the time")
+
+
+# --- the best grid ---------------------------------------------------------------------------------------------------
+
+
+@claim(
+    "REV-13",
+    "Of all grids of N steps equal angles lose the least: DDIM's gain on N(0, .25) in ten steps from 80 to .002 is .884916",
+    of=("diffx.grid.equal_angle", "diffx.sampler.ddim.ddim"),
+    source="derived here: log cos is concave; the same grid in Sabour et al. 2024, arXiv:2404.14507, Theorem 3.1",
+)
+def test_equal_angles_are_the_best_grid(dtype):
+    """An optimiser over all grids finds no better one, and finds this one; Karras' grid reaches .752777, log-linear .767349."""
+    low, high, std = 0.002, 80.0, 0.5
+    process, law = diffx.EDM(jnp.asarray(high, dtype)), law_of(dtype, np.zeros(1), np.array([std**2]))
+    last = jnp.asarray(low / high, dtype)
+    sampler = diffx.ddim(process, diffx.denoiser(process, law))
+    grids = {
+        "equal": diffx.equal_angle(process, 10, std=jnp.asarray(std, dtype), t_max=jnp.asarray(1, dtype), t_min=last),
+        "karras": diffx.karras(process, 11, sigma_min=low).astype(dtype)[:-1],
+        "log": diffx.uniform_log_snr(process, 10, t_max=jnp.asarray(1, dtype), t_min=last),
+    }
+    rho = np.sqrt((std**2 + low**2) / (std**2 + high**2))
+    gain = {name: float(diffx.fold(sampler, jnp.ones(1, dtype), ts)[0][0]) / rho for name, ts in grids.items()}
+    for name, printed in (("equal", 0.884916), ("karras", 0.752777), ("log", 0.767349)):
+        holds(abs(gain[name] - printed) < 5e-6, f"{name}: {printed}; float32 keeps 6 digits", gain[name], printed)
+    first, final = np.arctan(high / std), np.arctan(low / std)
+    best = best_angles(first, final)
+    holds(gain["equal"] >= np.cos(np.diff(best)).prod() - 1e-5, "nothing better is found")
+    angles = np.arctan(np.asarray(grids["equal"], np.float64) * high / std)
+    holds(np.abs(angles - best).max() < 1e-5, "and what is found is this grid")
+
+
+def best_angles(first, final):
+    """The angles of the best grid of ten steps by BFGS, started from sigmas in geometric progression."""
+    whole = lambda inner: np.concatenate([[first], inner, [final]])
+    start = np.arctan(np.geomspace(np.tan(first), np.tan(final), 11))
+    lost = lambda inner: -np.log(np.cos(np.diff(whole(inner)))).sum()
+    return whole(minimize(lost, start[1:-1], method="BFGS", options={"gtol": 1e-9}).x)
+
+
+# --- bad input -------------------------------------------------------------------------------------------------------
+
+
+def test_inversion_refuses_to_start_at_clean_data():
+    law = law_of(np.float64, MEAN, VARIANCES)
+    with pytest.raises(ValueError, match="sigma is 0 and x does not tell eps; end the grid above 0"):
+        diffx.ddim_invert(vp(), diffx.denoiser(vp(), law), jnp.ones(3), diffx.uniform(3))
+
+
+def test_distillation_refuses_wrong_laws_and_shapes():
+    with pytest.raises(TypeError, match="closed form for a GaussianLaw, got MixtureLaw"):
+        diffx.consistency(vp(), mixture(np.float64), jnp.ones(1), 0.5)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="must have one shape"):
+        diffx.progressive_target(vp(), jnp.ones(3), jnp.ones(2), 0.5, 0.25)
