@@ -88,6 +88,7 @@ def test_every_link_of_the_pages_has_its_target_once(pages):
 
 def test_ids_in_docstrings_and_prose_become_links():
     pytest.importorskip("sphinx", reason="the gallery comes with the extra 'demos'")
+    from docutils import nodes
     from docutils.core import publish_doctree
     from sphinx.addnodes import pending_xref
 
@@ -98,6 +99,7 @@ def test_ids_in_docstrings_and_prose_become_links():
     _pages._link_claims(None, tree)
     assert [link["reftarget"] for link in tree.findall(pending_xref)] == ["fwd-01", "rev-02", "fwd-03"]
     assert "x_t = a*b|c\n\nClaims: FWD-01, REV-02." in tree.astext()
+    assert [block.rawsource for block in tree.findall(nodes.literal_block)] == [""], "sphinx would colour it as Python"
 
 
 def test_a_claim_that_no_test_declares_stops_the_pages():
