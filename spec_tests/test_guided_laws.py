@@ -1,5 +1,6 @@
 """CFG: what guided samplers really sample from Gaussians and mixtures, against moment ODEs and the tilted law."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -248,7 +249,7 @@ def samplers_converge(method, exact):
 
 @claim(
     "CFG-05",
-    "the mean of the guided flow is c phi(w): beyond that of the tilted law, with a peak of 2.4000 near w = 7.04 before the limit 2",
+    "the mean of the guided flow is c phi(w), beyond that of the tilted law: up to 2.4000 near w = 7.04, then down to 2",
     of="diffx.guide.law.guided_flow_law",
     source="Xia et al. 2024, arXiv:2410.18737, for phi and its limit; the peak: derived here",
     **LIMITED,
@@ -404,3 +405,42 @@ def test_first_guided_answer_does_not_see_the_noise(dtype, x, means, w):
 def first_answers(cond, both, w, x):
     denoisers = [[diffx.denoiser(make(), part) for part in (cond, both)] for make in (trig, rectified_flow)]
     return [diffx.guide(*pair, w=w)(x, jnp.ones((), x.dtype)) for pair in denoisers]
+
+
+# --- bad input -------------------------------------------------------------------------------------------------------
+
+
+def test_laws_without_common_eigenvectors_are_refused():
+    tall, turned = law(float, [0.0, 0.0], [1.0, 2.0]), law(float, [0.0, 0.0], [[2.0, 1.0], [1.0, 2.0]])
+    for exact in (partial(diffx.guided_flow_law, trig()), partial(diffx.guided_sde_law, trig()), diffx.tilted_law):
+        with pytest.raises(ValueError, match="the covariances of cond and uncond must commute"):
+            exact(tall, turned, w=2.0)
+    traced = jax.jit(partial(diffx.guided_flow_law, trig()))(tall, turned, w=2.0)
+    assert np.isnan(np.asarray(traced.cov)).all(), "traced: NaN"
+
+
+def test_laws_that_are_no_gaussians_are_refused():
+    with pytest.raises(TypeError, match="closed forms of GaussianLaw, got PointSet"):
+        diffx.tilted_law(one(0.0, 1.0), diffx.PointSet(jnp.ones((3, 1))), w=2.0)  # pyright: ignore
+    with pytest.raises(ValueError, match=r"one dimension, got means of shapes \[\(1,\), \(2,\)\]"):
+        diffx.guided_flow_law(trig(), one(0.0, 1.0), law(float, [0.0, 0.0], 1.0), w=2.0)
+    with pytest.raises(ValueError, match="one dimension"):
+        diffx.guided_sde_law(trig(), one(0.0, 1.0), one(0.0, 1.0), w=2.0, start=law(float, [0.0, 0.0], 1.0))
+    with pytest.raises(ValueError, match="from t down to s"):
+        diffx.guided_sde_law(trig(), one(0.0, 1.0), one(0.0, 1.0), w=2.0, t=0.25, s=0.5)
+
+
+def test_w_one_gives_the_conditional_law_whatever_the_other():
+    cond, uncond = law(float, [1.0, -2.0], [0.5, 2.0]), law(float, [0.0, 3.0], 1.0)
+    for exact in (diffx.guided_flow_law, diffx.guided_sde_law):
+        got = jax.jit(partial(exact, w=1.0))(diffx.VP(), cond, uncond)  # from the marginal of cond, down to data
+        np.testing.assert_allclose(got.mean, cond.mean, rtol=1e-13)
+        np.testing.assert_allclose(got.cov, cond.cov, rtol=1e-13)
+
+
+def test_derivatives_are_finite_where_the_variances_agree():
+    for exact in (diffx.guided_flow_law, diffx.guided_sde_law):
+        mean = jax.jit(lambda v, exact=exact: exact(trig(), one(1.0, 1.0), diffx.GaussianLaw(jnp.zeros(1), v), w=3.0).mean[0])
+        step = 1e-4
+        slope_ = (mean(jnp.array([1 + step])) - mean(jnp.array([1 - step]))) / (2 * step)
+        np.testing.assert_allclose(jax.grad(mean)(jnp.array([1.0]))[0], slope_, rtol=1e-6)
