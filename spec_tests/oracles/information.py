@@ -25,7 +25,7 @@ class Mixture(NamedTuple):
         return Mixture(self.weights, a * self.means, a**2 * self.variances + s**2)
 
     def log_density(self, x: np.ndarray) -> np.ndarray:
-        return logsumexp(self.joint(x), axis=-1)
+        return np.asarray(logsumexp(self.joint(x), axis=-1))
 
     def joint(self, x: np.ndarray) -> np.ndarray:
         """log weights_k + log N(x; means_k, variances_k), shape (..., k)."""
@@ -41,8 +41,8 @@ class Mixture(NamedTuple):
     def nodes(self, n: int = 4001, reach: float = 11.0) -> tuple[np.ndarray, float]:
         """Points and their spacing: 11 deviations beyond every component, where the density is 1e-26."""
         widest = reach * np.sqrt(self.variances)
-        x, step = np.linspace((self.means - widest).min(), (self.means + widest).max(), n, retstep=True)
-        return x, float(step)
+        x = np.linspace((self.means - widest).min(), (self.means + widest).max(), n)
+        return x, float(x[1] - x[0])
 
 
 def entropy(p: Mixture) -> float:
