@@ -7,6 +7,7 @@ where the translation is forgotten. `demos._conventions` runs them and makes the
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 import diffx
@@ -74,8 +75,8 @@ def direction():
 )
 def index():
     n, betas = 499, np.linspace(1e-4, 0.02, 1000)
-    theirs, chain = np.cumprod(1 - betas)[n], diffx.DDPMChain(betas)
-    return Result(theirs, chain.alpha((n + 1) / 1000) ** 2, chain.alpha(n / 1000) ** 2)
+    theirs, alpha = np.cumprod(1 - betas)[n], jax.jit(diffx.DDPMChain(betas).alpha)
+    return Result(theirs, alpha((n + 1) / 1000) ** 2, alpha(n / 1000) ** 2)
 
 
 @row(
@@ -200,8 +201,8 @@ def beta_or_b():
 )
 def floor_of_a_grid():
     root = np.linspace(80 ** (1 / 7), 0.002 ** (1 / 7), 18)
-    here, forgotten = (80 * diffx.karras(diffx.EDM(80.0), 18, sigma_min=s) for s in (0.002, 0.002 / 80))
-    return Result(np.append(root**7, 0)[-3:], here[-3:], forgotten[-3:])
+    levels = jax.jit(lambda sigma_min: 80 * diffx.karras(diffx.EDM(80.0), 18, sigma_min=sigma_min)[-3:])
+    return Result(np.append(root**7, 0)[-3:], levels(0.002), levels(0.002 / 80))
 
 
 @row(
@@ -268,8 +269,8 @@ def floor_of_a_flow():
     translation="zero_terminal_snr(betas) makes N(0, 1) the truth",
 )
 def terminal_signal():
-    betas = diffx.linear_betas()
-    here, forgotten = (diffx.prior(diffx.DDPMChain(b), law()) for b in (diffx.zero_terminal_snr(betas), betas))
+    betas, start = diffx.linear_betas(), jax.jit(lambda betas: diffx.prior(diffx.DDPMChain(betas), law()))
+    here, forgotten = start(jax.jit(diffx.zero_terminal_snr)(betas)), start(betas)
     return Result(np.array([0.0, 0.0, 1.0]), *(np.append(p.mean, p.cov) for p in (here, forgotten)))
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from demos._conventions import check, page
 from demos._translations import ROWS, Result, Row
+from spec_tests.certificate import has_float64
 
 TABLE = {row.about: row for row in ROWS}
 # What a reader of other papers trips over; each must be a row.
@@ -13,6 +14,12 @@ ASKED = (
     *("beta or b", "terminal signal", "sign of the velocity", "sign of the v-prediction", "eta of DDIM", "churn"),
     *("eta of the reverse family", "w or 1 + w", "negative prompt"),
 )
+
+
+@pytest.fixture(autouse=True)
+def in_float64():
+    if not has_float64():
+        pytest.skip("this device has no float64")
 
 
 def made_up(theirs, here, forgotten) -> Row:
