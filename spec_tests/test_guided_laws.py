@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 
 import diffx
+from diffx.guide._along import expm1_over, log1p_over
 from spec_tests import strategies as st_
 from spec_tests.close import below, close, holds, slope
 from spec_tests.oracles import guidance
@@ -144,6 +145,12 @@ def boundaries_are_sharp(dtype):
     got = diffx.tilted_law(*pair, w=1.5)
     close(got.cov, (turn * [0.5, 4.0]) @ turn.T, ulps=64, scale=16.0, why="precisions cancel to a quarter; a basis by eigh")
     close(got.mean, turn @ [1.0, 2.0], ulps=64, why="equal means stay")
+    # one law alone tells the directions, on a scale a million times smaller
+    round_, narrow = law(dtype, [1.0, 2.0], np.eye(2)), law(dtype, [3.0, 4.0], 2**-20 * symmetric((turn * [1.0, 4.0]) @ turn.T))
+    for pair, w in (((round_, narrow), 0.0), ((narrow, round_), 1.0)):
+        got = diffx.tilted_law(*pair, w=w)
+        close(got.mean, [3.0, 4.0], ulps=64, why="w = 0 and w = 1 are the laws themselves")
+        close(got.cov, np.asarray(narrow.cov, np.float64), ulps=64, scale=2**-18, why="w = 0 and w = 1 are the laws themselves")
 
 
 def folklore_has_its_numbers(dtype):
@@ -203,6 +210,7 @@ def test_guided_sde_samples_half_the_tilted_variance(dtype):
     for case in cases():
         laws_follow_the_moments(dtype, 1.0, *case)
     laws_turn_with_the_axes(dtype, 1.0, *next(cases()))
+    quotients_are_one_at_zero(dtype)
     pair = law(dtype, [5.0], [0.25]), law(dtype, [1.0], 4.0)
     for make in (cosine_vp, rectified_flow, trig):
         got = diffx.guided_sde_law(make(), *pair, w=0.5)  # 2w - 1 = 0: a logarithm
@@ -216,6 +224,17 @@ def test_guided_sde_samples_half_the_tilted_variance(dtype):
         half = number_of(diffx.guided_sde_law(trig(), one(1.0, 1.0), one(0.0, 2.0), w=1e6))[1] * (1e6 + 1) / 2
         below(abs(half - 0.5), 1e-6, "half the tilted variance 2/(w + 1), not twice")
         samplers_converge(diffx.ddpm, diffx.guided_sde_law)
+
+
+def quotients_are_one_at_zero(dtype):
+    """(exp(x) - 1)/x and log(1 + x)/x, on both sides of where three terms of the series take over."""
+    edge = float(jnp.finfo(dtype).eps) ** (1 / 3)
+    x = np.array([-0.5, -1.1, -0.9, -1e-3, 0.0, 1e-3, 0.9, 1.1, 2.0]) * [1, *[edge] * 7, 1]
+    x = x.astype(dtype).astype(np.float64)
+    at = np.where(x == 0, 1, x)
+    for quotient, exact in ((expm1_over, np.expm1), (log1p_over, np.log1p)):
+        wanted = np.where(x == 0, 1, exact(at) / at)
+        close(quotient(jnp.asarray(x, dtype)), wanted, ulps=4, why="two roundings; the fourth term is an eighth of an ulp")
 
 
 @jax.jit
@@ -265,7 +284,7 @@ def test_guided_mean_overshoots_and_comes_back(dtype):
     below(abs(ws[values.argmax()] - 7.04), 0.006, "the peak, to the grid of 0.01")
     below(abs(values.max() - 2.4), 5e-5, "its height as printed")
     for w in (-1.5, 0.25, 3.3, 11.0):
-        for ratio in (0.01, 0.3, 0.499, 0.501, 0.95, 1.0):
+        for ratio in (1e-4, 0.3, 0.499, 0.501, 0.95, 1.0):
             got, wanted = mean_of_flow(trig(), ratio, 1.0)(w), guidance.whole_pull(w, ratio)
             below(abs(got / wanted - 1), 1e-12, "Gauss's hypergeometric function")
             got, wanted = mean_of_flow(trig(), 1.0, ratio)(w), guidance.whole_pull(1 - w, ratio)
