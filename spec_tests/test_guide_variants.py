@@ -77,7 +77,7 @@ def sampler_with_an_interval_converges(process, pair, t_min, t_max, wanted):
 @claim(
     "CFG-12",
     "the drift of the guided SDE is the flow of the conditional law plus Langevin dynamics on p_c^(2w-1) p_u^(2-2w)",
-    of=("diffx.guide.combine.guide", "diffx.reverse.reverse_drift"),
+    of="diffx.guide.combine.guide",
     source="Bradley and Nakkiran 2024, arXiv:2408.09000, for the SDE limit of predictor and corrector",
 )
 @given(
