@@ -8,6 +8,8 @@ the entropy of a data set from its denoiser alone is two calls,
 
 x0: n draws of data, (n, *event); eps: their noises, of one shape. Averages are over the draws, or with the weights of a
 quadrature. ts: decreasing times with finite log-SNR; what lies outside the grid is added as each docstring says.
+Divide drawn noise by its root mean square: 4,096 draws of a mixture in the plane, on 60 levels, then give its entropy to
+.04 nats (rms), and .28 without.
 """
 
 from typing import Any
