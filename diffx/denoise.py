@@ -175,7 +175,7 @@ def points_denoise(process: Process, law: PointSet, x: Array, t: Scalar) -> Arra
     x: (..., *event).  Streamed over the points with a running maximum: memory is batch x CHUNK x event at most.
     Squared differences are taken directly: |x|^2 + |y|^2 - 2xy loses all digits at sigma = 1e-3 in float32.
     Source: Karras et al. 2022, arXiv:2206.00364, eq. (57).  Domain: sigma(t) > 0.
-    Claims: DEN-06, DEN-12, DEN-18, DEN-20, PTS-01, PTS-02, PTS-03, NUM-05.
+    Claims: DEN-06, DEN-12, DEN-18, DEN-20, PTS-01, PTS-02, PTS-03, PTS-08, NUM-05.
     """
     event = law.points.shape[1:]
     x, alpha, sigma = _door(process, x, t, event)

@@ -49,7 +49,7 @@ def probability_flow(process: Process, denoise: Denoiser, x: Points, t: Scalar) 
 
     x: any shape, data units; t: scalar time.  Returns data units/time, shape of x.  The second form divides by sigma
     alone: it is finite where alpha(t) = 0.  Source: Song et al. 2021, arXiv:2011.13456, eq. (13).
-    Domain: sigma(t) > 0.  Claims: DEN-18, REV-02.
+    Domain: sigma(t) > 0.  Claims: DEN-18, REV-02, PTS-09.
     """
     return velocity_of_x0(process, x, denoise(x, t), t)
 

@@ -5,16 +5,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import expit
+from scipy.integrate import solve_ivp
+from scipy.optimize import linear_sum_assignment
+from scipy.special import expit, ive
+from scipy.stats import norm
 
 from diffx.chain import DDPMChain
 from diffx.denoise import CHUNK, denoiser, points_denoise, score
-from diffx.grid import karras, uniform
-from diffx.law import MixtureLaw, PointSet
+from diffx.exact import exact_law
+from diffx.grid import karras, linspace, trailing, uniform
+from diffx.law import GaussianLaw, MixtureLaw, PointSet
 from diffx.process import EDM, VP, RectifiedFlow
-from diffx.sampler.core import fold
+from diffx.reverse import probability_flow
+from diffx.sampler.core import fold, keep_x
 from diffx.sampler.ddim import ddim
 from diffx.sampler.ddpm import ddpm
 from diffx.sampler.euler import euler
@@ -294,6 +300,13 @@ def outside_with_euler_in_vp_time(dtype):
     below(abs(np.abs(end).max() - 1.054), 0.02, "20 steps of Euler in VP time on {-1, 1} reach 1.054")
 
 
+def lectured(dtype):
+    """A spiral of 100 points of standard deviation 1, and Ho's chain of 1000 steps."""
+    angle = np.linspace(np.pi / 2, 7 * np.pi / 2, 100)
+    spiral = (angle * np.stack([np.cos(angle), np.sin(angle)])).T
+    return spiral / spiral.std(), DDPMChain(jnp.asarray(np.linspace(1e-4, 0.02, 1000), dtype))
+
+
 @claim(
     "PTS-05",
     "Without its noise DDPM collapses a spiral of 100 points to the three that are nearest to its mean.",
@@ -304,10 +317,7 @@ def outside_with_euler_in_vp_time(dtype):
 )
 def test_ddpm_without_noise_collapses_the_spiral(dtype):
     """64 paths of 1000 steps; their total variance is a thousandth of the data's, 1.975."""
-    angle = np.linspace(np.pi / 2, 7 * np.pi / 2, 100)
-    spiral = (angle * np.stack([np.cos(angle), np.sin(angle)])).T
-    spiral = spiral / spiral.std()
-    chain = DDPMChain(jnp.asarray(np.linspace(1e-4, 0.02, 1000), dtype))
+    spiral, chain = lectured(dtype)
     sampler = ddpm(chain, denoiser(chain, PointSet(jnp.asarray(spiral, dtype))))
     x = jnp.asarray(np.random.default_rng(0).standard_normal((64, 2)), dtype)
     end = np.asarray(fold(sampler, x, uniform(1000).astype(dtype))[0])
@@ -315,3 +325,160 @@ def test_ddpm_without_noise_collapses_the_spiral(dtype):
     mean = spiral.mean(0)
     three = spiral[np.argsort(np.linalg.norm(spiral - mean, axis=-1))[:3]]
     below(np.linalg.norm(end[:, None] - three, axis=-1).min(-1), 0.05, "each path ends near one of three points")
+
+
+def transport_cost(x, points):
+    """W2 of equally many samples and copies of the points, by the best assignment."""
+    copies = np.repeat(points, len(x) // len(points), axis=0)
+    square = ((x[:, None] - copies) ** 2).sum(-1)
+    return np.sqrt(square[linear_sum_assignment(square)].mean())
+
+
+def costs(n, batches):
+    """(batches,) costs of DDIM and of DDPM in n steps on the spiral, 300 samples each, from the same starts."""
+    spiral, chain = lectured(np.float64)
+    ts, field = trailing(n), denoiser(chain, PointSet(jnp.asarray(spiral)))
+    noise = jnp.asarray(np.random.default_rng(0).standard_normal((n + 1, batches, 300, 2)))
+    start, zs = noise[0], noise[1:]
+    ends = fold(ddim(chain, field), start, ts)[0], fold(ddpm(chain, field), start, ts, zs)[0]
+    return [np.array([transport_cost(x, spiral) for x in np.asarray(end)]) for end in ends]
+
+
+def ahead(first, second):
+    """By how many standard errors the first costs less, batch by batch."""
+    less = second - first
+    return less.mean() / (less.std(ddof=1) / np.sqrt(len(less)))
+
+
+@claim(
+    "PTS-07",
+    "In few steps DDIM comes closer to the data than DDPM does: exactly for a Gaussian, by assignment on the spiral.",
+    of=("diffx.sampler.ddim.ddim", "diffx.sampler.ddpm.ddpm"),
+    source="derived here; Song, Meng and Ermon 2021, arXiv:2010.02502, Table 1, on pictures",
+    dtypes=("float64",),
+    why_dtypes="printed digits, and a comparison of samples at six standard errors",
+)
+def test_few_steps_of_ddim_beat_as_many_of_ddpm(dtype):
+    """L = .25 in 10 steps: variances .1308 and .1042 of .25.  The spiral in 5: 12 batches of 300."""
+    _, chain = lectured(dtype)
+    law, start = GaussianLaw(jnp.zeros(1, dtype), jnp.asarray(0.25, dtype)), GaussianLaw(jnp.zeros(1), jnp.eye(1))
+    for method, printed in ((ddim, 0.1308), (ddpm, 0.1042)):
+        found = exact_law(method(chain, denoiser(chain, law)), start, linspace(10))
+        below(np.abs(np.asarray(found.cov) - printed), 5e-5, "all printed digits of the final variance")
+    found = costs(5, 12)
+    below(-ahead(*found), -6.0, "six standard errors between DDIM and DDPM, 9 expected of 20 batches of other seeds")
+    off = np.array([cost.mean() for cost in found]) - [0.520, 0.600]  # the means of those
+    below(np.abs(off), 0.06, "6 standard errors of a mean of 12, .024 a batch, and of a mean of 20")
+
+
+@pytest.mark.slow
+def test_the_lead_of_ddim_on_the_spiral_is_gone_in_fifty_steps():
+    """A batch of 300 costs .360 and .461 in 10 steps, .29 and .34 in 20, .25 and .24 in 50; without noise 1.4 throughout."""
+    assert ahead(*costs(10, 20)) > 6
+    assert abs(ahead(*costs(50, 20))) < 6
+    spiral, chain = lectured(np.float64)
+    sampler = ddpm(chain, denoiser(chain, PointSet(jnp.asarray(spiral))))
+    start = jnp.asarray(np.random.default_rng(0).standard_normal((300, 2)))
+    for n, cost in ((5, 1.398), (10, 1.414), (20, 1.435), (50, 1.444)):
+        assert abs(transport_cost(np.asarray(fold(sampler, start, trailing(n))[0]), spiral) - cost) < 0.005
+
+
+def aliased(radius, k, n, angle):
+    """D of n equal points of the circle: radius exp(i angle) sum_j I_{jn+1} exp(i j n angle) / sum_j I_{jn} exp(...)."""
+    j = np.arange(-8, 9)
+    turn = np.exp(1j * j * n * angle)
+    found = radius * np.exp(1j * angle) * (ive(j * n + 1, k) * turn).sum() / (ive(j * n, k) * turn).sum()
+    return np.array([found.real, found.imag])
+
+
+@claim(
+    "PTS-08",
+    "On a circle D = R I_1(k)/I_0(k) x/|x| with k = alpha R |x|/sigma^2, and n equal points differ from it by I_n(k)",
+    of="diffx.denoise.points_denoise",
+    source="derived here: the generating function of the Bessel functions, exp(k cos u) = sum_m I_m(k) exp(i m u)",
+)
+@given(
+    radius=st_.log_uniform(0.5, 2.0),
+    a=st_.log_uniform(0.25, 1.0),
+    s=st_.log_uniform(0.5, 2.0),
+    r=st_.log_uniform(0.25, 2.0),
+    angle=st_.floats(-3.0, 3.0),
+)
+def test_a_circle_of_points_answers_by_bessel_functions(dtype, radius, a, s, r, angle):
+    """8 points with all that n points alias, 64 points as the continuous circle; k up to 16."""
+    x = (r * np.array([[np.cos(angle), np.sin(angle)]])).astype(np.float32).astype(np.float64)
+    distance, angle = np.linalg.norm(x), np.arctan2(*x[0, ::-1])
+    k = a * radius * distance / s**2
+    for n in (8, 64):
+        wanted = aliased(radius, k, n, angle) if n == 8 else radius * ive(1, k) / ive(0, k) * x[0] / distance
+        found, scale = on_the_circle(dtype, radius, n, a, s, x)
+        close(found[0], wanted, ulps=8, scale=scale[0] + radius, why=f"{n} points: rounding of distances, of the points too")
+    the_printed_case(dtype)
+
+
+def on_the_circle(dtype, radius, n, a, s, x):
+    turns = 2 * np.pi * np.arange(n) / n
+    points = radius * np.stack([np.cos(turns), np.sin(turns)], -1)
+    process, t = level(a, s, dtype)
+    found = fields(process, PointSet(jnp.asarray(points, dtype)), jnp.asarray(x, dtype), t)[0]
+    return found, sizes(points, np.full(n, 1 / n), a, s, x)[1]
+
+
+def the_printed_case(dtype):
+    """R = 1.3, s = .6, r = .9: 1.0749622359; 8 points are off by 1.3e-3, 16 by 2.4e-10."""
+    if dtype == np.float64:
+        for n, off, digits in ((8, 1.2647e-3, 1e-7), (16, 2.4e-10, 1e-11), (64, 0.0, 6e-11)):
+            found = on_the_circle(dtype, 1.3, n, 1.0, 0.6, np.array([[0.9, 0.0]]))[0]
+            below(abs(float(found[0, 0]) - 1.0749622358632165 - off), digits, f"{n} points: the error falls exponentially")
+
+
+@jax.jit
+def line_flow(process, law, x, t):
+    return probability_flow(process, denoiser(process, law), x, t)
+
+
+@claim(
+    "PTS-09",
+    "On a line no two paths of the probability flow cross, for each keeps its quantile; nor do DDIM's, whatever its steps.",
+    of=("diffx.reverse.probability_flow", "diffx.sampler.ddim.ddim"),
+    source="derived here: dF/dt = -u p; dD/dx >= 0",
+)
+def test_paths_on_a_line_keep_their_order(dtype):
+    """In y = x/alpha and r = sigma/alpha a step of DDIM shrinks no gap below r_s/r_t; the flow keeps F_t(x_t)."""
+    process = VP(0.3125, 12.0)
+    weights, means, variances = np.array([0.25, 0.5, 0.25]), np.array([[-2.0], [0.0], [1.0]]), np.array([0.25, 0.0625, 1.0])
+    law = MixtureLaw(*(jnp.asarray(part, dtype) for part in (weights, means, variances)))
+    if dtype == np.float64:
+        the_flow_keeps_quantiles(process, law, weights, means[:, 0], variances)
+    start, points = np.linspace(-4, 4, 129)[:, None], PointSet(jnp.asarray(means, dtype))
+    for kind in (law, points):
+        gaps_shrink_by_the_noise_alone(process, kind, start, dtype)
+
+
+def the_flow_keeps_quantiles(process, law, weights, means, variances):
+    """scipy's DOP853 on the field, from t = 1 to 1/32; the distribution function by scipy's normal law."""
+
+    def quantile(x, t):
+        b = 0.3125 * t + (12.0 - 0.3125) * t**2 / 2
+        spread = np.sqrt(np.exp(-b) * variances - np.expm1(-b))
+        return (weights * norm.cdf((x[:, None] - np.exp(-b / 2) * means) / spread)).sum(-1)
+
+    slope = lambda t, x: np.asarray(line_flow(process, law, jnp.asarray(x[:, None]), t))[:, 0]
+    start = np.linspace(-2.5, 2.5, 11)
+    end = solve_ivp(slope, (1.0, 0.03125), start, "DOP853", rtol=1e-10, atol=1e-11).y[:, -1]
+    below(np.abs(quantile(end, 0.03125) - quantile(start, 1.0)), 1e-8, "each path keeps its quantile")
+    below(-np.diff(end), -1e-3, "so that none meets its neighbour")
+
+
+def gaps_shrink_by_the_noise_alone(process, law, start, dtype):
+    ts = np.array([1.0, 0.875, 0.375, 0.0625])
+    b = 0.3125 * ts + (12.0 - 0.3125) * ts**2 / 2
+    alpha, ratio = np.exp(-b / 2), np.sqrt(np.expm1(b))
+    sampler = ddim(process, denoiser(process, law))
+    _, xs = fold(sampler, jnp.asarray(start, dtype), jnp.asarray(ts, dtype), keep=keep_x)
+    ys = np.concatenate([start[None], np.asarray(xs, np.float64)])[..., 0] / alpha[:, None]
+    gaps = np.diff(ys, axis=1)
+    short = ratio[1:, None] / ratio[:-1, None] * gaps[:-1] - gaps[1:]
+    rounding = 32 * float(jnp.finfo(dtype).eps) * np.abs(ys[:-1]).max(1, keepdims=True)
+    below(short - rounding, 0.0, "y_s = D + (r_s/r_t)(y - D), and D grows with y")
+    below(-gaps[-1], 0.0, "in the end the order is that of the start")
