@@ -122,7 +122,7 @@ def equal_angle(
 
     Source: derived here from DDIM's product of cosines (log cos is concave).  The same grid is the best in KL for
     sigma = t, alpha = 1: Sabour et al. 2024, arXiv:2404.14507, Theorem 3.1.
-    std: data units.  Domain: 0 <= t_min < t_max <= 1, std > 0.  Claims: FWD-05, REV-11.
+    std: data units.  Domain: 0 <= t_min < t_max <= 1, std > 0.  Claims: FWD-05, REV-11, REV-13.
     """
     _check.positive(std=std)
     t_max, t_min = _ends(t_max, t_min)

@@ -678,3 +678,82 @@ example(
     lambda p, a, b, x, z, ts, eta: diffx.path_kl(p, diffx.denoiser(p, a), diffx.denoiser(p, b), x, z, ts, eta=eta),
     *(vp, law, gaussian("diagonal"), x, other, grid, number(0.6)),
 )
+
+
+# --- churn, ancestral, multi-step, Langevin, exponential integrators, inversion, distillation -------------------------
+
+
+def run_method(make: Callable, *, noisy: bool = True) -> Callable:
+    """fold of the sampler make(process, denoise, number)."""
+    return lambda p, law, n, x, ts, zs: diffx.fold(make(p, diffx.denoiser(p, law), n), x, ts, zs if noisy else None)[0]
+
+
+def two_noises() -> Any:
+    return noises(), (normals(STEPS, N, D, seed=7),)
+
+
+def corrected(p: Any, d: Any, n: Any) -> Any:
+    return diffx.predictor_corrector(diffx.ddpm(p, d), diffx.langevin_corrector(p, d, snr=n))
+
+
+_method = lambda name, make, noisy=True: example(name, run_method(make, noisy=noisy), vp, law, number(0.4), x, grid, noises)
+_method("analytic_ddpm", lambda p, d, n: diffx.analytic_ddpm(p, d, mmse=lambda t: n * t))
+_method("dpm2_ancestral", lambda p, d, n: diffx.dpm2_ancestral(p, d, eta=n))
+_method("edm_stochastic", lambda p, d, n: diffx.edm_stochastic(p, d, gamma=n))
+_method("euler_ancestral", lambda p, d, n: diffx.euler_ancestral(p, d, eta=n))
+_method("exponential_sde", lambda p, d, n: diffx.exponential_sde(p, d))
+_method("lms", lambda p, d, n: diffx.lms(p, d, order=2), noisy=False)
+_method("sde_dpm_solver", lambda p, d, n: diffx.sde_dpm_solver(p, d))
+example("predictor_corrector", run_method(corrected), vp, law, number(0.4), x, grid, two_noises)
+example(
+    "langevin_corrector",
+    lambda p, law, n, x, t, s, z: diffx.langevin_corrector(p, diffx.denoiser(p, law), snr=n)(x, t, s, z),
+    *(vp, law, number(0.4), x, t, s, other),
+)
+example(
+    "langevin_step",
+    lambda p, law, x, t, z, e: diffx.langevin_step(p, diffx.denoiser(p, law), x, t, z, step_size=e),
+    *(vp, law, x, t, other, number(0.05)),
+)
+example("ddim_invert", lambda p, law, x, ts: diffx.ddim_invert(p, diffx.denoiser(p, law), x, ts), vp, law, x, grid)
+example("consistency", diffx.consistency, vp, law, x, t)
+example("progressive_target", diffx.progressive_target, vp, x, other, t, s)
+
+
+# --- exponential solvers ---------------------------------------------------------------------------------------------
+
+
+def longer_grid() -> jax.Array:
+    return single([0.9, 0.7, 0.5, 0.2, 0.0])
+
+
+def solver(name: str, make: Callable, noises: Any = None) -> None:
+    """fold of a solver over four steps, the last to data; without noise where it is None."""
+
+    def run(p: Any, law: Any, x: Any, ts: Any, *zs: Any) -> Any:
+        return diffx.fold(make(p, diffx.denoiser(p, law)), x, ts, zs[0] if zs else None)[0]
+
+    example(name, run, vp, law, x, longer_grid, *([] if noises is None else [noises]))
+
+
+def four_noises() -> jax.Array:
+    return normals(4, N, D, seed=8)
+
+
+for _order in (1, 2, 3):
+    solver(f"dpm_solver, order {_order}", partial(diffx.dpm_solver, order=_order))
+    solver(f"dpm_solver_pp, order {_order}", partial(diffx.dpm_solver_pp, order=_order))
+    solver(f"dpm_solver_pp_single, order {_order}", partial(diffx.dpm_solver_pp_single, order=_order))
+    solver(f"unipc, order {_order}", partial(diffx.unipc, order=_order))
+solver("deis", partial(diffx.deis, order=4))
+solver("unipc_bh1", diffx.unipc_bh1)
+solver("sde_dpm_solver_pp, order 1", partial(diffx.sde_dpm_solver_pp, order=1), four_noises)
+solver("sde_dpm_solver_pp", diffx.sde_dpm_solver_pp, four_noises)
+solver("sde_dpm_solver_pp_2s", diffx.sde_dpm_solver_pp_2s, lambda: (four_noises(), normals(4, N, D, seed=9)))
+example(
+    "with_past",
+    lambda p, law, x, ts: diffx.fold(
+        diffx.with_past(diffx.dpm_solver_pp(p, diffx.denoiser(p, law)), x[None], ts[:2]), x, ts[1:]
+    )[0],
+    *(vp, law, x, longer_grid),
+)

@@ -132,6 +132,19 @@ def best_angles(first, final):
     return whole(minimize(lost, start[1:-1], method="BFGS", options={"gtol": 1e-9}).x)
 
 
+def test_inversion_and_distillation_keep_the_dtype_of_x():
+    """float32 data with float64 times and laws stays float32."""
+    law, x = law_of(np.float64, MEAN, VARIANCES), jax.ShapeDtypeStruct((3,), np.float32)
+    ts, denoise = jnp.array([0.75, 0.5, 0.25]), diffx.denoiser(vp(), law)
+    functions = (
+        lambda x: diffx.consistency(vp(), law, x, ts[0]),
+        lambda x: diffx.progressive_target(vp(), x, x, ts[0], ts[1]),
+        lambda x: diffx.ddim_invert(vp(), denoise, x, ts),
+        lambda x: diffx.langevin_step(vp(), denoise, x, ts[0], x, step_size=ts[2]),
+    )
+    assert all(jax.eval_shape(function, x).dtype == np.float32 for function in functions)
+
+
 # --- bad input -------------------------------------------------------------------------------------------------------
 
 

@@ -357,6 +357,15 @@ def test_final_variance_is_a_sum_over_the_steps(dtype):
         close(got, wanted, ulps=64, scale=2 * wanted + 1, why="four steps; differences of rows around the mean")
 
 
+def test_gradients_of_stochastic_samplers_at_time_zero_are_finite():
+    """eps is not defined at sigma = 0: there the second answer is asked for elsewhere, and a corrector does nothing."""
+    d, ts = denoise(), diffx.uniform(2, t_max=0.9)
+    pc = diffx.predictor_corrector(diffx.ddim(vp(), d), diffx.langevin_corrector(vp(), d))
+    for sampler in (diffx.edm_stochastic(vp(), d, gamma=0.25), diffx.dpm2_ancestral(vp(), d), pc):
+        slope = jax.grad(lambda x, sampler=sampler: diffx.fold(sampler, x, ts)[0].sum())(jnp.ones(3))
+        assert jnp.isfinite(slope).all()
+
+
 # --- bad input -------------------------------------------------------------------------------------------------------
 
 

@@ -86,7 +86,7 @@ def fold(sampler: Sampler, x: Array, ts: Array, zs: Any = None, *, keep: Callabl
     x: any shape, data units.  ts: (N + 1,), decreasing in [0, 1].  zs: noises stacked over the N steps, leading axis N;
     None: zeros, never built.  keep: (state, info) -> pytree, stacked over the steps; None keeps nothing.  Jitted.
     Raises ValueError for a grid that does not decrease, noise of another length, or noise for a deterministic method.
-    Claims: API-01, API-02, API-04, API-05, API-06, API-07.
+    Claims: REV-24, API-01, API-02, API-04, API-05, API-06, API-07.
     """
     sampler, x, ts, keep = _ready(sampler, x, ts, keep)
     _check_noise(sampler, zs, ts.shape[0] - 1)

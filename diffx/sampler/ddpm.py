@@ -25,7 +25,7 @@ def ddpm_step(state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, d
     r"""x_s ~ q(x_s | x_t, x0 = D(x, t)), variance beta-tilde = sigma_s^2 sigma_{t|s}^2/sigma_t^2.
 
     Source: Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7).  The last step, to sigma(s) = 0, adds no noise.
-    Domain: sigma(t) > 0.  Claims: REV-06, REV-09, REV-16, PTS-05.
+    Domain: sigma(t) > 0.  Claims: REV-06, REV-09, REV-10, REV-16, PTS-05.
     """
     x0 = ask(denoise, state.x, t)
     weights = posterior(process, t, s)
@@ -35,7 +35,7 @@ def ddpm_step(state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, d
 def ddpm_beta_step(state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, denoise: Denoiser) -> tuple[State, Info]:
     r"""The posterior mean with variance beta = sigma_{t|s}^2, of the last step too.
 
-    Source: Ho et al. 2020, arXiv:2006.11239, section 3.2.  Domain: sigma(t) > 0.  Claims: REV-06.
+    Source: Ho et al. 2020, arXiv:2006.11239, section 3.2.  Domain: sigma(t) > 0.  Claims: REV-06, REV-10.
     """
     x0 = ask(denoise, state.x, t)
     return _ancestral(state, x0, posterior(process, t, s), transition(process, t, s).sigma, z)
@@ -56,19 +56,22 @@ def ddpm_optimal_step(
 
 
 def ddpm(process: Process, denoise: Denoiser) -> Sampler:
-    r"""The ancestral sampler with variance beta-tilde. See `ddpm_step`.  Claims: REV-06, REV-09, REV-16, PTS-05, PTS-07."""
+    r"""The ancestral sampler with variance beta-tilde. See `ddpm_step`.
+
+    Claims: REV-06, REV-09, REV-10, REV-16, PTS-05, PTS-07.
+    """
     return one_step(ddpm_step, stochastic=True, process=process, denoise=as_pytree(denoise))
 
 
 def ddpm_beta(process: Process, denoise: Denoiser) -> Sampler:
-    r"""The ancestral sampler with variance beta. See `ddpm_beta_step`.  Claims: REV-06, BRN-06."""
+    r"""The ancestral sampler with variance beta. See `ddpm_beta_step`.  Claims: REV-06, REV-10, BRN-06."""
     return one_step(ddpm_beta_step, stochastic=True, process=process, denoise=as_pytree(denoise))
 
 
 def ddpm_optimal(process: Process, denoise: Denoiser, *, law: GaussianLaw) -> Sampler:
     r"""The ancestral sampler with the variance that is optimal for data of this Gaussian law. See `ddpm_optimal_step`.
 
-    Raises TypeError unless law is a GaussianLaw.  Claims: REV-07.
+    Raises TypeError unless law is a GaussianLaw.  Claims: REV-07, REV-23, REV-24.
     """
     if not isinstance(law, GaussianLaw):
         raise TypeError(f"the optimal variance is known for a GaussianLaw, got {type(law).__name__}; see gaussian_of")

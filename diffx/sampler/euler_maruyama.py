@@ -17,7 +17,7 @@ def euler_maruyama_step(
     r"""x_s = x - (t - s) [f x - g^2 score] + g sqrt(t - s) z, with f, g and the score at t.
 
     Source: Song et al. 2021, arXiv:2011.13456, eq. (6).  t, s: scalar times, s < t.
-    Domain: sigma(t) > 0 and alpha(t) > 0, so start below t = 1 where alpha(1) = 0.  Claims: REV-22.
+    Domain: sigma(t) > 0 and alpha(t) > 0, so start below t = 1 where alpha(1) = 0.  Claims: REV-21, REV-22.
     """
     t, s = _check.step_times(t, s)
     x0 = ask(denoise, state.x, t)
@@ -26,5 +26,5 @@ def euler_maruyama_step(
 
 
 def euler_maruyama(process: Process, denoise: Denoiser) -> Sampler:
-    r"""The Euler-Maruyama method on the reverse SDE. See `euler_maruyama_step`.  Claims: REV-22."""
+    r"""The Euler-Maruyama method on the reverse SDE. See `euler_maruyama_step`.  Claims: REV-21, REV-22."""
     return one_step(euler_maruyama_step, stochastic=True, process=process, denoise=as_pytree(denoise))

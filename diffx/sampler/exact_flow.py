@@ -32,7 +32,7 @@ def exact_flow(process: Process, law: GaussianLaw, *, eta: Scalar | None = None)
     r"""The probability flow, or for a given eta >= 0 the SDE with diffusion eta g, solved exactly for Gaussian data.
 
     One step over any distance is exact; eta = 1 is the reverse SDE.  Raises TypeError unless law is a GaussianLaw.
-    Claims: REV-02, REV-03, FM-05.
+    Claims: REV-02, REV-03, REV-23, REV-24, FM-05.
     """
     if not isinstance(law, GaussianLaw):
         raise TypeError(f"exact_flow is a closed form for a GaussianLaw, got {type(law).__name__}")
