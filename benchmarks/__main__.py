@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from benchmarks.exact import exact
+from benchmarks.likelihood import likelihood
 from benchmarks.sampling import sampling
 from benchmarks.spiral import spiral
 from benchmarks.startup import startup
@@ -13,8 +15,8 @@ from benchmarks.timing import Row, machine, versions
 
 os.environ["TQDM_DISABLE"] = "1"  # a peer's progress bar is no part of its speed
 HERE = Path(__file__).parent
-WORKLOADS = {"sampling": sampling, "spiral": spiral, "startup": startup}
-PACKAGES = ("jax", "torch", "diffusers", "k-diffusion", "smalldiffusion", "azula", "diffrax")
+WORKLOADS = {"sampling": sampling, "exact": exact, "likelihood": likelihood, "spiral": spiral, "startup": startup}
+PACKAGES = ("jax", "torch", "diffusers", "k-diffusion", "smalldiffusion", "azula", "diffrax", "scipy", "flow_matching")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -30,6 +30,33 @@ LAWS = {"Gaussian": GAUSSIAN, "mixture": MIXTURE}
 START = np.random.default_rng(2).standard_normal((POINTS, 2)).astype(np.float32)
 
 
+def _plane(weights, means, values, angles) -> Gaussian:
+    turn = np.moveaxis(np.array([[np.cos(angles), -np.sin(angles)], [np.sin(angles), np.cos(angles)]]), -1, 0)
+    return Gaussian(*(np.asarray(field, np.float32) for field in (weights, means, values, turn)))
+
+
+# A mixture of three with deviations .2 to .5, for the log-likelihood of 1,024 of its points.
+DENSITY = _plane(
+    [0.25, 0.25, 0.5], [[-1, 0], [1, 0.5], [0, -1]], [[0.05, 0.15], [0.05, 0.2], [0.04, 0.25]], np.array([0.8, 0, 2.2])
+)
+
+
+def density_points(n: int = 1024) -> np.ndarray:
+    rng = np.random.default_rng(3)
+    which, z = rng.choice(3, n, p=DENSITY.weights), rng.standard_normal((n, 2))
+    spread = DENSITY.vectors * np.sqrt(DENSITY.values)[:, None]
+    return (DENSITY.means[which] + np.einsum("nij,nj->ni", spread[which], z)).astype(np.float32)
+
+
+def log_density(x: np.ndarray, alpha: float = 1.0, sigma: float = 0.0) -> np.ndarray:
+    """That of alpha x_0 + sigma eps, float64."""
+    weights, means, values, vectors = (np.asarray(field, np.float64) for field in DENSITY)
+    spread = alpha**2 * values + sigma**2
+    white = np.einsum("nki,kij->nkj", np.asarray(x, np.float64)[:, None] - alpha * means, vectors) / np.sqrt(spread)
+    parts = weights / np.sqrt(spread.prod(1)) * np.exp(-(white**2).sum(2) / 2)
+    return np.log(parts.sum(1) / (2 * np.pi))
+
+
 def vp(t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """alpha and sigma of the VP process with beta from 0.1 to 20, float64."""
     b = t * (0.1 + 19.9 * t / 2)

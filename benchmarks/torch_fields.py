@@ -29,6 +29,15 @@ class Field:
         logs = (self.log_weights - spread.log().sum(-1) / 2)[:, None] - white.square().sum(-1) / 2
         return (torch.softmax(logs, 0)[..., None] * (self.means[:, None] + off @ gain)).sum(0)
 
+    def score(self, x: torch.Tensor, alpha, sigma) -> torch.Tensor:
+        """The gradient of the log-density of alpha x_0 + sigma eps: the shares of the components times their pulls."""
+        spread = alpha**2 * self.values + sigma**2
+        inverse = (self.vectors / spread[:, None]) @ self.vectors.mT
+        off = x - alpha * self.means[:, None]
+        pull = off @ inverse
+        logs = (self.log_weights - spread.log().sum(-1) / 2)[:, None] - (off * pull).sum(-1) / 2
+        return -(torch.softmax(logs, 0)[..., None] * pull).sum(0)
+
 
 def tensor(x: np.ndarray) -> torch.Tensor:
     return torch.tensor(np.asarray(x, np.float32))
