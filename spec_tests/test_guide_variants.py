@@ -295,7 +295,7 @@ def test_projected_guidance_moves_across_the_conditional_answer(dtype, cond, unc
     total = size(w, cond, uncond).max() * 4
     for radius, answers in projected(c, u, w_, eta_):
         lengths = np.linalg.norm(d, axis=1, keepdims=True)
-        short = d if radius is None else d * np.minimum(1, radius / lengths)
+        short = d if radius is None else d * np.minimum(1, radius / np.maximum(lengths, 1e-300))
         along = (short * unit).sum(1, keepdims=True) * unit
         wanted = cond + (w - 1) * (short - along + eta * along).reshape(cond.shape)
         for got in answers:
