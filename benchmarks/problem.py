@@ -1,6 +1,6 @@
 """What every library is given: one start, one grid, one Gaussian and one mixture, as plain numpy float32."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def density_points(n: int = 1024) -> np.ndarray:
     return (DENSITY.means[which] + np.einsum("nij,nj->ni", spread[which], z)).astype(np.float32)
 
 
-def log_density(x: np.ndarray, alpha: float = 1.0, sigma: float = 0.0) -> np.ndarray:
+def log_density(x: np.ndarray, alpha: Any = 1.0, sigma: Any = 0.0) -> np.ndarray:
     """That of alpha x_0 + sigma eps, float64."""
     weights, means, values, vectors = (np.asarray(field, np.float64) for field in DENSITY)
     spread = alpha**2 * values + sigma**2
@@ -57,7 +57,7 @@ def log_density(x: np.ndarray, alpha: float = 1.0, sigma: float = 0.0) -> np.nda
     return np.log(parts.sum(1) / (2 * np.pi))
 
 
-def vp(t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def vp(t: Any) -> tuple[np.ndarray, np.ndarray]:
     """alpha and sigma of the VP process with beta from 0.1 to 20, float64."""
     b = t * (0.1 + 19.9 * t / 2)
     return np.exp(-b / 2), np.sqrt(-np.expm1(-b))
