@@ -333,18 +333,16 @@ def test_entropy_of_points_in_the_plane_is_log_n(dtype):
 
 
 @pytest.mark.slow
-def test_entropy_of_a_spiral_is_log_of_its_hundred_points():
+def test_surprisal_of_a_point_of_a_spiral_is_log_of_their_number():
     """Neighbours are .09 apart: l runs to 11, where SNR gap^2/4 = 120 has resolved them."""
     angle = np.linspace(np.pi / 2, 7 * np.pi / 2, 100)
     points = angle[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
     points = (points - points.mean(0)) / points.std()
     process = diffx.RectifiedFlow()
     ts, law = grid(process, -16.0, 12.0, 112), diffx.PointSet(jnp.asarray(points))
-    found = [
-        diffx.mutual_information(process, curve(process, law, plane(points[i : i + 10], 71, 7.0), ts), ts, dim=2)
-        for i in range(0, 100, 10)
-    ]
-    below(abs(np.mean(found) - np.log(100)), 1e-4, "noises 1/5 apart")
+    for i in (0, 13, 50, 99):
+        got = diffx.pointwise_information(process, curve(process, law, plane(points[i : i + 1], 85, 7.0), ts), ts)
+        below(abs(float(got) - np.log(100)), 1e-4, "noises 1/6 apart; every atom of weight 1/n has the surprisal log n")
 
 
 # --- gaps -------------------------------------------------------------------------------------------------------------
