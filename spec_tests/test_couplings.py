@@ -282,7 +282,9 @@ def test_interpolant_is_the_regression_on_its_latent(dtype, mean, cov, x, scale,
     cond = np.linalg.cond(spread) * (np.abs(x - means).max() + reach)
     matrix, constant = flow.regress(rates, path(t))
     size = (np.linalg.norm(cov, 2) + scale**2) / np.linalg.eigvalsh(spread)[0] * cond + reach
-    close(b, x @ matrix.T + constant, ulps=16, scale=size, why="a solve with the covariance of x_t, here and in the least squares")
+    close(
+        b, x @ matrix.T + constant, ulps=16, scale=size, why="a solve with the covariance of x_t, here and in the least squares"
+    )
     matrix, constant = flow.regress(z, path(t))
     gamma = scale * np.sqrt(t * (1 - t))
     size = gamma / np.linalg.eigvalsh(spread)[0] * cond
