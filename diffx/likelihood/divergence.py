@@ -32,7 +32,7 @@ def hutchinson(field: Callable[[Array, Scalar], Array], x: Array, t: Scalar, pro
     probes: (K, *x.shape), K directions z for every point, drawn by the caller: signs
     `jax.random.rademacher(key, (K, *x.shape), x.dtype)` or normals.  One derivative a probe, whatever d is.
     Its variance: `sign_probe_variance(J)/K`, `normal_probe_variance(J)/K` with J = du/dx.
-    Source: Hutchinson 1989; Grathwohl et al. 2019, arXiv:1810.01367, section 3.1.
+    Source: Hutchinson 1989; Grathwohl et al. 2019, arXiv:1810.01367.
     field, x, t, result: as for `divergence`.  Raises ValueError for probes of another shape.  Claims: DEN-17, LIK-01.
     """
     x, t = vectors(x), _check.time(t)
