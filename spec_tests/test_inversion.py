@@ -1,5 +1,6 @@
 """Up and down again: DDIM inversion, the consistency function, the target of progressive distillation, the best grid."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest

@@ -96,8 +96,34 @@ def noisy_schemes_follow_their_recursions(dtype):
         if not name.startswith("edm"):  # that answers for where its noise has led it
             for i, t in enumerate(ts[:-1]):
                 answers_at(dtype, got[name][1][i], t, x[i])
+    if dtype == np.float64:
+        spectrum_has_the_distances_of_exponential_integrators()
     narrow = jax.eval_shape(noisy_steps, *narrowed(inputs))
     holds(all(out.dtype == jnp.float32 for out in jax.tree.leaves(narrow)), "x decides the dtype, whatever the times are")
+
+
+@jax.jit
+def spectrum_steps(process, variances, t, s):
+    """What steps from t to s multiply x and z by, (methods, 2, n, d)."""
+    denoise, one = diffx.denoiser(process, diffx.GaussianLaw(0 * variances, variances)), jnp.ones_like(variances)
+
+    def parts(sampler):
+        step = lambda x, z: jax.vmap(lambda t, s: sampler.step(State(x), t, s, z)[0].x)(t, s)
+        return jnp.stack([step(one, 0 * one), step(0 * one, one)])
+
+    return jnp.stack([parts(diffx.exponential_sde(process, denoise)), parts(diffx.sde_dpm_solver(process, denoise))])
+
+
+def spectrum_has_the_distances_of_exponential_integrators():
+    """W2 to SYN-256 after 50 steps from N(0, I) to t = 1e-3, with the score held and with eps held."""
+    variances, ts = 1 / np.arange(1.0, 257) ** 2, diffx.uniform(50, t_min=1e-3)
+    steps = spectrum_steps(diffx.VP(0.1, 20.0), jnp.asarray(variances), ts[:-1], ts[1:])
+    for (gains, noises), printed in zip(np.asarray(steps), (1.085757, 1.647975), strict=True):
+        spread = np.ones(256)
+        for gain, noise in zip(gains, noises, strict=True):
+            spread = gain**2 * spread + noise**2
+        off = abs(np.sqrt(((np.sqrt(spread) - np.sqrt(variances)) ** 2).sum()) / printed - 1)
+        holds(off < 1e-6, f"W2 is {printed}", measured=off, bound=1e-6)
 
 
 def answers_at(dtype, answer, t, x):
