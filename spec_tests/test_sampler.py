@@ -10,6 +10,7 @@ from jax.tree_util import Partial
 
 import diffx
 from diffx.sampler.core import State
+from spec_tests import solvers
 from spec_tests import strategies as st_
 from spec_tests.close import close, holds, slope
 from spec_tests.oracles import bayes, recursions
@@ -271,8 +272,8 @@ def mixture(dtype):
 
 @claim(
     "REV-14",
-    "DDIM's trajectories x/alpha on one grid of log-SNRs are the same for all processes, for any data",
-    of=("diffx.sampler.ddim.ddim", "diffx.sampler.ddim.ddim_step"),
+    "Trajectories x/alpha of DDIM and of every exponential solver on one grid of log-SNRs are the same for all processes",
+    of=("diffx.sampler.ddim.ddim", "diffx.sampler.ddim.ddim_step", *solvers.OF),
     source="Karras et al. 2022, arXiv:2206.00364, section 4; derived here",
 )
 def test_ddim_does_not_see_the_schedule(dtype):
@@ -296,6 +297,7 @@ def test_ddim_does_not_see_the_schedule(dtype):
     y64 = [trajectory_at_levels(make, levels, start) for make in PROCESSES] if dtype == np.float64 else []
     for other in y64[1:]:
         close(other, np.asarray(y64[0]), ulps=2048, scale=np.abs(start).max(), why="times of a log-SNR are known to 100 ulps")
+    solvers.do_not_see_the_schedule(dtype)
 
 
 def trajectory_at_levels(make, levels, start):
@@ -309,7 +311,7 @@ def trajectory_at_levels(make, levels, start):
 
 @claim(
     "REV-15",
-    "DDIM, Euler on the rectified flow's velocity and Euler in EDM's time are one map; Euler in the time of VP is another",
+    "DDIM, DPM-Solver-1, DEIS-1, Euler on straight paths and in EDM's time are one map; Euler in the time of VP is another",
     of=(
         "diffx.sampler.ddim.ddim",
         "diffx.sampler.ddim.ddim_step",
@@ -317,6 +319,7 @@ def trajectory_at_levels(make, levels, start):
         "diffx.sampler.euler.euler_step",
         "diffx.sampler.euler.flow_euler",
         "diffx.sampler.euler.flow_euler_step",
+        *solvers.FIRST_ORDER_OF,
     ),
     source="Lu et al. 2022, arXiv:2206.00927, section 4; Karras et al. 2022, arXiv:2206.00364",
 )
@@ -343,6 +346,7 @@ def test_ddim_is_euler_on_straight_paths_only(dtype):
     apart = [diffx.fold(m(vp(), diffx.denoiser(vp(), law)), *cast(dtype, start[:, None], ts_))[0] for m in STRAIGHT]
     gap = np.abs(np.asarray(apart[0] - apart[1])).max()
     holds(gap > 0.02, "Euler in the time of VP is not DDIM", measured=float(gap), bound=0.02)
+    solvers.of_order_one_are_ddim(dtype)
 
 
 def halved(x, t):
@@ -366,14 +370,16 @@ def straight_steps(path, ts, x):
 
 @claim(
     "REV-16",
-    "DDIM's noise eta has variance eta^2 beta-tilde: eta = 1 is DDPM, eta = 0 is DDIM, and every eta tends to the data",
+    "DDIM's noise eta has variance eta^2 beta-tilde: eta = 1 is DDPM and SDE-DPM-Solver++1, eta = 0 DDIM; all tend to the data",
     of=(
         "diffx.sampler.ddim.ddim",
         "diffx.sampler.ddim.ddim_eta_step",
         "diffx.sampler.ddpm.ddpm",
         "diffx.sampler.ddpm.ddpm_step",
+        "diffx.sampler.sde_dpm_solver_pp.sde_dpm_solver_pp",
+        "diffx.sampler.sde_dpm_solver_pp.sde_dpm_solver_pp_1_step",
     ),
-    source="Song, Meng and Ermon 2021, arXiv:2010.02502, eqs. (12), (16)",
+    source="Song, Meng and Ermon 2021, arXiv:2010.02502, eqs. (12), (16); Lu et al. 2022, arXiv:2211.01095, section 6",
 )
 def test_eta_family_runs_from_ddim_to_ddpm(dtype):
     """Exact output laws against the recursion of eq. (12); the error of eta = 1/2 falls as 1/N."""
@@ -388,7 +394,7 @@ def test_eta_family_runs_from_ddim_to_ddpm(dtype):
         eta_laws[eta] = diffx.exact_law(sampler, start, ts_)
         has_law(eta_laws[eta], wanted, "four steps")
         deterministic_without_noise(dtype, sampler, ts, ts_, eta)
-    for eta, method in ((0.0, diffx.ddim), (1.0, diffx.ddpm)):
+    for eta, method in ((0.0, diffx.ddim), (1.0, diffx.ddpm), (1.0, Partial(diffx.sde_dpm_solver_pp, order=1))):
         same = diffx.exact_law(method(vp(), denoise), start, ts_)
         end = recursions.run(recursions.ddim(alpha, variance, VARIANCES, eta), alpha, 0 * MEAN, 1 + 0 * MEAN, MEAN)
         scale = np.sqrt(np.outer(end.variance_scale, end.variance_scale))
@@ -434,13 +440,19 @@ def constant_noise(process, eps, x, t):
 
 @claim(
     "REV-17",
-    "DDIM is exact on any grid where the predicted x_0 or the predicted noise is constant: for a point mass in one step",
-    of=("diffx.sampler.ddim.ddim", "diffx.sampler.ddim.ddim_step"),
+    "DDIM and exponential solvers are exact on any grid where the predicted x_0 or the predicted noise is constant",
+    of=("diffx.sampler.ddim.ddim", "diffx.sampler.ddim.ddim_step", *solvers.OF, *solvers.SDE_OF),
     source="Song, Meng and Ermon 2021, arXiv:2010.02502, section 4; derived here",
 )
+def test_solvers_are_exact_where_the_prediction_is_constant(dtype):
+    """DDIM for drawn points and grids; every solver once."""
+    ddim_keeps_a_constant_prediction(dtype)
+    solvers.keep_a_constant_answer(dtype)
+
+
 @FEW
 @given(x=st_.points(3), point=st_.points(3), ts=st_.grids(3, 0.0625, 0.9375, gap=0.0625))
-def test_ddim_is_exact_where_the_prediction_is_constant(dtype, x, point, ts):
+def ddim_keeps_a_constant_prediction(dtype, x, point, ts):
     """x_s = alpha_s p + (sigma_s/sigma_t)(x - alpha_t p), and x_s = (alpha_s/alpha_t)(x - sigma_t e) + sigma_s e."""
     for make in (vp, rectified_flow):
         process, path = make(), path_of(make)

@@ -15,6 +15,7 @@ from math import factorial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from diffx import _check
@@ -24,20 +25,21 @@ from diffx.sampler._history import remembered
 TERMS = 24  # of the series: 2^24/25! = 1e-18
 
 
-def phi(k: int, z: Array) -> Array:
-    r"""phi_k(z) = int_0^1 exp((1 - u) z) u^(k-1)/(k-1)! du = sum_n z^n/(n + k)!, k >= 1.
+def phis(n: int, z: Array) -> list[Array]:
+    r"""phi_k(z) = int_0^1 exp((1 - u) z) u^(k-1)/(k-1)! du = sum_j z^j/(j + k)!, for k = 1, ..., n.
 
-    By the series where |z| < 2: phi_{k+1} = (phi_k - 1/k!)/z loses all digits of phi_2 in float32 at z = 1e-3.
+    phi_{k+1} = (phi_k - 1/k!)/z upwards loses all digits of phi_2 in float32 at z = 1e-3: where |z| < 2 the last is summed
+    and the recurrence taken downwards.
     """
     small = jnp.abs(z) < 2
     near, far = jnp.where(small, z, 0), jnp.where(small, 2, z)
-    series = jnp.zeros_like(near)
-    for n in reversed(range(TERMS)):
-        series = series * near + 1 / factorial(n + k)
-    value = jnp.expm1(far) / far
-    for j in range(1, k):
-        value = (value - 1 / factorial(j)) / far
-    return jnp.where(small, series, value)
+    powers = near[..., None] ** np.arange(TERMS)
+    down = [(powers * np.array([1 / factorial(j + n) for j in range(TERMS)], near.dtype)).sum(-1)]
+    up = [jnp.expm1(far) / far]
+    for k in range(1, n):
+        down.append(near * down[-1] + 1 / factorial(n - k))
+        up.append((up[-1] - 1 / factorial(k)) / far)
+    return [jnp.where(small, a, b) for a, b in zip(reversed(down), up, strict=True)]
 
 
 class Span(NamedTuple):
@@ -66,7 +68,7 @@ def between(process: Process, t: Array, s: Array, part: float) -> Array:
 
 def moments(h: Array, n: int, *, rate: Any) -> list[Array]:
     """int_0^h exp(rate (h - tau)) tau^k dtau = k! h^(k+1) phi_{k+1}(rate h), k < n."""
-    return [factorial(k) * h ** (k + 1) * phi(k + 1, rate * h) for k in range(n)]
+    return [factorial(k) * h ** (k + 1) * value for k, value in enumerate(phis(n, rate * h))]
 
 
 def newton_weights(nodes: Sequence[Array], moments: Sequence[Array]) -> list[Array]:

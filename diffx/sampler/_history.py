@@ -56,7 +56,7 @@ def with_past(sampler: Sampler, xs: Array, ts: Array) -> Sampler:
     A method of order p that starts without a memory takes its first steps at lower order, and these limit its error;
     given points of the true solution it shows order p.  xs: (k, *x.shape), at the times ts[:-1].  ts: (k + 1,),
     decreasing; the last is the first time of the grid to fold over.  The memory costs k evaluations at `init`.
-    Raises ValueError for another number of times or points of another shape than x.
+    Raises ValueError for another number of times or points of another shape than x.  Claims: REV-20.
     """
     xs, ts = _check.floats("xs", xs), _check.grid(ts)
     _check.require(
@@ -70,5 +70,8 @@ def _begin_after(init: Callable, step: Callable, xs: Array, ts: Array, x: Array)
     _check.require(xs.shape[1:] == x.shape, f"each of the points xs must have the shape of x, {x.shape}, got {xs.shape[1:]}")
     state = init(x)
     for i in range(xs.shape[0]):
-        state, _ = step(state._replace(x=xs[i].astype(x.dtype)), ts[i], ts[i + 1], None)
+        point = xs[i].astype(x.dtype)
+        state, _ = step(state._replace(x=point), ts[i], ts[i + 1], None)
+        if hasattr(state, "corrected"):  # a corrector has no better point than the given one
+            state = state._replace(corrected=point)
     return state._replace(x=x)

@@ -19,7 +19,7 @@ from diffx.sampler.ddim import moved
 def deis_step(
     state: History, t: Scalar, s: Scalar, z: Any = None, *, process: Process, denoise: Denoiser
 ) -> tuple[History, Info]:
-    r"""x_s = alpha_s/alpha_t x - sigma_s int_0^h e^(h - tau) p(tau) dtau, p the polynomial in lambda through eps now and before.
+    r"""x_s = alpha_s/alpha_t x - sigma_s int_0^h e^(h - tau) p(tau) dtau, p the polynomial through eps now and before.
 
     Of order 1 + the number of remembered steps; without memory, and where sigma(s) = 0, it is DDIM's step.
     Source: Zhang and Chen 2023, arXiv:2204.13902, with the polynomial in log(sigma/alpha) and its integral in closed form.

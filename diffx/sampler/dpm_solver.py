@@ -10,7 +10,7 @@ from diffx._callables import as_pytree
 from diffx.predict import eps_of_x0
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser
-from diffx.sampler._exponential import an_order, between, phi, span
+from diffx.sampler._exponential import an_order, between, phis, span
 from diffx.sampler.core import Info, Sampler, State, ask, one_step
 from diffx.sampler.ddim import ddim_step, moved
 
@@ -52,7 +52,7 @@ def dpm_solver_3_step(
 
 
 def _bend(h: Array) -> Array:
-    return h * phi(2, h)
+    return h * phis(2, h)[1]
 
 
 def _eps(process: Process, denoise: Denoiser, x: Array, t: Array) -> Array:

@@ -35,7 +35,7 @@ def dpm_solver_pp_2m_step(
 def dpm_solver_pp_3m_step(
     state: History, t: Scalar, s: Scalar, z: Any = None, *, process: Process, denoise: Denoiser
 ) -> tuple[History, Info]:
-    r"""x_s = sigma_s/sigma_t x + alpha_s int_0^h e^(tau - h) p(tau) dtau, p the parabola through x0 now and at two steps before.
+    r"""x_s = sigma_s/sigma_t x + alpha_s int_0^h e^(tau - h) p(tau) dtau, p the parabola through x0 now and twice before.
 
     With one step behind p is the straight line, without any the step is DDIM's, and so it is where sigma(s) = 0.
     Source: Lu et al. 2022, arXiv:2211.01095, Proposition 4.1, with p integrated exactly (derived here).  The third-order

@@ -12,7 +12,7 @@ from diffx import _check
 from diffx._callables import as_pytree
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser
-from diffx.sampler._exponential import an_order, between, phi, span
+from diffx.sampler._exponential import an_order, between, phis, span
 from diffx.sampler.core import Info, Sampler, State, ask, one_step
 from diffx.sampler.ddim import ddim_step, moved
 
@@ -53,7 +53,7 @@ def dpm_solver_pp_3s_step(
 
 
 def _bend(h: Array) -> Array:
-    return h * phi(2, -h)
+    return h * phis(2, -h)[1]
 
 
 def dpm_solver_pp_single(process: Process, denoise: Denoiser, *, order: int = 2) -> Sampler:

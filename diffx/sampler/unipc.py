@@ -1,4 +1,4 @@
-r"""UniPC: an exponential Adams predictor and corrector, one evaluation a step.            Zhao et al. 2023, arXiv:2302.04867."""
+r"""UniPC: an exponential Adams predictor and corrector, one evaluation a step.        Zhao et al. 2023, arXiv:2302.04867."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
