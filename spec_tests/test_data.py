@@ -5,7 +5,7 @@ import builtins
 import numpy as np
 import pytest
 
-from diffx.data import digits, spiral
+from diffx.data import digits, spiral, spiral_classes
 
 
 def test_the_spiral_is_the_lectures():
@@ -28,6 +28,24 @@ def test_the_spiral_can_have_a_given_deviation():
     assert np.linalg.norm(centred, axis=1).min() == pytest.approx(0.3707, abs=5e-5), "the figure of claim PTS-05"
 
 
+def test_the_three_classes_are_the_lectures():
+    """MultiClassSwissroll(pi/2, 5 pi, 100, num_classes=3) of its code, in plain numpy."""
+    points, labels = spiral_classes()
+    t = np.pi / 2 + np.linspace(0, 1, 100) * 5 * np.pi
+    classes = [min(int((value - np.pi / 2) / (5 * np.pi - np.pi / 2) * 3), 2) for value in t]
+    assert labels.tolist() == classes and labels.dtype == np.int32
+    assert np.bincount(labels).tolist() == [30, 30, 40]
+    np.testing.assert_array_equal(points, spiral())
+
+
+def test_the_classes_are_stretches_from_the_inside_outwards():
+    points, labels = spiral_classes(400, radius=2.0)
+    radius = np.hypot(*np.asarray(points).T)
+    assert radius[-1] == pytest.approx(2, rel=1e-6)
+    ends = [(radius[labels == k].min(), radius[labels == k].max()) for k in range(3)]
+    np.testing.assert_allclose(ends, [(2 / 11, 8 / 11), (8 / 11, 14 / 11), (14 / 11, 2)], atol=1e-2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -41,6 +59,14 @@ def test_the_spiral_can_have_a_given_deviation():
 def test_the_spiral_refuses_what_it_cannot_draw(arguments, words):
     with pytest.raises(ValueError, match=words):
         spiral(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [({"n": 1}, "n must be at least 2"), ({"radius": 0.0}, "radius must be positive")]
+)
+def test_the_labelled_spiral_refuses_the_same(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        spiral_classes(**arguments)
 
 
 def test_digits_are_pictures_of_ink_between_minus_one_and_one():

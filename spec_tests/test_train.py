@@ -10,7 +10,7 @@ from jax.tree_util import Partial
 
 import diffx
 from diffx import train as train_module
-from diffx.nn import TimeMLP, noise_features
+from diffx.nn import LabelledTimeMLP, TimeMLP, noise_features
 from diffx.train import train
 
 
@@ -143,3 +143,56 @@ def test_the_noise_features_lie_on_the_unit_circle_at_half_the_logarithm():
 def test_the_network_refuses_other_shapes(x, sigma, words):
     with pytest.raises(ValueError, match=words):
         TimeMLP(rngs=nnx.Rngs(0))(jnp.ones(x), jnp.ones(sigma))
+
+
+def labelled():
+    return LabelledTimeMLP(classes=3, hidden=(8,), rngs=nnx.Rngs(0))
+
+
+def test_the_labelled_network_adds_four_learned_numbers_for_a_label():
+    params = nnx.state(LabelledTimeMLP(classes=3, rngs=nnx.Rngs(0)))
+    assert sum(leaf.size for leaf in jax.tree_util.tree_leaves(params)) == 53_890 + 4 * 16 + 4 * 4
+    assert params["embedding"]["embedding"][...].shape == (4, 4)
+    table = nnx.state(LabelledTimeMLP(classes=2000, hidden=(8,), rngs=nnx.Rngs(0)))["embedding"]["embedding"][...]
+    assert float(table.std()) == pytest.approx(1, abs=0.03), "as in torch: standard normal"
+
+
+def test_a_label_reaches_the_network_as_its_row_of_the_embedding():
+    network, x = labelled(), jnp.ones((3, 2), jnp.float32)
+    answers = [network(x, 0.5, label) for label in range(4)]
+    assert network.null == 3 and answers[0].shape == (3, 2) and answers[0].dtype == x.dtype
+    assert not any(jnp.allclose(a, b) for i, a in enumerate(answers) for b in answers[:i])
+    assert not jnp.allclose(answers[0], network(x, 5.0, 0)), "the noise level reaches the network"
+    table = network.embedding.embedding[...]
+    network.embedding.embedding[...] = table[jnp.asarray([1, 0, 2, 3])]
+    np.testing.assert_array_equal(network(x, 0.5, 0), answers[1])
+    several = jax.vmap(network, (None, None, 0))(x, 0.5, jnp.asarray([1, 3]))
+    np.testing.assert_allclose(several, jnp.stack([answers[0], answers[3]]), atol=1e-6)
+
+
+def test_a_traced_label_that_does_not_exist_answers_nan():
+    network = labelled()
+    both = jax.vmap(lambda label: network(jnp.ones(2, jnp.float32), 0.5, label))(jnp.asarray([-1, 4]))
+    assert jnp.isnan(both).all()
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        (4, "label must lie in 0 to 3, where 3 is no label, got 4"),
+        (-1, "0 to 3"),
+        (1.0, "one integer, got shape .* of float"),
+        (np.zeros(2, int), r"one integer, got shape \(2,\).*jax.vmap"),
+    ],
+)
+def test_the_labelled_network_refuses_other_labels(label, words):
+    with pytest.raises(ValueError, match=words):
+        labelled()(jnp.ones(2), 0.5, label)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"), [({"classes": 0}, "classes must be"), ({"classes": 3, "features": 0}, "features must be")]
+)
+def test_the_labelled_network_needs_labels_and_features(sizes, words):
+    with pytest.raises(ValueError, match=words):
+        LabelledTimeMLP(**sizes, rngs=nnx.Rngs(0))

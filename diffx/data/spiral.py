@@ -1,6 +1,6 @@
 r"""The spiral of the lecture: a one-dimensional curve in the plane, the smallest data set with an empty middle."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -26,3 +26,23 @@ def spiral(n: int = 100, *, first: float = FIRST, last: float = LAST, radius: An
     angle = np.linspace(first, last, n)
     points = angle[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     return jnp.asarray(points * (radius / last if std is None else std / points.std()))
+
+
+class Labelled(NamedTuple):
+    """points: (n, 2), data units.  labels: (n,), int32, from 0."""
+
+    points: Array
+    labels: Array
+
+
+def spiral_classes(n: int = 100, *, radius: Any = 1.0) -> Labelled:
+    r"""`spiral(n)` cut along its length: label = min(floor((angle - pi/2)/(3 pi/2)), 2); points (n, 2), labels (n,).
+
+    Class 0 is the innermost three quarters of a turn, class 1 the next three, class 2 the whole turn outside: 30, 30
+    and 40 points of 100.  Source: the lecture's code, MultiClassSwissroll(pi/2, 5 pi, 100, num_classes=3), which cuts
+    the angles up to 5 pi in three and gives the rest, up to 11 pi/2, to the last.
+    radius: of the outer end, data units.  Raises ValueError or TypeError as `spiral` does.
+    """
+    points = spiral(n, radius=radius)
+    along = np.arange(n) / (n - 1)  # 0 to 1 over two and a half turns; a class is 3/10 of them
+    return Labelled(points, jnp.asarray(np.minimum(np.floor(along * 10 / 3), 2), jnp.int32))

@@ -1,5 +1,5 @@
 """Networks in flax.nnx. `import diffx` never imports this package."""
 
-from diffx.nn.time_mlp import TimeMLP, noise_features
+from diffx.nn.time_mlp import LabelledTimeMLP, TimeMLP, noise_features
 
-__all__ = ["TimeMLP", "noise_features"]
+__all__ = ["LabelledTimeMLP", "TimeMLP", "noise_features"]
