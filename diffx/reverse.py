@@ -49,7 +49,7 @@ def probability_flow(process: Process, denoise: Denoiser, x: Points, t: Scalar) 
 
     x: any shape, data units; t: scalar time.  Returns data units/time, shape of x.  The second form divides by sigma
     alone: it is finite where alpha(t) = 0.  Source: Song et al. 2021, arXiv:2011.13456, eq. (13).
-    Domain: sigma(t) > 0.  Claims: DEN-18, REV-02, PTS-09.
+    Domain: sigma(t) > 0.  Claims: DEN-18, REV-02, REV-04, PTS-09.
     """
     return velocity_of_x0(process, x, denoise(x, t), t)
 
@@ -59,7 +59,7 @@ def reverse_drift(process: Process, denoise: Denoiser, x: Points, t: Scalar, *, 
 
     eta = 1: the reverse SDE; eta = 0: the probability flow.  x: any shape; t: scalar time.  Returns data units/time.
     Source: Anderson 1982; Song et al. 2021, arXiv:2011.13456, eq. (6); Karras et al. 2022, arXiv:2206.00364, eq. (6).
-    Domain: alpha(t) > 0, sigma(t) > 0.  Claims: DEN-18, REV-01, REV-03, BRN-01.
+    Domain: alpha(t) > 0, sigma(t) > 0.  Claims: DEN-18, REV-01, REV-03, REV-04, BRN-01.
     """
     return reverse_drift_of_x0(process, x, denoise(x, t), t, eta=eta)
 
@@ -112,8 +112,7 @@ def gaussian_step(process: Process, variance: Array, t: Scalar, s: Scalar, *, et
     t, s = _check.step_times(t, s)
     _check.not_negative(eta=eta)
     variance = _check.floats("variance", variance)
-    if _check.is_concrete(variance):
-        _check.require(bool((variance >= 0).all()), f"variance must not be negative, got {variance}")
+    _check.none_negative("variance", variance)
     v_t, v_s = (noised_variance(variance, process.alpha(r), process.sigma(r)) for r in (t, s))
     share = v_s / v_t * (process.alpha(t) / process.alpha(s)) ** 2  # what x_t explains of x_s
     fresh = -jnp.expm1(process.log_snr_step(t, s)) * process.sigma(t) ** 2 / v_t  # 1 - share, not subtracted: 1 - share

@@ -105,6 +105,27 @@ def test_reverse_sde_reproduces_the_marginals(dtype, mean, cov, x, t):
         close(got, wanted, ulps=4, scale=scale, why="f x - g^2 (alpha D - x)/sigma^2, D with the eigenvalues' condition")
 
 
+@claim(
+    "REV-04",
+    "The probability flow is the mean of the forward drift and of the reverse SDE's; half their difference is g^2 score/2",
+    of=("diffx.reverse.reverse_drift", "diffx.reverse.probability_flow"),
+    source="Nelson 1967: current and osmotic velocity; derived here",
+)
+def test_current_and_osmotic_velocities_are_nelsons(dtype):
+    """b+ = f x in numpy, b- from the code; the score by precisions."""
+    mean, cov = np.array([0.5, -1.0, 2.0]), st_.rotated(np.array([0.25, 1.0, 4.0]), st_.rotation(3, D))
+    x, t = np.array([[1.5, -0.5, 3.0], [-2.0, 0.25, 0.75]]), 0.375  # shape (BATCH, D)
+    for make in PROCESSES:
+        path, inputs = path_of(make), cast(dtype, mean, cov, x, t)
+        forward, g2 = path.f(t) * x, path.g2(t)
+        backward = np.asarray(reverse_drift(make(), *inputs), np.float64)
+        score = bayes.gaussian_score(mean, cov, path.alpha(t), path.sigma(t), x)
+        scale = np.abs(forward).max() + g2 / path.variance(t) * deviation_scale(path, mean, x, t, np.linalg.cond(cov))
+        flow = probability_flow(make(), *inputs)
+        close(flow, (forward + backward) / 2, ulps=8, scale=scale, why="both fields from one denoiser's answer")
+        close(((forward - backward) / 2).astype(dtype), g2 / 2 * score, ulps=8, scale=scale, why="the osmotic velocity")
+
+
 def transport(now, then):
     """The optimal transport map of N(0, now) to N(0, then): a matrix."""
     root = sqrtm(now)
