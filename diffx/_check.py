@@ -127,7 +127,7 @@ def positive(**values: Any) -> None:
     for name, value in values.items():
         number(name, value)
         if is_concrete(value):
-            require(bool(value > 0), f"{name} must be positive, got {value}")
+            require(bool(np.asarray(value) > 0), f"{name} must be positive, got {value}")  # under jit jax compares tracers
 
 
 def not_negative(**values: Any) -> None:
@@ -135,7 +135,19 @@ def not_negative(**values: Any) -> None:
     for name, value in values.items():
         number(name, value)
         if is_concrete(value):
-            require(bool(value >= 0), f"{name} must not be negative, got {value}")
+            require(bool(np.asarray(value) >= 0), f"{name} must not be negative, got {value}")
+
+
+def none_negative(name: str, values: Array) -> None:
+    """No entry of the array is negative (checked where it is concrete)."""
+    if is_concrete(values):
+        require(bool((np.asarray(values) >= 0).all()), f"{name} must not be negative, got {values}")
+
+
+def unit_interval(name: str, value: Any, meaning: str) -> None:
+    """One number from 0 to 1 (checked where it is concrete); meaning: of its ends."""
+    if is_concrete(value):
+        require(0 <= float(value) <= 1, f"{name} must lie in [0, 1], got {value}: {meaning}")
 
 
 def key(value: Any) -> None:

@@ -146,6 +146,22 @@ def test_inversion_and_distillation_keep_the_dtype_of_x():
     assert all(jax.eval_shape(function, x).dtype == np.float32 for function in functions)
 
 
+def test_constants_of_a_jitted_function_pass_the_doors():
+    """Arrays that a jitted function closes over are concrete, but jax would compare them as tracers."""
+    half, x = jnp.asarray(0.5), jnp.ones(3)
+    law = diffx.GaussianLaw(jnp.asarray(MEAN), jnp.asarray(VARIANCES))
+
+    @jax.jit
+    def everything(x):
+        process = diffx.VP(half, 12.0)
+        denoise = diffx.denoiser(process, law)
+        samplers = [diffx.ddim(process, denoise, eta=half), diffx.dpm2_ancestral(process, denoise, eta=half)]
+        samplers += [diffx.edm_stochastic(process, denoise, gamma=half / 2), diffx.exact_flow(process, law, eta=half)]
+        return [diffx.fold(sampler, x, diffx.uniform(2))[0] for sampler in samplers], diffx.consistency(process, law, x, 0.5)
+
+    assert all(jnp.isfinite(end).all() for end in jax.tree.leaves(everything(x)))
+
+
 # --- bad input -------------------------------------------------------------------------------------------------------
 
 

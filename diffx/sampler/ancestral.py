@@ -54,6 +54,5 @@ def dpm2_ancestral(process: Process, denoise: Denoiser, *, eta: Scalar = 1.0) ->
 
     Raises ValueError for eta outside [0, 1].  Claims: REV-22.
     """
-    if _check.is_concrete(eta):
-        _check.require(0 <= eta <= 1, f"eta must lie in [0, 1], got {eta}: 0 is DPM-Solver-2, above 1 sigma_up exceeds sigma")
+    _check.unit_interval("eta", eta, "0 is DPM-Solver-2, above 1 sigma_up exceeds sigma")
     return one_step(dpm2_ancestral_step, stochastic=True, process=process, denoise=as_pytree(denoise), eta=eta)

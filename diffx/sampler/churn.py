@@ -59,8 +59,8 @@ def edm_stochastic_step(
     last = process.sigma(s) == 0
     there = jnp.where(last, t, s)  # eps is not defined at sigma = 0: ask where it is and do not use it
     ahead = (end - process.alpha(there) * ask(denoise, end, there)) / process.sigma(there)
-    reach = -process.sigma(there) * jnp.expm1(-process.log_snr_step(t, there) / 2)  # alpha_s (r_s - r_hat)
-    return State(jnp.where(last, end, end + reach * (ahead - eps) / 2).astype(x.dtype)), Info(x0)
+    reach = -process.sigma(there) * jnp.expm1(-process.log_snr_step(t, there) / 2)  # alpha_s (r_s - r_hat); 0 where last
+    return State((end + reach * (ahead - eps) / 2).astype(x.dtype)), Info(x0)
 
 
 def edm_stochastic(
@@ -85,7 +85,7 @@ def edm_stochastic(
     sigma_high = most if sigma_high is None else sigma_high
     if _check.is_concrete(gamma):
         _check.require(
-            gamma * (2 + gamma) <= 1 + 1e-6,  # float32 rounds sqrt(2) - 1 up
+            float(gamma) <= 2**0.5 - 1 + 1e-6,  # float32 rounds sqrt(2) - 1 up
             f"gamma must be at most sqrt(2) - 1, got {gamma}; for the paper's S_churn give min(S_churn / N, 2**0.5 - 1)",
         )
     if _check.is_concrete(most, sigma_high):

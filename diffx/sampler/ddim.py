@@ -53,6 +53,5 @@ def ddim(process: Process, denoise: Denoiser, *, eta: Scalar | None = None) -> S
     """
     if eta is None:
         return one_step(ddim_step, stochastic=False, process=process, denoise=as_pytree(denoise))
-    if _check.is_concrete(eta):
-        _check.require(0 <= eta <= 1, f"eta must lie in [0, 1], got {eta}: 0 is DDIM, 1 is DDPM")
+    _check.unit_interval("eta", eta, "0 is DDIM, 1 is DDPM")
     return one_step(ddim_eta_step, stochastic=True, process=process, denoise=as_pytree(denoise), eta=eta)
