@@ -15,7 +15,6 @@ from math import factorial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array
 
 from diffx import _check
@@ -33,8 +32,8 @@ def phis(n: int, z: Array) -> list[Array]:
     """
     small = jnp.abs(z) < 2
     near, far = jnp.where(small, z, 0), jnp.where(small, 2, z)
-    powers = near[..., None] ** np.arange(TERMS)
-    down = [(powers * np.array([1 / factorial(j + n) for j in range(TERMS)], near.dtype)).sum(-1)]
+    powers = near[..., None] ** jnp.arange(TERMS)
+    down = [(powers * jnp.asarray([1 / factorial(j + n) for j in range(TERMS)], near.dtype)).sum(-1)]
     up = [jnp.expm1(far) / far]
     for k in range(1, n):
         down.append(near * down[-1] + 1 / factorial(n - k))

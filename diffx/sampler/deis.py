@@ -23,7 +23,7 @@ def deis_step(
 
     Of order 1 + the number of remembered steps; without memory, and where sigma(s) = 0, it is DDIM's step.
     Source: Zhang and Chen 2023, arXiv:2204.13902, with the polynomial in log(sigma/alpha) and its integral in closed form.
-    t, s: scalar times, s < t.  One evaluation.  Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19.
+    t, s: scalar times, s < t.  One evaluation.  Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
     """
     t, s = _check.step_times(t, s)
     x0, h = ask(denoise, state.x, t), span(process, t, s).finite
@@ -39,7 +39,7 @@ def deis(process: Process, denoise: Denoiser, *, order: int = 3) -> Sampler:
     r"""The DEIS sampler of order 1 (DDIM) to 4, one evaluation a step. See `deis_step`.
 
     A start without memory takes its first steps at lower order: the error is then of order 2 at most; for an exact
-    start see `with_past`.  Raises ValueError for another order.  Claims: REV-14, REV-15, REV-17, REV-19.
+    start see `with_past`.  Raises ValueError for another order.  Claims: REV-14, REV-15, REV-17, REV-19, REV-20.
     """
     order = an_order(order, 4, "DEIS")
     return multistep(deis_step, order - 1, process=process, denoise=as_pytree(denoise))

@@ -22,7 +22,7 @@ def dpm_solver_2_step(
 
     Source: Lu et al. 2022, arXiv:2206.00927, Algorithm 1.  Written as DDIM's step and a correction.
     t, s: scalar times, s < t.  Two evaluations.  Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's step.
-    Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19.
+    Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
     """
     t, s = _check.step_times(t, s)
     x, x0 = state.x, ask(denoise, state.x, t)
@@ -39,7 +39,7 @@ def dpm_solver_3_step(
     u_1 is DDIM's point at s_1, u_2 that at s_2 - 2 sigma_2 (2h/3) phi_2(2h/3) (eps(u_1, s_1) - eps_t).
     Source: Lu et al. 2022, arXiv:2206.00927, Algorithm 2 (h phi_2(h) is its (e^h - 1)/h - 1).
     t, s: scalar times, s < t.  Three evaluations.  Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's step.
-    Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19.
+    Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
     """
     t, s = _check.step_times(t, s)
     x, x0 = state.x, ask(denoise, state.x, t)
@@ -62,7 +62,7 @@ def _eps(process: Process, denoise: Denoiser, x: Array, t: Array) -> Array:
 def dpm_solver(process: Process, denoise: Denoiser, *, order: int = 2) -> Sampler:
     r"""DPM-Solver of order 1 (DDIM), 2 or 3: as many evaluations a step. See `dpm_solver_2_step`, `dpm_solver_3_step`.
 
-    Raises ValueError for another order.  Claims: REV-14, REV-15, REV-17, REV-19.
+    Raises ValueError for another order.  Claims: REV-14, REV-15, REV-17, REV-19, REV-20.
     """
     step = (ddim_step, dpm_solver_2_step, dpm_solver_3_step)[an_order(order, 3, "DPM-Solver") - 1]
     return one_step(step, stochastic=False, process=process, denoise=as_pytree(denoise))

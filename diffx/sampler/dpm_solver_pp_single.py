@@ -23,7 +23,7 @@ def dpm_solver_pp_2s_step(
     r"""x_s = sigma_s/sigma_t x + alpha_s (1 - e^-h) D(u, m), u DDIM's point at the middle m in lambda.
 
     Source: Lu et al. 2022, arXiv:2211.01095, Algorithm 1 with r = 1/2.  t, s: scalar times, s < t.  Two evaluations.
-    Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's step.  Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19.
+    Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's step.  Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
     """
     t, s = _check.step_times(t, s)
     x, x0 = state.x, ask(denoise, state.x, t)
@@ -41,7 +41,7 @@ def dpm_solver_pp_3s_step(
     u_1 is DDIM's point at s_1, u_2 that at s_2 + 2 alpha_2 (2h/3) phi_2(-2h/3) (D(u_1, s_1) - D_t).
     Source: the data form of `dpm_solver_3_step`, by the same expansion (derived here); the authors' code has it as
     singlestep_dpm_solver_third_update.  t, s: scalar times, s < t.  Three evaluations.
-    Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's step.  Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19.
+    Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's step.  Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
     """
     t, s = _check.step_times(t, s)
     x, x0, h = state.x, ask(denoise, state.x, t), span(process, t, s).finite
@@ -59,7 +59,7 @@ def _bend(h: Array) -> Array:
 def dpm_solver_pp_single(process: Process, denoise: Denoiser, *, order: int = 2) -> Sampler:
     r"""DPM-Solver++ of order 1 (DDIM), 2 (2S) or 3 (3S), as many evaluations a step. See `dpm_solver_pp_2s_step`.
 
-    Raises ValueError for another order.  Claims: REV-14, REV-15, REV-17, REV-19.
+    Raises ValueError for another order.  Claims: REV-14, REV-15, REV-17, REV-19, REV-20.
     """
     order = an_order(order, 3, "DPM-Solver++ (single-step)")
     step = (ddim_step, dpm_solver_pp_2s_step, dpm_solver_pp_3s_step)[order - 1]

@@ -23,7 +23,7 @@ def sde_dpm_solver_pp_1_step(
     r"""x_s = sigma_s/sigma_t e^-h x + alpha_s (1 - e^-2h) x0 + sigma_s sqrt(1 - e^-2h) z: DDPM with beta-tilde.
 
     Source: Lu et al. 2022, arXiv:2211.01095, section 6.  h = lambda_s - lambda_t.  t, s: scalar times, s < t.
-    Domain: sigma(t) > 0.  Claims: REV-14, REV-16, REV-17, REV-19.
+    Domain: sigma(t) > 0.  Claims: REV-16, REV-17, REV-19.
     """
     t, s = _check.step_times(t, s)
     x0 = ask(denoise, state.x, t)
@@ -38,7 +38,7 @@ def sde_dpm_solver_pp_2m_step(
 
     Source: Lu et al. 2022, arXiv:2211.01095, section 6.  On Gaussian data its order in law is 2.
     t, s: scalar times, s < t.  Where sigma(s) = 0 it is the step of order 1.  Domain: sigma(t) > 0.
-    Claims: REV-14, REV-17, REV-19, REV-20.
+    Claims: REV-17, REV-19, REV-20.
     """
     t, s = _check.step_times(t, s)
     x0, h = ask(denoise, state.x, t), span(process, t, s).finite
@@ -56,7 +56,7 @@ def sde_dpm_solver_pp_2s_step(
     sigma_s/sigma_m e^(-h/2) sigma_m sqrt(1 - e^-h) z_1, and that of the second half, sigma_s sqrt(1 - e^-h) z_2.
     Source: Lu et al. 2022, arXiv:2211.01095, section 6, with the stages of k-diffusion's sample_dpmpp_sde (r = 1/2).
     t, s: scalar times, s < t.  Where sigma(s) = 0 or alpha(t) = 0 it is the step of order 1.
-    Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
+    Domain: sigma(t) > 0.  Claims: REV-17, REV-19, REV-20.
     """
     t, s = _check.step_times(t, s)
     x, x0 = state.x, ask(denoise, state.x, t)
@@ -89,7 +89,7 @@ def sde_dpm_solver_pp(process: Process, denoise: Denoiser, *, order: int = 2) ->
     r"""SDE-DPM-Solver++ 1 (DDPM with beta-tilde) or 2M, one evaluation a step. See `sde_dpm_solver_pp_2m_step`.
 
     There is no 3M: with a parabola through three answers, exactly integrated or as released, the order in law on Gaussian
-    data is 2 again.  Raises ValueError for another order.  Claims: REV-14, REV-16, REV-17, REV-19.
+    data is 2 again.  Raises ValueError for another order.  Claims: REV-16, REV-17, REV-19.
     """
     order = an_order(order, 2, "SDE-DPM-Solver++")
     parameters = {"process": process, "denoise": as_pytree(denoise)}
@@ -101,7 +101,7 @@ def sde_dpm_solver_pp(process: Process, denoise: Denoiser, *, order: int = 2) ->
 def sde_dpm_solver_pp_2s(process: Process, denoise: Denoiser) -> Sampler:
     r"""SDE-DPM-Solver++ 2S: two evaluations and two noises a step. See `sde_dpm_solver_pp_2s_step`.
 
-    Claims: REV-14, REV-17, REV-19.
+    Claims: REV-17, REV-19.
     """
     step = Partial(sde_dpm_solver_pp_2s_step, process=process, denoise=as_pytree(denoise))
     return Sampler(Partial(start), step, Partial(_two_normals))
