@@ -35,7 +35,7 @@ class DDPMChain:
     Between two nodes B grows linearly, so that f = -rate/2 and g^2 = rate with rate = -T log(1 - beta_i).
     betas: shape (T,), 1.  A last beta of 1 (zero terminal SNR) makes every time after (T - 1)/T pure noise.
     Source: Ho et al. 2020, arXiv:2006.11239, eqs. (2), (4).  Raises ValueError for betas outside (0, 1).
-    Claims: FWD-10, FWD-11, FWD-18, NUM-09, NUM-10.
+    Claims: FWD-10, FWD-11, FWD-18, NUM-09, NUM-10, LIT-01.
     """
 
     betas: Array
@@ -102,7 +102,7 @@ def alpha_bar(betas: Betas) -> Betas:
     r"""alphabar_i = prod_{j <= i} (1 - beta_j), shape (T,), by the sum of log1p(-beta_j).
 
     betas: shape (T,).  Source: Ho et al. 2020, arXiv:2006.11239, eq. (4).  Raises ValueError for betas outside (0, 1).
-    Claims: FWD-10, FWD-12, NUM-09.
+    Claims: FWD-10, FWD-12, NUM-09, LIT-01.
     """
     return jnp.exp(jnp.cumsum(jnp.log1p(-_check_betas(betas))))
 
@@ -110,7 +110,7 @@ def alpha_bar(betas: Betas) -> Betas:
 def linear_betas(n: int = 1000, *, first: Scalar = 1e-4, last: Scalar = 0.02) -> Float[Array, "{n}"]:
     r"""beta_i linear from `first` to `last`, shape (n,).      Ho et al. 2020, arXiv:2006.11239, section 4.
 
-    Domain: n >= 1, 0 < first, last < 1.  Claims: FWD-10, FWD-12.
+    Domain: n >= 1, 0 < first, last < 1.  Claims: FWD-10, FWD-12, LIT-01, LIT-09.
     """
     return _check_betas(jnp.linspace(first, last, _check.count("n", n)))
 
@@ -118,7 +118,7 @@ def linear_betas(n: int = 1000, *, first: Scalar = 1e-4, last: Scalar = 0.02) ->
 def scaled_linear_betas(n: int = 1000, *, first: Scalar = 0.00085, last: Scalar = 0.012) -> Float[Array, "{n}"]:
     r"""sqrt(beta_i) linear, shape (n,): the schedule of Stable Diffusion.    Code of Rombach et al. 2022, arXiv:2112.10752.
 
-    Domain: n >= 1, 0 < first, last < 1.  Claims: FWD-12.
+    Domain: n >= 1, 0 < first, last < 1.  Claims: FWD-12, LIT-01.
     """
     return _check_betas(jnp.linspace(jnp.sqrt(first), jnp.sqrt(last), _check.count("n", n)) ** 2)
 
@@ -127,7 +127,7 @@ def cosine_betas(n: int = 1000, *, offset: Scalar = 0.008, largest: Scalar = 0.9
     r"""beta_i = min(1 - alphabar(i/n)/alphabar((i - 1)/n), largest) of the cosine path, shape (n,).
 
     Source: Nichol and Dhariwal 2021, arXiv:2102.09672, eq. (17) and the text below it.  Domain: n >= 1.
-    Claims: FWD-12.
+    Claims: FWD-12, LIT-01.
     """
     ts = jnp.arange(_check.count("n", n) + 1) / n
     path, t, s = CosineVP(offset), ts[1:], ts[:-1]

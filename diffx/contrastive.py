@@ -77,7 +77,8 @@ def clip_loss(
     positives: (N, N) booleans, the pairs that belong together; the target is uniform over partners (default: the diagonal).
     mask: (N,) booleans, the rows that count, for ragged batches.  Computed in float32 or wider.
     Source: Radford et al. 2021, arXiv:2103.00020, Figure 3.
-    Raises ValueError for unequal shapes or a counted row without a partner.  Claims: CLP-01, CLP-02, CLP-03, CLP-04, CLP-05.
+    Raises ValueError for unequal shapes or a counted row without a partner.
+    Claims: CLP-01, CLP-02, CLP-03, CLP-04, CLP-05, LIT-10.
     """
     scores = _scores(images, texts, log_scale)
     pairs, rows = _pairs(positives, mask, scores.shape[0])
@@ -98,7 +99,7 @@ def siglip_loss(
     images, texts: raw embeddings (N, d), normalised inside.  log_scale, bias: scalars (SigLIP starts at log 10, -10).
     positives, mask: as for clip_loss.  Source: Zhai et al. 2023, arXiv:2303.15343, section 3.2,
     with the sign of the bias of Algorithm 1 (the formula printed there has -bias).
-    Raises ValueError for unequal shapes or a counted row without a partner.  Claims: CLP-03.
+    Raises ValueError for unequal shapes or a counted row without a partner.  Claims: CLP-03, LIT-11.
     """
     scores = _scores(images, texts, log_scale) + _check.number("bias", bias)
     pairs, rows = _pairs(positives, mask, scores.shape[0])

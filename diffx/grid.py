@@ -56,7 +56,7 @@ def karras(
     sigma_max: default sigma(1)/alpha(1), or 80 where that is infinite.
     Source: Karras et al. 2022, arXiv:2206.00364, eq. (5).
     Raises ValueError where sigma_max is beyond the process: there sigma(1)/alpha(1) is smaller.
-    Domain: n >= 2, 0 < sigma_min < sigma_max, rho > 0.  Claims: FWD-05.
+    Domain: n >= 2, 0 < sigma_min < sigma_max, rho > 0.  Claims: FWD-05, LIT-08.
     """
     _check.positive(sigma_min=sigma_min, rho=rho)
     if sigma_max is None:
@@ -91,7 +91,7 @@ def leading(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
     """Nodes 1 + i floor(T/n), i < n, of a chain of T = n_train steps, as times i/T, then 0; shape (n + 1,).
 
     The first node lies far below T: the sampler never sees the noisiest time.  Source: Lin et al. 2024,
-    arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.  Claims: FWD-19.
+    arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.  Claims: FWD-19, LIT-02.
     """
     n, n_train = _counts(n, n_train)
     return _nodes(1 + jnp.arange(n - 1, -1, -1) * (n_train // n), n_train)
@@ -100,7 +100,7 @@ def leading(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
 def linspace(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
     """Nodes round(linspace(T, 1, n)) of a chain of T = n_train steps, as times i/T, then 0; shape (n + 1,).
 
-    Source: Lin et al. 2024, arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.  Claims: FWD-19.
+    Source: Lin et al. 2024, arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.  Claims: FWD-19, LIT-02.
     """
     n, n_train = _counts(n, n_train)
     return _nodes(jnp.round(jnp.linspace(n_train, 1, n)), n_train)
@@ -109,7 +109,7 @@ def linspace(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
 def trailing(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
     """Nodes round(T - i T/n), i < n, of a chain of T = n_train steps, as times i/T, then 0; shape (n + 1,).
 
-    Source: Lin et al. 2024, arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.  Claims: FWD-19.
+    Source: Lin et al. 2024, arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.  Claims: FWD-19, LIT-02.
     """
     n, n_train = _counts(n, n_train)
     return _nodes(jnp.round(jnp.arange(n, 0, -1) * (n_train / n)), n_train)
@@ -122,7 +122,7 @@ def equal_angle(
 
     Source: derived here from DDIM's product of cosines (log cos is concave).  The same grid is the best in KL for
     sigma = t, alpha = 1: Sabour et al. 2024, arXiv:2404.14507, Theorem 3.1.
-    std: data units.  Domain: 0 <= t_min < t_max <= 1, std > 0.  Claims: FWD-05, REV-11, REV-13.
+    std: data units.  Domain: 0 <= t_min < t_max <= 1, std > 0.  Claims: FWD-05, REV-11, REV-13, LIT-14.
     """
     _check.positive(std=std)
     t_max, t_min = _ends(t_max, t_min)
@@ -136,7 +136,7 @@ def time_shift(ts: Points, shift: Scalar) -> Points:
     r"""t' = S t/(1 + (S - 1) t): for the rectified flow, log-SNR moves by -2 log S (S > 1: more steps in the noise).
 
     Source: Esser et al. 2024, arXiv:2403.03206, eq. (23); the shift of Stable Diffusion 3 (3) and WAN (5).
-    ts: times in [0, 1], any shape; returns that shape.  Raises ValueError unless S > 0.  Claims: FWD-05, FWD-17, FM-11.
+    ts: times in [0, 1], any shape; returns that shape.  Raises ValueError unless S > 0.  Claims: FWD-05, FWD-17, FM-11, LIT-12.
     """
     _check.positive(shift=shift)
     ts = _check.times(ts, "ts")

@@ -142,7 +142,7 @@ def eps_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
 def eps_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
     r"""eps = (alpha velocity - alpha' x)/(alpha sigma' - sigma alpha').
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma'(t) finite.  Claims: DEN-01, LIT-03.
     """
     return _convert(_eps, _velocity, process, x, velocity, t)
 
@@ -189,7 +189,7 @@ def score_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) 
 def v_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""v = (alpha x - (alpha^2 + sigma^2) x0)/sigma.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01, LIT-03.
     """
     return _convert(_v, _x0, process, x, x0, t)
 

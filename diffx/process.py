@@ -436,7 +436,7 @@ def log_snr_density(process: Process, l: Any) -> Floats:
 
     For the rectified flow sech^2(l/4)/8, for `Trig` sech(l/2)/(2 pi).  l: any shape.  Returns that shape.
     Source: Kingma and Gao 2023, arXiv:2303.00848.  Domain: l(1) <= l; below l(1) no time has this l and the density is 0,
-    where the formula goes on.  Claims: FWD-17, NUM-11.
+    where the formula goes on.  Claims: FWD-17, NUM-11, LIT-13.
     """
     l = _check.log_snrs(l)
     return -jax.jvp(process.time_of_log_snr, (l,), (jnp.ones_like(l),))[1]

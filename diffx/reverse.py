@@ -59,7 +59,7 @@ def reverse_drift(process: Process, denoise: Denoiser, x: Points, t: Scalar, *, 
 
     eta = 1: the reverse SDE; eta = 0: the probability flow.  x: any shape; t: scalar time.  Returns data units/time.
     Source: Anderson 1982; Song et al. 2021, arXiv:2011.13456, eq. (6); Karras et al. 2022, arXiv:2206.00364, eq. (6).
-    Domain: alpha(t) > 0, sigma(t) > 0.  Claims: DEN-18, REV-01, REV-03, REV-04, BRN-01.
+    Domain: alpha(t) > 0, sigma(t) > 0.  Claims: DEN-18, REV-01, REV-03, REV-04, BRN-01, LIT-06.
     """
     return reverse_drift_of_x0(process, x, denoise(x, t), t, eta=eta)
 

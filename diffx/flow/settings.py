@@ -47,7 +47,7 @@ def flow_grid(settings: FlowSettings, *, t_max: Scalar = 1.0) -> Array:
 
     WAN's dpm++ starts at 1; its default, unipc, at the shift of t_max = 0.999.
     Source: Wan-Video/Wan2.1, wan/utils/fm_solvers.py (get_sampling_sigmas), fm_solvers_unipc.py (set_timesteps).
-    Claims: FM-11, FM-12, FM-15.
+    Claims: FM-11, FM-12, FM-15, LIT-12.
     """
     return time_shift(uniform(settings.steps, t_max=t_max), settings.shift)
 

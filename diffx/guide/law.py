@@ -16,7 +16,7 @@ def tilted_law(cond: GaussianLaw, uncond: GaussianLaw, *, w: Scalar) -> Gaussian
     the guided one at t = 0; guided samplers do not sample it, see `guided_flow_law` and `guided_sde_law`.
     Source: Bradley and Nakkiran 2024, arXiv:2408.09000, for the distinction; the boundary: derived here.
     Domain: commuting covariances of full rank.  Raises ValueError where the law is improper or the covariances do not
-    commute; traced, the improper law is NaN.  Claims: CFG-02, CFG-13.
+    commute; traced, the improper law is NaN.  Claims: CFG-02, CFG-13, LIT-04.
     """
     pair, w = along(cond, uncond, w)
     mixed = w * pair.v_u + (1 - w) * pair.v_c  # P_w L_c L_u
@@ -58,7 +58,7 @@ def guided_flow_law(
     start: default, the marginal of cond at t.  t, s: scalar times, s < t.  Domain: full rank, alpha(s) > 0.
     Source: Bradley and Nakkiran 2024, arXiv:2408.09000, for 2^(1-w); Xia et al. 2024, arXiv:2410.18737, for its mean;
     the general form: derived here.  Raises ValueError for covariances that do not commute.
-    Claims: CFG-03, CFG-05, CFG-11, CFG-17.
+    Claims: CFG-03, CFG-05, CFG-11, CFG-17, LIT-04, LIT-05.
     """
     pair, way, w, start = door(process, cond, uncond, w, start, t, s)
     gain = way.ratio_c ** (w / 2) * way.ratio_u ** ((1 - w) / 2)
@@ -82,7 +82,7 @@ def guided_sde_law(
     r = L_c/L_u: pull = (1 - r^w)/(1 - r), variance L_u (r - r^(2w))/((2w - 1)(1 - r)): half the tilted one as w grows.
     start: default, the marginal of cond at t.  t, s: scalar times, s < t.  Domain: full rank, alpha(s) > 0.
     Source: Bradley and Nakkiran 2024, arXiv:2408.09000, for (2 - 2^(2-2w))/(2w - 1); the general form: derived here.
-    Raises ValueError for covariances that do not commute.  Claims: CFG-04.
+    Raises ValueError for covariances that do not commute.  Claims: CFG-04, LIT-04.
     """
     pair, way, w, start = door(process, cond, uncond, w, start, t, s)
     gain = way.ratio_c**w * way.ratio_u ** (1 - w) * way.alpha_t / way.alpha_s

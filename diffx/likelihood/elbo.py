@@ -46,7 +46,7 @@ def prior_kl(process: Process, x0: Points, *, prior: GaussianLaw | None = None) 
 
     x0: (n, *event).  prior: a law of the flattened event, for EDM N(0, sigma_max^2 I); None: N(0, I).  Returns (n,), nats.
     Source: Ho et al. 2020, arXiv:2006.11239, section 4 (1e-5 bits per dimension for their chain).
-    Raises TypeError unless prior is a GaussianLaw.  Claims: FWD-13, LIK-10.
+    Raises TypeError unless prior is a GaussianLaw.  Claims: FWD-13, LIK-10, LIT-09.
     """
     x0, _ = draws(x0, x0)
     flat = x0.reshape(x0.shape[0], -1)

@@ -57,7 +57,7 @@ def mmse_curve(
     r"""`mmse` at every time of a grid, with the same draws at each: shape (N + 1,).
 
     For the curve of one point x, repeat it: x0 = jnp.broadcast_to(x, eps.shape).  Jitted; memory is that of one time.
-    ts: (N + 1,), decreasing.  Raises what `mmse` raises.  Claims: LIK-03, LIK-06, PTS-06.
+    ts: (N + 1,), decreasing.  Raises what `mmse` raises.  Claims: LIK-03, LIK-06, PTS-06, LIT-07.
     """
     ts, (x0, eps) = _check.grid(ts), draws(x0, eps)
     if weights is not None:
@@ -77,7 +77,7 @@ def mutual_information(process: Process, errors: Floats, ts: Floats, *, dim: int
     Below the grid mmse is continued as that of an isotropic Gaussian, d L/(1 + g L), which adds -(d/2) log(1 - g mmse/d).
     errors: (N + 1,), from `mmse_curve` of the exact denoiser.  dim: d, numbers in one event.
     Source: Guo, Shamai and Verdu 2005, arXiv:cs/0412108.  Raises ValueError for unequal lengths or an infinite log-SNR.
-    Domain: SNR(ts[0]) errors[0] < d.  Claims: LIK-03, LIK-06, LIK-07, PTS-06.
+    Domain: SNR(ts[0]) errors[0] < d.  Claims: LIK-03, LIK-06, LIK-07, PTS-06, LIT-07.
     """
     ts, errors = curve(ts, errors=errors)
     d = _check.count("dim", dim)

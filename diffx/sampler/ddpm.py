@@ -58,7 +58,7 @@ def ddpm_optimal_step(
 def ddpm(process: Process, denoise: Denoiser) -> Sampler:
     r"""The ancestral sampler with variance beta-tilde. See `ddpm_step`.
 
-    Claims: REV-06, REV-09, REV-10, REV-16, PTS-05, PTS-07.
+    Claims: REV-06, REV-09, REV-10, REV-16, PTS-05, PTS-07, LIT-15, LIT-16.
     """
     return one_step(ddpm_step, stochastic=True, process=process, denoise=as_pytree(denoise))
 

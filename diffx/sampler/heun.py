@@ -16,7 +16,7 @@ def heun_step(state: State, t: Scalar, s: Scalar, z: Any = None, *, process: Pro
     r"""x_s = x + (s - t) (u(x, t) + u(x_E, s))/2 with Euler's x_E; where sigma(s) = 0 Euler's step x_E itself.
 
     Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 1, in the process's own time.  Two evaluations a step.
-    t, s: scalar times, s < t.  Domain: sigma(t) > 0.  Claims: REV-22, REV-29.
+    t, s: scalar times, s < t.  Domain: sigma(t) > 0.  Claims: REV-22, REV-29, LIT-08.
     """
     t, s = _check.step_times(t, s)
     x, x0 = state.x, ask(denoise, state.x, t)
@@ -29,5 +29,5 @@ def heun_step(state: State, t: Scalar, s: Scalar, z: Any = None, *, process: Pro
 
 
 def heun(process: Process, denoise: Denoiser) -> Sampler:
-    r"""Heun's method on the probability flow, order 2. See `heun_step`.  Claims: REV-22, REV-29, REV-30, PTS-04."""
+    r"""Heun's method on the probability flow, order 2. See `heun_step`.  Claims: REV-22, REV-29, REV-30, PTS-04, LIT-08."""
     return one_step(heun_step, stochastic=False, process=process, denoise=as_pytree(denoise))
