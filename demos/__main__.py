@@ -16,6 +16,7 @@ NAMES = (
     "two_roads",
     "guidance",
     "entropy",
+    "likelihood",
     "brownian_backwards",
     "check_your_own",
     "break_a_formula",
