@@ -142,9 +142,8 @@ plt.show()
 
 bits = lambda values: float(diffx.bits_per_dim(jnp.asarray(values.mean()), 2, scale=256 / (2 * reach)))
 print(f"rms error in nats: exact trace {floor:.1e}, one probe of signs {probed['signs'][0]:.3f}")
-print(
-    f"bits per dimension with 256 levels across the map: {bits(traced):.3f}, with one probe a point {bits(singles['signs']):.3f}"
-)
+one = bits(singles["signs"])
+print(f"bits per dimension with 256 levels across the map: {bits(traced):.3f}, with one probe a point {one:.3f}")
 
 # %%
 # Probes buy accuracy at the rate :math:`1/\sqrt{K}`: to get as far as the exact trace, which costs two derivatives here,
