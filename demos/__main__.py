@@ -14,6 +14,7 @@ NAMES = (
     "spiral",
     "trap_of_the_mean",
     "two_roads",
+    "equal_angles",
     "guidance",
     "entropy",
     "likelihood",
