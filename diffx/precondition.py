@@ -58,8 +58,7 @@ def edm_weight(sigma: Any, *, std: Scalar = 1.0) -> Floats:
 def _levels(sigma: Any, std: Scalar) -> Array:
     _check.positive(std=std)
     sigma = _check.log_snrs(sigma, "sigma")
-    if _check.is_concrete(sigma):
-        _check.require(bool((sigma >= 0).all()), f"sigma must not be negative, got {sigma}; it is sigma(t)/alpha(t)")
+    _check.none_negative("sigma, which is sigma(t)/alpha(t),", sigma)
     return sigma
 
 

@@ -158,7 +158,7 @@ RATES = st_.log_uniform(0.25, 4.0)
 
 @claim(
     "DEN-10",
-    "Squared errors of eps, v, velocity and score are that of x0 times SNR, SNR + 1 (VP), 1/t^2 (rectified flow) and SNR/sigma^2",
+    "Errors squared of eps, v, velocity, score are that of x0 times SNR, SNR + 1 (VP), 1/t^2 (rectified flow), SNR/sigma^2",
     of=("diffx.loss.loss_weights", "diffx.loss.min_snr_weight"),
     source="Salimans and Ho 2022, arXiv:2202.00512; Hang et al. 2023, arXiv:2303.09556",
 )

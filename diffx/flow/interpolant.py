@@ -66,7 +66,7 @@ def score_of_latent(interpolant: Interpolant, z: Points, t: Scalar) -> Points:
     z, gamma = _check.floats("z", z), interpolant.gamma(_check.time(t))
     if _check.is_concrete(gamma):
         _check.require(
-            bool(gamma > 0),
+            float(gamma) > 0,
             f"the score needs gamma(t) > 0, got gamma = {gamma} at t = {t}: take 0 < t < 1 and a scale > 0",
         )
     return (-z / gamma).astype(z.dtype)

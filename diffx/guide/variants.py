@@ -26,7 +26,7 @@ def guide_interval(cond: Denoiser, uncond: Denoiser, *, w: Scalar, t_min: Scalar
     w, t_min, t_max = _check.number("w", w), _check.time(t_min, "t_min"), _check.time(t_max, "t_max")
     if _check.is_concrete(t_min, t_max):
         upside = f"guidance acts from t_max (noisier) down to t_min, got t_min={t_min} and t_max={t_max}; swap them"
-        _check.require(bool(t_min <= t_max), upside)
+        _check.require(float(t_min) <= float(t_max), upside)
     return Partial(_guided_inside, as_pytree(cond), as_pytree(uncond), w, t_min, t_max)
 
 
@@ -67,8 +67,7 @@ def _guided_rescaled(cond: Denoiser, uncond: Denoiser, w: Scalar, phi: Scalar, e
 
 def _check_share(name: str, share: Any) -> None:
     _check.number(name, share)
-    if _check.is_concrete(share):
-        _check.require(bool(0 <= share <= 1), f"{name} must lie in [0, 1], got {share}: 0 changes nothing, 1 all")
+    _check.unit_interval(name, share, "0 changes nothing, 1 all")
 
 
 def _event(event_ndim: int) -> tuple[None, ...]:

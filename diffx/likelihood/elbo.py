@@ -88,7 +88,7 @@ def nelbo(
     """
     ts, (x0, eps) = _check.grid(ts), draws(x0, eps)
     if _check.is_concrete(ts):
-        _check.require(bool(ts[0] == 1), f"the bound starts at the prior, at t = 1, but ts[0] = {ts[0]}")
+        _check.require(float(jax.device_get(ts)[0]) == 1, f"the bound starts at the prior, at t = 1, but ts[0] = {ts[0]}")
     denoise = as_pytree(denoise)
     last = reconstruction(process, denoise, x0, eps, ts[-1], variance=variance)
     return prior_kl(process, x0, prior=prior) + _vlb_terms(process, denoise, x0, eps, ts) + last

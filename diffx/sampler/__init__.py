@@ -1,6 +1,5 @@
 """Samplers: one short file a method."""
 
-from diffx.sampler._history import with_past
 from diffx.sampler.adams import adams_weights, lms, lms_step
 from diffx.sampler.analytic import analytic_ddpm, analytic_ddpm_step
 from diffx.sampler.ancestral import dpm2_ancestral, dpm2_ancestral_step, euler_ancestral
@@ -18,6 +17,7 @@ from diffx.sampler.euler_maruyama import euler_maruyama, euler_maruyama_step
 from diffx.sampler.exact_flow import exact_flow, exact_flow_step
 from diffx.sampler.exponential_sde import exponential_sde, exponential_sde_step, sde_dpm_solver, sde_dpm_solver_step
 from diffx.sampler.heun import heun, heun_step
+from diffx.sampler.history import with_past
 from diffx.sampler.inversion import ddim_inversion_step, ddim_invert
 from diffx.sampler.langevin import langevin_corrector, langevin_step, predictor_corrector, predictor_corrector_step
 from diffx.sampler.noise import hashed_normal

@@ -19,7 +19,7 @@ from jaxtyping import Array
 
 from diffx import _check
 from diffx.process import Process
-from diffx.sampler._history import remembered
+from diffx.sampler.history import remembered
 
 TERMS = 24  # of the series: 2^24/25! = 1e-18
 

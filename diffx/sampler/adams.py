@@ -11,8 +11,8 @@ from diffx._linalg import contract
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser
 from diffx.sampler._exponential import an_order
-from diffx.sampler._history import History, multistep, push, remembered
 from diffx.sampler.core import Info, Sampler, ask
+from diffx.sampler.history import History, multistep, push, remembered
 
 GAUSS = (0.5 - 12**-0.5, 0.5 + 12**-0.5)  # two nodes on [0, 1] of weight 1/2 integrate polynomials of degree 3 exactly
 

@@ -11,9 +11,9 @@ from diffx.predict import eps_of_x0
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser
 from diffx.sampler._exponential import an_order, differences, moments, newton_weights, recall, span
-from diffx.sampler._history import History, multistep, push
 from diffx.sampler.core import Info, Sampler, ask
 from diffx.sampler.ddim import moved
+from diffx.sampler.history import History, multistep, push
 
 
 def deis_step(

@@ -12,9 +12,9 @@ from diffx._callables import as_pytree
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser
 from diffx.sampler._exponential import an_order, differences, moments, newton_weights, recall, span
-from diffx.sampler._history import History, multistep, push
 from diffx.sampler.core import Info, Sampler, ask, one_step
 from diffx.sampler.ddim import ddim_step, moved
+from diffx.sampler.history import History, multistep, push
 
 
 def dpm_solver_pp_2m_step(

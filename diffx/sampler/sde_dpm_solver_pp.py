@@ -12,9 +12,9 @@ from diffx._callables import as_pytree
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser
 from diffx.sampler._exponential import an_order, between, span
-from diffx.sampler._history import History, multistep, push
 from diffx.sampler.core import Info, Sampler, State, add_noise, ask, one_step, start
 from diffx.sampler.dpm_solver_pp import polynomial
+from diffx.sampler.history import History, multistep, push
 
 
 def sde_dpm_solver_pp_1_step(

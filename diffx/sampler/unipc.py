@@ -12,9 +12,9 @@ from diffx._callables import as_pytree
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser
 from diffx.sampler._exponential import Memory, an_order, differences, moments, newton_weights, recall, span
-from diffx.sampler._history import push
 from diffx.sampler.core import Info, Sampler, ask
 from diffx.sampler.ddim import moved
+from diffx.sampler.history import push
 
 
 class Corrected(NamedTuple):
