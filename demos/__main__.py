@@ -15,6 +15,7 @@ NAMES = (
     "trap_of_the_mean",
     "two_roads",
     "equal_angles",
+    "reflow",
     "guidance",
     "entropy",
     "likelihood",
