@@ -53,7 +53,7 @@ def shares(grids, variances):
     def share(ts, variance):
         law = diffx.GaussianLaw(jnp.zeros(1), variance)
         output = diffx.exact_law(diffx.ddim(flow, diffx.denoiser(flow, law)), diffx.marginal(flow, law, ts[0]), ts)
-        return jnp.sqrt(output.cov[0, 0] / diffx.marginal(flow, law, ts[-1]).cov)
+        return jnp.sqrt(output.cov[0, 0] / (flow.alpha(ts[-1]) ** 2 * variance + flow.sigma(ts[-1]) ** 2))
 
     return jax.vmap(share)(grids, variances)
 
