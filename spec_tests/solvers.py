@@ -165,3 +165,5 @@ def keep_a_constant_answer(dtype):
         got = walk(make(rf, denoise), jnp.asarray(START, dtype), ts)[-1]
         wanted = a_s * point + more * gain * (START - a_t * point)
         close(got.astype(dtype), wanted, ulps=32, scale=2 * np.abs(START).max(), why="four steps that scale and shift")
+    ends = walk(diffx.sde_dpm_solver_pp_2s(rf, denoise), START.astype(dtype), np.array([1.0, 0.625, 0.0], dtype))
+    close(ends, np.array([0 * START + 0.375 * point, 0 * START + point]), ulps=8, scale=1, why="2S from alpha = 0 to sigma = 0")

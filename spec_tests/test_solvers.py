@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -39,9 +40,20 @@ def test_solvers_are_the_maps_of_their_papers(dtype):
         # divided differences divide the rounding of an answer by the step; a step stretches errors up to 5-fold
         wanted = TEXTBOOK[name](answer, START, ks)
         close(got.astype(dtype), wanted, ulps=64, scale=4 * np.abs(START).max(), why=f"six steps of {name}")
+    long_steps_are_as_written(dtype, law)
     noisy_steps_are_as_written(dtype, ts, ks, law)
     predictors_are_multistep_methods(dtype, ts)
     begin_after_given_points(dtype, ts, law)
+
+
+def long_steps_are_as_written(dtype, law):
+    """Steps of 2.5 and 3 in lambda, beyond the series of phi_k."""
+    ts, ks = grid_of(vp, np.array([-3.0, -0.5, 2.5]), dtype)
+    for name in ("DPM-Solver-3", "DPM-Solver++(3S)", "DPM-Solver++(3M)", "DEIS-4", "UniPC-3"):
+        got = walk(EXPONENTIAL[name].make(vp(), diffx.denoiser(vp(), law)), START.astype(dtype), ts)
+        wanted = TEXTBOOK[name](answer, START, ks)
+        scale = 4 * np.abs(START).max() * np.exp(2.5)  # eps is multiplied by e^h
+        close(got.astype(dtype), wanted, ulps=64, scale=scale, why=f"two long steps of {name}")
 
 
 def noisy_steps_are_as_written(dtype, ts, ks, law):
@@ -175,6 +187,20 @@ def law_error(make, n):
     alpha, sigma = (path(np.array([ts[0], ts[-1]])) for path in (path_of(vp).alpha, path_of(vp).sigma))
     (start, wanted) = alpha**2 * L + sigma**2
     return abs(start * x[0] ** 2 + (x[1:] ** 2).sum() - wanted)
+
+
+def test_defaults_are_the_orders_that_people_use():
+    process, denoise = vp(), Partial(of_time_alone)
+    for make, order in ((diffx.dpm_solver, 2), (diffx.dpm_solver_pp, 2), (diffx.dpm_solver_pp_single, 2), (diffx.deis, 3)):
+        assert same_method(make(process, denoise), make(process, denoise, order=order))
+    for make, order in ((diffx.unipc, 3), (diffx.unipc_bh1, 3), (diffx.sde_dpm_solver_pp, 2)):
+        assert same_method(make(process, denoise), make(process, denoise, order=order))
+
+
+def same_method(one, other):
+    """One structure, and memories of one length."""
+    shapes = [[np.shape(leaf) for leaf in jax.tree_util.tree_leaves(sampler)] for sampler in (one, other)]
+    return jax.tree_util.tree_structure(one) == jax.tree_util.tree_structure(other) and shapes[0] == shapes[1]
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------
