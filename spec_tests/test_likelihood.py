@@ -374,7 +374,8 @@ def test_law_that_is_no_pytree_serves_as_prior():
 def test_float32_points_stay_float32_beside_float64_times():
     """x decides, in every function."""
     law = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), mixture(np.float64))
-    denoise, x, ts = diffx.denoiser(vp(), law), jnp.ones((2, 2), jnp.float32), diffx.uniform(2)
+    denoise, x, ts = diffx.denoiser(vp(), law), jnp.ones((2, 3, 2), jnp.float32), diffx.uniform(2)
     got = jax.eval_shape(lambda x: diffx.log_prob_ode(vp(), denoise, x, prior=law, ts=ts), x)
     end, other = jax.eval_shape(lambda x: diffx.log_prob_discrete(diffx.ddim(vp(), denoise), x, prior=law, ts=ts), x)
     assert got.dtype == end.dtype == other.dtype == jnp.float32
+    assert got.shape == other.shape == (2, 3) and end.shape == (2, 3, 2)
