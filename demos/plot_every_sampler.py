@@ -210,7 +210,7 @@ for name in [name for name in ("Heun", "EDM's Heun", "DPM-Solver-2", "DDIM", "Eu
 # %%
 # Orders on a mixture
 # -------------------
-# A mixture has no closed form to compare with, but its probability flow can be solved to 13 digits by other code,
+# A mixture has no closed form to compare with, but its probability flow can be solved to 12 digits by other code,
 # scipy's DOP853, and then every *path* has an error. Below, the largest among four of them, from log-SNR -4 to 4, where
 # the roads bend. A multi-step method remembers answers of steps before. On the left it begins with true ones
 # (``with_past``), and every order shows as it is (REV-19).
