@@ -247,8 +247,8 @@ right.legend(fontsize=8.5, loc="lower left")
 plt.show()
 
 # %%
-# The typical sample does not leave the spiral, whatever :math:`w`: the samples crowd where the class is least like
-# the rest. The points are no Gaussian, and their spread is not the geometric mean; it falls slower than the tilted law's
+# The typical sample does not leave the spiral, whatever :math:`w`: the samples crowd on a part of their class.
+# The points are no Gaussian, and their spread is not the geometric mean; it falls slower than the tilted law's
 # at first and faster in the end. The network, whose field is smooth, gives up its variety sooner than the exact one: of
 # the inner class a single point is left.
 #
@@ -256,7 +256,7 @@ plt.show()
 # ----------------
 # Ask for anything, and put an unwanted class in place of the unconditional branch:
 # :math:`D_n + w\,(D_u - D_n)` (CFG-09). At :math:`w = 1` it does nothing; beyond, it steers away. First with the exact
-# field:
+# field; full circles are the unwanted class:
 
 shifts = np.array([0, 0.5, 1, 1.5, 2, 3, 4], np.float32)
 steered = {(name, n): np.asarray(swept(nets[name], NONE, n, shifts)) for name in ("exact", "learned") for n in (INNER, OUTER)}
