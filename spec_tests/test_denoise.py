@@ -113,8 +113,9 @@ def mixture_sizes(weights, means, covs, a: float, s: float, x: np.ndarray, axes:
         denoised = denoised + p * (np.linalg.norm(part.denoised, axis=-1) + unsure * away)
         sharp = sharp + p * (pull + unsure * away * a / s**2)
         log_prob = log_prob + p * unsure
-        gain = gain + p * (part.gain + unsure * away * pull)
-        curvature = curvature + p * (part.curvature + unsure * away * pull * a / s**2)
+        size = np.linalg.norm(d, axis=-1)  # the derivative of a quotient subtracts D times the mean score: not |D_k - D|
+        gain = gain + p * (part.gain + (unsure * away + size) * pull)
+        curvature = curvature + p * (part.curvature + (unsure * away * a / s**2 + pull) * pull)
     return Sizes(denoised[..., None], sharp[..., None], log_prob, gain[..., None, None], curvature[..., None, None])
 
 
