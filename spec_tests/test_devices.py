@@ -15,7 +15,15 @@ from spec_tests.examples import EXAMPLES, HOST_SIDE, public_name
 PLATFORMS = ("cpu", "cuda", "tpu")
 GROUP = 20  # examples a lowering: one for each would double the time
 NAMES = sorted(EXAMPLES)
-GROUPS = [NAMES[first : first + GROUP] for first in range(0, len(NAMES), GROUP)]
+FIRST = [name for i, name in enumerate(NAMES) if "." in name or public_name(name) not in map(public_name, NAMES[:i])]
+VARIATIONS = [name for name in NAMES if name not in FIRST]
+
+
+def groups(names: list, *marks) -> list:
+    """Runs of GROUP names, as parameters."""
+    runs = [names[first : first + GROUP] for first in range(0, len(names), GROUP)]
+    return [pytest.param(run, id=f"{run[0]} to {run[-1]}", marks=marks) for run in runs]
+
 
 # What runs as well as lowers: one example of each kind of computation; the claims run the rest.
 RUN = (
@@ -51,7 +59,7 @@ def test_every_public_function_of_a_process_and_a_law_has_an_example():
             assert not missing, f"{name}: {missing}"
 
 
-@pytest.mark.parametrize("names", GROUPS, ids=lambda names: f"{names[0]} to {names[-1]}")
+@pytest.mark.parametrize("names", [*groups(FIRST), *groups(VARIATIONS, pytest.mark.slow)])
 def test_every_public_function_lowers_for_cpu_cuda_and_tpu(names):
     functions, arguments = zip(*(EXAMPLES[name]() for name in names), strict=True)
     try:

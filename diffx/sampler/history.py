@@ -37,14 +37,14 @@ def multistep(step: Callable, k: int, *, stochastic: bool = False, **parameters:
     return Sampler(Partial(begin, times=jnp.zeros(k)), Partial(step, **parameters), noise)
 
 
-def push(state: History, x: Array, value: Array, t: Array) -> History:
+def push(state: Any, x: Array, value: Array, t: Array) -> History:
     """The state at x after a step from t, where the model answered value; the oldest memory falls out."""
     past = jnp.concatenate([value[None].astype(state.past.dtype), state.past])[: state.past.shape[0]]
     times = jnp.append(t.astype(state.times.dtype), state.times)[: state.times.shape[0]]
     return History(x.astype(state.x.dtype), past, times)
 
 
-def remembered(state: History, t: Array) -> tuple[Array, Array]:
+def remembered(state: Any, t: Array) -> tuple[Array, Array]:
     """(known (k,), times (k,) in the dtype of t): where there is no memory the time is t, inside every formula's domain."""
     known = state.times > 0
     return known, jnp.where(known, state.times, t).astype(t.dtype)

@@ -53,7 +53,7 @@ def unipc_step(
     memory = recall(process, state, t)
     short = Memory(memory.values[:-1], memory.nodes[:-1], memory.known[:-1])
     ahead = _advance(process, x, x0, short, t, s, first)
-    after = push(state, ahead, x0, t)  # type: ignore[arg-type]
+    after = push(state, ahead, x0, t)
     return Corrected(after.x, x.astype(state.x.dtype), after.past, after.times), Info(x0)
 
 

@@ -22,7 +22,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m spec_tests.mutants", description=__doc__)
     add = parser.add_argument
-    add("--most", type=int, default=400, metavar="N", help="draw at most N edits, each function its share (400)")
+    add("--most", type=int, default=900, metavar="N", help="draw at most N edits, each function its share (900)")
     add("--seed", type=int, default=0, help="of the draw (0)")
     add("--only", default="*", metavar="GLOB", help="functions by dotted name, such as 'diffx.process.VP.*'")
     add("--since", metavar="REV", help="only functions whose lines have changed since this revision")
