@@ -86,7 +86,7 @@ def single(step: Callable, denoise: Denoise, x: np.ndarray, ks: np.ndarray) -> n
 def integral(function: Callable[[float], np.ndarray], low: float, high: float) -> np.ndarray:
     """Gauss-Legendre with 24 nodes."""
     points = low + (high - low) * (NODES + 1) / 2
-    return sum(w * function(p) for w, p in zip(WEIGHTS, points, strict=True)) * (high - low) / 2
+    return np.asarray(sum(w * function(p) for w, p in zip(WEIGHTS, points, strict=True))) * (high - low) / 2
 
 
 def lagrange(nodes: np.ndarray, values: list[np.ndarray], at: float) -> np.ndarray:
