@@ -31,7 +31,7 @@ def entries() -> dict[str, _api.Entry]:
 
 @pytest.fixture(scope="module")
 def pages() -> dict[str, str]:
-    pytest.importorskip("sphinx", reason="the gallery comes with the extra 'demos'")
+    pytest.importorskip("sphinx.application", reason="the gallery comes with the extra 'demos'")
     from demos._pages import written
 
     return written()
@@ -87,7 +87,7 @@ def test_every_link_of_the_pages_has_its_target_once(pages):
 
 
 def test_ids_in_docstrings_and_prose_become_links():
-    pytest.importorskip("sphinx", reason="the gallery comes with the extra 'demos'")
+    pytest.importorskip("sphinx.application", reason="the gallery comes with the extra 'demos'")
     from docutils import nodes
     from docutils.core import publish_doctree
     from sphinx.addnodes import pending_xref
@@ -103,7 +103,7 @@ def test_ids_in_docstrings_and_prose_become_links():
 
 
 def test_a_claim_that_no_test_declares_stops_the_pages():
-    pytest.importorskip("sphinx", reason="the gallery comes with the extra 'demos'")
+    pytest.importorskip("sphinx.application", reason="the gallery comes with the extra 'demos'")
     from sphinx.errors import ExtensionError
 
     from demos._pages import _refuse_unknown
