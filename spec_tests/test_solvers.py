@@ -40,7 +40,7 @@ NOISY_OF = tuple(f"diffx.sampler.sde_dpm_solver_pp.sde_dpm_solver_pp_{which}_ste
 
 @claim(
     "REV-20",
-    "Solvers in Newton's form are their papers' maps; UniPC predicts as 2M, 3M; both noises of a 2S step are of one Brownian path",
+    "Solvers in Newton's form are their papers' maps; UniPC predicts as 2M, 3M; both noises of 2S are of one Brownian path",
     of=(*OF, *NOISY_OF, "diffx.sampler.history.with_past"),
     source="Lu et al. 2022, arXiv:2206.00927 and arXiv:2211.01095; Zhao et al. 2023, arXiv:2302.04867",
 )
