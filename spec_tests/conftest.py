@@ -12,7 +12,7 @@ from spec_tests.registry import NO_DTYPE, claim_of
 
 jax.config.update("jax_enable_x64", True)  # before jax is used, and nowhere else: oracles and slopes need float64
 
-PROFILES = {"dev": 5, "default": 25, "deep": 500}  # hypothesis examples a test
+PROFILES = {"dev": 5, "default": 20, "deep": 500}  # hypothesis examples a test
 RESULTS = pytest.StashKey[certificate.Results]()
 
 

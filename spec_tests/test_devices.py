@@ -34,6 +34,9 @@ RUN = (
     *("w2, full and low rank", "kl, full and low rank", "ddim, eta, sample"),
     *("heun, fold", "exact_law, ddpm", "guide_net", "clip_loss, all given", "siglip_loss, all given"),
 )
+LONG = {  # 3 to 5 s each
+    *("denoiser, MixtureLaw, full", "exact_law, ddpm", "heun, fold", "MixtureLaw.log_prob, low rank", "clip_loss, all given"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +90,7 @@ def culprits(names) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", RUN)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in RUN])
 def test_functions_say_the_same_under_jit_and_vmap_and_have_finite_gradients(name):
     function, arguments = EXAMPLES[name]()
     calls = arguments, tuple(0.95 * value if is_floating(value) else value for value in arguments)

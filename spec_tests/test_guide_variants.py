@@ -422,7 +422,12 @@ def by_hand(x, t):
     return -2 * 2 * a * x / (2 * a**2 + s**2) + 3 * (a * x + s**2) / (a**2 + s**2)
 
 
-@pytest.mark.parametrize("name", (*PLAIN, *MORE))
+QUICK = {"ddim", "ddpm", "dpm_solver_pp", "sde_dpm_solver_pp_2s", "unipc", "predictor_corrector"}  # one of each kind of state
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in (*PLAIN, *MORE)]
+)
 def test_guide_composes_with_every_sampler(name):
     """Three steps with `guide`, noise included, are those with the combined denoiser written by hand."""
     method = MORE.get(name) or getattr(diffx, name)
