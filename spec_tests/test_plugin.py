@@ -139,7 +139,7 @@ def test_one_dtype_runs_alone_and_the_rest_is_not_run(tmp_path):
 
 
 def test_default_profile_draws_more_and_slow_tests_run_when_named(tmp_path):
-    run = run_suite(tmp_path, "-m", "slow or not slow", "-k", "one_is_one or slow or examples", examples=50)
+    run = run_suite(tmp_path, "-m", "slow or not slow", "-k", "one_is_one or slow or examples", examples=40)
     assert "5 passed" in run.text, run.text
 
 
