@@ -41,20 +41,13 @@ def phis(n: int, z: Array) -> list[Array]:
     return [jnp.where(small, a, b) for a, b in zip(reversed(down), up, strict=True)]
 
 
-class Span(NamedTuple):
-    """A step in lambda: h = lambda_s - lambda_t; finite is h, but 0 where h is infinite (alpha_t = 0 or sigma_s = 0).
+def span(process: Process, t: Array, s: Array) -> Array:
+    """h = lambda_s - lambda_t, but 0 where it is infinite (alpha_t = 0 or sigma_s = 0).
 
     There a polynomial in lambda has no meaning: with h = 0 all of it but its constant vanishes, and the step is DDIM's.
     """
-
-    h: Array
-    finite: Array
-
-
-def span(process: Process, t: Array, s: Array) -> Span:
-    """The step from t to s in lambda."""
     h = -process.log_snr_step(t, s) / 2
-    return Span(h, jnp.where(jnp.isfinite(h), h, 0))
+    return jnp.where(jnp.isfinite(h), h, 0)
 
 
 def between(process: Process, t: Array, s: Array, part: float) -> Array:
@@ -70,6 +63,11 @@ def moments(h: Array, n: int, *, rate: Any) -> list[Array]:
     return [factorial(k) * h ** (k + 1) * value for k, value in enumerate(phis(n, rate * h))]
 
 
+def bent(h: Array, *, rate: int) -> Array:
+    """h phi_2(rate h): the weight of a slope within one step, over h."""
+    return h * phis(2, rate * h)[1]
+
+
 def newton_weights(nodes: Sequence[Array], moments: Sequence[Array]) -> list[Array]:
     """The integrals of (tau - tau_0)...(tau - tau_{j-1}), j >= 1, from those of tau^k: the weights of the differences."""
     polynomial, weights = [jnp.ones_like(moments[0])], []
@@ -80,7 +78,7 @@ def newton_weights(nodes: Sequence[Array], moments: Sequence[Array]) -> list[Arr
     return weights
 
 
-def differences(values: Sequence[Array], nodes: Sequence[Array], known: Sequence[Any]) -> list[Array]:
+def differences(values: Sequence[Array], nodes: Sequence[Any], known: Sequence[Any]) -> list[Array]:
     """The divided differences f[0, 1], f[0, 1, 2], ...; 0 where they need a node that is not known."""
     leading, table = [], list(values)
     for width in range(1, len(values)):
@@ -104,6 +102,22 @@ def recall(process: Process, state: Any, t: Array) -> Memory:
     nodes = process.log_snr_step(times, t) / 2
     known = known & jnp.isfinite(nodes)
     return Memory(list(state.past), list(jnp.where(known, nodes, 0)), list(known))
+
+
+def slopes(value: Array, memory: Memory) -> list[Array]:
+    """The divided differences of the polynomial through value, at tau = 0, and the memory."""
+    return differences([value, *memory.values], [0.0, *memory.nodes], [True, *memory.known])
+
+
+def weights(memory: Memory, h: Array, *, rate: int) -> list[Array]:
+    """What the divided differences weigh in int_0^h exp(rate (h - tau)) p(tau) dtau."""
+    nodes = [0 * h, *memory.nodes]
+    return newton_weights(nodes, moments(h, len(nodes), rate=rate))
+
+
+def bend(value: Array, memory: Memory, of_slopes: Sequence[Array]) -> Array:
+    """The integral of the polynomial less its value at tau = 0, its differences weighed as told; 0 without a memory."""
+    return sum((weight * slope for weight, slope in zip(of_slopes, slopes(value, memory), strict=True)), 0 * value)
 
 
 def an_order(order: Any, most: int, method: str) -> int:

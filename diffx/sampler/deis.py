@@ -10,7 +10,7 @@ from diffx._callables import as_pytree
 from diffx.predict import eps_of_x0
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser
-from diffx.sampler._exponential import an_order, differences, moments, newton_weights, recall, span
+from diffx.sampler._exponential import an_order, bend, recall, span, weights
 from diffx.sampler.core import Info, Sampler, ask
 from diffx.sampler.ddim import moved
 from diffx.sampler.history import History, multistep, push
@@ -26,13 +26,10 @@ def deis_step(
     t, s: scalar times, s < t.  One evaluation.  Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
     """
     t, s = _check.step_times(t, s)
-    x0, h = ask(denoise, state.x, t), span(process, t, s).finite
+    x0, h = ask(denoise, state.x, t), span(process, t, s)
     eps, memory = eps_of_x0(process, state.x, x0, t), recall(process, state, t)
-    nodes = [0 * h, *memory.nodes]
-    turns = differences([eps, *memory.values], nodes, [True, *memory.known])
-    weights = newton_weights(nodes, moments(h, len(nodes), rate=1))
-    bend = sum((weight * turn for weight, turn in zip(weights, turns, strict=True)), 0 * eps)
-    return push(state, moved(process, state.x, x0, t, s) - process.sigma(s) * bend, eps, t), Info(x0)
+    more = bend(eps, memory, weights(memory, h, rate=1))
+    return push(state, moved(process, state.x, x0, t, s) - process.sigma(s) * more, eps, t), Info(x0)
 
 
 def deis(process: Process, denoise: Denoiser, *, order: int = 3) -> Sampler:

@@ -10,7 +10,7 @@ from diffx._callables import as_pytree
 from diffx.predict import eps_of_x0
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser
-from diffx.sampler._exponential import an_order, between, phis, span
+from diffx.sampler._exponential import an_order, bent, between, span
 from diffx.sampler.core import Info, Sampler, State, ask, one_step
 from diffx.sampler.ddim import ddim_step, moved
 
@@ -26,7 +26,7 @@ def dpm_solver_2_step(
     """
     t, s = _check.step_times(t, s)
     x, x0 = state.x, ask(denoise, state.x, t)
-    middle, h = between(process, t, s, 1 / 2), span(process, t, s).finite
+    middle, h = between(process, t, s, 1 / 2), span(process, t, s)
     turn = _eps(process, denoise, moved(process, x, x0, t, middle), middle) - eps_of_x0(process, x, x0, t)
     return State((moved(process, x, x0, t, s) - process.sigma(s) * jnp.expm1(h) * turn).astype(x.dtype)), Info(x0)
 
@@ -43,16 +43,12 @@ def dpm_solver_3_step(
     """
     t, s = _check.step_times(t, s)
     x, x0 = state.x, ask(denoise, state.x, t)
-    eps, h = eps_of_x0(process, x, x0, t), span(process, t, s).finite
+    eps, h = eps_of_x0(process, x, x0, t), span(process, t, s)
     first, second = between(process, t, s, 1 / 3), between(process, t, s, 2 / 3)
     turn = _eps(process, denoise, moved(process, x, x0, t, first), first) - eps
-    ahead = moved(process, x, x0, t, second) - 2 * process.sigma(second) * _bend(2 * h / 3) * turn
+    ahead = moved(process, x, x0, t, second) - 2 * process.sigma(second) * bent(2 * h / 3, rate=1) * turn
     turn = _eps(process, denoise, ahead, second) - eps
-    return State((moved(process, x, x0, t, s) - 1.5 * process.sigma(s) * _bend(h) * turn).astype(x.dtype)), Info(x0)
-
-
-def _bend(h: Array) -> Array:
-    return h * phis(2, h)[1]
+    return State((moved(process, x, x0, t, s) - 1.5 * process.sigma(s) * bent(h, rate=1) * turn).astype(x.dtype)), Info(x0)
 
 
 def _eps(process: Process, denoise: Denoiser, x: Array, t: Array) -> Array:

@@ -5,13 +5,11 @@ Lu et al. 2022, arXiv:2211.01095.
 
 from typing import Any
 
-from jaxtyping import Array
-
 from diffx import _check
 from diffx._callables import as_pytree
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser
-from diffx.sampler._exponential import an_order, differences, moments, newton_weights, recall, span
+from diffx.sampler._exponential import an_order, bend, recall, slopes, span, weights
 from diffx.sampler.core import Info, Sampler, ask, one_step
 from diffx.sampler.ddim import ddim_step, moved
 from diffx.sampler.history import History, multistep, push
@@ -28,8 +26,8 @@ def dpm_solver_pp_2m_step(
     """
     t, s = _check.step_times(t, s)
     x0, h = ask(denoise, state.x, t), span(process, t, s)
-    (slope,), _ = polynomial(process, state, x0, t, h.finite)
-    return _pushed(process, state, x0, x0 + h.finite / 2 * slope, t, s)
+    (slope,) = slopes(x0, recall(process, state, t))
+    return push(state, moved(process, state.x, x0 + h / 2 * slope, t, s), x0, t), Info(x0)
 
 
 def dpm_solver_pp_3m_step(
@@ -44,24 +42,9 @@ def dpm_solver_pp_3m_step(
     Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
     """
     t, s = _check.step_times(t, s)
-    x0 = ask(denoise, state.x, t)
-    turns, weights = polynomial(process, state, x0, t, span(process, t, s).finite)
-    bend = sum(weight * turn for weight, turn in zip(weights, turns, strict=True))
-    return _pushed(process, state, x0, x0, t, s, process.alpha(s) * bend)
-
-
-def polynomial(process: Process, state: History, x0: Array, t: Array, h: Array) -> tuple[list[Array], list[Array]]:
-    """The divided differences of x0 over the memory, and the weights of their terms in the integral of e^(tau - h) p."""
-    memory = recall(process, state, t)
-    nodes = [0 * h, *memory.nodes]
-    turns = differences([x0, *memory.values], nodes, [True, *memory.known])
-    return turns, newton_weights(nodes, moments(h, len(nodes), rate=-1))
-
-
-def _pushed(
-    process: Process, state: History, x0: Array, held: Array, t: Array, s: Array, more: Any = 0
-) -> tuple[History, Info]:
-    return push(state, moved(process, state.x, held, t, s) + more, x0, t), Info(x0)
+    x0, memory = ask(denoise, state.x, t), recall(process, state, t)
+    more = bend(x0, memory, weights(memory, span(process, t, s), rate=-1))
+    return push(state, moved(process, state.x, x0, t, s) + process.alpha(s) * more, x0, t), Info(x0)
 
 
 def dpm_solver_pp(process: Process, denoise: Denoiser, *, order: int = 2) -> Sampler:

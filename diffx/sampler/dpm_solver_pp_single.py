@@ -6,13 +6,12 @@ Lu et al. 2022, arXiv:2211.01095.
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array
 
 from diffx import _check
 from diffx._callables import as_pytree
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser
-from diffx.sampler._exponential import an_order, between, phis, span
+from diffx.sampler._exponential import an_order, bent, between, span
 from diffx.sampler.core import Info, Sampler, State, ask, one_step
 from diffx.sampler.ddim import ddim_step, moved
 
@@ -29,7 +28,7 @@ def dpm_solver_pp_2s_step(
     x, x0 = state.x, ask(denoise, state.x, t)
     middle = between(process, t, s, 1 / 2)
     ahead = ask(denoise, moved(process, x, x0, t, middle), middle)
-    held = jnp.where(span(process, t, s).finite > 0, ahead, x0)
+    held = jnp.where(span(process, t, s) > 0, ahead, x0)
     return State(moved(process, x, held, t, s).astype(x.dtype)), Info(x0)
 
 
@@ -44,16 +43,12 @@ def dpm_solver_pp_3s_step(
     Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's step.  Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
     """
     t, s = _check.step_times(t, s)
-    x, x0, h = state.x, ask(denoise, state.x, t), span(process, t, s).finite
+    x, x0, h = state.x, ask(denoise, state.x, t), span(process, t, s)
     first, second = between(process, t, s, 1 / 3), between(process, t, s, 2 / 3)
     turn = ask(denoise, moved(process, x, x0, t, first), first) - x0
-    ahead = moved(process, x, x0, t, second) + 2 * process.alpha(second) * _bend(2 * h / 3) * turn
+    ahead = moved(process, x, x0, t, second) + 2 * process.alpha(second) * bent(2 * h / 3, rate=-1) * turn
     turn = ask(denoise, ahead, second) - x0
-    return State((moved(process, x, x0, t, s) + 1.5 * process.alpha(s) * _bend(h) * turn).astype(x.dtype)), Info(x0)
-
-
-def _bend(h: Array) -> Array:
-    return h * phis(2, -h)[1]
+    return State((moved(process, x, x0, t, s) + 1.5 * process.alpha(s) * bent(h, rate=-1) * turn).astype(x.dtype)), Info(x0)
 
 
 def dpm_solver_pp_single(process: Process, denoise: Denoiser, *, order: int = 2) -> Sampler:

@@ -11,9 +11,8 @@ from diffx import _check
 from diffx._callables import as_pytree
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser
-from diffx.sampler._exponential import an_order, between, span
+from diffx.sampler._exponential import an_order, between, recall, slopes, span
 from diffx.sampler.core import Info, Sampler, State, add_noise, ask, one_step, start
-from diffx.sampler.dpm_solver_pp import polynomial
 from diffx.sampler.history import History, multistep, push
 
 
@@ -41,8 +40,8 @@ def sde_dpm_solver_pp_2m_step(
     Claims: REV-17, REV-19, REV-20.
     """
     t, s = _check.step_times(t, s)
-    x0, h = ask(denoise, state.x, t), span(process, t, s).finite
-    (slope,), _ = polynomial(process, state, x0, t, h)
+    x0, h = ask(denoise, state.x, t), span(process, t, s)
+    (slope,) = slopes(x0, recall(process, state, t))
     mean = _held(process, state.x, x0 + h / 2 * slope, t, s)
     return push(state, add_noise(mean, _spread(process, t, s), z), x0, t), Info(x0)
 
@@ -60,7 +59,7 @@ def sde_dpm_solver_pp_2s_step(
     """
     t, s = _check.step_times(t, s)
     x, x0 = state.x, ask(denoise, state.x, t)
-    middle, whole = between(process, t, s, 1 / 2), span(process, t, s).finite > 0
+    middle, whole = between(process, t, s, 1 / 2), span(process, t, s) > 0
     first, second = (None, None) if z is None else z
     ahead = add_noise(_held(process, x, x0, t, middle), _spread(process, t, middle), first)
     mean = _held(process, x, jnp.where(whole, ask(denoise, ahead, middle), x0), t, s)

@@ -11,7 +11,7 @@ from diffx import _check
 from diffx._callables import as_pytree
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser
-from diffx.sampler._exponential import Memory, an_order, differences, moments, newton_weights, recall, span
+from diffx.sampler._exponential import Memory, an_order, bend, recall, span, weights
 from diffx.sampler.core import Info, Sampler, ask
 from diffx.sampler.ddim import moved
 from diffx.sampler.history import push
@@ -62,7 +62,7 @@ def _correct(process: Process, state: Corrected, x0: Array, t: Array, first: Cal
     begun = state.times[0] > 0
     r = jnp.where(begun, state.times[0], t).astype(t.dtype)
     before = recall(process, state._replace(past=state.past[1:], times=state.times[1:]), r)
-    h = span(process, r, t).finite
+    h = span(process, r, t)
     new = Memory([x0, *before.values], [h, *before.nodes], [h > 0, *before.known])
     again = _advance(process, state.corrected, state.past[0], new, r, t, first)
     return jnp.where(begun & (h > 0), again, state.x)
@@ -70,15 +70,12 @@ def _correct(process: Process, state: Corrected, x0: Array, t: Array, first: Cal
 
 def _advance(process: Process, x: Array, x0: Array, memory: Memory, t: Array, s: Array, first: Callable) -> Array:
     """From t to s with x0 at t, and p through it and the memory."""
-    h = span(process, t, s).finite
-    nodes = [0 * h, *memory.nodes]
-    turns = differences([x0, *memory.values], nodes, [True, *memory.known])
-    weights = newton_weights(nodes, moments(h, len(nodes), rate=-1))
-    if weights:
-        alone = jnp.asarray(True) if len(weights) == 1 else ~memory.known[1]
-        weights[0] = jnp.where(alone, h / 2 * first(h), weights[0])
-    bend = sum((weight * turn for weight, turn in zip(weights, turns, strict=True)), 0 * x0)
-    return moved(process, x, x0, t, s) + process.alpha(s) * bend
+    h = span(process, t, s)
+    of_slopes = weights(memory, h, rate=-1)
+    if of_slopes:
+        alone = jnp.asarray(True) if len(of_slopes) == 1 else ~memory.known[1]
+        of_slopes[0] = jnp.where(alone, h / 2 * first(h), of_slopes[0])
+    return moved(process, x, x0, t, s) + process.alpha(s) * bend(x0, memory, of_slopes)
 
 
 def _bh1(h: Array) -> Array:
