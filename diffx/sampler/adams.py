@@ -8,10 +8,12 @@ from jaxtyping import Array
 from diffx import _check
 from diffx._callables import as_pytree
 from diffx._linalg import contract
+from diffx.predict import eps_of_x0
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser
 from diffx.sampler._exponential import an_order
 from diffx.sampler.core import Info, Sampler, ask
+from diffx.sampler.ddim import moved
 from diffx.sampler.history import History, multistep, push, remembered
 
 GAUSS = (0.5 - 12**-0.5, 0.5 + 12**-0.5)  # two nodes on [0, 1] of weight 1/2 integrate polynomials of degree 3 exactly
@@ -45,12 +47,12 @@ def lms_step(
     """
     t, s = _check.step_times(t, s)
     x0 = ask(denoise, state.x, t)
-    eps = (state.x - process.alpha(t) * x0) / process.sigma(t)
+    eps = eps_of_x0(process, state.x, x0, t)
     known, times = remembered(state, t)
     reach = process.sigma(t) / process.alpha(t) * jnp.expm1(process.log_snr_step(t, s) / 2)  # r_s - r_t
     weights = adams_weights(process, t, s, times, known)
     moves = jnp.where(weights == 0, 0, process.alpha(s) * reach * weights)  # reach is infinite where alpha(t) = 0
-    x = process.alpha(s) * x0 + process.sigma(s) * eps + contract("j,j...->...", moves, state.past - eps)
+    x = moved(process, state.x, x0, t, s) + contract("j,j...->...", moves, state.past - eps)
     return push(state, x, eps, t), Info(x0)
 
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from diffx._callables import as_pytree
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser, posterior
-from diffx.sampler.core import Info, Sampler, State, add_noise, ask, one_step
+from diffx.sampler.core import Info, Sampler, State, ask, one_step
+from diffx.sampler.ddpm import from_posterior
 
 
 def analytic_ddpm_step(
@@ -23,8 +24,7 @@ def analytic_ddpm_step(
     x0 = ask(denoise, state.x, t)
     weights = posterior(process, t, s)
     spread = jnp.sqrt(weights.sigma**2 + weights.of_x0**2 * mmse(t))
-    mean = weights.of_x * state.x + weights.of_x0 * x0
-    return State(add_noise(mean, spread, z).astype(state.x.dtype)), Info(x0)
+    return from_posterior(state, x0, weights, spread, z)
 
 
 def analytic_ddpm(process: Process, denoise: Denoiser, *, mmse: Callable[[Scalar], Scalar]) -> Sampler:

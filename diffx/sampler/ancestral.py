@@ -10,10 +10,11 @@ import jax.numpy as jnp
 
 from diffx import _check
 from diffx._callables import as_pytree
+from diffx.predict import eps_of_x0
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser
-from diffx.sampler.core import Info, Sampler, State, add_noise, ask, one_step
-from diffx.sampler.ddim import ddim
+from diffx.sampler.core import Info, Sampler, State, add_noise, ask, ask_eps, one_step
+from diffx.sampler.ddim import ddim, moved
 
 
 def euler_ancestral(process: Process, denoise: Denoiser, *, eta: Scalar = 1.0) -> Sampler:
@@ -36,15 +37,14 @@ def dpm2_ancestral_step(
     """
     t, s = _check.step_times(t, s)
     x, x0 = state.x, ask(denoise, state.x, t)
-    eps = (x - process.alpha(t) * x0) / process.sigma(t)
+    eps = eps_of_x0(process, x, x0, t)
     fresh = -jnp.expm1(process.log_snr_step(t, s))  # 1 - (r_s/r_t)^2
     up, down = (process.sigma(s) * jnp.sqrt(share) for share in (eta**2 * fresh, 1 - eta**2 * fresh))
     end = process.alpha(s) * x0 + down * eps
     last = process.sigma(s) == 0
     half = (jnp.log1p(-(eta**2) * fresh) + process.log_snr_step(t, s)) / 4  # log(r_mid/r_t)
     mid = jnp.where(last, t, process.time_of_log_snr(process.log_snr(t) - 2 * half))
-    at_mid = (process.alpha(mid) * x0 + process.sigma(mid) * eps).astype(x.dtype)
-    ahead = (at_mid - process.alpha(mid) * ask(denoise, at_mid, mid)) / process.sigma(mid)
+    ahead = ask_eps(process, denoise, moved(process, x, x0, t, mid).astype(x.dtype), mid)
     reach = jnp.where(last, 0, -down * jnp.expm1(-2 * half))  # alpha_s (r_down - r_t)
     return State(add_noise(end + reach * (ahead - eps), up, z).astype(x.dtype)), Info(x0)
 

@@ -10,9 +10,11 @@ from jaxtyping import Array
 
 from diffx import _check
 from diffx._callables import as_pytree
+from diffx.predict import eps_of_x0
 from diffx.process import Process, Scalar, transition
 from diffx.reverse import Denoiser
-from diffx.sampler.core import Info, Sampler, State, add_noise, ask, one_step
+from diffx.sampler.core import Info, Sampler, State, add_noise, ask, ask_eps, one_step
+from diffx.sampler.ddim import moved
 
 
 def churned(
@@ -54,11 +56,10 @@ def edm_stochastic_step(
     x, t = churned(process, state.x, t, z, gamma=gamma, noise_scale=noise_scale)
     x = x.astype(state.x.dtype)
     x0 = ask(denoise, x, t)
-    eps = (x - process.alpha(t) * x0) / process.sigma(t)
-    end = (process.alpha(s) * x0 + process.sigma(s) * eps).astype(x.dtype)
+    eps, end = eps_of_x0(process, x, x0, t), moved(process, x, x0, t, s).astype(x.dtype)
     last = process.sigma(s) == 0
     there = jnp.where(last, t, s)  # eps is not defined at sigma = 0: ask where it is and do not use it
-    ahead = (end - process.alpha(there) * ask(denoise, end, there)) / process.sigma(there)
+    ahead = ask_eps(process, denoise, end, there)
     reach = -process.sigma(there) * jnp.expm1(-process.log_snr_step(t, there) / 2)  # alpha_s (r_s - r_hat); 0 where last
     return State((end + reach * (ahead - eps) / 2).astype(x.dtype)), Info(x0)
 

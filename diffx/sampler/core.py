@@ -10,7 +10,8 @@ from jaxtyping import Array
 
 from diffx import _check
 from diffx._callables import as_pytree
-from diffx.process import Scalar
+from diffx.predict import eps_of_x0
+from diffx.process import Process, Scalar
 from diffx.sampler._hoist import scan_steps
 
 
@@ -60,6 +61,11 @@ def ask(denoise: Callable[[Array, Scalar], Array], x: Array, t: Array) -> Array:
     x0 = denoise(x, t)
     _check.require(x0.shape == x.shape, f"the denoiser must answer in the shape of x, {x.shape}, but gave {x0.shape}")
     return x0
+
+
+def ask_eps(process: Process, denoise: Callable[[Array, Scalar], Array], x: Array, t: Array) -> Array:
+    """The noise that the denoiser's answer leaves in x."""
+    return eps_of_x0(process, x, ask(denoise, x, t), t)
 
 
 def add_noise(mean: Array, sigma: Any, z: Array | None) -> Array:

@@ -15,7 +15,7 @@ from diffx.reverse import Denoiser, Posterior, posterior
 from diffx.sampler.core import Info, Sampler, State, add_noise, ask, one_step
 
 
-def _ancestral(state: State, x0: Array, weights: Posterior, sigma: Array, noise: Array | None) -> tuple[State, Info]:
+def from_posterior(state: State, x0: Array, weights: Posterior, sigma: Array, noise: Array | None) -> tuple[State, Info]:
     """x_s = of_x x + of_x0 x0 + sigma noise."""
     mean = weights.of_x * state.x + weights.of_x0 * x0
     return State(add_noise(mean, sigma, noise).astype(state.x.dtype)), Info(x0)
@@ -29,7 +29,7 @@ def ddpm_step(state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, d
     """
     x0 = ask(denoise, state.x, t)
     weights = posterior(process, t, s)
-    return _ancestral(state, x0, weights, weights.sigma, z)
+    return from_posterior(state, x0, weights, weights.sigma, z)
 
 
 def ddpm_beta_step(state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, denoise: Denoiser) -> tuple[State, Info]:
@@ -38,7 +38,7 @@ def ddpm_beta_step(state: State, t: Scalar, s: Scalar, z: Any, *, process: Proce
     Source: Ho et al. 2020, arXiv:2006.11239, section 3.2.  Domain: sigma(t) > 0.  Claims: REV-06, REV-10.
     """
     x0 = ask(denoise, state.x, t)
-    return _ancestral(state, x0, posterior(process, t, s), transition(process, t, s).sigma, z)
+    return from_posterior(state, x0, posterior(process, t, s), transition(process, t, s).sigma, z)
 
 
 def ddpm_optimal_step(
@@ -52,7 +52,7 @@ def ddpm_optimal_step(
     x0 = ask(denoise, state.x, t)
     variance = lambda v, r: noised_variance(v, process.alpha(r), process.sigma(r))
     noise = None if z is None else transformed(cov, z, lambda v: jnp.sqrt(variance(v, s) / variance(v, t)))
-    return _ancestral(state, x0, posterior(process, t, s), transition(process, t, s).sigma, noise)
+    return from_posterior(state, x0, posterior(process, t, s), transition(process, t, s).sigma, noise)
 
 
 def ddpm(process: Process, denoise: Denoiser) -> Sampler:

@@ -3,7 +3,6 @@ r"""DPM-Solver: eps as a polynomial in lambda = log(alpha/sigma), within one ste
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array
 
 from diffx import _check
 from diffx._callables import as_pytree
@@ -11,7 +10,7 @@ from diffx.predict import eps_of_x0
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser
 from diffx.sampler._exponential import an_order, bent, between, span
-from diffx.sampler.core import Info, Sampler, State, ask, one_step
+from diffx.sampler.core import Info, Sampler, State, ask, ask_eps, one_step
 from diffx.sampler.ddim import ddim_step, moved
 
 
@@ -27,7 +26,7 @@ def dpm_solver_2_step(
     t, s = _check.step_times(t, s)
     x, x0 = state.x, ask(denoise, state.x, t)
     middle, h = between(process, t, s, 1 / 2), span(process, t, s)
-    turn = _eps(process, denoise, moved(process, x, x0, t, middle), middle) - eps_of_x0(process, x, x0, t)
+    turn = ask_eps(process, denoise, moved(process, x, x0, t, middle), middle) - eps_of_x0(process, x, x0, t)
     return State((moved(process, x, x0, t, s) - process.sigma(s) * jnp.expm1(h) * turn).astype(x.dtype)), Info(x0)
 
 
@@ -45,14 +44,10 @@ def dpm_solver_3_step(
     x, x0 = state.x, ask(denoise, state.x, t)
     eps, h = eps_of_x0(process, x, x0, t), span(process, t, s)
     first, second = between(process, t, s, 1 / 3), between(process, t, s, 2 / 3)
-    turn = _eps(process, denoise, moved(process, x, x0, t, first), first) - eps
+    turn = ask_eps(process, denoise, moved(process, x, x0, t, first), first) - eps
     ahead = moved(process, x, x0, t, second) - 2 * process.sigma(second) * bent(2 * h / 3, rate=1) * turn
-    turn = _eps(process, denoise, ahead, second) - eps
+    turn = ask_eps(process, denoise, ahead, second) - eps
     return State((moved(process, x, x0, t, s) - 1.5 * process.sigma(s) * bent(h, rate=1) * turn).astype(x.dtype)), Info(x0)
-
-
-def _eps(process: Process, denoise: Denoiser, x: Array, t: Array) -> Array:
-    return eps_of_x0(process, x, ask(denoise, x, t), t)
 
 
 def dpm_solver(process: Process, denoise: Denoiser, *, order: int = 2) -> Sampler:

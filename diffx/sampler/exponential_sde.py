@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from diffx import _check
 from diffx._callables import as_pytree
+from diffx.predict import eps_of_x0, score_of_x0
 from diffx.process import Process, Scalar, transition
 from diffx.reverse import Denoiser
 from diffx.sampler.core import Info, Sampler, State, add_noise, ask, one_step
@@ -25,7 +26,7 @@ def exponential_sde_step(
     """
     t, s = _check.step_times(t, s)
     x0 = ask(denoise, state.x, t)
-    score = (process.alpha(t) * x0 - state.x) / process.sigma(t) ** 2
+    score = score_of_x0(process, state.x, x0, t)
     gone = transition(process, t, s)
     lost = gone.sigma**2 / (1 + gone.alpha)  # 1 - a, as (1 - a^2)/(1 + a): 1 - a loses 3 digits at 1000 steps
     mean = (state.x + 2 * lost * score) / gone.alpha
@@ -41,7 +42,7 @@ def sde_dpm_solver_step(
     """
     t, s = _check.step_times(t, s)
     x0 = ask(denoise, state.x, t)
-    eps = (state.x - process.alpha(t) * x0) / process.sigma(t)
+    eps = eps_of_x0(process, state.x, x0, t)
     gone = transition(process, t, s)
     reach = process.sigma(t) / gone.alpha * jnp.expm1(process.log_snr_step(t, s) / 2)  # alpha_s (r_s - r_t)
     mean = state.x / gone.alpha + 2 * reach * eps

@@ -10,6 +10,7 @@ from jaxtyping import Array
 
 from diffx import _check
 from diffx._callables import as_pytree
+from diffx.predict import score_of_x0
 from diffx.process import Process, Scalar
 from diffx.reverse import Denoiser
 from diffx.sampler.core import Sampler, add_noise, ask, standard_normal
@@ -25,7 +26,7 @@ def langevin_step(process: Process, denoise: Denoiser, x: Array, t: Scalar, z: A
     Source: Song et al. 2021, arXiv:2011.13456, section 4.2.  Domain: sigma(t) > 0.  Claims: REV-25.
     """
     t = _check.time(t)
-    score = (process.alpha(t) * ask(denoise, x, t) - x) / process.sigma(t) ** 2
+    score = score_of_x0(process, x, ask(denoise, x, t), t)
     return add_noise(x + step_size * score, jnp.sqrt(2 * step_size), z).astype(x.dtype)
 
 
