@@ -1,4 +1,4 @@
-"""Linear algebra of covariances: contraction at full precision, square roots, and functions of a covariance."""
+"""Linear algebra of covariances: contraction at full precision, square roots, the log-determinant's excess."""
 
 from typing import Any
 
@@ -60,3 +60,16 @@ def _polar_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     inner = contract("ki,kl,jl->ij", left, dm, right)
     turn = (inner - inner.T) / (values[:, None] + values[None, :])
     return contract("ik,kj->ij", left, right), contract("ik,kl,lj->ij", left, turn, right)
+
+
+def excess(r: Array) -> Array:
+    """r - log(1 + r) >= 0 to a few ulps: at r = 1e-3 the difference keeps 4 digits in float32.
+
+    With s = r/(2 + r), log(1 + r) = 2 artanh(s) and r - 2s = r s: what is left is r s - 2 (s^3/3 + s^5/5 + ...).
+    """
+    s = r / (2 + r)
+    tail = jnp.zeros_like(s)
+    for k in range(17, 2, -2):  # |s| <= 1/7 where it is used: the next term is 1e-16 of the first
+        tail = s * s * tail + 1.0 / k
+    far = r - jnp.log(1 + r)  # not log1p, which XLA rounds by 118 ulps near -0.41 in float64
+    return jnp.where(jnp.abs(r) < 0.25, r * s - 2 * s**3 * tail, far)

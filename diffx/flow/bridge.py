@@ -7,8 +7,8 @@ from jaxtyping import Array
 from diffx import _check
 from diffx._linalg import contract
 from diffx.denoise import denoiser
-from diffx.flow.coupling import _one_dimension, joint_of
-from diffx.law import GaussianLaw, Law, dense
+from diffx.flow.coupling import joint_of
+from diffx.law import GaussianLaw, Law, dense, two_gaussians
 from diffx.process import RectifiedFlow, Scalar
 
 
@@ -43,7 +43,7 @@ def entropic_coupling(p: GaussianLaw, q: GaussianLaw, *, std: Scalar) -> Gaussia
     Source: Bunne et al. 2023, arXiv:2202.05722; Mallasto, Gerolin and Minh 2022, arXiv:2006.03416.
     Raises ValueError unless std > 0, or for unequal dimensions.  Domain: p of full rank.  Claims: BRN-08.
     """
-    d = _one_dimension(p, q)
+    d = two_gaussians(p, q)
     _check.positive(std=std)
     values, vectors = jnp.linalg.eigh(dense(p.cov, d))
     roots = jnp.sqrt(values)

@@ -3,8 +3,6 @@ r"""Which x0 goes with which x1: pairs of a batch, and joint laws of Gaussians.
 A Gaussian coupling of two laws of dimension d is the `GaussianLaw` of (x0, x1), of dimension 2d.
 """
 
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -12,7 +10,7 @@ from jaxtyping import Array
 from diffx import _check
 from diffx._linalg import contract, polar, sqrtm
 from diffx._types import Number
-from diffx.law import GaussianLaw, dense
+from diffx.law import GaussianLaw, dense, two_gaussians
 
 
 def ot_coupling(x0: Array, eps: Array) -> Array:
@@ -59,18 +57,10 @@ def gaussian_ot_map(p: GaussianLaw, q: GaussianLaw, x: Array) -> Array:
 
 
 def _ot_matrix(p: GaussianLaw, q: GaussianLaw) -> Array:
-    d = _one_dimension(p, q)
+    d = two_gaussians(p, q)
     a, b = sqrtm(dense(p.cov, d)), sqrtm(dense(q.cov, d))
     turned = contract("ij,jk->ik", b, polar(contract("ij,jk->ik", b, a)))
     return jnp.linalg.solve(a, turned.T)  # the transpose of B U A^-1, which is symmetric
-
-
-def _one_dimension(p: Any, q: Any) -> int:
-    for law in (p, q):
-        if not isinstance(law, GaussianLaw):
-            raise TypeError(f"these are closed forms of two GaussianLaw, got {type(law).__name__}; see gaussian_of")
-    _check.require(p.mean.shape == q.mean.shape, f"the two laws must have one dimension, got {p.mean.shape} and {q.mean.shape}")
-    return p.mean.shape[0]
 
 
 def independent_coupling(p: GaussianLaw, q: GaussianLaw) -> GaussianLaw:
@@ -78,7 +68,7 @@ def independent_coupling(p: GaussianLaw, q: GaussianLaw) -> GaussianLaw:
 
     Raises TypeError unless both are GaussianLaw, ValueError for unequal dimensions.  Claims: FM-14.
     """
-    d = _one_dimension(p, q)
+    d = two_gaussians(p, q)
     return joint_of(p, q, jnp.zeros((d, d), p.mean.dtype))
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Array
 
 from diffx import _check
 from diffx._linalg import contract
-from diffx.law import GaussianLaw, dense, eigenvalues, marginal
+from diffx.law import GaussianLaw, dense, eigenvalues, is_diagonal, marginal, noised_variance
 from diffx.process import Process
 
 
@@ -31,7 +31,7 @@ def along(cond: Any, uncond: Any, w: Any) -> tuple[Along, Array]:
     """The two laws along their common eigenvectors, and w in their dtype."""
     d = _dimension(cond, uncond)
     w = jnp.asarray(_check.number("w", w), jnp.promote_types(cond.mean.dtype, jnp.float32))
-    if is_diagonal(cond) and is_diagonal(uncond):
+    if is_diagonal(cond.cov) and is_diagonal(uncond.cov):
         return Along(None, cond.mean, eigenvalues(cond.cov, d), uncond.mean, eigenvalues(uncond.cov, d)), w
     a, b = dense(cond.cov, d), dense(uncond.cov, d)
     # eigenvectors of a generic sum are those of both: two eigenvalues of the sum agree only where those of a and b do
@@ -57,10 +57,6 @@ def _dimension(*laws: Any) -> int:
     shapes = {law.mean.shape for law in laws}
     _check.require(len(shapes) == 1, f"cond, uncond and start must have one dimension, got means of shapes {sorted(shapes)}")
     return laws[0].mean.shape[0]
-
-
-def is_diagonal(law: GaussianLaw) -> bool:
-    return isinstance(law.cov, Array) and law.cov.ndim < 2
 
 
 def _off_diagonal(m: Array) -> Array:
@@ -98,7 +94,7 @@ class Way(NamedTuple):
 
 def ways(process: Process, pair: Along, w: Array, t: Array, s: Array) -> Way:
     alpha_t, alpha_s, sigma_t = process.alpha(t), process.alpha(s), process.sigma(t)
-    at = lambda v, r: process.alpha(r) ** 2 * v + process.sigma(r) ** 2
+    at = lambda v, r: noised_variance(v, process.alpha(r), process.sigma(r))
     first = pair.v_c <= pair.v_u  # cond is the narrow one
     pick = lambda c, u: (jnp.where(first, c, u), jnp.where(first, u, c))
     (low, high), (m_n, m_w) = pick(pair.v_c, pair.v_u), pick(pair.m_c, pair.m_u)
@@ -135,7 +131,7 @@ def door(
 def pushed(pair: Along, way: Way, start: GaussianLaw, gain: Array, pull: Array, noise: Array) -> GaussianLaw:
     """The law of alpha_s (centre + pull apart) + gain (x - alpha_t centre) + sqrt(noise) z, x from start."""
     d, dtype = start.mean.shape[0], pair.m_c.dtype
-    mean, simple = start.mean, pair.basis is None and is_diagonal(start)
+    mean, simple = start.mean, pair.basis is None and is_diagonal(start.cov)
     cov = eigenvalues(start.cov, d) if simple else dense(start.cov, d)
     if pair.basis is not None:
         mean = contract("ki,k->i", pair.basis, mean)

@@ -1,4 +1,4 @@
-"""What the functions of this room share: squared errors of a denoiser, integrals over SNR, r - log(1 + r)."""
+"""What the functions of this room share: squared errors of a denoiser, integrals over SNR."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +11,8 @@ from diffx import _check
 from diffx._linalg import contract
 from diffx.law import GaussianLaw, eigenvalues
 from diffx.process import Process, Scalar, perturb
+from diffx.reverse import Denoiser
 from diffx.sampler.core import ask
-
-Denoiser = Callable[[Array, Scalar], Array]
 
 
 def draws(x0: Any, eps: Any) -> tuple[Array, Array]:
@@ -87,17 +86,10 @@ def half_integral(process: Process, values: Array, ts: Array) -> Array:
     return (steps * (heights[:-1] + heights[1:])).sum() / 4
 
 
-def excess(r: Array) -> Array:
-    """r - log(1 + r) >= 0 to a few ulps: at r = 1e-3 the difference keeps 4 digits in float32.
-
-    With s = r/(2 + r), log(1 + r) = 2 artanh(s) and r - 2s = r s: what is left is r s - 2 (s^3/3 + s^5/5 + ...).
-    """
-    s = r / (2 + r)
-    tail = jnp.zeros_like(s)
-    for k in range(17, 2, -2):  # |s| <= 1/7 where it is used: the next term is 1e-16 of the first
-        tail = s * s * tail + 1.0 / k
-    far = r - jnp.log(1 + r)  # not log1p, which XLA rounds by 118 ulps near -0.41 in float64
-    return jnp.where(jnp.abs(r) < 0.25, r * s - 2 * s**3 * tail, far)
+def square_gap(process: Process, denoise: Denoiser, other: Denoiser, x0: Array, eps: Array, t: Scalar) -> Array:
+    """|D(x_t, t) - D'(x_t, t)|^2 of each draw, shape (n,)."""
+    x = perturb(process, x0, eps, t)
+    return square(ask(denoise, x, t) - ask(other, x, t))
 
 
 def over_grid(function: Callable, ts: Array) -> Array:

@@ -10,9 +10,10 @@ from jaxtyping import Array
 
 from diffx import _check
 from diffx._callables import as_pytree
+from diffx._linalg import excess
 from diffx._types import Floats, Number, Points
 from diffx.law import LOG_2PI, GaussianLaw, kl, noised_variance
-from diffx.likelihood._parts import Denoiser, draws, excess, gaussian_variances, over_grid, square_error
+from diffx.likelihood._parts import Denoiser, draws, gaussian_variances, over_grid, square_error
 from diffx.likelihood.information import snr_rate
 from diffx.process import Process, Scalar
 

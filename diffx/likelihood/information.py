@@ -32,6 +32,7 @@ from diffx.likelihood._parts import (
     snr_at_ends,
     square,
     square_error,
+    square_gap,
 )
 from diffx.predict import score_of_x0
 from diffx.process import Process, Scalar, perturb
@@ -159,8 +160,7 @@ def kl_rate(
     Raises what `mmse` raises.  Domain: sigma(t) > 0.  Claims: LIK-13.
     """
     x0, eps = draws(x0, eps)
-    x = perturb(process, x0, eps, t)
-    apart = average(square(ask(denoise, x, t) - ask(other, x, t)), weights)
+    apart = average(square_gap(process, denoise, other, x0, eps, t), weights)
     return snr_rate(process, t) * apart / 2
 
 

@@ -8,11 +8,11 @@ from jaxtyping import Array
 
 from diffx import _check
 from diffx._callables import as_pytree
+from diffx._linalg import excess
 from diffx._types import Floats, Number, Points
 from diffx.law import GaussianLaw, noised_variance
-from diffx.likelihood._parts import Denoiser, average, draws, excess, gaussian_variances, half_integral, over_grid, square
-from diffx.process import Process, Scalar, perturb
-from diffx.sampler.core import ask
+from diffx.likelihood._parts import Denoiser, average, draws, gaussian_variances, half_integral, over_grid, square_gap
+from diffx.process import Process, Scalar
 
 
 def path_kl(
@@ -47,12 +47,7 @@ def path_kl(
 @jax.jit
 def _apart(process: Process, denoise: Denoiser, other: Denoiser, x0: Array, eps: Array, ts: Array, weights: Any) -> Array:
     """E|D - D'|^2 at every time of the grid."""
-
-    def at(t: Array) -> Array:
-        x = perturb(process, x0, eps, t)
-        return average(square(ask(denoise, x, t) - ask(other, x, t)), weights)
-
-    return over_grid(at, ts)
+    return over_grid(lambda t: average(square_gap(process, denoise, other, x0, eps, t), weights), ts)
 
 
 def frozen_score_kl(process: Process, law: GaussianLaw, ts: Floats) -> Number:
