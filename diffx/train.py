@@ -34,6 +34,7 @@ def train(
     steps: int,
     key: Array,
     ema: float | None = None,
+    project: Callable[[Any], Any] | None = None,
     progress: bool | None = None,
 ) -> Trained:
     r"""Take `steps` steps of the optimizer on loss(params, key_i), key_i = fold_in(key, i).
@@ -42,19 +43,25 @@ def train(
     `jax.tree_util.Partial(loss, data)`: then new data of the same shape do not compile again.
     params: any pytree of floats, such as the state of `nnx.split(network)`.  ema: the decay d in [0, 1) of
     ema_i = d ema_{i-1} + (1 - d) params_i, ema_0 = the given params; None keeps no average.
+    project: params -> params of the same shapes and dtypes, applied after every step and before the average: where
+    params_i = project(params_{i-1} + update).  A bound belongs here and not in the loss: `min(scale, cap)` inside a loss
+    has the derivative 0 above the cap, so that a scale which starts there never moves.  It is a pytree as the loss is.
     progress: a line on stderr; None shows it where stderr is a terminal.
-    Raises TypeError or ValueError for steps < 1, a decay outside [0, 1), params with integers or NaN or a loss that is
-    no scalar; FloatingPointError, naming the step, where the loss is not finite.
+    Raises TypeError or ValueError for steps < 1, a decay outside [0, 1), params with integers or NaN, a loss that is
+    no scalar or a projection that changes a shape or dtype; FloatingPointError, naming the step, where the loss is not finite.
     """
     steps = _check.count("steps", steps)
     _check.require(ema is None or 0 <= ema < 1, f"ema must be None or a decay in [0, 1), such as 0.999, got {ema}")
     loss, params = as_pytree(loss, "a loss (params, key) -> number"), _floats(params)
     _check_scalar(loss, params, key)
+    if project is not None:
+        project = as_pytree(project, "project (params) -> params")
+        _check_same_tree(project, params)
     report = _Progress(steps, sys.stderr.isatty() if progress is None else progress)
     carry, done, losses = (params, params, optimizer.init(params)), 0, []
     while done < steps:
         n = min(CHUNK, steps - done)
-        carry, new = _run(loss, optimizer.update, carry, key, done, ema, n=n)
+        carry, new = _run(loss, optimizer.update, project, carry, key, done, ema, n=n)
         losses.append(np.asarray(new))
         _check_finite(losses[-1], done)
         done += n
@@ -63,7 +70,9 @@ def train(
 
 
 @partial(jax.jit, static_argnames=("update", "n"))
-def _run(loss: Callable, update: Callable, carry: Any, key: Array, first: Any, decay: Any, n: int) -> tuple[Any, Array]:
+def _run(
+    loss: Callable, update: Callable, project: Any, carry: Any, key: Array, first: Any, decay: Any, n: int
+) -> tuple[Any, Array]:
     """n steps from step number `first`; the losses of each, before its update."""
 
     def step(carry: Any, i: Array) -> tuple[Any, Array]:
@@ -71,6 +80,7 @@ def _run(loss: Callable, update: Callable, carry: Any, key: Array, first: Any, d
         value, gradient = jax.value_and_grad(loss)(params, jax.random.fold_in(key, i))
         updates, state = update(gradient, state, params)
         params = optax.apply_updates(params, updates)
+        params = params if project is None else project(params)
         if decay is not None:
             average = jax.tree_util.tree_map(lambda a, p: decay * a + (1 - decay) * p, average, params)
         return (params, average, state), value
@@ -93,6 +103,12 @@ def _check_scalar(loss: Callable, params: Any, key: Array) -> None:
     value = jax.eval_shape(loss, params, key)
     shape = getattr(value, "shape", None)
     _check.require(shape == (), f"loss(params, key) must return one number, got shape {shape}; take its mean")
+
+
+def _check_same_tree(project: Callable, params: Any) -> None:
+    described = lambda tree: jax.tree_util.tree_map(lambda leaf: (leaf.shape, leaf.dtype), tree)
+    before, after = described(jax.eval_shape(lambda p: p, params)), described(jax.eval_shape(project, params))
+    _check.require(before == after, "project(params) must return params of the same structure, shapes and dtypes")
 
 
 def _check_finite(losses: np.ndarray, first: int) -> None:

@@ -87,6 +87,53 @@ def test_training_reaches_the_optimal_loss_and_no_less():
     assert (trained.losses >= best * (1 - 1e-13)).all()
 
 
+CAP = 4.0
+
+
+def capped(cap, params):
+    return {"a": jnp.minimum(params["a"], cap)}
+
+
+def capped_inside(params, key):
+    return quadratic(capped(CAP, params), key)
+
+
+def test_a_number_above_its_cap_comes_back_and_moves_again():
+    above = {"a": jnp.asarray(9.0)}
+    trained = train(quadratic, above, optax.sgd(0.1), steps=40, key=a_key(), project=Partial(capped, CAP))
+    assert trained.losses[0] == 18 and trained.losses[1] == 0.5, "one step of 0.6 from 9, then the cap"
+    np.testing.assert_allclose(trained.params["a"], 3 + 0.9**39, rtol=1e-12)
+    trapped = train(capped_inside, above, optax.sgd(0.1), steps=40, key=a_key())
+    assert trapped.params["a"] == 9, "the clamp inside the loss has no gradient above the cap"
+
+
+def test_the_average_is_of_projected_parameters():
+    trained = train(quadratic, {"a": jnp.asarray(9.0)}, optax.sgd(0.0), steps=2, key=a_key(), ema=0.5, project=halved)
+    assert trained.params["a"] == 2.25 and trained.ema["a"] == 0.5 * (0.5 * 9 + 0.5 * 4.5) + 0.5 * 2.25
+
+
+def halved(params):
+    return {"a": params["a"] / 2}
+
+
+def test_a_step_compiles_once_whatever_its_numbers():
+    traces = []
+
+    def counted(target, params, key):
+        traces.append(1)
+        return ((params["log_scale"] - target) ** 2).sum()
+
+    def clamp(largest, params):
+        return {"log_scale": jnp.minimum(params["log_scale"], largest)}
+
+    optimizer = optax.sgd(0.1)
+    for start_at, target, largest, decay, seed in ((2.0, 1.0, 4.6, 0.9, 0), (jnp.float32(3.0), 2.0, 4.0, 0.99, 1)):
+        params = {"log_scale": jnp.asarray(start_at, jnp.float32)}
+        run = Partial(counted, jnp.asarray(target)), params, optimizer
+        train(*run, steps=5, key=jax.random.key(seed), ema=decay, project=Partial(clamp, jnp.asarray(largest)))
+    assert len(traces) == 3, "one trace by value_and_grad, and one shape check for each call"
+
+
 def falls_to_zero(params, key):
     return params["a"] + 0 * jnp.log(params["a"])  # NaN at a = 0, which steps of 1 reach from 3 at step 3
 
@@ -106,6 +153,8 @@ def test_a_loss_that_is_not_finite_is_reported_with_its_step():
         ({"params": {"a": np.asarray(np.nan)}}, ValueError, r"params\['a'\] must be finite"),
         ({"params": {}}, ValueError, "at least one array"),
         ({"loss": lambda params, key: jnp.zeros(2)}, ValueError, r"must return one number, got shape \(2,\)"),
+        ({"project": 3}, TypeError, r"project \(params\) -> params must be callable"),
+        ({"project": lambda params: {"a": params["a"][None]}}, ValueError, "the same structure, shapes and dtypes"),
         ({"loss": 3}, TypeError, "a loss (params, key) -> number must be callable".replace("(", r"\(").replace(")", r"\)")),
     ],
 )
