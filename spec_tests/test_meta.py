@@ -22,7 +22,7 @@ ORACLES = sorted((Path(__file__).parent / "oracles").rglob("*.py"))
 # The rooms of the house: a module imports from the rooms before its own; modules with an underscore stand before all.
 ROOMS: tuple[str, ...] = (
     *("process", "chain", "predict", "law", "denoise", "reverse", "grid", "sampler", "adaptive", "exact"),
-    *("likelihood", "loss", "precondition", "flow", "guide", "contrastive", "concept", "check", "data", "nn", "train"),
+    *("likelihood", "loss", "precondition", "flow", "guide", "contrastive", "concept", "check", "data", "train", "nn"),
 )
 OUTSIDE = {"adaptive", "data", "nn", "train"}  # not the formula layer: more than jax may be imported here
 OPTIONAL = {"diffx.adaptive"}  # needs an extra that may not be installed
