@@ -186,7 +186,7 @@ def _check_range(images: Array) -> None:
         numbers = np.asarray(images, np.float32)  # under jit jax would make tracers even of constants
         least, most = numbers.min(initial=0), numbers.max(initial=0)
         way_out = "bytes become images by x / 127.5 - 1, a sample that overshoots by jnp.clip(x, -1, 1)"
-        _check.require(-1 <= least and most <= 1, f"images must lie in [-1, 1], got {least:g} to {most:g}; {way_out}")
+        _check.require(least >= -1 and most <= 1, f"images must lie in [-1, 1], got {least:g} to {most:g}; {way_out}")
 
 
 def _check_words(tokens: Array, vocabulary: int) -> None:
