@@ -106,9 +106,13 @@ def _check_scalar(loss: Callable, params: Any, key: Array) -> None:
 
 
 def _check_same_tree(project: Callable, params: Any) -> None:
-    described = lambda tree: jax.tree_util.tree_map(lambda leaf: (leaf.shape, leaf.dtype), tree)
-    before, after = described(jax.eval_shape(lambda p: p, params)), described(jax.eval_shape(project, params))
+    before, after = _described(params), _described(jax.eval_shape(project, params))
     _check.require(before == after, "project(params) must return params of the same structure, shapes and dtypes")
+
+
+def _described(tree: Any) -> tuple[Any, list[Any]]:
+    leaves, structure = jax.tree_util.tree_flatten(tree)
+    return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]
 
 
 def _check_finite(losses: np.ndarray, first: int) -> None:

@@ -155,6 +155,8 @@ def test_a_loss_that_is_not_finite_is_reported_with_its_step():
         ({"loss": lambda params, key: jnp.zeros(2)}, ValueError, r"must return one number, got shape \(2,\)"),
         ({"project": 3}, TypeError, r"project \(params\) -> params must be callable"),
         ({"project": lambda params: {"a": params["a"][None]}}, ValueError, "the same structure, shapes and dtypes"),
+        ({"project": lambda params: [params["a"]]}, ValueError, "the same structure, shapes and dtypes"),
+        ({"project": lambda params: {"a": params["a"].astype(np.float32)}}, ValueError, "same structure, shapes and dtypes"),
         ({"loss": 3}, TypeError, "a loss (params, key) -> number must be callable".replace("(", r"\(").replace(")", r"\)")),
     ],
 )
