@@ -144,6 +144,13 @@ def none_negative(name: str, values: Array) -> None:
         require(bool((np.asarray(values) >= 0).all()), f"{name} must not be negative, got {values}")
 
 
+def not_zero(name: str, vectors: Array) -> None:
+    """No vector on the last axis is zero (checked where it is concrete)."""
+    if is_concrete(vectors):
+        zero = int(np.count_nonzero(~np.asarray(vectors).any(-1)))
+        require(zero == 0, f"{name} must not be zero, which points nowhere; {zero} of {vectors[..., 0].size} are")
+
+
 def unit_interval(name: str, value: Any, meaning: str) -> None:
     """One number from 0 to 1 (checked where it is concrete); meaning: of its ends."""
     if is_concrete(value):

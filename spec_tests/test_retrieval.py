@@ -1,0 +1,249 @@
+"""Retrieval, in which ties and NaN count against the model, and zero-shot classification as discriminant analysis."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy.special import softmax
+
+import diffx
+from spec_tests import strategies as st_
+from spec_tests.close import close, holds
+from spec_tests.oracles import concepts
+from spec_tests.registry import claim
+
+QUERIES, CANDIDATES, WIDTH = 13, 17, 4
+
+metrics_of_pairs = jax.jit(lambda images, texts, positives: diffx.retrieval_metrics(images, texts, positives=positives))
+ranks_of_pairs = jax.jit(lambda scores, positives: diffx.partner_ranks(scores, positives=positives))
+discriminant = jax.jit(lambda means, cov, priors: diffx.discriminant(means, cov, priors=priors))
+discriminant_error = jax.jit(diffx.discriminant_error)
+zero_shot = jax.jit(lambda images, weights, biases: diffx.zero_shot(images, weights, biases=biases))
+
+
+# --- retrieval --------------------------------------------------------------------------------------------------------
+
+
+@claim(
+    "CON-07",
+    "the rank of the best partner counts every stranger that is not worse: ties and NaN count against the model, both ways",
+    of=("diffx.concept.retrieval.retrieval_metrics", "diffx.concept.retrieval.partner_ranks"),
+    source="derived here; recall at k as the papers on CLIP count it: at least one partner among the first k",
+)
+@given(seed=st_.seeds(), broken=st.integers(0, 3))
+@settings(max_examples=20)
+def test_ties_and_nan_count_against_the_model(dtype, seed, broken):
+    rng = np.random.default_rng(seed)
+    positives = rng.random((QUERIES, CANDIDATES)) < 0.15
+    positives[np.arange(CANDIDATES) % QUERIES, np.arange(CANDIDATES)] = True
+    scores = rng.integers(0, 8, (QUERIES, CANDIDATES)) / 8  # many ties
+    scores.flat[rng.choice(scores.size, broken, replace=False)] = np.nan
+    found = ranks_of_pairs(jnp.asarray(scores, dtype), jnp.asarray(positives))
+    close(found, concepts.ranks(scores, positives), ulps=0, why="ranks are counted")
+    images, texts = rng.standard_normal((QUERIES, WIDTH)), rng.standard_normal((CANDIDATES, WIDTH))
+    assume(least_gap(images, texts) > 2e-5)
+    got = metrics_of_pairs(jnp.asarray(images, dtype), jnp.asarray(texts, dtype), jnp.asarray(positives))
+    cosines = np.array([[concepts.cosine(image, text) for text in texts] for image in images])
+    for way, places in zip(got, (concepts.ranks(cosines, positives), concepts.ranks(cosines.T, positives.T)), strict=True):
+        recalls = np.array([*concepts.recalls(places), np.median(places), np.mean(places)])
+        close(jnp.stack(way), recalls, ulps=2, why="means of counts")
+    collapse_and_nan(dtype, rng)
+
+
+def least_gap(images: np.ndarray, texts: np.ndarray) -> float:
+    """Between any two cosines of one query: rounding must not change an order."""
+    units = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (images, texts)]
+    cosines = units[0] @ units[1].T
+    return float(min(np.diff(np.sort(cosines, 1)).min(), np.diff(np.sort(cosines, 0), axis=0).min()))
+
+
+def naive_recall(images, texts) -> float:
+    """What a count of better strangers reports."""
+    scores = np.asarray(images) @ np.asarray(texts).T
+    return float(np.mean((scores > np.diag(scores)[:, None]).sum(1) == 0))
+
+
+def collapse_and_nan(dtype, rng):
+    """The naive rank says 1.000 where there is nothing to find."""
+    good = jnp.asarray(rng.standard_normal((QUERIES, WIDTH)), dtype)
+    same, nothing = jnp.ones((QUERIES, WIDTH), dtype), jnp.full((QUERIES, WIDTH), jnp.nan, dtype)
+    for images, texts, worst in ((same, same, QUERIES), (nothing, nothing, np.inf), (nothing, good, np.inf)):
+        holds(naive_recall(images, texts) == 1.0, "the usual count of better strangers")
+        for way in metrics_of_pairs(images, texts, np.eye(QUERIES, dtype=bool)):
+            recalls = np.array(way[:3])
+            holds(recalls == 0, "none is found")
+            close(jnp.stack(way[3:]), np.full(2, worst), ulps=0, why="last, or never")
+    one = metrics_of_pairs(good.at[2].set(jnp.nan), good, np.eye(QUERIES, dtype=bool))
+    close(one.image_to_text.recall_at_1, np.asarray((QUERIES - 1) / QUERIES), ulps=2, why="one broken image is not found")
+    close(one.text_to_image.recall_at_1, np.asarray(0.0), ulps=0, why="and stands before every text's own image")
+    close(one.image_to_text.median_rank, np.asarray(1.0), ulps=0, why="the median does not mind one infinity")
+
+
+def test_partners_are_the_diagonal_unless_given():
+    vectors = jnp.eye(3)
+    for way in diffx.retrieval_metrics(vectors, 2 * vectors):
+        np.testing.assert_array_equal(jnp.stack(way), [1, 1, 1, 1, 1])
+    np.testing.assert_array_equal(diffx.partner_ranks(vectors), [1, 1, 1])
+    np.testing.assert_array_equal(diffx.partner_ranks(-vectors), [3, 3, 3])
+
+
+def test_half_precision_embeddings_are_compared_in_float32():
+    half = jax.ShapeDtypeStruct((3, 3), jnp.bfloat16)
+    found = jax.eval_shape(diffx.retrieval_metrics, half, half)
+    assert {value.dtype for way in found for value in way} == {jnp.dtype("float32")}
+
+
+# --- zero-shot --------------------------------------------------------------------------------------------------------
+
+CLASSES, TEMPLATES = ("hat", "cap", "red crown"), ("a {}", "a picture of a {} on a head")
+
+
+@claim(
+    "CON-09",
+    "zero-shot weights are the unit means of unit vectors over the templates, the class is the nearest cosine, and recall is "
+    "averaged class by class",
+    of=(
+        "diffx.concept.zero_shot.zero_shot_weights",
+        "diffx.concept.zero_shot.zero_shot",
+        "diffx.concept.zero_shot.mean_class_recall",
+    ),
+    source="Radford et al. 2021, arXiv:2103.00020, and its notebook Prompt_Engineering_for_ImageNet",
+)
+@given(seed=st_.seeds())
+@settings(max_examples=20)
+def test_zero_shot_weights_average_unit_vectors_over_templates(dtype, seed):
+    rng = np.random.default_rng(seed)
+    vectors, images = rng.standard_normal((3, 2, WIDTH)), rng.standard_normal((30, WIDTH))
+    texts = [template.format(name) for name in CLASSES for template in TEMPLATES]
+    book = dict(zip(texts, vectors.reshape(-1, WIDTH), strict=True))
+    encode = lambda asked: jnp.asarray(np.stack([book[text] for text in asked]), dtype)
+    wanted = concepts.ensemble(vectors)
+    sums = sum(v / np.linalg.norm(v, axis=-1, keepdims=True) for v in np.moveaxis(vectors, 1, 0))
+    weights = diffx.zero_shot_weights(encode, CLASSES, TEMPLATES)
+    close(weights, wanted, ulps=16, scale=2 / np.linalg.norm(sums, axis=-1).min(), why="two roots and two quotients")
+    cosines = np.array([[concepts.cosine(image, weight) for weight in wanted] for image in images])
+    clear = np.diff(np.sort(cosines, 1))[:, -1] > 1e-4
+    predictions = np.asarray(zero_shot(jnp.asarray(images, dtype), weights, None))
+    holds(predictions[clear] == cosines.argmax(1)[clear], "the nearest cosine")
+    labels = rng.integers(0, 3, 30) % (2 + seed % 2) * 2 % 5 % 3
+    got = diffx.mean_class_recall(predictions, labels, classes=3)
+    close(got, np.asarray(concepts.mean_class_recall(predictions, labels)), ulps=4, why="quotients of counts")
+
+
+@claim(
+    "CLP-13",
+    "for Gaussian classes of one covariance the linear scores C^-1 m x - m'C^-1 m/2 + log prior are Bayes' rule: the nearest "
+    "Mahalanobis mean; two classes are confused with probability Phi(-Delta/2)",
+    of=(
+        "diffx.concept.zero_shot.discriminant",
+        "diffx.concept.zero_shot.discriminant_error",
+        "diffx.concept.zero_shot.zero_shot",
+    ),
+    source="Fisher 1936; Hastie, Tibshirani and Friedman 2009, section 4.3",
+)
+@given(means=st_.points(3, 2), cov=st_.covariances(2), priors=st_.weights(3), x=st_.points(20, 2))
+def test_zero_shot_is_discriminant_analysis(dtype, means, cov, priors, x):
+    assume(np.linalg.cond(cov) < 1e3)
+    m, c, p, at = (jnp.asarray(value, dtype) for value in (means, cov, priors, x))
+    weights, biases = discriminant(m, c, p)
+    got = (np.asarray(x @ np.asarray(weights, np.float64).T) + np.asarray(biases, np.float64)).astype(dtype)
+    size = (1 + np.abs(np.concatenate([means, x])).max()) ** 2 * np.linalg.cond(cov) / np.linalg.eigvalsh(cov)[0]
+    wanted = np.log(np.maximum(concepts.posterior(x, means, cov, priors), 1e-300))
+    close((got[:, 1:] - got[:, :1]), wanted[:, 1:] - wanted[:, :1], ulps=64, scale=size, why="terms m'C^-1 x of this size")
+    plain = discriminant(m, c, None)
+    distances = concepts.mahalanobis(x, means, cov)
+    clear = np.diff(np.sort(distances**2, 1))[:, 0] > 512 * jnp.finfo(dtype).eps * size
+    chosen = np.asarray(zero_shot(at, plain.weights, plain.biases))
+    holds(chosen[clear] == distances.argmin(1)[clear], "equal priors: the nearest mean")
+    close(softmax(got, axis=1), concepts.posterior(x, means, cov, priors), ulps=64, scale=size, why="a softmax is p(c|x)")
+    error_of_two(dtype, means, cov)
+    textbook_error(dtype)
+
+
+def error_of_two(dtype, means, cov):
+    """P(score of the other class is larger), by quadrature of the linear scores that the code gives."""
+    delta = float(concepts.mahalanobis(means[:1], means[1:2], cov)[0, 0])
+    assume(0.01 < delta < 10)
+    got = discriminant_error(*(jnp.asarray(value, dtype) for value in (means[:2], cov)))
+    scale = (1 + delta**2) * np.linalg.cond(cov)
+    close(got, np.asarray(concepts.norm.cdf(-delta / 2)), ulps=64, scale=scale, why="Delta to its conditioning; ndtr")
+
+
+def textbook_error(dtype):
+    """Delta^2 = 590/61: .0599727, also in the scalar and diagonal forms of a covariance."""
+    means, cov = np.array([[0.5, 1.0], [1.5, -1.0]]), np.array([[1.0, 0.3], [0.3, 0.7]])
+    m = jnp.asarray(means, dtype)
+    got = discriminant_error(m, jnp.asarray(cov, dtype))
+    holds(abs(float(got) - 0.0599727) < 2e-7, "the number in the catalogue of claims", float(got), 0.0599727)
+    weights, biases = (np.asarray(value, np.float64) for value in discriminant(m, jnp.asarray(cov, dtype), None))
+    for here, there in ((0, 1), (1, 0)):
+        crossed = concepts.half_plane(means[here], cov, weights[there] - weights[here], biases[there] - biases[here])
+        close(got, np.asarray(crossed), ulps=64, scale=1, why="the mass beyond the line between the classes")
+    for form, same in ((0.5, 0.5 * np.eye(2)), ([0.5, 2.0], np.diag([0.5, 2.0]))):
+        close(discriminant_error(m, jnp.asarray(form, dtype)), discriminant_error(m, jnp.asarray(same, dtype)), ulps=16, why="")
+
+
+def test_an_image_with_nan_is_of_no_class_and_equal_scores_give_the_first():
+    images = jnp.asarray([[1.0, 0.0], [jnp.nan, 1.0], [0.0, 0.0], [-1.0, 2.0]])
+    np.testing.assert_array_equal(diffx.zero_shot(images, jnp.eye(2)), [0, -1, 0, 1])
+    np.testing.assert_array_equal(diffx.zero_shot(images, jnp.eye(2), biases=jnp.asarray([0.0, 2.0])), [1, -1, 1, 1])
+    assert diffx.zero_shot(images[0], jnp.eye(2)).shape == ()
+
+
+def test_classes_that_no_label_names_are_left_out_of_the_mean():
+    labels, predictions = np.array([0, 0, 0, 2]), np.array([0, 0, 1, -1])
+    assert diffx.mean_class_recall(predictions, labels, classes=5) == pytest.approx((2 / 3 + 0) / 2)
+
+
+# --- bad input --------------------------------------------------------------------------------------------------------
+
+V = np.eye(3)
+NOBODY = np.array([[True, False, True], [False, False, False], [False, True, False]])
+
+
+def weights_of(classes=("hat",), templates=("a {}",), encode=lambda texts: np.ones((len(texts), 2))):
+    return diffx.zero_shot_weights(encode, classes, templates)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: diffx.retrieval_metrics(V, V[:, :2]), ValueError, "one width d"),
+        (lambda: diffx.retrieval_metrics(V, V[0]), ValueError, r"texts \(m, d\)"),
+        (lambda: diffx.retrieval_metrics(V, V[:2]), ValueError, "3 queries and 2 candidates: say who belongs to whom"),
+        (lambda: diffx.retrieval_metrics(V, V, positives=NOBODY), ValueError, r"every query needs a partner, rows \[1\]"),
+        (lambda: diffx.retrieval_metrics(V, V, positives=V), TypeError, "array of booleans.*positives > 0"),
+        (lambda: diffx.retrieval_metrics(V, V[:2], positives=NOBODY), ValueError, r"the shape of the scores, \(3, 2\)"),
+        (lambda: diffx.retrieval_metrics(V[:0], V[:0]), ValueError, "n, m >= 1"),
+        (lambda: diffx.partner_ranks(V[0]), ValueError, r"scores must have shape \(n, m\)"),
+        (lambda: weights_of(classes=()), ValueError, "classes must name at least one"),
+        (lambda: weights_of(templates=()), ValueError, "templates must name at least one"),
+        (lambda: weights_of(templates=("",)), ValueError, r"one \{\} in the place of the name.*\['']"),
+        (lambda: weights_of(templates=("a {} or {}",)), ValueError, r"one \{\} in the place of the name"),
+        (lambda: weights_of(classes=("hat", " ")), ValueError, "must not be empty"),
+        (lambda: weights_of(classes="hat"), TypeError, r"sequence of texts.*one of them is \['hat'\]"),
+        (lambda: weights_of(encode=lambda texts: np.ones(2)), ValueError, r"encode must turn 1 texts into an array \(1, d\)"),
+        (lambda: weights_of(encode=lambda texts: np.zeros((1, 2))), ValueError, "mean embedding of a class must not be zero"),
+        (lambda: weights_of(encode=lambda texts: np.full((1, 2), np.nan)), ValueError, r"encode\(texts\) must be finite"),
+        (lambda: diffx.zero_shot(V[:, :2], V), ValueError, "images must be an event of shape"),
+        (lambda: diffx.zero_shot(V, V[0]), ValueError, r"weights must have shape \(k, d\)"),
+        (lambda: diffx.zero_shot(V, V[:0]), ValueError, "k >= 1 classes"),
+        (lambda: diffx.zero_shot(V, V, biases=np.ones(2)), ValueError, r"biases must have shape \(3,\)"),
+        (lambda: diffx.mean_class_recall(V[0], V[0], classes=2), TypeError, "array of integers"),
+        (lambda: diffx.mean_class_recall([0, 1], [0], classes=2), ValueError, "one shape"),
+        (lambda: diffx.mean_class_recall(np.zeros(0, int), np.zeros(0, int), classes=2), ValueError, "n >= 1"),
+        (lambda: diffx.mean_class_recall([0, 1], [0, 2], classes=2), ValueError, r"lie in 0 to 1, got \[2\]"),
+        (lambda: diffx.mean_class_recall([0, 1], [0, -1], classes=2), ValueError, r"lie in 0 to 1, got \[-1\]"),
+        (lambda: diffx.discriminant(V[0], 1.0), ValueError, r"means must have shape \(k, d\)"),
+        (lambda: diffx.discriminant(V[:0], 1.0), ValueError, "k >= 1"),
+        (lambda: diffx.discriminant(V, -V), ValueError, "positive semi-definite"),
+        (lambda: diffx.discriminant(V, 1.0, priors=np.array([0.5, 0.5, 0.0])), ValueError, "priors must be positive"),
+        (lambda: diffx.discriminant(V, 1.0, priors=np.ones(2)), ValueError, r"priors must have shape \(3,\)"),
+        (lambda: diffx.discriminant_error(V, 1.0), ValueError, r"means must have shape \(2, d\)"),
+    ],
+)
+def test_wrong_batches_classes_and_templates_are_refused_with_the_way_out(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
