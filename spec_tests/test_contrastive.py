@@ -62,7 +62,7 @@ ROUNDING = "a cosine of 3 terms, the exp of a rounded logarithm and sums of 4 ea
 @claim(
     "CLP-01",
     "the loss is symmetric InfoNCE for any partners and mask: log N for equal embeddings, 0 for one pair, never negative",
-    of="diffx.contrastive.clip_loss",
+    of="diffx.contrastive.dense.clip_loss",
     source="Radford et al. 2021, arXiv:2103.00020, Figure 3",
 )
 @given(images=embeddings, texts=embeddings, log_scale=log_scales)
@@ -90,7 +90,7 @@ def test_clip_loss_is_the_symmetric_cross_entropy(dtype, images, texts, log_scal
 @claim(
     "CLP-02",
     "dL/dS = (P_row + P_col - 2I)/(2N): gradients are orthogonal to the raw embedding, and that of the log-scale is <dL/dS, S>",
-    of=("diffx.contrastive.clip_loss", "diffx.contrastive.normalised"),
+    of=("diffx.contrastive.dense.clip_loss", "diffx.contrastive.scores.normalised"),
     source="derived here: the derivative of log-softmax, and of x/|x|",
 )
 @given(images=embeddings, texts=embeddings, log_scale=log_scales)
@@ -115,7 +115,7 @@ def test_clip_gradients_follow_from_softmax_minus_identity(dtype, images, texts,
 @claim(
     "CLP-03",
     "permuting images and texts together changes neither loss, permuting the images alone changes both by the textbook amount",
-    of=("diffx.contrastive.clip_loss", "diffx.contrastive.siglip_loss"),
+    of=("diffx.contrastive.dense.clip_loss", "diffx.contrastive.dense.siglip_loss"),
     source="Radford et al. 2021, arXiv:2103.00020, Figure 3; Zhai et al. 2023, arXiv:2303.15343, Algorithm 1",
 )
 @given(images=embeddings, texts=embeddings, log_scale=log_scales, bias=st_.floats(-10.0, 2.0), seed=st_.seeds())
@@ -134,7 +134,7 @@ def test_only_a_joint_permutation_leaves_the_loss_alone(dtype, images, texts, lo
 @claim(
     "CLP-04",
     "the scale is exp(log_scale): scale -> 0 gives log N, and L/scale -> half the mean row violation plus half the column's",
-    of="diffx.contrastive.clip_loss",
+    of="diffx.contrastive.dense.clip_loss",
     source="Radford et al. 2021, arXiv:2103.00020, section 2.4: the temperature is stored as a logarithm",
 )
 @given(images=embeddings, texts=embeddings)
@@ -157,7 +157,7 @@ def test_temperature_has_its_two_limits(dtype, images, texts):
 @claim(
     "CLP-05",
     "no unit embeddings go below log(1 + (N-1) exp(-scale N/(N-1))), and the simplex reaches it",
-    of="diffx.contrastive.clip_loss",
+    of="diffx.contrastive.dense.clip_loss",
     source="Lu and Steinerberger 2022, arXiv:2012.08465: the simplex minimises cross-entropy",
 )
 @given(images=st_.points(N, N), texts=st_.points(N, N), log_scale=log_scales)

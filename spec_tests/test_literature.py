@@ -339,7 +339,7 @@ def test_ends_of_the_chain_of_ho_cost_a_hundred_thousandth_of_a_bit(dtype):
 @claim(
     "LIT-10",
     "with CLIP's first scale, 1/.07, and its batch of 32,768 the loss of random embeddings in 512 dimensions is 10.596",
-    of="diffx.contrastive.clip_loss",
+    of="diffx.contrastive.dense.clip_loss",
     source="Radford et al. 2021, arXiv:2103.00020, section 2.5 (.07 and 32,768); the loss, log N + log 0F1(d/2, s^2/4): ours",
 )
 def test_first_loss_of_clip_is_log_n_and_a_fifth(dtype):
@@ -359,7 +359,7 @@ def test_first_loss_of_clip_is_log_n_and_a_fifth(dtype):
 @claim(
     "LIT-11",
     "with SigLIP's first bias, -10, and a batch of 32,768 the loss of images orthogonal to texts is 11.4876",
-    of="diffx.contrastive.siglip_loss",
+    of="diffx.contrastive.dense.siglip_loss",
     source="Zhai et al. 2023, arXiv:2303.15343, Algorithm 1; big_vision (t = 10, b = -10); the loss: ours",
 )
 def test_first_loss_of_siglip_is_that_of_its_bias(dtype):
