@@ -25,6 +25,11 @@ HOST_SIDE = {
     "WAN": "settings of published models, by name",
     "FlowSettings": "a tuple of numbers",
     "Pairs": "a tuple of arrays, which reflow_pairs fills",
+    "Discriminant": "a tuple of arrays, which discriminant fills",
+    "Factors": "a tuple of arrays, which pmi_embeddings fills",
+    "Ranking": "a tuple of arrays, which rank_words fills",
+    "Retrieval": "a tuple of numbers, which retrieval_metrics fills",
+    "RetrievalMetrics": "a tuple of numbers, which retrieval_metrics fills",
     "ot_coupling": "an assignment that scipy solves on the host",
     "ErrorBudget": "a tuple of numbers, which error_budget fills",
     "Info": "a tuple of arrays, which a step fills",
@@ -757,3 +762,40 @@ example(
     )[0],
     *(vp, law, x, longer_grid),
 )
+
+
+# --- concepts, retrieval, zero-shot -----------------------------------------------------------------------------------
+
+
+def table() -> jax.Array:
+    """Probabilities (2, 2, 3): two concepts and an image."""
+    weights = np.abs(np.random.default_rng(11).standard_normal((2, 2, 3))) + 0.1
+    return single(weights / weights.sum())
+
+
+def corners() -> jax.Array:
+    return normals(2, 2, D, seed=12)
+
+
+example("concept_direction", diffx.concept_direction, x, other)
+example("rank_words", diffx.rank_words, x, lambda: normals(5, D, seed=13))
+example("rank_words, centred", partial(diffx.rank_words, centre=True), x, lambda: normals(5, D, seed=13))
+example("decomposable", diffx.decomposable, x, other)
+example("parallelogram_defect", diffx.parallelogram_defect, corners)
+example("analogy_cosine", diffx.analogy_cosine, corners)
+example("projector", diffx.projector, x)
+example("concept_projection", diffx.concept_projection, x, other, lambda: normals(D, D, seed=14))
+example("pmi", diffx.pmi, table)
+example("log_odds_ratio", diffx.log_odds_ratio, table)
+example("pmi_embeddings", partial(diffx.pmi_embeddings, dim=2), lambda: normals(4, D, seed=15))
+example("partner_ranks", diffx.partner_ranks, lambda: normals(4, 4, seed=16))
+example("retrieval_metrics", diffx.retrieval_metrics, x, other)
+example(
+    "zero_shot_weights",
+    lambda vectors: diffx.zero_shot_weights(lambda texts: vectors, ("hat", "cap"), ("a {}", "one {}")),
+    lambda: normals(4, D, seed=17),
+)
+example("zero_shot", lambda x, w, b: diffx.zero_shot(x, w, biases=b), x, other, lambda: normals(N, seed=18))
+example("mean_class_recall", partial(diffx.mean_class_recall, classes=3), *[lambda: jnp.arange(6) % 3] * 2)
+example("discriminant", lambda m, c, p: diffx.discriminant(m, c, priors=p), x, COVARIANCES["full"], lambda: single([0.4, 0.6]))
+example("discriminant_error", diffx.discriminant_error, x, COVARIANCES["full"])

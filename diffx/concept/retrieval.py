@@ -86,5 +86,5 @@ def retrieval_metrics(
 
 def _one_way(scores: Array, positives: Array) -> Retrieval:
     ranks = partner_ranks(scores, positives=positives)
-    recalls = ((ranks <= k).astype(ranks.dtype).mean() for k in (1, 5, 10))
-    return Retrieval(*recalls, jnp.median(ranks), ranks.mean())
+    recall = lambda k: (ranks <= k).astype(ranks.dtype).mean()
+    return Retrieval(recall(1), recall(5), recall(10), jnp.median(ranks), ranks.mean())

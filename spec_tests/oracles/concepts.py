@@ -58,10 +58,10 @@ def mean_class_recall(predictions: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean([np.mean(predictions[labels == label] == label) for label in np.unique(labels)]))
 
 
-def posterior(x: np.ndarray, means: np.ndarray, cov: np.ndarray, priors: np.ndarray) -> np.ndarray:
-    """p(c | x) by Bayes' rule from densities; x (n, d) gives (n, k)."""
+def log_posterior(x: np.ndarray, means: np.ndarray, cov: np.ndarray, priors: np.ndarray) -> np.ndarray:
+    """log p(c | x) by Bayes' rule from densities; x (n, d) gives (n, k)."""
     logs = np.stack([multivariate_normal(mean, cov).logpdf(x) for mean in means], -1) + np.log(priors)
-    return np.exp(logs - np.logaddexp.reduce(logs, -1, keepdims=True))
+    return logs - np.logaddexp.reduce(logs, -1, keepdims=True)
 
 
 def mahalanobis(x: np.ndarray, means: np.ndarray, cov: np.ndarray) -> np.ndarray:
