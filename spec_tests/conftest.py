@@ -11,6 +11,7 @@ from spec_tests.close import recording
 from spec_tests.registry import NO_DTYPE, claim_of
 
 jax.config.update("jax_enable_x64", True)  # before jax is used, and nowhere else: oracles and slopes need float64
+jax.config.update("jax_num_cpu_devices", 4)  # before the backend starts: a mesh for sharded losses, at no cost to the rest
 
 PROFILES = {"dev": 5, "default": 20, "deep": 500}  # hypothesis examples a test
 RESULTS = pytest.StashKey[certificate.Results]()
