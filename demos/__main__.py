@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 # In the order of the story.
 NAMES = (
     "sculpting_noise",
+    "zero_shot",
     "spiral",
     "trap_of_the_mean",
     "two_roads",
