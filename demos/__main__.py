@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 NAMES = (
     "sculpting_noise",
     "zero_shot",
+    "concept_algebra",
     "spiral",
     "trap_of_the_mean",
     "two_roads",

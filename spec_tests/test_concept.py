@@ -312,6 +312,8 @@ def test_projection_swaps_one_attribute_exactly(dtype, basis, means, variances, 
     close(p.T, np.asarray(p, np.float64), ulps=16, scale=1, why="P' = P")
     repeated = projector(*cast(np.concatenate([mixing, mixing[:1] - mixing[1:], np.zeros((1, 2))]) @ basis[2:]))
     close(repeated, basis[2:].T @ basis[2:], ulps=128, scale=size, why="directions may depend on each other")
+    tiny = projector(*cast(2.0**-40 * mixing @ basis[2:]))
+    close(tiny, basis[2:].T @ basis[2:], ulps=64, scale=size, why="a length says nothing about a span")
     first, second = (score(*cast(*law(*which), x, t)) for which in ((0, 0), (1, 1)))
     wanted = np.array([gaussian_score(point, *law(0, 1), 1 - t, t) for point in x])
     reach = (np.abs(x).max() + np.abs(means).max() + 1) / (((1 - t) ** 2 * variances + t**2).min()) * size
@@ -336,6 +338,10 @@ def test_projection_is_no_swap_where_blocks_depend_on_each_other():
     found = {key: gaussian_score(x, mean, cov, 0.8, 0.6) for key, mean in means.items()}
     edited = concept_projection(found[0, 0], found[1, 1], np.diag([0.0, 1.0]))
     assert np.abs(edited - found[0, 1]).max() > 0.3
+
+
+def test_directions_of_zero_that_jit_cannot_refuse_span_nothing():
+    np.testing.assert_array_equal(projector(jnp.zeros((2, 4))), np.zeros((4, 4)))
 
 
 def test_projection_keeps_the_dtype_of_the_score_and_projector_that_of_its_directions():

@@ -56,7 +56,7 @@ def rank_words(direction: Float[Array, "*batch d"], text_vectors: Float[Array, "
     if centre:
         units = normalised(units - units.mean(0))
     scores = contract("...d,nd->...n", normalised(direction), units)
-    return Ranking(jnp.argsort(-scores, axis=-1, stable=True), scores)
+    return Ranking(jnp.argsort(-scores, axis=-1), scores)
 
 
 def decomposable(*factors: Float[Array, "_ d"]) -> Float[Array, "*counts d"]:
@@ -85,7 +85,8 @@ def _edges(values: Array) -> tuple[Array, Array]:
     _check.require(
         values.shape[:2] == (2, 2), f"values must have shape (2, 2, ...), the two concepts first, got {values.shape}"
     )
-    return values[1, 1] - values[1, 0], values[0, 1] - values[0, 0]
+    (nothing, hat), (man, both) = values
+    return both - man, hat - nothing
 
 
 def parallelogram_defect(values: Float[Array, "2 2 *shape"]) -> Float[Array, "*shape"]:
@@ -128,7 +129,7 @@ def projector(directions: Float[Array, "k d"]) -> Float[Array, "d d"]:
     _check.not_zero("the span of directions", directions.reshape(-1))
     _, values, rows = jnp.linalg.svd(directions, full_matrices=False)
     least = max(directions.shape) * jnp.finfo(directions.dtype).eps * values[0]
-    return contract("ki,k,kj->ij", rows, (values > least).astype(rows.dtype), rows)
+    return contract("ki,k,kj->ij", rows, values > least, rows)
 
 
 def concept_projection(score: Points, other: Points, projector: Float[Array, "d d"]) -> Floats:
