@@ -1,0 +1,69 @@
+r"""From a scene to a picture: drawings are looked up by number, placed, and painted by one generic shape."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from diffx.data.world import places as _places
+from diffx.data.world.attributes import ATTRIBUTES, index
+from diffx.data.world.colours import CODES, PAINTS, PALETTE, rgb
+from diffx.data.world.drawings import DRAWINGS, Drawings
+from diffx.data.world.figure import person
+from diffx.data.world.placing import BLACK, PICTURE, Place, counted, placed
+from diffx.data.world.scene import Scene
+from diffx.data.world.shapes import Shapes, paint
+
+NIGHT_LIGHT = np.asarray([(1, 1, 1), (0.42, 0.45, 0.62), (0.92, 0.72, 0.66)], np.float32)  # day, night, sunset
+
+
+def _background(scene: Scene, size: int) -> Array:
+    """The gradient of the sky, or of a wall: (3, size, size)."""
+    outdoors = (_places.DAY, _places.NIGHT, _places.DUSK)
+    by_place = {"wall": [_places.INDOOR_LIGHT] * 3, "room": [_places.INDOOR_LIGHT] * 3, "space": [_places.DARK_SPACE] * 3}
+    lights = np.asarray([[[rgb(h) for h in pair] for pair in by_place.get(p, outdoors)] for p in ATTRIBUTES["place"]])
+    top, bottom = jnp.asarray(lights, jnp.float32)[scene.place, scene.time]
+    indoors = scene.place <= index("place", "room")
+    light = jnp.where(indoors, jnp.asarray(NIGHT_LIGHT)[scene.time], 1)
+    height = jnp.clip((jnp.arange(size, dtype=jnp.float32) + 0.5) / size / (1 - (1 + _places.GROUND) / 2), 0, 1)
+    column = (top * light)[:, None] + (bottom * light - top * light)[:, None] * height
+    return jnp.broadcast_to(column[:, :, None], (3, size, size))
+
+
+def _scenery(scene: Scene, drawings: Drawings) -> list[Shapes]:
+    light = jnp.asarray(NIGHT_LIGHT)[scene.time]
+    foliage = jnp.asarray(np.asarray([PAINTS[CODES[_places.FOLIAGE[s]]] for s in ATTRIBUTES["season"]]))[scene.season]
+    plant = Place(scene.plant_x, scene.plant_y, scene.plant_scale)
+    return [
+        placed(drawings.place[scene.place], PICTURE, BLACK, light=light, lack=1.0),
+        placed(drawings.behind[scene.weather], PICTURE, BLACK),
+        placed(drawings.sky[scene.sky], Place(scene.sky_x, scene.sky_y, scene.sky_scale), BLACK, lack=1.0),
+        placed(drawings.season[scene.season], PICTURE, BLACK, light=0.4 + 0.6 * light, lack=1.0),
+        placed(drawings.plant[scene.plant], plant, foliage, foliage, light=0.3 + 0.7 * light),
+    ]
+
+
+def _thing(scene: Scene, drawings: Drawings) -> list[Shapes]:
+    colour = jnp.asarray(PALETTE)[scene.thing_colour, scene.thing_shade]
+    level = Place(scene.thing_x, scene.thing_y, scene.thing_scale, flip=1.0 - 2.0 * scene.facing)
+    turned = level._replace(turn=scene.thing_angle)
+    thing = placed(drawings.thing[scene.thing], turned, colour, 0.62 * colour)
+    marks = placed(drawings.marks[scene.motion], level, colour)
+    return [counted(thing, scene.count), counted(marks, scene.count)]
+
+
+def render(scene: Scene, size: int = 32, *, drawings: Drawings = DRAWINGS) -> Array:
+    r"""The picture of one scene: (size, size, 3) float32 in [-1, 1].  Derived here: signed distances, composited in order.
+
+    scene: one, without leading axes; `jax.vmap(render)` draws a batch.  Differentiable in the scene's floats.
+    drawings: other tables draw another world of the same facts, such as `cap_in_corner()`.
+    """
+    drawings = jax.tree.map(jnp.asarray, drawings)
+    parts = [*_scenery(scene, drawings), *_thing(scene, drawings), *person(scene, drawings), _before(scene, drawings)]
+    shapes = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+    return 2 * jnp.moveaxis(paint(_background(scene, size), shapes), 0, -1) - 1
+
+
+def _before(scene: Scene, drawings: Drawings) -> Shapes:
+    fallen = PICTURE._replace(y=0.18 - 0.36 * scene.phase)  # the rows of drops are 0.36 apart
+    return placed(drawings.before[scene.weather], fallen, BLACK, lack=1.0)
