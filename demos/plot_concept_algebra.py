@@ -86,12 +86,12 @@ for panel, eps in zip(panels, (0.0, 1.0), strict=False):
     for start, end, color, line in ((2, 3, BLACK, "-"), (0, 1, ORANGE, "--"), (0, 2, GREY, ":"), (1, 3, GREY, ":")):
         arrow = {"arrowstyle": "-|>", "color": color, "ls": line, "lw": 1.8, "shrinkA": 3, "shrinkB": 3}
         panel.annotate("", flat[end], flat[start], arrowprops=arrow)
+    reach = 1.6 * np.abs(flat).max()
+    panel.set(xlim=(-reach, reach), ylim=(-reach, reach))
     for point, name in zip(flat, texts, strict=True):
         panel.plot(*point, "o", color=BLACK)
         side = "center" if abs(point[0]) < 0.5 * abs(point[1]) else "left" if point[0] > 0 else "right"
-        panel.annotate(name, point + 0.35 * unit(point), ha=side, va="center")  # outside, where no arrow goes
-    reach = 1.7 * np.abs(flat).max()
-    panel.set(xlim=(-reach, reach), ylim=(-reach, reach))
+        panel.annotate(name, point + 0.11 * reach * unit(point), ha=side, va="center")  # outside, where no arrow goes
 
 strengths = np.linspace(0, 2.5, 26)
 cosines, predicted = [], []
