@@ -12,12 +12,12 @@ Mask = Bool[Array, "n"] | None
 
 
 class Pairs(NamedTuple):
-    """table: (n, N) booleans or None.  names: (n,) integers, equal where a text and an image belong together, unless
-    there is a table.  counted: (n,) booleans."""
+    """names: (n,) integers, equal where an image and a text belong together, unless there is a table.
+    counted: (n,) booleans.  table: (n, N) booleans or None."""
 
-    table: Array | None
     names: Array
     counted: Array
+    table: Array | None
 
 
 def pairs_of(positives: Any, mask: Any, n: int, texts: int | None = None) -> Pairs:
@@ -30,12 +30,12 @@ def pairs_of(positives: Any, mask: Any, n: int, texts: int | None = None) -> Pai
     if _check.is_concrete(counted):
         _check.require(bool(counted.any()), "mask must count at least one row, or there is nothing to take the mean of")
     if positives is None:
-        return Pairs(None, names, counted)
+        return Pairs(names, counted, None)
     positives = jnp.asarray(positives)
     if jnp.issubdtype(positives.dtype, jnp.integer) and positives.ndim == 1:
         _check.require(positives.shape == (n,), f"positives must name {n} captions, got shape {positives.shape}")
-        return Pairs(None, positives, counted)
-    return Pairs(_flags("positives", positives, (n, n if texts is None else texts)), names, counted)
+        return Pairs(positives, counted, None)
+    return Pairs(names, counted, _flags("positives", positives, (n, n if texts is None else texts)))
 
 
 def _flags(name: str, value: Any, shape: tuple[int, ...]) -> Array:
@@ -46,7 +46,7 @@ def _flags(name: str, value: Any, shape: tuple[int, ...]) -> Array:
     return value
 
 
-def partners(table: Array | None, names: Array, others: Array, counted: Array, others_counted: Array) -> Array:
+def partners(names: Array, others: Array, counted: Array, others_counted: Array, table: Array | None) -> Array:
     """(n, N) booleans: who belongs together, among those who count."""
     same = names[:, None] == others if table is None else table
     return same & counted[:, None] & others_counted

@@ -18,7 +18,7 @@ def info_nce(scores: Float[Array, "N N"], *, positives: Positives = None, mask: 
 
     scores: (N, N), of image i and text j, any real numbers.  positives, mask: as for clip_loss.
     Source: Oord et al. 2018, arXiv:1807.03748, eq. (4), taken both ways.
-    Raises ValueError for a table that is not square, TypeError and ValueError as clip_loss does.  Claims: CLP-08.
+    Raises ValueError for a table that is not square, TypeError and ValueError as clip_loss does.  Claims: CLP-08, CLP-14.
     """
     scores = _square(scores)
     pairs, rows = _partners(positives, mask, scores.shape[0])
@@ -30,7 +30,7 @@ def sigmoid_nce(scores: Float[Array, "N N"], *, positives: Positives = None, mas
 
     scores: (N, N), of image i and text j, any real numbers, the bias included.  positives, mask: as for clip_loss.
     Source: Zhai et al. 2023, arXiv:2303.15343, section 3.2.
-    Raises ValueError for a table that is not square, TypeError and ValueError as clip_loss does.  Claims: CLP-12.
+    Raises ValueError for a table that is not square, TypeError and ValueError as clip_loss does.  Claims: CLP-12, CLP-14.
     """
     scores = _square(scores)
     pairs, rows = _partners(positives, mask, scores.shape[0])
@@ -49,7 +49,7 @@ def clip_loss(
     mask: (N,) booleans, the rows that count, for ragged batches.  Computed in float32 or wider.
     Source: Radford et al. 2021, arXiv:2103.00020, Figure 3.
     Raises ValueError for unequal shapes or a counted row without a partner.
-    Claims: CLP-01, CLP-02, CLP-03, CLP-04, CLP-05, LIT-10.
+    Claims: CLP-01, CLP-02, CLP-03, CLP-04, CLP-05, CLP-06, CLP-07, CLP-09, CLP-14, LIT-10.
     """
     return info_nce(scores(*embeddings(images, texts, log_scale)), positives=positives, mask=mask)
 
@@ -68,7 +68,7 @@ def siglip_loss(
     images, texts: raw embeddings (N, d), normalised inside.  log_scale, bias: scalars (SigLIP starts at log 10, -10).
     positives, mask: as for clip_loss.  Source: Zhai et al. 2023, arXiv:2303.15343, section 3.2,
     with the sign of the bias of Algorithm 1 (the formula printed there has -bias).
-    Raises ValueError for unequal shapes or a counted row without a partner.  Claims: CLP-03, LIT-11.
+    Raises ValueError for unequal shapes or a counted row without a partner.  Claims: CLP-03, CLP-12, LIT-11.
     """
     x, y, log_scale = embeddings(images, texts, log_scale)
     return sigmoid_nce(scores(x, y, log_scale) + offset(bias, x), positives=positives, mask=mask)
@@ -77,9 +77,7 @@ def siglip_loss(
 def embeddings(images: Any, texts: Any, log_scale: Any) -> tuple[Array, Array, Array]:
     """Images and texts of one shape (N, d) in one dtype of 32 bits or more, and log_scale in it."""
     x, y = _check.same_shape(images=_check.finite("images", images), texts=_check.finite("texts", texts))
-    _check.require(
-        x.ndim == 2 and x.shape[0] >= 1, f"images and texts must have shape (N, d) with N >= 1, got {x.shape}"
-    )
+    _check.require(x.ndim == 2 and x.shape[0] >= 1, f"images and texts must have shape (N, d) with N >= 1, got {x.shape}")
     dtype = jnp.promote_types(wide("images", x).dtype, wide("texts", y).dtype)
     return x.astype(dtype), y.astype(dtype), jnp.asarray(_check.number("log_scale", log_scale)).astype(dtype)
 
@@ -97,8 +95,8 @@ def _square(scores: Any) -> Array:
 
 def _partners(positives: Any, mask: Any, n: int) -> tuple[Array, Array]:
     """Which pairs belong together (N, N), and which rows count (N,), as booleans."""
-    table, names, counted = pairs_of(positives, mask, n)
-    pairs = partners(table, names, names, counted, counted)
+    names, counted, table = pairs_of(positives, mask, n)
+    pairs = partners(names, names, counted, counted, table)
     check_partners(pairs, counted)
     return pairs, counted
 

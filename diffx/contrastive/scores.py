@@ -62,6 +62,11 @@ def _turn(x: Array, dx: Array) -> Array:
     return dx - x * (_inverse_length(x) ** 2 * (x * dx).sum(-1))[..., None]
 
 
+def matched_scores(images: Array, texts: Array, log_scale: Array) -> Array:
+    """exp(log_scale) cos(image_i, text_i), shape (n,)."""
+    return jnp.exp(log_scale) * _inverse_length(images) * _inverse_length(texts) * (images * texts).sum(-1)
+
+
 def clamp_log_scale(log_scale: Scalar, *, largest: Scalar = LARGEST_SCALE) -> Number:
     r"""min(log_scale, log(largest)): the projection that follows an optimizer's step, never a part of the loss.
 
