@@ -115,6 +115,8 @@ def test_additive_rows_are_embedded_as_parallelograms(dtype, of_man, of_hat, see
         close(texts, solved, ulps=64, scale=size, why="full column rank: one solution")
         corners = jnp.asarray(texts.reshape(2, 2, dim))
         close(parallelogram_defect(corners), np.zeros(dim), ulps=128, scale=size, why=why)
+    tall = factorised(scores.T, dim=3)
+    close(jnp.einsum("md,nd->mn", *tall), table.T, ulps=64, scale=size, why="more texts than images")
     loses_the_least(dtype, scores, table, size)
     rng = np.random.default_rng(seed)
     mixed = np.linalg.qr(rng.standard_normal((5, 5)))[0]

@@ -26,7 +26,7 @@ def pmi(joint: Float[Array, "*texts n"]) -> Float[Array, "*texts n"]:
     Raises ValueError unless the entries are probabilities.  Claims: CON-01, CON-02.
     """
     joint = _probabilities(joint)
-    of_images = joint.sum(tuple(range(joint.ndim - 1)), keepdims=True)
+    of_images = joint.sum(tuple(range(joint.ndim - 1)))
     of_texts = joint.sum(-1, keepdims=True)
     return jnp.log(joint / of_texts / of_images)  # three logarithms would round at the size of the largest
 
