@@ -46,9 +46,9 @@ def linear(inputs: int, outputs: int, dtype: Any, rngs: nnx.Rngs) -> nnx.Linear:
     return nnx.Linear(inputs, outputs, dtype=dtype, rngs=rngs)
 
 
-def positions(length: int, width: int, rngs: nnx.Rngs) -> nnx.Param:
-    """A learned vector for each place, at first normal with the standard deviation 0.02 of a word's."""
-    return nnx.Param(0.02 * jax.random.normal(rngs.params(), (length, width), jnp.float32))
+def positions(length: int, width: int, std: float, rngs: nnx.Rngs) -> nnx.Param:
+    """A learned vector for each place, at first normal; std: near that of what it is added to, or attention is blind to it."""
+    return nnx.Param(std * jax.random.normal(rngs.params(), (length, width), jnp.float32))
 
 
 class ImageTower(nnx.Module):
@@ -57,7 +57,7 @@ class ImageTower(nnx.Module):
     def __init__(self, size: int, patch: int, width: int, layers: int, heads: int, dim: int, *, dtype: Any, rngs: nnx.Rngs):
         self.patch = patch
         self.up, self.down = linear(3 * patch**2, 2 * width, dtype, rngs), linear(2 * width, width, dtype, rngs)
-        self.places = positions((size // patch) ** 2, width, rngs)
+        self.places = positions((size // patch) ** 2, width, 0.3, rngs)
         self.blocks = nnx.List([Block(width, heads, dtype=dtype, rngs=rngs) for _ in range(layers)])
         self.norm, self.out = nnx.LayerNorm(width, rngs=rngs), linear(width, dim, dtype, rngs)
 
@@ -84,7 +84,7 @@ class TextTower(nnx.Module):
         normal = jax.nn.initializers.normal(0.02)
         self.vocabulary = vocabulary
         self.words = nnx.Embed(vocabulary, width, embedding_init=normal, rngs=rngs)
-        self.places = positions(length, width, rngs)
+        self.places = positions(length, width, 0.02, rngs)
         self.blocks = nnx.List([Block(width, heads, dtype=dtype, rngs=rngs) for _ in range(layers)])
         self.norm, self.out = nnx.LayerNorm(width, rngs=rngs), linear(width, dim, dtype, rngs)
 

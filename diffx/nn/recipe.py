@@ -1,0 +1,177 @@
+r"""How the dual encoder is trained: python -m diffx.nn.recipe --minutes 3 --out FILE.
+
+On a CPU a pool of pictures is drawn once and a small network trained on it; on an accelerator every step draws new
+scenes and new captions from its key.  The report at the end is about held-out combinations.
+"""
+
+import argparse
+import datetime
+import platform
+import sys
+import time
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax.tree_util import Partial
+from jaxtyping import Array
+
+import diffx
+from diffx.data.world import DRAWINGS, LENGTH, VOCABULARY, Drawings, cap_in_corner, caption, render, sample_scene
+from diffx.nn.dual_encoder import DualEncoder
+from diffx.nn.report import report
+from diffx.nn.weights import pin, save_weights
+from diffx.train import train
+
+SMALL = {
+    "patch": 8,
+    "image_width": 192,
+    "image_layers": 3,
+    "text_width": 128,
+    "text_layers": 2,
+}  # 0.35 s a step of 256, 2 cores
+LARGE = {"patch": 4, "image_width": 256, "image_layers": 4, "text_width": 192, "text_layers": 2}
+CONTROLS = ("none", "corner", "shuffled")
+POOL, DRAWN = 8_192, 1_024  # scenes of a pool, and how many of them are drawn in one compiled call: 13 MB of pictures
+
+
+class Pool(NamedTuple):
+    """scenes: n of them.  images: their pictures, (n, 32, 32, 3) float32 in [-1, 1]."""
+
+    scenes: Any
+    images: Array
+
+
+def drawings(control: str) -> Drawings:
+    """How things look: the control `corner` draws every cap in a corner and not on the head."""
+    return cap_in_corner() if control == "corner" else DRAWINGS
+
+
+def scenes(key: Array, n: int) -> Any:
+    """n scenes of the training split."""
+    return jax.vmap(partial(sample_scene, split="train"))(jax.random.split(key, n))
+
+
+@partial(jax.jit, static_argnames=("n", "control"))
+def drawn(key: Array, n: int, control: str) -> Pool:
+    new = scenes(key, n)
+    return Pool(new, jax.vmap(partial(render, drawings=drawings(control)))(new))
+
+
+def make_pool(key: Array, n: int, control: str) -> Pool:
+    """n scenes and pictures, drawn in equal parts so that one compiled call serves all."""
+    parts = [drawn(part, DRAWN, control) for part in jax.random.split(key, -(-n // DRAWN))]
+    return jax.tree_util.tree_map(lambda *leaves: jnp.concatenate(leaves), *parts)
+
+
+def picked(pool: Pool, key: Array, n: int) -> Pool:
+    """n different scenes of the pool."""
+    chosen = jax.random.permutation(key, len(pool.images))[:n]
+    return jax.tree_util.tree_map(lambda leaf: leaf[chosen], pool)
+
+
+def batch_of(pool: Pool | None, n: int, control: str, key: Array) -> tuple[Array, Array]:
+    """n pictures and their captions: new scenes, or a draw without replacement from the pool, captioned anew."""
+    for_scenes, for_words, for_control = jax.random.split(key, 3)
+    shown = drawn(for_scenes, n, control) if pool is None else picked(pool, for_scenes, n)
+    words = jax.vmap(caption)(jax.random.split(for_words, n), shown.scenes)
+    return shown.images, jax.random.permutation(for_control, words) if control == "shuffled" else words
+
+
+def equal_rows(tokens: Array) -> Array:
+    """(n, n) booleans: which captions say the same, word for word."""
+    return (tokens[:, None] == tokens[None]).all(-1)
+
+
+def loss(graph: Any, n: int, control: str, pool: Pool | None, params: Any, key: Array) -> Array:
+    """The symmetric InfoNCE of a batch of n, where pictures of one caption are partners."""
+    images, tokens = batch_of(pool, n, control, key)
+    encoder = nnx.merge(graph, params)
+    vectors = encoder.encode_image(images), encoder.encode_text(tokens)
+    return diffx.clip_loss(*vectors, log_scale=encoder.log_scale[...], positives=equal_rows(tokens))
+
+
+def clamp(params: Any) -> Any:
+    """After each step: a scale of at most 100, as CLIP has it (arXiv:2103.00020, section 2.5)."""
+    params = jax.tree_util.tree_map(lambda leaf: leaf, params)  # a copy, whose entries may be set
+    params["log_scale"] = params["log_scale"].replace(diffx.clamp_log_scale(params["log_scale"][...]))
+    return params
+
+
+def optimizer(steps: int, rate: float) -> optax.GradientTransformation:
+    """AdamW with a warm-up of a twentieth and a cosine to zero; only matrices decay."""
+    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, max(1, steps // 20), steps)
+    matrices = lambda params: jax.tree_util.tree_map(lambda leaf: leaf.ndim >= 2, params)
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, b2=0.98, weight_decay=0.02, mask=matrices))
+
+
+def steps_within(minutes: float, run: Any) -> int:
+    """How many steps fit, by timing 20 after the compilation; run: (optimizer, steps=)."""
+    trial = optimizer(20, 1e-3)  # one object, for another would compile again
+    run(trial, steps=20)
+    begun = time.perf_counter()
+    run(trial, steps=20)
+    return max(20, int(20 * 60 * minutes / (time.perf_counter() - begun)))
+
+
+def arguments(words: list[str]) -> argparse.Namespace:
+    accelerated = jax.default_backend() != "cpu"
+    parser = argparse.ArgumentParser(prog="python -m diffx.nn.recipe", description="train the dual encoder on the miniworld")
+    parser.add_argument("--out", required=True, help="file of the weights, ending in .safetensors")
+    parser.add_argument("--steps", type=int, help="steps of the optimizer (or give --minutes)")
+    parser.add_argument("--minutes", type=float, default=3.0, help="of training, where no steps are given")
+    parser.add_argument("--batch", type=int, default=2048 if accelerated else 256)
+    parser.add_argument("--rate", type=float, default=1e-3, help="the highest learning rate")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--control", choices=CONTROLS, default="none")
+    parser.add_argument("--network", choices=("small", "large"), default="large" if accelerated else "small")
+    parser.add_argument(
+        "--pool", type=int, default=0 if accelerated else POOL, help="scenes drawn once; 0 draws anew each step"
+    )
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16" if accelerated else "float32")
+    parser.add_argument("--half", action="store_true", help="write matrices as float16")
+    parser.add_argument("--pin", action="store_true", help="write weights.toml beside the file: it is to be shipped")
+    return parser.parse_args(words)
+
+
+def main(words: list[str]) -> None:
+    chosen = arguments(words)
+    for_pool, for_steps = jax.random.split(jax.random.key(chosen.seed))
+    sizes = (SMALL if chosen.network == "small" else LARGE) | {"length": LENGTH, "dtype": jnp.dtype(chosen.precision)}
+    graph, params = nnx.split(DualEncoder(len(VOCABULARY), **sizes, rngs=nnx.Rngs(chosen.seed)))
+    pool = make_pool(for_pool, chosen.pool, chosen.control) if chosen.pool else None
+    of_batch = Partial(partial(loss, graph, chosen.batch, chosen.control), pool)
+    fit = partial(train, of_batch, params, key=for_steps, project=clamp)
+    steps = chosen.steps or steps_within(chosen.minutes, fit)
+    begun = time.perf_counter()
+    trained = fit(optimizer(steps, chosen.rate), steps=steps)
+    seconds = time.perf_counter() - begun
+    encoder = nnx.merge(graph, trained.params)
+    found = report(encoder, partial(render, drawings=drawings(chosen.control)), seed=chosen.seed)
+    facts = {"loss": float(trained.losses[-20:].mean()), "steps": steps, "seconds": round(seconds, 1), **found}
+    made = provenance(words, steps, seconds) | {"report": facts}
+    save_weights(chosen.out, encoder, provenance=made, vocabulary=VOCABULARY, half=chosen.half)
+    if chosen.pin:
+        pin(chosen.out)
+    print(f"{chosen.out}: " + "\n".join(f"{name}: {value}" for name, value in facts.items()))
+
+
+def provenance(words: list[str], steps: int, seconds: float) -> dict[str, Any]:
+    """What a file says about its making."""
+    return {
+        "command": " ".join(["python -m diffx.nn.recipe", *words]),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version(), "jax": jax.__version__, "optax": optax.__version__},
+        "device": jax.devices()[0].device_kind,
+        "steps": steps,
+        "seconds": round(seconds, 1),
+        "data": "diffx.data.world, split train: drawn by the code, nothing is taken from elsewhere",
+        "licence": "Apache-2.0",
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
