@@ -12,7 +12,8 @@ from flax import nnx
 from jax.tree_util import Partial
 
 import diffx
-from diffx.nn import DualEncoder, dual_encoder, load_provenance, load_weights, save_weights
+from diffx.data.world import HEADWEAR_WORDS, VOCABULARY, render
+from diffx.nn import DualEncoder, dual_encoder, load_provenance, load_weights, recipe, report, save_weights
 from diffx.nn import weights as weights_module
 from diffx.train import train
 
@@ -241,7 +242,7 @@ def test_shipped_weights_have_their_pinned_checksum(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"has the sha256 .*, pinned is .*: install diffx again"):
         dual_encoder()
     path.unlink()
-    with pytest.raises(FileNotFoundError, match="w.safetensors; make them by `make weights`"):
+    with pytest.raises(FileNotFoundError, match=r"w\.safetensors; make them by `make weights`"):
         dual_encoder()
 
 
@@ -294,3 +295,50 @@ def test_pictures_of_another_kind_are_refused(images, error, words):
 def test_captions_of_another_kind_are_refused(tokens, error, words):
     with pytest.raises(error, match=words):
         tiny().encode_text(tokens)
+
+
+def test_the_clamp_brings_a_scale_above_its_cap_back():
+    _, params = nnx.split(tiny(log_scale=9.0))
+    clamped = recipe.clamp(params)
+    assert clamped["log_scale"][...] == np.float32(np.log(100)) and params["log_scale"][...] == 9
+    same_tree = jax.tree_util.tree_structure(clamped) == jax.tree_util.tree_structure(params)
+    assert same_tree and clamped["text"]["out"]["kernel"][...] is params["text"]["out"]["kernel"][...]
+
+
+def test_captions_that_say_the_same_are_partners():
+    tokens = jnp.asarray([[3, 4, 0], [3, 4, 5], [3, 4, 0]])
+    np.testing.assert_array_equal(recipe.equal_rows(tokens), [[1, 0, 1], [0, 1, 0], [1, 0, 1]])
+
+
+def test_the_learning_rate_warms_up_and_only_matrices_decay():
+    params = {"matrix": jnp.ones((2, 2)), "vector": jnp.ones(2), "log_scale": jnp.ones(())}
+    rule = recipe.optimizer(40, 0.1)
+    state, zero, sizes = rule.init(params), jax.tree_util.tree_map(jnp.zeros_like, params), []
+    for _ in range(40):
+        change, state = rule.update(zero, state, params)
+        sizes.append(float(-change["matrix"][0, 0]))
+        assert not change["vector"].any() and not change["log_scale"].any()
+    assert sizes[0] == 0 and np.argmax(sizes) == 2 and sizes[2] == pytest.approx(0.1 * 0.02) and sizes[-1] < 1e-4
+
+
+def test_a_planted_concept_ranks_its_own_word_first():
+    words, own = jnp.eye(len(VOCABULARY) - 1), report.row_of("hat")
+    bare = 0.1 + jax.random.uniform(jax.random.key(0), (5, len(VOCABULARY) - 1))
+    found = report.one_hat(bare + 9 * words[own], bare, words, own)
+    assert found["rank"] == found["rank centred"] == 1 and found["top-1"] == found["top-5"] == 1
+    assert found["first six"].split()[0] == "hat"
+    other = report.one_hat(bare + 9 * words[own + 1], bare, words, own)
+    assert other["rank"] > 1 and other["top-1"] == 0
+
+
+SHIPPED = (weights_module.SHIPPED / "weights.toml").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SHIPPED, reason="no weights are shipped yet")
+def test_shipped_weights_know_held_out_combinations():
+    facts = report.report(dual_encoder(), render, seed=7, n=128)
+    assert facts["R@1 image to text"] > 0.3 and facts["R@1 text to image"] > 0.3, facts
+    assert facts["swap"] > 0.9 and facts["zero-shot headwear"] > 0.8, facts
+    assert facts["with hat"]["rank"] == 1 and facts["with hat"]["top-5"] > 0.9, facts["with hat"]
+    assert sum(facts[f"with {word}"]["rank"] == 1 for word in HEADWEAR_WORDS) >= 6, facts
