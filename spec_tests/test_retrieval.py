@@ -203,15 +203,15 @@ def test_templates_are_filled_class_by_class_and_encoded_at_once():
 
 
 def test_an_image_with_nan_is_of_no_class_and_equal_scores_give_the_first():
-    images = jnp.asarray([[1.0, 0.0], [jnp.nan, 1.0], [0.0, 0.0], [-1.0, 2.0]])
-    np.testing.assert_array_equal(zero_shot(images, jnp.eye(2), None), [0, -1, 0, 1])
-    np.testing.assert_array_equal(zero_shot(images, jnp.eye(2), jnp.asarray([0.0, 2.0])), [1, -1, 1, 1])
+    images = jnp.asarray([[1.0, 0.0], [jnp.nan, 1.0], [jnp.inf, 1.0], [0.0, 0.0], [-1.0, 2.0]])
+    np.testing.assert_array_equal(zero_shot(images, jnp.eye(2), None), [0, -1, -1, 0, 1])
+    np.testing.assert_array_equal(zero_shot(images, jnp.eye(2), jnp.asarray([0.0, 2.0])), [1, -1, -1, 1, 1])
     assert jax.eval_shape(zero_shot, images[0], jnp.eye(2), None).shape == ()
 
 
 def test_classes_that_no_label_names_are_left_out_of_the_mean():
-    labels, predictions = np.array([0, 0, 0, 2]), np.array([0, 0, 1, -1])
-    assert mean_class_recall(predictions, labels, classes=5) == pytest.approx((2 / 3 + 0) / 2)
+    labels, predictions = np.array([0, 0, 0, 2]), np.array([0, 0, -1, 2])
+    assert mean_class_recall(predictions, labels, classes=5) == pytest.approx((2 / 3 + 1) / 2)
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------

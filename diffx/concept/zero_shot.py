@@ -64,7 +64,7 @@ def zero_shot(
 
     images: (..., d); without biases their length does not matter, so that unit weights give the nearest cosine.
     weights: (k, d), of zero_shot_weights or discriminant.  biases: (k,), default 0.
-    Returns (...), indices of classes; -1 for an image with NaN, which is of no class.
+    Returns (...), indices of classes; -1 where a score is NaN: such an image is of no class.
     Raises ValueError for unequal widths or numbers of classes.  Claims: CLP-13, CON-09.
     """
     images, weights = _check.floats("images", images), _check.finite("weights", weights)
