@@ -799,3 +799,28 @@ example("zero_shot", lambda x, w, b: diffx.zero_shot(x, w, biases=b), x, other, 
 example("mean_class_recall", partial(diffx.mean_class_recall, classes=3), *[lambda: jnp.arange(6) % 3] * 2)
 example("discriminant", lambda m, c, p: diffx.discriminant(m, c, priors=p), x, COVARIANCES["full"], lambda: single([0.4, 0.6]))
 example("discriminant_error", diffx.discriminant_error, x, COVARIANCES["full"])
+
+
+# --- losses of scores, and what they measure --------------------------------------------------------------------------
+
+_names = lambda: jnp.array([0, 0, 1, 2])
+
+
+def square() -> jax.Array:
+    return normals(4, 4, seed=19)
+
+
+example("info_nce", diffx.info_nce, square)
+example("info_nce, all given", lambda s, p, m: diffx.info_nce(s, positives=p, mask=m), square, _names, mask)
+example("sigmoid_nce", diffx.sigmoid_nce, square)
+example("sigmoid_nce, all given", lambda s, p, m: diffx.sigmoid_nce(s, positives=p, mask=m), square, positives, mask)
+example("clamp_log_scale", diffx.clamp_log_scale, number(5.0))
+example("clamp_log_scale, another cap", lambda l, cap: diffx.clamp_log_scale(l, largest=cap), number(3.0), number(10.0))
+example("info_nce_bound", partial(diffx.info_nce_bound, n=4), number(0.5))
+example("gaussian_information", partial(diffx.gaussian_information, split=1), gaussian("full"))
+example(
+    "gaussian_pmi", diffx.gaussian_pmi, gaussian("full"), lambda: normals(4, 1, seed=20), lambda: normals(5, D - 1, seed=21)
+)
+example("log_sphere_mean", partial(diffx.log_sphere_mean, dim=D), number(5.0))
+example("von_mises_information", diffx.von_mises_information, number(1.25))
+example("von_mises_information, on a sphere", partial(diffx.von_mises_information, dim=D), number(1.25))

@@ -133,12 +133,18 @@ def test_only_a_joint_permutation_leaves_the_loss_alone(dtype, images, texts, lo
 
 @claim(
     "CLP-04",
-    "the scale is exp(log_scale): scale -> 0 gives log N, and L/scale -> half the mean row violation plus half the column's",
-    of="diffx.contrastive.dense.clip_loss",
-    source="Radford et al. 2021, arXiv:2103.00020, section 2.4: the temperature is stored as a logarithm",
+    "the scale is exp(log_scale): scale -> 0 gives log N, and L/scale -> half the mean row violation plus half the column's; "
+    "clamped after the step it stays at most 100 and is never trapped there",
+    of=("diffx.contrastive.dense.clip_loss", "diffx.contrastive.scores.clamp_log_scale"),
+    source="Radford et al. 2021, arXiv:2103.00020, section 2.5: the temperature is stored as a logarithm, and clipped",
 )
+def test_temperature_has_its_limits_and_is_never_trapped(dtype):
+    limits_of_temperature(dtype)
+    clamped_scale(dtype)
+
+
 @given(images=embeddings, texts=embeddings)
-def test_temperature_has_its_two_limits(dtype, images, texts):
+def limits_of_temperature(dtype, images, texts):
     i, t, cold, hot = cast(dtype, images, texts, 9.0, -40.0)
     close(clip(i, t, hot), np.log(N), ulps=4, why="all scores are 0 to rounding")
     cosines = contrast.cosines(images, texts)
@@ -152,6 +158,29 @@ def test_temperature_has_its_two_limits(dtype, images, texts):
     ordered = contrast.cosines(images, images)
     assume(np.max(ordered - np.eye(N)) < 0.99)
     below(aligned, N * float(np.exp(-0.01 * scale)) + rounding * scale, "a dominant diagonal costs nothing in the limit")
+
+
+clamp = jax.jit(diffx.clamp_log_scale)
+
+
+def clamped_scale(dtype):
+    """Two pairs whose loss wants a smaller scale: the second image is nearer to the first text than its own."""
+    first, cap, above = (jnp.asarray(np.log(scale), dtype) for scale in (1 / 0.07, 100.0, 150.0))
+    below(abs(float(first) - 2.659260), 5e-7 + float(jnp.finfo(dtype).eps), "where CLIP begins")
+    close(clamp(above), 4.605170185988092, ulps=1, why="log 100")
+    close(diffx.clamp_log_scale(above, largest=20.0), np.log(20.0), ulps=1, why="another cap")
+    holds(clamp(first) == first and clamp(clamp(above)) == clamp(above) == cap, "a projection: idempotent, 1 below the cap")
+    images, texts = cast(dtype, [[1.0, 0.0], [1.0, 0.25]], [[1.0, 0.0], [0.0, 1.0]])
+    wanted = contrast.clip_gradient(150 * contrast.cosines(np.asarray(images), np.asarray(texts)))
+    wanted = (wanted * 150 * contrast.cosines(np.asarray(images), np.asarray(texts))).sum()
+    step = clip_gradients(images, texts, above)[2]
+    close(step, wanted, ulps=64, scale=150.0, why="beyond the cap the loss still has its slope in the scale")
+    holds(clamp(above - step) < cap and step > 10, "one step brings the scale back below the cap")
+    trapped = clamped_inside(images, texts, above)
+    holds(trapped == 0, "the negative case: a clamp inside the loss has slope 0 there, and no step ever comes back")
+
+
+clamped_inside = jax.jit(jax.grad(lambda images, texts, l: clip(images, texts, diffx.clamp_log_scale(l)), 2))
 
 
 @claim(
