@@ -72,6 +72,7 @@ def test_the_scale_is_a_strong_float32_and_starts_at_clips():
     assert float(scale) == np.float32(np.log(1 / 0.07))
     assert tiny().bias is None
     sigmoid = tiny(log_scale=np.log(10), bias=-10.0)
+    assert sigmoid.bias is not None
     assert sigmoid.bias[...] == -10 and not sigmoid.bias[...].weak_type and jnp.exp(sigmoid.log_scale[...]) == 10
 
 
@@ -316,7 +317,7 @@ def test_the_learning_rate_warms_up_and_only_matrices_decay():
     state, zero, sizes = rule.init(params), jax.tree_util.tree_map(jnp.zeros_like, params), []
     for _ in range(40):
         change, state = rule.update(zero, state, params)
-        sizes.append(float(-change["matrix"][0, 0]))
+        sizes.append(-float(np.asarray(change["matrix"])[0, 0]))
         assert not change["vector"].any() and not change["log_scale"].any()
     assert sizes[0] == 0 and np.argmax(sizes) == 2 and sizes[2] == pytest.approx(0.1 * 0.02) and sizes[-1] < 1e-4
 
@@ -329,6 +330,13 @@ def test_a_planted_concept_ranks_its_own_word_first():
     assert found["first six"].split()[0] == "hat"
     other = report.one_hat(bare + 9 * words[own + 1], bare, words, own)
     assert other["rank"] > 1 and other["top-1"] == 0
+
+
+def test_what_would_fail_after_the_training_is_refused_before_it(tmp_path):
+    with pytest.raises(ValueError, match="--out must lie in a folder that exists"):
+        recipe.main(["--out", str(tmp_path / "none" / "w.safetensors")])
+    with pytest.raises(ValueError, match="--pool must hold a batch, got a pool of 8 and a batch of 16"):
+        recipe.main(["--out", str(tmp_path / "w.safetensors"), "--pool", "8", "--batch", "16"])
 
 
 SHIPPED = (weights_module.SHIPPED / "weights.toml").is_file()

@@ -10,6 +10,7 @@ import platform
 import sys
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +21,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array
 
 import diffx
+from diffx import _check
 from diffx.data.world import DRAWINGS, LENGTH, VOCABULARY, Drawings, cap_in_corner, caption, render, sample_scene
 from diffx.nn.dual_encoder import DualEncoder
 from diffx.nn.report import report
@@ -137,8 +139,17 @@ def arguments(words: list[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def main(words: list[str]) -> None:
-    chosen = arguments(words)
+def checked(chosen: argparse.Namespace) -> argparse.Namespace:
+    """What would otherwise fail after minutes: nowhere to write, a pool smaller than a batch."""
+    folder = Path(chosen.out).absolute().parent
+    _check.require(folder.is_dir(), f"--out must lie in a folder that exists, {folder} does not: make it first")
+    large = not chosen.pool or chosen.pool >= chosen.batch
+    _check.require(large, f"--pool must hold a batch, got a pool of {chosen.pool} and a batch of {chosen.batch}")
+    return chosen
+
+
+def fitted(chosen: argparse.Namespace) -> tuple[DualEncoder, dict[str, Any]]:
+    """The trained encoder, and in how many steps and seconds, at which loss."""
     for_pool, for_steps = jax.random.split(jax.random.key(chosen.seed))
     sizes = (SMALL if chosen.network == "small" else LARGE) | {"length": LENGTH, "dtype": jnp.dtype(chosen.precision)}
     graph, params = nnx.split(DualEncoder(len(VOCABULARY), **sizes, rngs=nnx.Rngs(chosen.seed)))
@@ -148,26 +159,30 @@ def main(words: list[str]) -> None:
     steps = chosen.steps or steps_within(chosen.minutes, fit)
     begun = time.perf_counter()
     trained = fit(optimizer(steps, chosen.rate), steps=steps)
-    seconds = time.perf_counter() - begun
-    encoder = nnx.merge(graph, trained.params)
+    seconds = round(time.perf_counter() - begun, 1)
+    return nnx.merge(graph, trained.params), {"steps": steps, "seconds": seconds, "loss": float(trained.losses[-20:].mean())}
+
+
+def main(words: list[str]) -> None:
+    chosen = checked(arguments(words))
+    encoder, facts = fitted(chosen)
+    made = provenance(words) | facts
+    keep = partial(save_weights, chosen.out, encoder, vocabulary=VOCABULARY, half=chosen.half)
+    keep(provenance=made)  # before the report, lest a mistake there cost the training
     found = report(encoder, partial(render, drawings=drawings(chosen.control)), seed=chosen.seed)
-    facts = {"loss": float(trained.losses[-20:].mean()), "steps": steps, "seconds": round(seconds, 1), **found}
-    made = provenance(words, steps, seconds) | {"report": facts}
-    save_weights(chosen.out, encoder, provenance=made, vocabulary=VOCABULARY, half=chosen.half)
+    keep(provenance=made | {"report": found})
     if chosen.pin:
         pin(chosen.out)
-    print(f"{chosen.out}: " + "\n".join(f"{name}: {value}" for name, value in facts.items()))
+    print("\n".join([chosen.out, *(f"{name}: {value}" for name, value in (facts | found).items())]))
 
 
-def provenance(words: list[str], steps: int, seconds: float) -> dict[str, Any]:
+def provenance(words: list[str]) -> dict[str, Any]:
     """What a file says about its making."""
     return {
         "command": " ".join(["python -m diffx.nn.recipe", *words]),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), "jax": jax.__version__, "optax": optax.__version__},
         "device": jax.devices()[0].device_kind,
-        "steps": steps,
-        "seconds": round(seconds, 1),
         "data": "diffx.data.world, split train: drawn by the code, nothing is taken from elsewhere",
         "licence": "Apache-2.0",
     }
