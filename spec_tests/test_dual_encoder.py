@@ -314,9 +314,10 @@ def test_captions_that_say_the_same_are_partners():
 def test_the_learning_rate_warms_up_and_only_matrices_decay():
     params = {"matrix": jnp.ones((2, 2)), "vector": jnp.ones(2), "log_scale": jnp.ones(())}
     rule = recipe.optimizer(40, 0.1)
+    update = jax.jit(rule.update)
     state, zero, sizes = rule.init(params), jax.tree_util.tree_map(jnp.zeros_like, params), []
     for _ in range(40):
-        change, state = rule.update(zero, state, params)
+        change, state = update(zero, state, params)
         sizes.append(-float(np.asarray(change["matrix"])[0, 0]))
         assert not change["vector"].any() and not change["log_scale"].any()
     assert sizes[0] == 0 and np.argmax(sizes) == 2 and sizes[2] == pytest.approx(0.1 * 0.02) and sizes[-1] < 1e-4
