@@ -145,6 +145,7 @@ def discriminant_error(means: Float[Array, "2 d"], cov: Covariance) -> Number:
     """
     means = _check.finite("means", means)
     _check.require(means.ndim == 2 and means.shape[0] == 2, f"means must have shape (2, d), got {means.shape}")
-    gap = means[1] - means[0]
+    first, second = means
+    gap = second - first
     white = transformed(diagonalised(GaussianLaw(gap, cov).cov), gap, lambda v: 1 / jnp.sqrt(v))
     return ndtr(-jnp.sqrt((white**2).sum()) / 2)
