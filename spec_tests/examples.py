@@ -824,3 +824,25 @@ example(
 example("log_sphere_mean", partial(diffx.log_sphere_mean, dim=D), number(5.0))
 example("von_mises_information", diffx.von_mises_information, number(1.25))
 example("von_mises_information, on a sphere", partial(diffx.von_mises_information, dim=D), number(1.25))
+
+
+# --- losses in blocks, and over devices -------------------------------------------------------------------------------
+
+
+def _one_device() -> dict:
+    """A mesh of one device: what is traced holds the collectives of many."""
+    return {"axis_name": "data", "mesh": jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",)), "tile": 3}
+
+
+for _where, _given in (("tiled", lambda: {"tile": 3}), ("sharded", _one_device)):
+    _clip, _siglip = (getattr(diffx, f"{_where}_{_kind}_loss") for _kind in ("clip", "siglip"))
+    example(
+        _clip.__name__,
+        lambda a, b, l, p, m, loss=_clip, given=_given: loss(a, b, log_scale=l, positives=p, mask=m, **given()),
+        *(images, texts, number(2.0), positives, mask),
+    )
+    example(
+        _siglip.__name__,
+        lambda a, b, l, c, p, m, loss=_siglip, given=_given: loss(a, b, log_scale=l, bias=c, positives=p, mask=m, **given()),
+        *(images, texts, number(2.0), number(-3.0), positives, mask),
+    )

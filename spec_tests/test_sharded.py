@@ -127,14 +127,16 @@ def same_by_model(kind, found, model, data, positives=None, mask=None, why=ROUND
 @given(seed=st_.seeds(), log_scale=st_.floats(-3.0, 4.605))
 def test_blocks_and_devices_change_neither_value_nor_gradient(dtype, seed, log_scale):
     of = batch(seed, log_scale)
-    same("clip", tiled("clip", 5, *of.cast(dtype)), of)
     model, data = setting(seed, log_scale)
     here = cast(dtype, model), cast(dtype, data)
-    same_by_model("clip", outside("clip", None, *here), model, data)
-    for kind in KINDS:
-        for pairs in tables():
+    for mask in (np.ones(N, bool), COUNTED):
+        same("clip", tiled("clip", 5, *of.cast(dtype), None, mask), of, None, mask)
+        for kind in KINDS:  # SigLIP finds partners by names, which need the rows of the devices before
+            same_by_model(kind, outside(kind, 2, *here, None, mask), model, data, None, mask)
+    for pairs in tables():
+        for kind in KINDS:
             same(kind, tiled(kind, 5, *of.cast(dtype), *pairs), of, *pairs)
-            same_by_model(kind, outside(kind, 2, *here, *pairs), model, data, *pairs)
+        same_by_model("clip", outside("clip", 2, *here, *pairs), model, data, *pairs)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -152,9 +154,10 @@ def test_gradients_taken_on_each_device_are_those_of_the_whole_batch(kind):
         same_by_model(kind, inside(kind, 2, cast(float, model), cast(float, data), *pairs), model, data, *pairs)
 
 
-def test_the_default_pairs_are_right_on_each_device():
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_default_pairs_are_right_on_each_device(kind):
     model, data = setting(3, 2.0)
-    same_by_model("clip", inside("clip", None, cast(float, model), cast(float, data)), model, data)
+    same_by_model(kind, inside(kind, None, cast(float, model), cast(float, data)), model, data)
 
 
 def test_sharded_losses_are_finite_at_any_scale_and_for_zero_vectors_in_float32():
@@ -165,7 +168,7 @@ def test_sharded_losses_are_finite_at_any_scale_and_for_zero_vectors_in_float32(
             hot = model._replace(log_scale=np.log(scale), of_texts=model.of_images)
             for texts in (data.images, -data.images, data.texts):
                 numbers = cast(np.float32, hot), cast(np.float32, data._replace(texts=texts))
-                found = outside(kind, 2, *numbers, EQUAL, COUNTED)
+                found = outside(kind, 2, *numbers, None, COUNTED)
                 assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree_util.tree_leaves(found))
 
 
@@ -228,7 +231,7 @@ def caught(loss) -> tuple:
 @SEVERAL
 def test_texts_of_other_devices_without_gradient_are_caught_by_direction():
     along, cosine, error = caught(local_loss)
-    print(along, cosine, error)
+    print(f"length {along:.3f}, cosine {cosine:.3f}, error {error:.3f}")
     assert 0.3 < along < 0.8 and 0.8 < cosine < 0.999 and error > 0.2
 
 
