@@ -1,6 +1,7 @@
 r"""Contrastive losses in blocks: their memory is O(tile^2 + N d), where the dense forms hold tables of N^2 scores."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -72,10 +73,8 @@ def clip_of_blocks(
     axis_name: of the mesh, where these rows are one device's.
     """
     by_row, by_column = log_partitions(tile, rows.x, columns.x, rows.counted, columns.counted, log_scale)
-    if own is None:
-        matched = _mean_scores(rows, columns, log_scale, tile, axis_name)
-    else:
-        matched = matched_scores(rows.x, own, log_scale)
+    several = partial(_mean_scores, rows, columns, log_scale, tile, axis_name)
+    matched = several() if own is None else matched_scores(rows.x, own, log_scale)
     sums = (by_row + at_home(by_column, axis_name, jax.nn.logsumexp)) / 2
     return mean_over_devices(jnp.where(rows.counted, sums - matched, 0), rows.counted, axis_name)
 
