@@ -11,6 +11,8 @@ HERE = Path(__file__).parent
 # In the order of the story.
 NAMES = (
     "sculpting_noise",
+    "temperature",
+    "information_bound",
     "zero_shot",
     "concept_algebra",
     "spiral",

@@ -33,7 +33,7 @@ def eps(dtype) -> float:
 
 # --- directions ------------------------------------------------------------------------------------------------------
 
-SCALES = np.float64(np.float32([0.0, 2.0**-12, 0.5, 5.0, 1 / 0.07, 100.0, 256.0]))
+SCALES = np.array([0.0, 2.0**-12, 0.5, 5.0, 1 / 0.07, 100.0, 256.0], np.float32).astype(np.float64)
 
 
 @partial(jax.jit, static_argnames="dim")
@@ -256,7 +256,7 @@ def test_duplicate_captions_cost_their_entropy(dtype):
 # --- the temperature of directions -----------------------------------------------------------------------------------
 
 
-KAPPAS = np.float64(np.float32([0.25, 1.3, 14.25, 100.0]))
+KAPPAS = np.array([0.25, 1.3, 14.25, 100.0], np.float32).astype(np.float64)
 
 
 @partial(jax.jit, static_argnames="dim")
