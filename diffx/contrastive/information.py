@@ -127,7 +127,7 @@ def _within(name: str, value: Any) -> Array:
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _log_mean(dim: int, scale: Array) -> Array:
     """log of 1 + sum_k prod_(j <= k) z/(j (d/2 + j - 1)), z = scale^2/4; products by logarithms, which cannot overflow."""
-    k = jnp.arange(1, TERMS + 1, dtype=scale.dtype)
+    k = 1 + jnp.arange(TERMS, dtype=scale.dtype)
     factors = 2 * jnp.log(scale / 2) - jnp.log(k * (dim / 2 + k - 1))
     return jnp.logaddexp(0, jax.nn.logsumexp(jnp.cumsum(factors)))
 
@@ -143,4 +143,4 @@ def _mean_cosine(dim: int, scale: Array) -> Array:
     """E[u.v exp(scale u.v)]/E exp(scale u.v) = s/(d + s^2/(d + 2 + s^2/(d + 4 + ...))), Gauss's continued fraction."""
     step = lambda below, d: (d + scale**2 / below, None)
     ds = dim + 2 * jnp.arange(TERMS, dtype=scale.dtype)
-    return scale / jax.lax.scan(step, ds[-1] + 2, ds, reverse=True)[0]
+    return scale / jax.lax.scan(step, jnp.full_like(scale, jnp.inf), ds, reverse=True)[0]
