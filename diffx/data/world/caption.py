@@ -107,7 +107,7 @@ def _items(scene: Scene, draw: _Draw) -> tuple[Array, Array]:
             words = [_article(word), *own, *pattern, word]
             there.append((getattr(scene, item) > 0) & (scene.person > 0))
         phrases.append(jnp.stack([*(jnp.asarray(w) for w in words), *[jnp.asarray(0)] * (6 - len(words))]))
-    return jnp.stack(phrases), jnp.stack(there) * jnp.asarray([*ITEMS.values()])
+    return jnp.stack(phrases), jnp.stack(there) * jnp.asarray([*ITEMS.values()], jnp.float32)
 
 
 def _person_noun(scene: Scene, draw: _Draw) -> list[Array]:
@@ -200,14 +200,15 @@ def _scenery(scene: Scene, draw: _Draw) -> list[Array]:
     ]
 
 
-def _line(words: list) -> Array:
+def _padded(words: list, width: int) -> Array:
+    return jnp.stack([jnp.asarray(word, jnp.int32) for word in [*words, *[0] * (width - len(words))]])
+
+
+def _closed(words: Array) -> Array:
     """Words without their gaps: (LENGTH,); a before a vowel is an."""
-    if len(words) > 2 * LENGTH:
-        raise ValueError("a template is too long")
-    ids = jnp.stack([jnp.asarray(word, jnp.int32) for word in words])
-    kept = ids > 0
+    kept = words > 0
     at = jnp.where(kept, jnp.cumsum(kept) - 1, LENGTH)
-    line = jnp.zeros(LENGTH, jnp.int32).at[at].set(ids, mode="drop")
+    line = jnp.zeros(LENGTH, jnp.int32).at[at].set(words, mode="drop")
     return jnp.where((line == A) & jnp.asarray(VOWEL)[jnp.roll(line, -1)], AN, line)
 
 
@@ -219,7 +220,7 @@ def caption(key: Array, scene: Scene) -> Array:
     Raises TypeError unless key is a key of jax.random.
     """
     _check.key(key)
-    draw = _Draw(jax.random.uniform(key, (96,)))
+    draw = _Draw(jax.random.uniform(key, (96,), jnp.float32))
     items, item = _with_items(scene, draw)
     person, thing = _person_noun(scene, draw), _thing_noun(scene, draw)
     pose = draw(0.6, jnp.asarray(NAMES["pose"])[scene.pose])
@@ -230,15 +231,16 @@ def caption(key: Array, scene: Scene) -> Array:
     alone = _if(nobody | (draw.number() < 0.25), *thing)
     said_thing = alone[-1] > 0
     plant = _if(nobody & nothing, *_plant(scene, draw))
+    always = jnp.asarray(True)
     lines = [
-        _line([_word(scene, draw)]),
-        _line([*_if(~said_thing, *short), *alone, *plant]),
-        _line([*person, pose, *items, *held, *_place(scene, draw, 0.35)]),
-        _line([*thing, motion, *_relation(scene, draw), *_place(scene, draw, 0.35)]),
-        _line(_scenery(scene, draw)),
-        _line([*person, *_if(~nobody, WITH), *short, *_if(~nobody & ~nothing, AND), *thing, *_place(scene, draw, 0.5)]),
+        (always, [_word(scene, draw)]),
+        (always, [*_if(~said_thing, *short), *alone, *plant]),
+        (~nobody, [*person, pose, *items, *held, *_place(scene, draw, 0.35)]),
+        (~nothing, [*thing, motion, *_relation(scene, draw), *_place(scene, draw, 0.35)]),
+        (always, _scenery(scene, draw)),
+        (~nobody & ~nothing, [*person, *_if(item.any(), WITH), *short, AND, *thing, *_place(scene, draw, 0.5)]),
     ]
-    empty = jnp.stack([line[0] == 0 for line in lines])
-    allowed = ~empty & jnp.stack([True | nobody, True | nobody, ~nobody, ~nothing, True | nobody, ~nobody & ~nothing])
-    kind = pick(draw.number(), allowed * jnp.asarray([*TEMPLATES.values()]))
-    return jnp.stack(lines)[kind]
+    width = max(len(words) for _, words in lines)
+    words = jnp.stack([_padded(words, width) for _, words in lines])
+    allowed = jnp.stack([fits for fits, _ in lines]) & (words > 0).any(axis=1)
+    return _closed(words[pick(draw.number(), allowed * jnp.asarray([*TEMPLATES.values()], jnp.float32))])

@@ -8,9 +8,9 @@ from diffx.data.world.attributes import HELD, THINGS, index
 from diffx.data.world.colours import CODES, HAIR_COLOURS, PALETTE, SKIN_COLOURS
 from diffx.data.world.drawings import Drawings
 from diffx.data.world.people import EYES, POSE_TABLE
-from diffx.data.world.placing import PICTURE, Place, placed
+from diffx.data.world.placing import PICTURE, Part, Place
 from diffx.data.world.scene import Scene
-from diffx.data.world.shapes import Shapes, table
+from diffx.data.world.shapes import table
 
 SHOULDER, HIP, ARM, LEG = (0.92, -1.25), (0.42, -2.45), (0.62, 0.22), (0.5, 0.27)  # joints; half length and half width
 HELD_THINGS = np.asarray([list(THINGS).index(name) for name in HELD])
@@ -33,24 +33,24 @@ def _turned(at: Place, x: Array, y: Array) -> tuple[Array, Array]:
     return at.x + at.flip * at.scale * (cos * x - sin * y), at.y + at.scale * (sin * x + cos * y)
 
 
-def _headwear(scene: Scene, drawings: Drawings, at: Place) -> Shapes:
+def _headwear(scene: Scene, drawings: Drawings, at: Place) -> Part:
     x, y = _turned(at, jnp.zeros_like(at.x), 2 * scene.headwear_lift)
     corner = jnp.asarray(drawings.in_corner)[scene.headwear]
     where = Place(*(a + corner * (b - a) for a, b in zip(at._replace(x=x, y=y), PICTURE, strict=True)))
-    return placed(drawings.headwear[scene.headwear], where, jnp.asarray(PALETTE)[scene.headwear_colour, 0])
+    return Part(drawings.headwear[scene.headwear], where, jnp.asarray(PALETTE)[scene.headwear_colour, 0])
 
 
-def _held(scene: Scene, drawings: Drawings, at: Place, hand: Array) -> Shapes:
+def _held(scene: Scene, drawings: Drawings, at: Place, hand: Array) -> Part:
     x, y = _turned(at, *hand)
     colour = jnp.asarray(PALETTE)[scene.held_colour, 0]
     rows = drawings.thing[jnp.asarray(HELD_THINGS)[scene.held]]
-    return placed(rows, Place(x, y + 0.6 * at.scale, 0.95 * at.scale), colour, 0.62 * colour)
+    return Part(rows, Place(x, y + 0.6 * at.scale, 0.95 * at.scale), colour, 0.62 * colour)
 
 
-def person(scene: Scene, drawings: Drawings) -> list[Shapes]:
+def person(scene: Scene, drawings: Drawings) -> list[Part]:
     """The shapes of the person, back to front; invisible where nobody is there."""
     pose = jnp.asarray(POSE_TABLE)[scene.pose]
-    facing = 1.0 - 2.0 * scene.facing
+    facing = 1 - 2 * jnp.asarray(scene.facing, jnp.float32)
     x, y = scene.person_x + facing * scene.person_scale * pose[4], scene.person_y + scene.person_scale * pose[5]
     at = Place(x, y, scene.person_scale, jnp.radians(pose[6]), facing)
     angles = jnp.radians(pose[:4]) + scene.swing * jnp.asarray([-1, 1, 1, -1], jnp.float32)
@@ -65,23 +65,23 @@ def person(scene: Scene, drawings: Drawings) -> list[Shapes]:
     left, _ = _limb(SHOULDER, ARM, angles[0], -1)
     right, hand = _limb(SHOULDER, ARM, angles[1], 1)
     parts = [
-        placed(drawings.pose_marks[scene.pose], at, skin),
-        placed(drawings.hair_behind[scene.hair], at, hair),
-        *(placed(_limb(HIP, LEG, angles[i], side)[0], at, legs) for i, side in ((2, -1), (3, 1))),
-        placed(left, at, sleeves),
-        placed(drawings.legwear[scene.legwear], at, legwear),
-        placed(drawings.top[scene.top], at, top, skin),
-        placed(drawings.pattern[scene.pattern], at, top),
-        placed(right, at, sleeves),
-        placed(drawings.body[scene.person], at, skin),
-        placed(EYES_TABLE, at, skin),
-        placed(drawings.facial_hair[scene.facial_hair], at, hair),
-        placed(drawings.mood[scene.mood], at, hair),
-        placed(drawings.hair_before[scene.hair], at, hair),
-        placed(drawings.neckwear[scene.neckwear], at, palette[scene.neckwear_colour, 0]),
-        placed(drawings.eyewear[scene.eyewear], at, hair),
+        Part(drawings.pose_marks[scene.pose], at, skin),
+        Part(drawings.hair_behind[scene.hair], at, hair),
+        *(Part(_limb(HIP, LEG, angles[i], side)[0], at, legs) for i, side in ((2, -1), (3, 1))),
+        Part(left, at, sleeves),
+        Part(drawings.legwear[scene.legwear], at, legwear),
+        Part(drawings.top[scene.top], at, top, skin),
+        Part(drawings.pattern[scene.pattern], at, top),
+        Part(right, at, sleeves),
+        Part(drawings.body[scene.person], at, skin),
+        Part(EYES_TABLE, at, skin),
+        Part(drawings.facial_hair[scene.facial_hair], at, hair),
+        Part(drawings.mood[scene.mood], at, hair),
+        Part(drawings.hair_before[scene.hair], at, hair),
+        Part(drawings.neckwear[scene.neckwear], at, palette[scene.neckwear_colour, 0]),
+        Part(drawings.eyewear[scene.eyewear], at, hair),
         _headwear(scene, drawings, at),
         _held(scene, drawings, at, hand),
     ]
     there = scene.person > 0
-    return [part._replace(row=part.row.at[:, 14].multiply(there)) for part in parts]
+    return [part._replace(there=there) for part in parts]

@@ -24,7 +24,10 @@ MARKS = {
         E(-1.6, -0.8, 0.2, 0.15, "mist"),
     ],
     "swimming": [E(0, -0.95, 1.35, 0.55, "water"), E(0.6, -0.72, 0.4, 0.15, "water2", cut=0, ring=0.07, mirror=1)],
-    "spinning": [E(0, 0, 1.35, 0.5, "streak", turn=25, ring=0.09), E(0, 0, 1.35, 0.5, "streak", turn=-25, ring=0.09)],
+    "spinning": [
+        E(0, 0, 1.3, 1.3, "streak", turn=40, cut=0.5, ring=0.09),
+        E(0, 0, 1.3, 1.3, "streak", turn=220, cut=0.5, ring=0.09),
+    ],
     "sleeping": [
         B(1.0, 1.45, 0.26, 0.07, "streak"),
         B(1.0, 0.95, 0.26, 0.07, "streak"),

@@ -15,7 +15,7 @@ BODY = {
     "woman": [
         E(0.88, -0.05, 0.13, 0.2, mirror=1),
         E(0, 0, 0.88, 1.0),
-        B(0.55, 0.14, 0.1, 0.04, "ink", turn=30, mirror=1),
+        B(0.55, 0.13, 0.11, 0.04, "ink", turn=8, mirror=1),
         E(0, -0.46, 0.24, 0.12, "lips"),
     ],
     "boy": [
@@ -27,7 +27,7 @@ BODY = {
         E(0.9, -0.1, 0.14, 0.18, mirror=1),
         E(0, 0, 0.92, 0.95),
         E(0.55, -0.28, 0.19, 0.13, "nose", mirror=1, opacity=0.8),
-        B(0.55, 0.14, 0.1, 0.04, "ink", turn=30, mirror=1),
+        B(0.55, 0.13, 0.11, 0.04, "ink", turn=8, mirror=1),
     ],
 }
 # Colours: "main" the hair's.
@@ -162,7 +162,7 @@ POSES = {
     "walking": (28, 28, 22, 22, 0, 0, 0),
     "running": (-65, 75, 55, 45, 0, 0.25, -14),
     "jumping": (140, 140, 42, 42, 0, 1.1, 0),
-    "sitting": (30, 30, -75, 80, 0, -0.7, 0),
+    "sitting": (25, 25, 62, 62, 0, -0.25, 0),
     "waving": (12, 150, 6, 6, 0, 0, 0),
     "dancing": (115, 155, 8, 65, 0, 0, 8),
     "lying": (10, 10, 4, 4, -1.6, -2.3, 90),
@@ -174,8 +174,8 @@ POSE_MARKS = {
     **{pose: [] for pose in ("", "standing", "walking", "waving", "dancing")},
     "running": [B(-2.1, -1.4, 0.6, 0.07, "streak", soft=1, copies=(1, 3, 1, 0.7))],
     "jumping": [E(0, -4.3, 1.2, 0.2, "shadow", opacity=0.6)],
-    "lying": [E(0.4, -1.6, 1.35, 1.9, "shadow", opacity=0.25)],
-    "sitting": [B(0, -2.95, 0.85, 0.18, "wood"), B(0.6, -3.1, 0.12, 0.5, "wood", mirror=1)],
+    "lying": [B(-1.3, -1.4, 0.22, 2.5, "carpet", soft=0.5)],
+    "sitting": [B(0, -2.85, 1.9, 0.2, "wood"), B(1.55, -3.2, 0.16, 0.3, "wood", mirror=1)],
     "falling": [B(0, -4.0, 0.07, 0.6, "streak", soft=1, copies=(3, 1, 0.7, 1), turn=0)],
     "flying": [B(0, -4.0, 0.07, 0.6, "streak", soft=1, copies=(3, 1, 0.7, 1))],
 }

@@ -27,30 +27,54 @@ SPACING = 2.3  # between copies, in half widths of one
 BLACK = np.zeros(3, np.float32)
 
 
-def _paints(codes: Array, main: Array, second: Array) -> Array:
-    own = jnp.stack([main, 0.62 * main, main + 0.45 * (1 - main), second])
-    fixed = jnp.asarray(PAINTS)[jnp.maximum(codes, 0).astype(jnp.int32)]
-    return jnp.where(codes[:, None] < 0, own[jnp.clip(-codes - 1, 0, 3).astype(jnp.int32)], fixed)
+class Part(NamedTuple):
+    """A drawing where it is placed: rows (R, 15); main and second colours (3,); how lit, and which copies."""
+
+    rows: Any
+    at: Place
+    main: Any
+    second: Any = BLACK
+    light: Any = 1.0
+    lack: Any = 0.0
+    count: Any = 0
+    there: Any = 1.0
 
 
-def placed(rows: Array, at: Place, main: Any, second: Any = BLACK, *, light: Any = 1.0, lack: float = 0.0) -> Shapes:
-    """Rows of a drawing as shapes of the picture; each row's copies are centred on the row."""
-    cos, sin = jnp.cos(at.turn) / at.scale, jnp.sin(at.turn) / at.scale
-    frame = jnp.stack([jnp.stack([at.flip * cos, at.flip * sin]), jnp.stack([-sin, cos])])
-    n = rows.shape[0]
+def arranged(parts: list[Part]) -> Shapes:
+    """The shapes of all parts, first to last: what belongs to a part is computed once and handed to its rows."""
+    whose = np.repeat(np.arange(len(parts)), [part.rows.shape[0] for part in parts])
+    rows = jnp.concatenate([part.rows for part in parts])
+
+    def each(*path: str) -> Array:
+        values = parts
+        for name in path:
+            values = [getattr(value, name) for value in values]
+        width = (3,) if path[-1] in ("main", "second", "light") else ()
+        return jnp.stack([jnp.broadcast_to(jnp.asarray(value, jnp.float32), width) for value in values])[whose]
+
+    scale, turn, flip = each("at", "scale"), each("at", "turn"), each("at", "flip")
+    cos, sin = jnp.cos(turn) / scale, jnp.sin(turn) / scale
     return Shapes(
-        origin=jnp.tile(jnp.stack([at.x, at.y]), (n, 1)),
-        frame=jnp.tile(frame, (n, 1, 1)),
-        scale=jnp.full(n, at.scale),
-        row=jnp.asarray(rows),
-        fold=jnp.concatenate([rows[:, 9:13], rows[:, 1:3], jnp.full((n, 1), lack)], axis=1),
-        colour=_paints(rows[:, 13], main, second) * light,
+        origin=jnp.stack([each("at", "x"), each("at", "y")], axis=1),
+        frame=jnp.stack([flip * cos, flip * sin, -sin, cos], axis=1).reshape(-1, 2, 2),
+        scale=scale,
+        row=rows.at[:, 14].multiply(each("there")),
+        fold=_copies(rows, each("lack"), each("count")),
+        colour=_paints(rows[:, 13], each("main"), each("second")) * each("light"),
     )
 
 
-def counted(shapes: Shapes, count: Array) -> Shapes:
-    """The shapes of one thing repeated: the whole drawing is copied, not its rows."""
-    nx, ny, lack = jnp.asarray(GRIDS)[count]
+def _copies(rows: Array, lack: Array, count: Array) -> Array:
+    """Each row's own copies, centred on it; or, of several things, copies of the whole drawing."""
+    own = jnp.concatenate([rows[:, 9:13], rows[:, 1:3], lack[:, None]], axis=1)
+    nx, ny, lacks = jnp.moveaxis(jnp.asarray(GRIDS)[count.astype(jnp.int32)], 1, 0)
     zero = jnp.zeros_like(nx)
-    copies = jnp.stack([nx, ny, zero + SPACING, zero + SPACING, zero, zero, lack])
-    return shapes._replace(fold=jnp.where(count > 1, copies, shapes.fold))
+    whole = jnp.stack([nx, ny, zero + SPACING, zero + SPACING, zero, zero, lacks], axis=1)
+    return jnp.where(count[:, None] > 1, whole, own)
+
+
+def _paints(codes: Array, main: Array, second: Array) -> Array:
+    own = jnp.stack([main, 0.62 * main, main + 0.45 * (1 - main), second])
+    fixed = jnp.asarray(PAINTS)[jnp.maximum(codes, 0).astype(jnp.int32)]
+    chosen = own[jnp.clip(-codes - 1, 0, 3).astype(jnp.int32), jnp.arange(codes.shape[0])]
+    return jnp.where(codes[:, None] < 0, chosen, fixed)

@@ -10,9 +10,9 @@ from diffx.data.world.attributes import ATTRIBUTES, index
 from diffx.data.world.colours import CODES, PAINTS, PALETTE, rgb
 from diffx.data.world.drawings import DRAWINGS, Drawings
 from diffx.data.world.figure import person
-from diffx.data.world.placing import BLACK, PICTURE, Place, counted, placed
+from diffx.data.world.placing import BLACK, PICTURE, Part, Place, arranged
 from diffx.data.world.scene import Scene
-from diffx.data.world.shapes import Shapes, paint
+from diffx.data.world.shapes import paint
 
 NIGHT_LIGHT = np.asarray([(1, 1, 1), (0.42, 0.45, 0.62), (0.92, 0.72, 0.66)], np.float32)  # day, night, sunset
 
@@ -30,26 +30,25 @@ def _background(scene: Scene, size: int) -> Array:
     return jnp.broadcast_to(column[:, :, None], (3, size, size))
 
 
-def _scenery(scene: Scene, drawings: Drawings) -> list[Shapes]:
+def _scenery(scene: Scene, drawings: Drawings) -> list[Part]:
     light = jnp.asarray(NIGHT_LIGHT)[scene.time]
     foliage = jnp.asarray(np.asarray([PAINTS[CODES[_places.FOLIAGE[s]]] for s in ATTRIBUTES["season"]]))[scene.season]
     plant = Place(scene.plant_x, scene.plant_y, scene.plant_scale)
     return [
-        placed(drawings.place[scene.place], PICTURE, BLACK, light=light, lack=1.0),
-        placed(drawings.behind[scene.weather], PICTURE, BLACK),
-        placed(drawings.sky[scene.sky], Place(scene.sky_x, scene.sky_y, scene.sky_scale), BLACK, lack=1.0),
-        placed(drawings.season[scene.season], PICTURE, BLACK, light=0.4 + 0.6 * light, lack=1.0),
-        placed(drawings.plant[scene.plant], plant, foliage, foliage, light=0.3 + 0.7 * light),
+        Part(drawings.place[scene.place], PICTURE, BLACK, light=light, lack=1.0),
+        Part(drawings.behind[scene.weather], PICTURE, BLACK),
+        Part(drawings.sky[scene.sky], Place(scene.sky_x, scene.sky_y, scene.sky_scale), BLACK, lack=1.0),
+        Part(drawings.season[scene.season], PICTURE, BLACK, light=0.4 + 0.6 * light, lack=1.0),
+        Part(drawings.plant[scene.plant], plant, foliage, foliage, light=0.3 + 0.7 * light),
     ]
 
 
-def _thing(scene: Scene, drawings: Drawings) -> list[Shapes]:
+def _thing(scene: Scene, drawings: Drawings) -> list[Part]:
     colour = jnp.asarray(PALETTE)[scene.thing_colour, scene.thing_shade]
-    level = Place(scene.thing_x, scene.thing_y, scene.thing_scale, flip=1.0 - 2.0 * scene.facing)
+    level = Place(scene.thing_x, scene.thing_y, scene.thing_scale, flip=1 - 2 * jnp.asarray(scene.facing, jnp.float32))
     turned = level._replace(turn=scene.thing_angle)
-    thing = placed(drawings.thing[scene.thing], turned, colour, 0.62 * colour)
-    marks = placed(drawings.marks[scene.motion], level, colour)
-    return [counted(thing, scene.count), counted(marks, scene.count)]
+    thing = Part(drawings.thing[scene.thing], turned, colour, 0.62 * colour, count=scene.count)
+    return [thing, Part(drawings.marks[scene.motion], level, colour, count=scene.count)]
 
 
 def render(scene: Scene, size: int = 32, *, drawings: Drawings = DRAWINGS) -> Array:
@@ -60,10 +59,9 @@ def render(scene: Scene, size: int = 32, *, drawings: Drawings = DRAWINGS) -> Ar
     """
     drawings = jax.tree.map(jnp.asarray, drawings)
     parts = [*_scenery(scene, drawings), *_thing(scene, drawings), *person(scene, drawings), _before(scene, drawings)]
-    shapes = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
-    return 2 * jnp.moveaxis(paint(_background(scene, size), shapes), 0, -1) - 1
+    return 2 * jnp.moveaxis(paint(_background(scene, size), arranged(parts)), 0, -1) - 1
 
 
-def _before(scene: Scene, drawings: Drawings) -> Shapes:
+def _before(scene: Scene, drawings: Drawings) -> Part:
     fallen = PICTURE._replace(y=0.18 - 0.36 * scene.phase)  # the rows of drops are 0.36 apart
-    return placed(drawings.before[scene.weather], fallen, BLACK, lack=1.0)
+    return Part(drawings.before[scene.weather], fallen, BLACK, lack=1.0)

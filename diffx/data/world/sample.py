@@ -33,14 +33,28 @@ def _weights(attribute: str) -> np.ndarray:
     return np.asarray([first, *[(1 - first) / (n - 1)] * (n - 1)], np.float32)
 
 
+def _edges() -> np.ndarray:
+    """Where one value's interval of [0, 1) ends and the next one's begins: (attributes, values), padded by 2."""
+    edges = np.full((len(ATTRIBUTES), max(map(len, ATTRIBUTES.values()))), 2, np.float32)
+    for i, name in enumerate(ATTRIBUTES):
+        inner = np.cumsum(_weights(name))[:-1]
+        edges[i, : len(inner)] = inner
+    return edges
+
+
+EDGES = _edges()
+
+
 def pick(u: Array, weights: Array) -> Array:
-    """The value whose interval of cumulated weights holds u in [0, 1)."""
+    """The value whose interval of cumulated weights holds u in [0, 1), times the sum of the weights."""
     edges = jnp.cumsum(weights)
-    return jnp.minimum(jnp.sum(u * edges[-1] >= edges), weights.shape[0] - 1).astype(jnp.int32)
+    last = jnp.max(jnp.where(weights > 0, jnp.arange(weights.shape[0]), 0))  # u * total may round up to total
+    return jnp.minimum(jnp.sum(u * edges[-1] >= edges), last).astype(jnp.int32)
 
 
 def _attributes(u: Array) -> dict[str, Array]:
-    return {name: pick(u[i], jnp.asarray(_weights(name))) for i, name in enumerate(ATTRIBUTES)}
+    values = jnp.sum(u[: len(ATTRIBUTES), None] >= EDGES, axis=1, dtype=jnp.int32)
+    return {name: values[i] for i, name in enumerate(ATTRIBUTES)}
 
 
 def _only(condition: Array, value: Array) -> Array:
@@ -114,7 +128,7 @@ def _keep_split(a: dict, u: Array, split: str) -> dict:
     if split == "test":
         a["person"] = jnp.full_like(a["person"], index("person", "man"))
         a["facial_hair"] = jnp.full_like(a["facial_hair"], beard)
-        a["headwear"] = 1 + pick(u[0], jnp.ones(len(ATTRIBUTES["headwear"]) - 1))
+        a["headwear"] = 1 + pick(u[0], jnp.ones(len(ATTRIBUTES["headwear"]) - 1, jnp.float32))
         a["eyewear"] = _only(a["eyewear"] != index("eyewear", "mask"), a["eyewear"])
         return a
     orange, purple = index("top_colour", "orange"), index("thing_colour", "purple")
@@ -146,7 +160,11 @@ def _places(a: dict, u: Array) -> dict:
     person_scale = jnp.where(portrait, jnp.where(child, 0.38, 0.44), jnp.where(child, 0.21, 0.27)) * (1 + jitter[1])
     feet = -0.78 + 0.5 * jitter[2]
     person_y = jnp.where(portrait, jnp.where(child, -0.12, 0.0) + 0.5 * jitter[2], feet + 3.55 * person_scale)
-    scale = jnp.asarray([*SCALES.values()])[a["size"]] * jnp.asarray(COUNT_SCALE, jnp.float32)[a["count"]] * (1 + jitter[3])
+    scale = (
+        jnp.asarray([*SCALES.values()], jnp.float32)[a["size"]]
+        * jnp.asarray(COUNT_SCALE, jnp.float32)[a["count"]]
+        * (1 + jitter[3])
+    )
     scale = scale * jnp.where(portrait, 0.85, 1.0)
     in_air = jnp.asarray(IN_AIR)[a["motion"]]
     centre = (u[4] < 0.35) & ~person  # the middle of the picture, if nobody is there
@@ -159,6 +177,10 @@ def _places(a: dict, u: Array) -> dict:
     plant_scale = plant_scale * jnp.where(person | (a["thing"] > 0), 0.85, 1.15)
     free = (~person & (a["thing"] == 0)) | (a["thing"] == 0)
     plant_x = jnp.where(free & ~portrait, -side * 0.5, -side * 0.68) + 0.7 * jitter[8]
+    over = in_air & ~person & (u[8] < 0.5)  # a kite above a tree
+    plant_x = jnp.where(over, middle_or_side, plant_x)
+    plant_scale = jnp.where(over, 0.36, plant_scale)
+    air = jnp.where(over, 0.85 - scale, 0.28 + jitter[6])
     return {
         "person_x": jnp.where(portrait, 0.0, -0.12 * side) + jitter[9],
         "person_y": person_y,
@@ -166,13 +188,13 @@ def _places(a: dict, u: Array) -> dict:
         "swing": jnp.zeros_like(scale),
         "headwear_lift": jnp.zeros_like(scale),
         "thing_x": jnp.clip(middle_or_side, -edge, edge),
-        "thing_y": jnp.where(in_air, jnp.maximum(0.28 + jitter[6], ground + 0.3), ground),
+        "thing_y": jnp.where(in_air, jnp.maximum(air, ground + 0.3), ground),
         "thing_scale": scale,
         "thing_angle": jnp.where(a["motion"] == index("motion", "falling"), 0.6, 0.0) * jnp.sign(u[10] - 0.5),
         "plant_x": plant_x,
         "plant_y": GROUND - 0.12 + plant_scale + 0.5 * jitter[10],
         "plant_scale": plant_scale,
-        "sky_x": jnp.where(u[11] < 0.5, -0.6, 0.6) + jitter[12],
+        "sky_x": jnp.where(u[11] < 0.5, -0.52, 0.52) + jitter[12],
         "sky_y": 0.72 + 0.5 * jitter[13],
         "sky_scale": 0.23 * (1 + jitter[14]),
         "phase": u[15],
@@ -188,7 +210,9 @@ def sample_scene(key: Array, split: str = "train") -> Scene:
     _check.key(key)
     _check.require(split in SPLITS, f"split must be 'train' or 'test', got {split!r}")
     n = len(ATTRIBUTES)
-    u = jax.random.uniform(key, (n + 24,))
+    u = jax.random.uniform(key, (n + 24,), jnp.float32)
     a = _keep_split(_attributes(u), u[n + 18 :], split)
     a = _contrast(_thing_facts(_outdoor_facts(_person_facts(a)), u[n + 20 :]))
-    return Scene(**a, **_places(a, u[n : n + 16]))
+    integers = {name: value.astype(jnp.int32) for name, value in a.items()}
+    floats = {name: jnp.asarray(value, jnp.float32) for name, value in _places(a, u[n : n + 16]).items()}
+    return Scene(**integers, **floats)

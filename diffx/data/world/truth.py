@@ -72,11 +72,10 @@ def words_true_of(scene: Scene) -> Array:
 
 
 def relation(scene: Scene, x: Array, y: Array, *, other_there: Array) -> Array:
-    """The word for where the thing lies from (x, y): left, right, above or below; 0 where none holds clearly."""
+    """The word for where the thing lies from (x, y): left, right or above; 0 where none holds clearly."""
     right, up = scene.thing_x - x, scene.thing_y - y
     aside = jnp.where(right < 0, NUMBER["left"], NUMBER["right"])
-    over = jnp.where(up > 0, NUMBER["above"], NUMBER["below"])
-    word = jnp.where(jnp.abs(right) > APART, aside, jnp.where(jnp.abs(up) > 2 * APART, over, 0))
+    word = jnp.where(jnp.abs(right) > APART, aside, jnp.where(up > 2 * APART, NUMBER["above"], 0))
     return jnp.where(other_there & (scene.thing > 0) & (scene.count == 1), word, 0)
 
 

@@ -13,7 +13,7 @@ from diffx.data.world.objects import BUILDINGS, VEHICLES
 LENGTH = 24  # words in a caption at most; what is shorter is padded by 0
 FUNCTION_WORDS = (
     *("a", "an", "the", "with", "without", "in", "on", "at", "by", "of", "and", "no", "wearing"),
-    *("left", "right", "above", "below"),
+    *("left", "right", "above"),
 )
 OUTDOORS = "outdoors"
 # Beyond its own name: the words that a value makes true.
