@@ -49,10 +49,8 @@ def batch(seed: int, log_scale: float, width: int = D) -> Batch:
     """Normal embeddings of lengths between about 0.1 and 10."""
     rng = np.random.default_rng(seed)
     lengths = 10 ** rng.uniform(-1, 1, (2, N, 1))
-    images, texts = np.float32(lengths * rng.standard_normal((2, N, width)))
-    return Batch(
-        images.astype(float), texts.astype(float), float(np.float32(log_scale)), float(np.float32(rng.uniform(-10, 2)))
-    )
+    images, texts = (lengths * rng.standard_normal((2, N, width))).astype(np.float32).astype(float)
+    return Batch(images, texts, float(np.float32(log_scale)), float(np.float32(rng.uniform(-10, 2))))
 
 
 def wanted(kind: str, of: Batch, positives=None, mask=None) -> tuple:
