@@ -1,7 +1,9 @@
-"""Data small enough to ship or to compute: the spiral, handwritten digits, the drawn mini-world."""
+"""Data small enough to ship or to compute: the spiral, handwritten digits, emoji, the drawn mini-world."""
 
+from diffx.data._captioned import Captioned
 from diffx.data.digits import Digits, digits
+from diffx.data.emoji import emoji
 from diffx.data.spiral import Labelled, spiral, spiral_classes
 from diffx.data.world import World, miniworld
 
-__all__ = ["Digits", "Labelled", "World", "digits", "miniworld", "spiral", "spiral_classes"]
+__all__ = ["Captioned", "Digits", "Labelled", "World", "digits", "emoji", "miniworld", "spiral", "spiral_classes"]

@@ -1,0 +1,21 @@
+"""What the sets of pictures with words have in common."""
+
+from typing import Any, NamedTuple
+
+from jaxtyping import Array
+
+from diffx import _check
+
+SPLITS = ("all", "train", "test")
+
+
+class Captioned(NamedTuple):
+    """images: (n, size, size, 3) float32 in [-1, 1], 1 is white.  captions: n strings, one an image."""
+
+    images: Array
+    captions: tuple[str, ...]
+
+
+def choice(name: str, value: Any, choices: tuple) -> None:
+    """Raises ValueError, with the list, unless value is one of the choices."""
+    _check.require(value in choices, f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
