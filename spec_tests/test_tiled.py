@@ -143,8 +143,8 @@ def temporaries(losses, **tile) -> float:
 
 @pytest.mark.skipif("jax.default_backend() != 'cpu'", reason="the figures are those of a CPU")
 def test_memory_of_a_tiled_gradient_falls_with_the_tile_to_17_mib():
-    small, large, dense = temporaries(TILED, tile=64), temporaries(TILED, tile=1024), temporaries(DENSE)
-    below(small, 17.0, "4,096 x 512 float32 numbers are 8 MiB: two such arrays, and a block of scores 1/64")
+    small, large, dense = temporaries(TILED, tile=256), temporaries(TILED, tile=1024), temporaries(DENSE)
+    below(small, 17.0, "a gradient of 4,096 x 512 float32 numbers is 8 MiB, a block of scores 1/4")
     below(small, large, "blocks of 1,024 x 1,024 scores take 4 MiB each")
     below(large, dense / 4, "the dense form holds tables of 64 MiB")
 
