@@ -103,7 +103,7 @@ for i, n in enumerate(sizes):
     print(f"{n:6d} " + "".join(f"{values[i]:10.3f}" for values in bounds.values()) + f"{np.log(n):9.3f}")
 
 # %%
-# Pairs that share 1 nat are measured to a hundredth by a batch of 64. Those that share 12 would need
+# Pairs that share 1 nat are measured to a hundredth by a batch of 512. Those that share 12 would need
 # :math:`e^{12} \approx 160{,}000`: until then the loss measures the batch and not the pairs. That is a reason why
 # contrastive training wants large batches, and why its loss should never be compared between batch sizes.
 #
