@@ -2,7 +2,7 @@
 
 from diffx.data.world.animals import ANIMALS
 from diffx.data.world.colours import HAIR, NAMED, SHADES, SKINS
-from diffx.data.world.objects import BUILDINGS, FOOD, INDOORS, PLAY, VEHICLES
+from diffx.data.world.household import INDOORS
 from diffx.data.world.people import (
     BODY,
     EYEWEAR,
@@ -17,6 +17,8 @@ from diffx.data.world.people import (
     TOPS,
 )
 from diffx.data.world.places import PLACES, PLANTS, SEASONS, SKY, WEATHER_BEFORE
+from diffx.data.world.toys import FOOD, PLAY
+from diffx.data.world.vehicles import BUILDINGS, VEHICLES
 
 THINGS = {"": []} | ANIMALS | VEHICLES | BUILDINGS | INDOORS | PLAY | FOOD
 MOTIONS = ("", "flying", "falling", "floating", "rolling", "bouncing", "jumping", "running", "swimming", "spinning", "sleeping")

@@ -18,6 +18,7 @@ NONE = {  # how often an attribute is "none" (or its first value); the others sh
     "neckwear": 0.5, "legwear": 0.0, "pose": 0.0, "held": 0.5, "thing": 0.22, "thing_shade": 0.6, "count": 0.0, "size": 0.4,
     "motion": 0.25, "facing": 0.6,
 }  # fmt: skip
+OFTEN = dict.fromkeys(COUNTABLE, 2.0) | {"ball": 5.0, "apple": 3.0}  # what moves in most ways
 SCALES = {"": 0.3, "tiny": 0.13, "small": 0.21, "big": 0.42, "huge": 0.58}
 COUNT_SCALE = (1, 1, 0.62, 0.5, 0.6, 0.5)
 ALLOWED = np.asarray(
@@ -30,7 +31,8 @@ IN_AIR = np.asarray([m in ("flying", "falling", "floating", "bouncing", "jumping
 def _weights(attribute: str) -> np.ndarray:
     n = len(ATTRIBUTES[attribute])
     first = NONE.get(attribute, 1 / n)
-    return np.asarray([first, *[(1 - first) / (n - 1)] * (n - 1)], np.float32)
+    often = np.asarray([OFTEN.get(value, 1.0) if attribute == "thing" else 1.0 for value in ATTRIBUTES[attribute][1:]])
+    return np.asarray([first, *((1 - first) * often / often.sum())], np.float32)
 
 
 def _edges() -> np.ndarray:
@@ -117,7 +119,7 @@ def _thing_facts(a: dict, u: Array) -> dict:
     largest = jnp.where(several & ~alone, index("size", "small"), room)
     a["size"] = _only(there, jnp.where(a["size"] > largest, 0, a["size"]))
     allowed = jnp.asarray(ALLOWED)[a["thing"]] * jnp.asarray(_weights("motion"))
-    still = portrait | several & ~alone | (a["size"] == index("size", "huge"))
+    still = portrait | (a["size"] == index("size", "huge"))
     a["motion"] = _only(there & ~still, pick(u[1], allowed))
     return a
 

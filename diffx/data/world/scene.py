@@ -48,7 +48,7 @@ class Scene(NamedTuple):
     size: Array
     motion: Array
     facing: Array
-    person_x: Array  # of the head's centre (of the feet's ground, where the figure is whole: person_y)
+    person_x: Array  # of the head's centre, before its pose moves it
     person_y: Array
     person_scale: Array  # half the head's height
     swing: Array  # radians that legs and arms swing from their pose; a film of steps is a sine of time

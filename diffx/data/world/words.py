@@ -8,7 +8,7 @@ import numpy as np
 
 from diffx.data.world.animals import ANIMALS
 from diffx.data.world.attributes import ATTRIBUTES, COLOURS, COUNTABLE
-from diffx.data.world.objects import BUILDINGS, VEHICLES
+from diffx.data.world.vehicles import BUILDINGS, VEHICLES
 
 LENGTH = 24  # words in a caption at most; what is shorter is padded by 0
 FUNCTION_WORDS = (
