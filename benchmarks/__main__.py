@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from benchmarks.contrastive import contrastive
 from benchmarks.exact import exact
 from benchmarks.likelihood import likelihood
 from benchmarks.sampling import sampling
@@ -15,7 +16,14 @@ from benchmarks.timing import Row, machine, versions
 
 os.environ["TQDM_DISABLE"] = "1"  # a peer's progress bar is no part of its speed
 HERE = Path(__file__).parent
-WORKLOADS = {"sampling": sampling, "exact": exact, "likelihood": likelihood, "spiral": spiral, "startup": startup}
+WORKLOADS = {
+    "sampling": sampling,
+    "exact": exact,
+    "likelihood": likelihood,
+    "contrastive": contrastive,
+    "spiral": spiral,
+    "startup": startup,
+}
 PACKAGES = ("jax", "torch", "diffusers", "k-diffusion", "smalldiffusion", "azula", "diffrax", "scipy", "flow_matching")
 
 

@@ -16,7 +16,7 @@ class Entry(NamedTuple):
 
     name: str
     run: Callable[[], Any]
-    answer: Callable[[Any], np.ndarray]
+    answer: Callable[[Any], Any]  # numpy, as `compare` wants it
 
 
 class Row(NamedTuple):

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 CANVAS = 128  # pixels, before the drawing is made smaller; a multiple of every size
-FONT_SIZE, DOWN = CANVAS * 8 / 11, 5 / 176 * CANVAS  # all the ink of OpenMoji 17 lies on the canvas, a pixel or more inside
+FONT_SIZE, DOWN = CANVAS * 8 / 11, 5 / 176 * CANVAS  # all the ink of OpenMoji 17 lies on the canvas
 
 # A tag or a regional indicator makes a flag of a place; tones are the five shades of skin.
 FLAGS = {chr(code) for code in (*range(0x1F1E6, 0x1F200), *range(0xE0020, 0xE0080))}
 TONES = {chr(code) for code in range(0x1F3FB, 0x1F400)}
-JOINER, VARIANT = "\u200d", "\ufe0f"
+VARIANT = "\ufe0f"
 
 # Drawn by OpenMoji 17 just as another name is; of two names the one without a gender stays, where there is one.
 TWINS = {

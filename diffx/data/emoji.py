@@ -70,7 +70,7 @@ def emoji(*, size: int = 32, artist: str = "openmoji", split: str = "all", cache
     """
     for name, value, choices in (("size", size, SIZES), ("artist", artist, ARTISTS), ("split", split, SPLITS)):
         choice(name, value, choices)
-    images, captions = _drawn(artist, size, _cache.directory(cache))
+    images, captions = _drawn(artist, int(size), _cache.directory(cache))
     rows = [i for i, caption in enumerate(captions) if split in ("all", split_of(caption))]
     return Captioned(jnp.asarray(images[rows] / np.float32(127.5) - 1), tuple(captions[i] for i in rows))
 
