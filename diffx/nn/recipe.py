@@ -168,7 +168,7 @@ def fitted(chosen: argparse.Namespace) -> tuple[DualEncoder, dict[str, Any]]:
 def main(words: list[str]) -> None:
     chosen = checked(arguments(words))
     encoder, facts = fitted(chosen)
-    made = provenance(words) | facts
+    made = provenance([Path(word).name if word == chosen.out else word for word in words]) | facts
     keep = partial(save_weights, chosen.out, encoder, vocabulary=VOCABULARY, half=chosen.half)
     keep(provenance=made)  # before the report, lest a mistake there cost the training
     found = report(encoder, partial(render, drawings=drawings(chosen.control)), seed=chosen.seed)
