@@ -38,7 +38,7 @@ def ours(name: str, loss: Any, n: int, precision: str, repeats: int, place: Any 
     arguments = embeddings(n, place)
     with jax.default_matmul_precision(precision):
         compiled = jax.jit(jax.value_and_grad(loss, (0, 1, 2))).lower(*arguments).compile()
-    memory = compiled.memory_analysis()
+    memory: Any = compiled.memory_analysis()
     total = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
     seconds = median(lambda: compiled(*arguments), repeats)
     print(f"{name:22s} N {n:>9,} {precision:17s} {1e3 * seconds:9.1f} ms {total / 1e9:7.2f} GB a device", flush=True)
@@ -47,8 +47,8 @@ def ours(name: str, loss: Any, n: int, precision: str, repeats: int, place: Any 
 
 def torch_dense(n: int, tf32: bool) -> None:
     """open_clip's ClipLoss on one device: src/open_clip/loss.py, normalised features, two tables, two cross-entropies."""
-    import torch
-    import torch.nn.functional as F
+    import torch  # type: ignore[import-not-found]
+    import torch.nn.functional as F  # type: ignore[import-not-found]
 
     torch.backends.cuda.matmul.allow_tf32 = tf32
     x, y = (torch.randn(n, D, device="cuda", requires_grad=True) for _ in range(2))
