@@ -88,6 +88,12 @@ def ranks(directions: Array, words: Array, own: int, *, centre: bool) -> np.ndar
     return 1 + np.asarray(rank_words(directions, words, centre=centre).order == own).argmax(-1)
 
 
+def first_words(direction: Array, words: Array, count: int, *, centre: bool = False) -> dict[str, float]:
+    """The words of the largest cosines with one direction (d,), the best first, and these cosines."""
+    ranking = rank_words(direction, words, centre=centre)
+    return {VOCABULARY[1 + int(i)]: float(ranking.scores[i]) for i in ranking.order[:count]}
+
+
 def hat_experiment(by: Judge, scenes: Scene) -> dict[str, dict[str, Any]]:
     """For each headwear, over all scenes: its word's rank by the mean of with - without, and by single pairs."""
     bare, worn = by.see(without_headwear(scenes)), {word: by.see(with_headwear(scenes, word)) for word in HEADWEAR_WORDS}
@@ -98,7 +104,6 @@ def one_hat(worn: Array, bare: Array, words: Array, own: int) -> dict[str, Any]:
     """Ranks of one word: mean difference (raw and centred), single pairs, and the picture with it without subtraction."""
     mean, single = concept_direction(worn, bare), normalised(worn) - normalised(bare)
     alone = ranks(single, words, own, centre=False)
-    best = rank_words(mean, words).order[:6]
     return {
         "rank": int(ranks(mean, words, own, centre=False)),
         "rank centred": int(ranks(mean, words, own, centre=True)),
@@ -106,7 +111,7 @@ def one_hat(worn: Array, bare: Array, words: Array, own: int) -> dict[str, Any]:
         "top-5": float((alone <= 5).mean()),
         "top-1 centred": float((ranks(single, words, own, centre=True) == 1).mean()),
         "top-1 without subtraction": float((ranks(worn, words, own, centre=False) == 1).mean()),
-        "first six": " ".join(VOCABULARY[1 + int(i)] for i in best),
+        "first six": " ".join(first_words(mean, words, 6)),
     }
 
 
