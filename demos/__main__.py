@@ -11,9 +11,12 @@ HERE = Path(__file__).parent
 # In the order of the story.
 NAMES = (
     "sculpting_noise",
+    "contrast",
     "temperature",
     "information_bound",
     "zero_shot",
+    "hat",
+    "concept_map",
     "concept_algebra",
     "spiral",
     "trap_of_the_mean",
