@@ -1,6 +1,7 @@
 """Two artists' drawings of one list of emoji, and the names in Unicode's words."""
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from importlib.resources import files
 from typing import Any
 
@@ -24,13 +25,9 @@ TWINS = {
 
 def names() -> dict[str, str]:
     """Emoji -> name, for those that both artists draw, each drawing under one name."""
-    import emoji
-
-    full = {
-        key: _plain(entry["en"])
-        for key, entry in emoji.EMOJI_DATA.items()
-        if entry["status"] == emoji.STATUS["fully_qualified"]
-    }
+    emoji: Any = import_module("emoji")  # a type checker takes `import emoji` for diffx/data/emoji.py
+    known, status = emoji.EMOJI_DATA, emoji.STATUS["fully_qualified"]
+    full = {key: _plain(entry["en"]) for key, entry in known.items() if entry["status"] == status}
     return {key: name for key, name in sorted(full.items()) if _wanted(key, name)}
 
 
