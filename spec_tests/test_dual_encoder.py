@@ -347,7 +347,9 @@ SHIPPED = (weights_module.SHIPPED / "weights.toml").is_file()
 @pytest.mark.skipif(not SHIPPED, reason="no weights are shipped yet")
 def test_shipped_weights_know_held_out_combinations():
     facts = report.report(dual_encoder(), render, seed=7, n=128)
-    assert facts["R@1 image to text"] > 0.3 and facts["R@1 text to image"] > 0.3, facts
-    assert facts["swap"] > 0.9 and facts["zero-shot headwear"] > 0.8, facts
-    assert facts["with hat"]["rank"] == 1 and facts["with hat"]["top-5"] > 0.9, facts["with hat"]
-    assert sum(facts[f"with {word}"]["rank"] == 1 for word in HEADWEAR_WORDS) >= 6, facts
+    # of 256 others: 0.87, 0.89, 1.0, 0.95, top-1 0.86, top-5 1.0; the margins are three standard errors of a share of 128
+    assert facts["R@1 image to text"] > 0.78 and facts["R@1 text to image"] > 0.8, facts
+    assert facts["swap"] > 0.97 and facts["zero-shot headwear"] > 0.89, facts
+    assert facts["with hat"]["rank"] == facts["with hat"]["rank centred"] == 1, facts["with hat"]
+    assert facts["with hat"]["top-1"] > 0.76 and facts["with hat"]["top-5"] > 0.96, facts["with hat"]
+    assert sum(facts[f"with {word}"]["rank"] == 1 for word in HEADWEAR_WORDS) >= 7, facts
