@@ -176,8 +176,9 @@ for name, criteria in kept["criteria"].items():
 # *Ours* is the world. We drew it, by signed-distance functions, and we wrote the grammar of its captions. That hat, cap,
 # beanie and turban sit on one place of the head and share a dome is our choice, and so it is our choice that they are
 # near to each other in pixels; the network found it, we put it there. It did not find all of it: a helmet and horns are
-# headwear too, and stand near the end of *hat*'s list, for what tells two kinds apart is learnt as well. Nothing here says how well CLIP knows the hats of
-# the world: for that, see the cited figures, which are the lecture's own and were not measured again.
+# headwear too, and stand near the end of *hat*'s list, for what tells two kinds apart is learnt as well. Nothing here says
+# how well CLIP knows the hats of the world: for that, see the cited figures, which are the lecture's own and were not
+# measured again.
 #
 # What this page asserts
 # ----------------------
