@@ -12,6 +12,7 @@ from diffx.chain import (
     scaled_linear_betas,
     zero_terminal_snr,
 )
+from diffx.check import Finding, check_sampler, require_holds
 from diffx.concept import (
     Discriminant,
     Factors,
@@ -244,6 +245,7 @@ __all__ = [
     "Discriminant",
     "ErrorBudget",
     "Factors",
+    "Finding",
     "FlowSettings",
     "GaussianLaw",
     "Info",
@@ -270,6 +272,7 @@ __all__ = [
     "bits_per_dim",
     "cfg",
     "cfm_loss",
+    "check_sampler",
     "clamp_log_scale",
     "classifier_guidance",
     "clip_loss",
@@ -406,6 +409,7 @@ __all__ = [
     "rates",
     "reconstruction",
     "reflow_pairs",
+    "require_holds",
     "rescale",
     "resolution_shift",
     "respace",

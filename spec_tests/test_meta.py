@@ -30,6 +30,7 @@ ALLOWED = {"jax", "jaxtyping", "diffx"}
 HOST = {room: {"numpy"} for room in ("_check", "chain", "law")}  # value checks look at concrete arrays on the host
 HOST["concept"] = {"numpy"}  # value checks look at concrete arrays on the host
 HOST["guide"] = {"numpy"}  # value checks, and the nodes of Gauss and Legendre
+HOST["check"] = {"numpy", "scipy"}  # asks foreign code, in numpy float64; scipy for a reference, imported where it is called
 HOST["flow"] = {"numpy", "scipy"}  # minibatch optimal transport is an assignment on the host, imported where it is called
 
 # Public names that no claim holds, and why.

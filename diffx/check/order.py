@@ -1,0 +1,33 @@
+"""The observed order of a method: how fast its error falls when its steps are halved."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+WINDOW = 0.25  # slopes of the finest pairs lie this near to the order of a method that has it
+
+
+class Order(NamedTuple):
+    slope: float  # of the finest pair above rounding; NaN where there is none
+    settled: bool  # the last two slopes agree to WINDOW
+    errors: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return f"{self.slope:.2f}" if np.isfinite(self.slope) else "no slope"
+
+
+def observed_order(error: Callable[[int], float], steps: Sequence[int], *, floor: float) -> Order:
+    r"""log2(error(N) / error(2 N)) at the finest pair of steps, (N, 2 N, 4 N, ...), whose errors are above floor.
+
+    error: N -> a positive number.  floor: what rounding leaves; errors below 8 of it are not used, an error of 0 is exact.
+    Raises ValueError unless each number of steps is twice the one before.  Claims: KIT-03.
+    """
+    if any(b != 2 * a for a, b in itertools.pairwise(steps)):
+        raise ValueError(f"steps must double from one to the next, such as (16, 32, 64), got {tuple(steps)}")
+    errors = [error(n) for n in steps]
+    seen = [e for e in errors if e > 8 * floor]
+    slopes = np.log2(np.divide(seen[:-1], seen[1:])) if len(seen) > 1 else np.array([])
+    settled = len(slopes) > 1 and abs(slopes[-1] - slopes[-2]) <= WINDOW
+    return Order(float(slopes[-1]) if len(slopes) else float("nan"), bool(settled), tuple(errors))

@@ -1,0 +1,45 @@
+r"""check_sampler: is this sampler of anybody's right? Asked of its outputs alone."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+
+from diffx.check import _sampler_claims as ask
+from diffx.check._sampler_claims import Case, Nodes, SampleRun
+from diffx.check.finding import Finding, finding
+
+STEPS = (16, 32, 64, 128)
+
+
+def check_sampler(
+    run: SampleRun,
+    nodes: Nodes,
+    *,
+    order: int | None = None,
+    noise: bool = False,
+    eta: float | None = None,
+    exact_on_points: bool = False,
+    precision: str = "float64",
+    steps: Sequence[int] = STEPS,
+) -> tuple[Finding, ...]:
+    r"""Findings on a sampler from its outputs alone: is it a function, is its law right, how fast does it come there?
+
+    run(denoise, x, n, stop, normal) -> x': start from rows x (B, d) at the first of the nodes of n steps, take the first
+    `stop` steps, return the rows; numpy float64 in and out.  denoise(x, alpha, sigma) -> E[x_0 | x] is the network, in
+    whatever parametrisation the adapter turns it; normal(shape) is where every standard normal comes from (None unless
+    noise=True).  nodes(n) -> (alphas, sigmas): the library's own noise levels from noise to data, one more than steps.
+
+    order: what its authors state, of trajectories where there is no noise, else of the law; None: not asked.  eta: the
+    member of the first-order family that it says it is, 0 for DDIM and every Euler step in disguise (REV-15), 1 for
+    ancestral sampling (REV-16); None: none.  exact_on_points: an exponential integrator (REV-17).  precision: what the
+    code computes in.  steps: each twice the one before.  The findings' claims: API-01, API-04, REV-01 or REV-02, REV-11
+    or REV-16, REV-17, REV-19.  What raises or returns another shape is reported so; nothing is raised.  Claims: KIT-01.
+    """
+    case = Case(run, nodes, noise, float(np.finfo(precision).eps) * 2**10, tuple(steps))
+    claims: list[tuple[str, Callable]] = [("API-01", ask.is_a_function), ("API-04", ask.keeps_the_type)]
+    claims += [("REV-01" if noise else "REV-02", ask.converges)]
+    claims += [("REV-16" if eta else "REV-11", partial(ask.is_first_order, eta=eta))] if eta is not None else []
+    claims += [("REV-17", ask.is_exact_on_points)] if exact_on_points else []
+    claims += [("REV-19", partial(ask.has_order, order=order))] if order is not None else []
+    return tuple(finding(claim, partial(measure, case)) for claim, measure in claims)
