@@ -77,7 +77,7 @@ def _configuration(names: tuple[str, ...]) -> dict:
             "examples_dirs": str(HERE),
             "gallery_dirs": "story",
             "filename_pattern": r"plot_",
-            "ignore_pattern": r"(^|/)_\w+\.py$",
+            "ignore_pattern": r"(^|/)(_\w+|hat_experiment)\.py$",
             "within_subsection_order": _Order(names),
             "reset_modules": ("matplotlib", _Progress(names)),
             "reset_modules_order": "both",

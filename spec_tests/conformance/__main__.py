@@ -1,0 +1,73 @@
+"""python -m spec_tests.conformance --library NAME | --adapter MODULE [--path DIR] [--only PATTERN] [--all] [--json FILE]."""
+
+import argparse
+import importlib
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+from diffx.check.finding import FAILS, NOT_PROVIDED
+from spec_tests.conformance.adapters import INSTALL
+from spec_tests.conformance.notes import annotated, read_notes
+from spec_tests.conformance.run import Record, records_of
+from spec_tests.conformance.table import table
+
+ADAPTERS = Path(__file__).parent / "adapters"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 where every failure is declared, 1 where one is not, 2 for a wrong command."""
+    options = _parser().parse_args(arguments)
+    if options.path:
+        sys.path.insert(0, options.path)
+    records, stale = _records(options)
+    if not records:
+        print(f"no target matches {options.only!r}", file=sys.stderr)
+        return 2
+    print(table(records, everything=options.all))
+    for line in stale if options.only == "*" else []:
+        print(f"stale note: {line}")
+    if options.json:
+        Path(options.json).write_text(json.dumps([record._asdict() for record in records], indent=1) + "\n")
+    return int(any(record.verdict == FAILS for record in records))
+
+
+def _records(options: argparse.Namespace) -> tuple[list[Record], list[str]]:
+    name = options.adapter or f"spec_tests.conformance.adapters.{options.library}"
+    try:
+        adapter = importlib.import_module(name)
+    except ImportError as error:
+        if options.library not in libraries():
+            raise SystemExit(_no_adapter(name, error)) from None
+        how = f"not installed here ({error}); to install it: {INSTALL.get(options.library, 'see the adapter')}"
+        return [Record(options.library, "-", "-", "-", NOT_PROVIDED, "-", "-", how)], []
+    say = partial(print, file=sys.stderr, flush=True) if options.verbose else lambda line: None
+    notes = read_notes(Path(str(adapter.__file__)).with_suffix(".toml"))
+    return annotated(records_of(adapter, only=options.only, say=say), notes)
+
+
+def _no_adapter(name: str, error: ImportError) -> str:
+    return f"the adapter {name} cannot be imported: {error}; --library takes one of: {', '.join(libraries())}"
+
+
+def libraries() -> list[str]:
+    """The libraries with an adapter here."""
+    return sorted(path.stem for path in ADAPTERS.glob("*.py") if not path.stem.startswith("_"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m spec_tests.conformance", description=__doc__)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--library", help=f"one of: {', '.join(libraries())}")
+    which.add_argument("--adapter", help="a module of yours that offers samplers(), processes(), guidances(), ...")
+    parser.add_argument("--path", help="the folder of a library that no package registry has")
+    parser.add_argument("--only", default="*", help="a pattern of target names, such as 'DDIM*'")
+    parser.add_argument("--all", action="store_true", help="print what holds, too")
+    parser.add_argument("--json", metavar="FILE", help="write the records")
+    parser.add_argument("--verbose", action="store_true", help="say each target as it is done")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,11 @@
+"""One short module a library: it drives the current release through its public interface.
+
+A module offers LIBRARY, version(), and any of samplers(), processes(), guidances(), log_probs(), losses(): generators of
+Targets. It imports its library at the top: where that fails, the kit says in one line how to get it. What the adapters of
+torch libraries share stands in _torch.py.
+"""
+
+# How to get each library, in an environment of its own: none of them belongs to ours.
+INSTALL = {
+    "diffusers": "pip install torch diffusers",
+}
