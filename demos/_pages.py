@@ -10,7 +10,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-from demos import _api, _claims, _conventions
+from demos import _api, _claims, _conformance, _conventions
 from spec_tests.families import WORD
 
 HERE = Path(__file__).parent
@@ -28,7 +28,7 @@ def written() -> dict[str, str]:
     texts = {entry.name: entry.docstring for entry in entries} | demo_texts() | {"conventions": _conventions.cited()}
     _refuse_unknown(known, texts)
     pages = _claims.pages(known, _claims.certificates(), _api.held(entries)) | _api.pages(entries)
-    return pages | {"conventions": _conventions.page()}
+    return pages | {"conventions": _conventions.page()} | _conformance.pages()
 
 
 def _refuse_unknown(known: Iterable[str], texts: dict[str, str]) -> None:

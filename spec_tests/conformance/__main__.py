@@ -1,6 +1,7 @@
 """python -m spec_tests.conformance --library NAME | --adapter MODULE [--path DIR] [--only PATTERN] [--all] [--json FILE]."""
 
 import argparse
+import datetime
 import importlib
 import json
 import sys
@@ -13,7 +14,7 @@ from spec_tests.conformance.notes import annotated, read_notes
 from spec_tests.conformance.run import Record, records_of
 from spec_tests.conformance.table import table
 
-ADAPTERS = Path(__file__).parent / "adapters"
+ADAPTERS, RESULTS = (Path(__file__).parent / name for name in ("adapters", "results"))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(table(records, everything=options.all))
     for line in stale if options.only == "*" else []:
         print(f"stale note: {line}")
+    if options.keep:
+        _keep(records, options.library or options.adapter)
     if options.json:
         Path(options.json).write_text(json.dumps([record._asdict() for record in records], indent=1) + "\n")
     return int(any(record.verdict == FAILS for record in records))
@@ -51,6 +54,13 @@ def _no_adapter(name: str, error: ImportError) -> str:
     return f"the adapter {name} cannot be imported: {error}; --library takes one of: {', '.join(libraries())}"
 
 
+def _keep(records: list[Record], name: str) -> None:
+    """For the gallery's table: a record a line, with the day."""
+    lines = ",\n".join(json.dumps(record._asdict()) for record in records)
+    text = f'{{"date": "{datetime.date.today()}", "records": [\n{lines}\n]}}\n'
+    (RESULTS / f"{name.rpartition('.')[2]}.json").write_text(text)
+
+
 def libraries() -> list[str]:
     """The libraries with an adapter here."""
     return sorted(path.stem for path in ADAPTERS.glob("*.py") if not path.stem.startswith("_"))
@@ -65,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", default="*", help="a pattern of target names, such as 'DDIM*'")
     parser.add_argument("--all", action="store_true", help="print what holds, too")
     parser.add_argument("--json", metavar="FILE", help="write the records")
+    parser.add_argument("--keep", action="store_true", help="keep the records for the table of the gallery")
     parser.add_argument("--verbose", action="store_true", help="say each target as it is done")
     return parser
 

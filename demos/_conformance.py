@@ -1,0 +1,179 @@
+"""What the claims say of other libraries, as pages: libraries down, claims across, and every cell leads to its records."""
+
+import html
+import json
+from collections import Counter
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from demos import _rst
+from spec_tests.families import FAMILIES
+
+RESULTS = Path(__file__).parent.parent / "spec_tests" / "conformance" / "results"
+FAILS, DEVIATION, HOLDS, ABSENT = "fails", "documented deviation", "holds", "not provided"  # the most telling first
+
+
+class Library(NamedTuple):
+    name: str  # of the file: a page's name
+    date: str
+    records: list[dict[str, str]]
+
+    @property
+    def title(self) -> str:
+        return f"{self.records[0]['library']} {self.records[0]['version']}"
+
+    def of(self, claim: str) -> list[dict[str, str]]:
+        """The records of a claim, failures first."""
+        order = (FAILS, DEVIATION, HOLDS, ABSENT).index
+        return sorted((one for one in self.records if one["claim"] == claim), key=lambda one: order(one["verdict"]))
+
+
+def libraries(folder: Path = RESULTS) -> list[Library]:
+    """What `python -m spec_tests.conformance --library NAME --keep` wrote, by name."""
+    found = [(path.stem, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.json"))]
+    return [Library(name, content["date"], content["records"]) for name, content in found]
+
+
+def claims_of(found: list[Library]) -> list[str]:
+    """Every claim that was asked of one of them, in the order of the theory."""
+    order = list(FAMILIES)
+    ids = {one["claim"] for library in found for one in library.records if one["claim"] != "-"}
+    return sorted(ids, key=lambda id: (order.index(id.split("-")[0]), id))
+
+
+def pages(found: list[Library] | None = None) -> dict[str, str]:
+    """Page by name."""
+    found = libraries() if found is None else found
+    texts = {f"conformance/{library.name}": _page(library) for library in found}
+    return {"conformance/index": _index(found), **texts}
+
+
+def _index(found: list[Library]) -> str:
+    lines = _rst.heading("Other libraries")
+    lines += _rst.paragraph(
+        "The claims of diffx, asked of other people's code as it is released, from outside: a Gaussian goes in, and what comes",
+        "out is compared with the exact answer. A cell counts targets (a class or function in one configuration): *12* all of",
+        "12 hold, *3/12* three of 12 fail, *(2)* two differ as documented, a dash: not provided. It leads to the records.",
+    )
+    lines += _rst.paragraph(
+        "A failure is a question before it is a defect. Where a record begins with *Checked by hand* somebody has derived the",
+        "formula, read the source and names the line; where it does not, our adapter may be at fault. Conventions are not",
+        "defects: they are declared, with the reason. Corrections are welcome.",
+    )
+    lines += _rst.raw(_grid(found))
+    lines += _rst.paragraph("The claims, in a sentence each:") + _meanings(claims_of(found))
+    lines += _rst.heading("Ask your own", "-")
+    lines += _rst.code(
+        "python -m spec_tests.conformance --library diffusers\npython -m spec_tests.conformance --adapter my_module"
+    )
+    return "\n".join(lines + _rst.contents([library.name for library in found]))
+
+
+def _meanings(claims: list[str]) -> list[str]:
+    """Ids become links where the page is read."""
+    return [f"- {claim}: {MEANING[claim]}." for claim in claims if claim in MEANING] + [""]
+
+
+MEANING = {
+    "API-01": "one result for one input, each row on its own, and the input is left as it was",
+    "API-04": "shape and type are kept, all numbers are finite",
+    "REV-01": "the law of a stochastic sampler comes to the data's as steps are added",
+    "REV-02": "so does that of a deterministic one",
+    "REV-11": "a first-order deterministic step has its exact law at ten steps",
+    "REV-16": "so has a first-order stochastic one",
+    "REV-17": "an exponential integrator is exact where all data are one point",
+    "REV-19": "the error falls at the order that is stated",
+    "FWD-01": "noising is alpha x0 + sigma eps",
+    "FWD-02": "drift and diffusion belong to alpha and sigma",
+    "FWD-05": "the log-SNR falls, and is log(alpha^2/sigma^2)",
+    "FWD-12": "the start has the deviation of the last marginal",
+    "FWD-19": "the grid is the one of its name",
+    "DEN-01": "predictions turn into each other and back",
+    "DEN-17": "Hutchinson's probes are unbiased",
+    "FM-01": "the regression target is the conditional velocity",
+    "LIK-01": "log-likelihoods are those of the closed form",
+    "CFG-01": "guidance is one of the two conventions, w or 1 + w",
+    "CFG-07": "at its two limits one branch remains",
+    "CFG-08": "its weights sum to one",
+    "CFG-09": "a negative prompt replaces the unconditional branch",
+    "CFG-15": "rescaling gives every sample the deviation of its conditional",
+    "CLP-01": "the contrastive loss has its value, also at scale 100",
+    "CLP-02": "and every gradient",
+    "CLP-11": "split over devices it has the same gradients",
+    "CLP-12": "SigLIP likewise",
+}
+
+
+def _grid(found: list[Library]) -> str:
+    claims = claims_of(found)
+    head = "".join(f'<th class="claim"><span>{claim}</span></th>' for claim in claims)
+    rows = (_row(library, claims) for library in found)
+    return f'<table class="conformance"><tr><th>library</th><th>date</th>{head}</tr>{"".join(rows)}</table>'
+
+
+def _row(library: Library, claims: list[str]) -> str:
+    cells = "".join(_cell(library, claim) for claim in claims)
+    name = f'<a href="{library.name}.html">{html.escape(library.title)}</a>'
+    return f"<tr><td>{name}</td><td>{library.date}</td>{cells}</tr>"
+
+
+def _cell(library: Library, claim: str) -> str:
+    count = Counter(one["verdict"] for one in library.of(claim))
+    asked = count[HOLDS] + count[FAILS] + count[DEVIATION]
+    if not asked:
+        return '<td class="absent">&ndash;</td>'
+    worst = next(verdict for verdict in (FAILS, DEVIATION, HOLDS) if count[verdict])
+    text = f"{count[FAILS]}/{asked}" if count[FAILS] else str(count[HOLDS] or "")
+    text += f" ({count[DEVIATION]})" if count[DEVIATION] else ""
+    return f'<td class="{worst.split()[-1]}"><a href="{library.name}.html#{anchor(claim)}">{text.strip()}</a></td>'
+
+
+def anchor(claim: str) -> str:
+    """Of a claim's records on a library's page; claims themselves have the label without the prefix."""
+    return f"records-{claim.lower()}"
+
+
+def _page(library: Library) -> str:
+    lines = _rst.heading(library.title)
+    count = Counter(one["verdict"] for one in library.records)
+    tally = ", ".join(f"{count[verdict]} {verdict}" for verdict in (HOLDS, FAILS, DEVIATION, ABSENT) if count[verdict])
+    lines += _rst.paragraph(f"Asked on {library.date}: {tally}. What does not hold is in full, the rest a line each.")
+    general = [one["detail"] for one in library.records if one["claim"] == "-"]
+    lines += [line for detail in general for line in _rst.paragraph(_rst.plain(detail))]
+    for claim in claims_of([library]):
+        lines += _rst.heading(claim, "-", f"{library.name}-{anchor(claim)}")
+        lines += _rst.raw(f'<a id="{anchor(claim)}"></a>{_records(library.of(claim))}')
+    return "\n".join(lines)
+
+
+def _records(records: list[dict[str, str]]) -> str:
+    told = "".join(_told(list(group)) for story, group in groupby(sorted(records, key=_story), key=_story) if story)
+    listed = [one for one in records if one["verdict"] == HOLDS]
+    absent = [one for one in records if one["verdict"] == ABSENT]
+    return told + _list(listed, "hold") + _list(absent, "not provided")
+
+
+def _story(one: dict[str, str]) -> str:
+    """What failures have in common is told once: the note that begins the detail."""
+    return "" if one["verdict"] in (HOLDS, ABSENT) else one["verdict"] + one["detail"].split("\n")[0]
+
+
+def _told(group: list[dict[str, str]]) -> str:
+    first = group[0]
+    note, _, rest = first["detail"].partition("\n")
+    lines = "".join(_line(one) for one in group)
+    said = f"<p><b>{first['verdict']}</b>: {html.escape(note)}</p>"
+    return f'{said}<pre class="record">{html.escape(rest)}</pre><table>{lines}</table>'
+
+
+def _list(records: list[dict[str, str]], what: str) -> str:
+    if not records:
+        return ""
+    rows = "".join(_line(one) for one in records)
+    return f"<details><summary>{len(records)} {what}</summary><table>{rows}</table></details>"
+
+
+def _line(one: dict[str, Any]) -> str:
+    said = one["detail"].split("\n")[0] if one["verdict"] == ABSENT else f"{one['measured']}; expected {one['expected']}"
+    return f"<tr><td><code>{html.escape(one['target'])}</code></td><td>{html.escape(said)}</td></tr>"
