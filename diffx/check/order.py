@@ -11,7 +11,7 @@ WINDOW = 0.25  # slopes of the finest pairs lie this near to the order of a meth
 
 class Order(NamedTuple):
     slope: float  # of the finest pair above rounding; NaN where there is none
-    settled: bool  # the last two slopes agree to WINDOW
+    settled: bool  # the last two slopes agree to WINDOW, or fall: a slope that still rises may come to more
     errors: tuple[float, ...]
 
     def __str__(self) -> str:
@@ -29,5 +29,5 @@ def observed_order(error: Callable[[int], float], steps: Sequence[int], *, floor
     errors = [error(n) for n in steps]
     seen = [e for e in errors if e > 8 * floor]
     slopes = np.log2(np.divide(seen[:-1], seen[1:])) if len(seen) > 1 else np.array([])
-    settled = len(slopes) > 1 and abs(slopes[-1] - slopes[-2]) <= WINDOW
+    settled = len(slopes) > 1 and slopes[-1] - slopes[-2] <= WINDOW
     return Order(float(slopes[-1]) if len(slopes) else float("nan"), bool(settled), tuple(errors))
