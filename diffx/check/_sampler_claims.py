@@ -150,7 +150,7 @@ def has_order(case: Case, *, order: int) -> Answer:
     seen = observed_order(lambda n: (_law_error if case.noise else _flow_error)(case, n), case.steps, floor=case.rounding / 16)
     measured = f"order {seen}, errors {', '.join(f'{e:.2g}' for e in seen.errors)} at N = {', '.join(map(str, case.steps))}"
     exact = bool(np.isnan(seen.slope)) and max(seen.errors) < 64 * case.rounding
-    if not (exact or seen.settled or seen.slope >= order - WINDOW):
+    if not (exact or seen.settled(order) or seen.slope >= order - WINDOW):
         raise NotImplementedError(f"the order cannot be told at these steps, slopes have not settled: {measured}")
     return exact or seen.slope >= order - WINDOW, measured, f"order {order}", _order_in_words(seen, order)
 

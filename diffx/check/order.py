@@ -10,9 +10,20 @@ WINDOW = 0.25  # slopes of the finest pairs lie this near to the order of a meth
 
 
 class Order(NamedTuple):
-    slope: float  # of the finest pair above rounding; NaN where there is none
-    settled: bool  # the last two slopes agree to WINDOW, or fall: a slope that still rises may come to more
     errors: tuple[float, ...]
+    slopes: tuple[float, ...]  # of neighbouring errors above rounding, the finest pair last
+
+    @property
+    def slope(self) -> float:
+        """Of the finest pair; NaN where rounding leaves none."""
+        return self.slopes[-1] if self.slopes else float("nan")
+
+    def settled(self, order: float) -> bool:
+        """Whether `order` can be judged: the last two slopes agree, or both are below it and fall."""
+        if len(self.slopes) < 2:
+            return False
+        before, last = self.slopes[-2:]
+        return abs(last - before) <= WINDOW or last < before < order - WINDOW
 
     def __str__(self) -> str:
         return f"{self.slope:.2f}" if np.isfinite(self.slope) else "no slope"
@@ -29,5 +40,4 @@ def observed_order(error: Callable[[int], float], steps: Sequence[int], *, floor
     errors = [error(n) for n in steps]
     seen = [e for e in errors if e > 8 * floor]
     slopes = np.log2(np.divide(seen[:-1], seen[1:])) if len(seen) > 1 else np.array([])
-    settled = len(slopes) > 1 and slopes[-1] - slopes[-2] <= WINDOW
-    return Order(float(slopes[-1]) if len(slopes) else float("nan"), bool(settled), tuple(errors))
+    return Order(tuple(errors), tuple(slopes.tolist()))
