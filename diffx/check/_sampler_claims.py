@@ -88,11 +88,20 @@ def converges(case: Case) -> Answer:
             )
         errors.append(w2(last.law(PLANE.marginal(*levels[0])), PLANE.marginal(*levels[-1])))
     assert last is not None
-    truncated = 4 * (levels[-2][1] / max(levels[-2][0], 1e-9)) ** 2 if levels[-1][1] == 0 else 0.0
-    good = errors[-1] <= max(errors[0] / 2, 10 * case.rounding**0.5 * 1e-3, truncated * (errors[-1] < errors[0]))
+    good = _fall(errors, 1e-2 * case.rounding**0.5, levels[-2], levels[-1])
     measured = "W2 " + ", ".join(f"{e:.2g}" for e in errors) + f" at N = {', '.join(map(str, case.steps))}"
     law, wanted = last.law(PLANE.marginal(*levels[0])), PLANE.marginal(*levels[-1])
     return good, measured, "falls to 0", _which_law(law, wanted, case.steps[-1])
+
+
+def _fall(errors: list[float], rounding: float, before: tuple[float, float], end: tuple[float, float]) -> bool:
+    """Whether errors go to 0: by 1.5 over the last doubling, where a method of order 1 has 2, and by 2 in all.
+
+    A last step from tau to 0 costs 2 tau^2 for this data, whatever the steps before: a grid with a fixed smallest tau stops there.
+    """
+    last_step = 4 * (before[1] / max(before[0], 1e-9)) ** 2 if end[1] == 0 else 0.0
+    falls = errors[-1] <= min(errors[0] / 2, errors[-2] / 1.5)
+    return falls or errors[-1] <= rounding or (errors[-1] <= last_step and errors[-1] <= errors[0])
 
 
 def _which_law(law: Gaussian, wanted: Gaussian, n: int) -> str:
