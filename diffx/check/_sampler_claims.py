@@ -97,7 +97,7 @@ def converges(case: Case) -> Answer:
 def _fall(errors: list[float], rounding: float, before: tuple[float, float], end: tuple[float, float]) -> bool:
     """Whether errors go to 0: by 1.5 over the last doubling, where a method of order 1 has 2, and by 2 in all.
 
-    A last step from tau to 0 costs 2 tau^2 for this data, whatever the steps before: a grid with a fixed smallest tau stops there.
+    A last step from tau to 0 costs 2 tau^2 for this data, whatever the steps before: a grid of a fixed least tau stops there.
     """
     last_step = 4 * (before[1] / max(before[0], 1e-9)) ** 2 if end[1] == 0 else 0.0
     falls = errors[-1] <= min(errors[0] / 2, errors[-2] / 1.5)
