@@ -7,5 +7,6 @@ torch libraries share stands in _torch.py.
 
 # How to get each library, in an environment of its own: none of them belongs to ours.
 INSTALL = {
+    "azula": "pip install torch azula",
     "diffusers": "pip install torch diffusers",
 }
