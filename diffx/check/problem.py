@@ -43,9 +43,9 @@ POINT = Gaussian(PLANE.mean, np.zeros((2, 2)))  # all data at one point: exponen
 
 def w2(p: Gaussian, q: Gaussian) -> float:
     """The 2-Wasserstein distance of two Gaussians; Dowson and Landau 1982, doi:10.1016/0047-259X(82)90077-X."""
-    half = _root(p.cov)
-    cross = np.trace(p.cov) + np.trace(q.cov) - 2 * np.trace(_root(half @ q.cov @ half))
-    return float(np.sqrt(max(((p.mean - q.mean) ** 2).sum() + cross, 0.0)))
+    a, b = _root(p.cov), _root(q.cov)
+    left, _, right = np.linalg.svd(b @ a)  # the orthogonal U that brings b U nearest to a: no difference of traces cancels
+    return float(np.sqrt(((p.mean - q.mean) ** 2).sum() + ((a - b @ (left @ right)) ** 2).sum()))
 
 
 def _root(matrix: np.ndarray) -> np.ndarray:
