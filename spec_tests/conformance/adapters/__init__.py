@@ -9,4 +9,5 @@ torch libraries share stands in _torch.py.
 INSTALL = {
     "azula": "pip install torch azula",
     "diffusers": "pip install torch diffusers",
+    "flow_matching": "pip install torch flow_matching",
 }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from azula import noise, sample
-from azula.denoise import Denoiser, DiracPosterior
+from azula.denoise import Denoiser, DiracPosterior, KarrasDenoiser, SimpleDenoiser
 
 from spec_tests.conformance.adapters import _azula_snippets as snippets
 from spec_tests.conformance.adapters._torch import array, normals, tensor
@@ -67,6 +67,65 @@ def _target(sampler: Any, schedule: str, options: dict[str, Any], **claims: Any)
     name = f"{sampler.__name__}({schedule}{written})"
     arguments = {"run": partial(_run, sampler, schedule, options), "nodes": partial(_nodes, schedule), **claims}
     return Target(name, arguments, partial(snippets.of, name))
+
+
+def processes() -> Iterator[Target]:
+    for name in SCHEDULES:
+        schedule = SCHEDULES[name]()
+        arguments = {
+            "alpha": lambda t, at=schedule: float(at.alpha(tensor(t))),
+            "sigma": lambda t, at=schedule: float(at.sigma(tensor(t))),
+            "times": np.linspace(0.0, 1.0, 11),
+            "perturb": partial(_perturb, schedule),
+            "convert": {kind.__name__: (predict, partial(_recover, kind, schedule)) for kind, predict in PREDICTIONS.items()},
+            "start": _start(schedule),
+        }
+        yield Target(f"{name}()", arguments)
+
+
+def _simple(x0: np.ndarray, eps: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
+    return x0
+
+
+def _karras(x0: np.ndarray, eps: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
+    """Karras et al. 2022, eq. 7 and Table 1, of y = x/alpha at tau = sigma/alpha for data of unit variance."""
+    y, tau = x0 + sigma / alpha * eps, sigma / alpha
+    return (x0 - y / (1 + tau**2)) * np.sqrt(1 + tau**2) / tau
+
+
+PREDICTIONS = {SimpleDenoiser: _simple, KarrasDenoiser: _karras}
+
+
+class Backbone(torch.nn.Module):
+    """A network that answers what it is told to, and keeps what it was asked."""
+
+    def __init__(self, answer: Any):
+        super().__init__()
+        self.answer, self.asked = torch.nn.Parameter(answer), None
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        self.asked = x
+        return self.answer
+
+
+def _recover(kind: Any, schedule: noise.Schedule, x: np.ndarray, prediction: np.ndarray, t: float) -> np.ndarray:
+    return array(kind(Backbone(tensor(prediction)), schedule)(tensor(x), tensor(t)).mean)
+
+
+def _perturb(schedule: noise.Schedule, x0: np.ndarray, eps: np.ndarray, t: float) -> np.ndarray:
+    """What the loss shows to the network, which scales it by c_in."""
+    network, time = Backbone(tensor(x0)), torch.full((len(x0),), t, dtype=torch.float64)
+    with normals(lambda shape: eps):
+        SimpleDenoiser(network, schedule).loss(tensor(x0), time)
+    assert network.asked is not None
+    return array(network.asked) * float(torch.hypot(*schedule(time[0])))
+
+
+def _start(schedule: noise.Schedule) -> float:
+    """The deviation of Sampler.init for data of unit variance, its default."""
+    sampler = sample.DDIMSampler(Exact(schedule, lambda *_: None), dtype=torch.float64)
+    with normals(np.ones):
+        return float(sampler.init((1,))[0])
 
 
 class Exact(Denoiser):
