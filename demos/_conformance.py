@@ -11,6 +11,7 @@ from demos import _rst
 from spec_tests.families import FAMILIES
 
 RESULTS = Path(__file__).parent.parent / "spec_tests" / "conformance" / "results"
+CHECKED = "Checked by hand:"  # how the detail of a failure begins whose source somebody has read
 FAILS, DEVIATION, HOLDS, ABSENT = "fails", "documented deviation", "holds", "not provided"  # the most telling first
 
 
@@ -62,12 +63,33 @@ def _index(found: list[Library]) -> str:
         "defects: they are declared, with the reason. Corrections are welcome.",
     )
     lines += _rst.raw(_grid(found))
-    lines += _rst.paragraph("The claims, in a sentence each:") + _meanings(claims_of(found))
+    lines += _rst.heading("What was found", "-")
+    lines += _rst.paragraph(
+        "Every failure whose formula was derived and whose source was read; a link leads to its records, with a few lines of",
+        "that library alone that show it.",
+    )
+    lines += _rst.raw(
+        "".join(_finding(library, *note) for library in found for note in _findings(library)) or "<p>Nothing yet.</p>"
+    )
+    lines += _rst.heading("The claims", "-")
+    lines += _meanings(claims_of(found))
     lines += _rst.heading("Ask your own", "-")
     lines += _rst.code(
         "python -m spec_tests.conformance --library diffusers\npython -m spec_tests.conformance --adapter my_module"
     )
     return "\n".join(lines + _rst.contents([library.name for library in found]))
+
+
+def _findings(library: Library) -> list[tuple[str, str, int]]:
+    """(claim, what was found by hand, number of targets), each once."""
+    failed = [one for one in library.records if one["verdict"] == FAILS]
+    count = Counter((one["claim"], one["detail"].split("\n")[0]) for one in failed if one["detail"].startswith(CHECKED))
+    return [(claim, note.removeprefix(CHECKED).strip(), number) for (claim, note), number in count.items()]
+
+
+def _finding(library: Library, claim: str, note: str, number: int) -> str:
+    where = f'<a href="{library.name}.html#{anchor(claim)}">{claim}, {number} target{"s" * (number > 1)}</a>'
+    return f"<p><b>{html.escape(library.title)}</b> ({where}). {html.escape(note)}</p>"
 
 
 def _meanings(claims: list[str]) -> list[str]:
@@ -141,9 +163,13 @@ def _page(library: Library) -> str:
     lines += _rst.paragraph(f"Asked on {library.date}: {tally}. What does not hold is in full, the rest a line each.")
     general = [one["detail"] for one in library.records if one["claim"] == "-"]
     lines += [line for detail in general for line in _rst.paragraph(_rst.plain(detail))]
-    for claim in claims_of([library]):
+    asked = [claim for claim in claims_of([library]) if any(one["verdict"] != ABSENT for one in library.of(claim))]
+    for claim in asked:
         lines += _rst.heading(claim, "-", f"{library.name}-{anchor(claim)}")
+        lines += _rst.paragraph(f"{MEANING[claim].capitalize()}.") if claim in MEANING else []
         lines += _rst.raw(f'<a id="{anchor(claim)}"></a>{_records(library.of(claim))}')
+    absent = [one for one in library.records if one["claim"] not in asked and one["claim"] != "-"]
+    lines += [*_rst.heading("Not provided", "-"), *_rst.raw(_list(absent, "not provided"))] if absent else []
     return "\n".join(lines)
 
 
@@ -176,4 +202,5 @@ def _list(records: list[dict[str, str]], what: str) -> str:
 
 def _line(one: dict[str, Any]) -> str:
     said = one["detail"].split("\n")[0] if one["verdict"] == ABSENT else f"{one['measured']}; expected {one['expected']}"
-    return f"<tr><td><code>{html.escape(one['target'])}</code></td><td>{html.escape(said)}</td></tr>"
+    name = one["target"] if one["target"] != "-" else one["claim"]
+    return f"<tr><td><code>{html.escape(name)}</code></td><td>{html.escape(said)}</td></tr>"
