@@ -12,7 +12,16 @@ from diffx.chain import (
     scaled_linear_betas,
     zero_terminal_snr,
 )
-from diffx.check import Finding, check_sampler, require_holds
+from diffx.check import (
+    Finding,
+    check_contrastive_loss,
+    check_guidance,
+    check_log_prob,
+    check_process,
+    check_sampler,
+    check_samples,
+    require_holds,
+)
 from diffx.concept import (
     Discriminant,
     Factors,
@@ -272,7 +281,12 @@ __all__ = [
     "bits_per_dim",
     "cfg",
     "cfm_loss",
+    "check_contrastive_loss",
+    "check_guidance",
+    "check_log_prob",
+    "check_process",
     "check_sampler",
+    "check_samples",
     "clamp_log_scale",
     "classifier_guidance",
     "clip_loss",

@@ -1,0 +1,96 @@
+"""How foreign code is asked, and how what came out is put into words."""
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+
+def rounding(precision: str) -> float:
+    """What the code's own arithmetic may leave, relative to the size of its answers."""
+    return float(np.finfo(precision).eps) * 2**10
+
+
+def number(name: str, value: Any) -> float:
+    """One real number of whatever kind.  Raises ValueError where it is none."""
+    array = np.asarray(value, np.float64)
+    if array.size != 1:
+        raise ValueError(f"{name} gave an array of shape {array.shape}, wanted one number")
+    return float(array.reshape(()))
+
+
+def rows(name: str, call: Callable, *given: Any, precision: str = "float64") -> np.ndarray:
+    """call(*given) in float64: of the first array's shape, floats of 64 bits or of precision, the arrays left as they were."""
+    copies = [np.array(one) if isinstance(one, np.ndarray) else one for one in given]
+    out = np.asarray(call(*copies))
+    changed = [i for i, (a, b) in enumerate(zip(given, copies, strict=True)) if isinstance(a, np.ndarray) and not _same(a, b)]
+    if changed:
+        raise ValueError(f"{name} writes into argument {changed[0] + 1}, an array that it is given")
+    wanted = next(one.shape for one in given if isinstance(one, np.ndarray))
+    if out.shape != wanted:
+        raise ValueError(f"{name} gave shape {out.shape}, wanted {wanted}")
+    return _floats(name, out, precision)
+
+
+def _same(a: np.ndarray, b: Any) -> bool:
+    return a.shape == np.shape(b) and np.array_equal(a, b)
+
+
+def _floats(name: str, out: np.ndarray, precision: str) -> np.ndarray:
+    if out.dtype not in (np.dtype("float64"), np.dtype(precision)):
+        raise TypeError(f"{name} gave {out.dtype}, wanted float64")
+    if not np.all(np.isfinite(out)):
+        raise ValueError(f"{name} gave numbers that are not finite")
+    return out.astype(np.float64)
+
+
+def not_given(name: str) -> Callable:
+    """The measure of a claim whose function was left out."""
+
+    def measure() -> Any:
+        raise NotImplementedError(f"no {name} was given")
+
+    return measure
+
+
+def far(got: Any, wanted: Any) -> float:
+    """Largest difference, relative to the size of what is wanted."""
+    wanted = np.asarray(wanted, np.float64)
+    return float(np.abs(np.asarray(got) - wanted).max() / max(np.abs(wanted).max(), 1e-300))
+
+
+def recognised(got: Any, candidates: Mapping[str, Any], wanted: Any, *, tolerance: float) -> str:
+    """The name of the first candidate that `got` is and `wanted` is not, else nothing."""
+    for name, other in candidates.items():
+        other = np.broadcast_to(np.asarray(other, np.float64), np.shape(wanted))
+        size = max(np.abs(other).max(), np.abs(np.asarray(wanted)).max(), 1e-300)
+        off, apart = np.abs(np.asarray(got) - other).max() / size, np.abs(other - wanted).max() / size
+        if off <= tolerance and apart > 2 * tolerance:
+            return name
+    return ""
+
+
+def ratio(got: Any, wanted: Any, *, tolerance: float = 1e-3) -> float:
+    """The constant that `wanted` was multiplied with, NaN where there is none."""
+    got, wanted = np.ravel(got).astype(np.float64), np.ravel(wanted).astype(np.float64)
+    if not np.any(wanted):
+        return float("nan")
+    constant = float(got @ wanted / (wanted @ wanted))
+    good = np.abs(got - constant * wanted).max() <= tolerance * max(np.abs(got).max(), tolerance * np.abs(wanted).max())
+    return constant if good else float("nan")
+
+
+def in_words(constant: float) -> str:
+    """2, 1/2, -1 for what is near to a small fraction, else four digits."""
+    near = Fraction(constant).limit_denominator(64)
+    if near and abs(float(near) - constant) <= 1e-3 * abs(constant) and (near.numerator in (1, -1) or near.denominator <= 4):
+        return str(near)
+    return f"{constant:.4g}"
+
+
+def fitted(out: np.ndarray, *parts: np.ndarray) -> tuple[np.ndarray, float]:
+    """Coefficients of `out` as a sum of multiples of `parts`, by least squares, and what they leave, relatively."""
+    columns = np.stack([np.ravel(part) for part in parts], 1)
+    found = np.linalg.lstsq(columns, np.ravel(out), rcond=None)[0]
+    return found, far(columns @ found, np.ravel(out)) if np.any(out) else 0.0

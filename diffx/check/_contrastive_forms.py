@@ -1,0 +1,91 @@
+"""Contrastive losses with their gradients in closed form, the right ones and those that people write by mistake."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Batch(NamedTuple):
+    images: np.ndarray  # (N, d), unit rows
+    texts: np.ndarray
+    log_scale: float
+    bias: float | None
+
+
+class Result(NamedTuple):
+    value: float
+    gradients: dict[str, np.ndarray]
+
+
+def _scores(batch: Batch) -> np.ndarray:
+    return np.exp(batch.log_scale) * batch.images @ batch.texts.T + (batch.bias or 0.0)
+
+
+def _result(batch: Batch, value: float, slope: np.ndarray) -> Result:
+    """slope: dL/dS (N, N); the rest is the chain rule of S = exp(log_scale) X Y' + bias."""
+    scale = np.exp(batch.log_scale)
+    by_scale = (slope * scale * (batch.images @ batch.texts.T)).sum()
+    images, texts = scale * slope @ batch.texts, scale * slope.T @ batch.images
+    return Result(float(value), {"images": images, "texts": texts, "log_scale": by_scale, "bias": slope.sum()})
+
+
+def clip(batch: Batch, *, rows: float = 0.5, columns: float = 0.5, shift: int = 0) -> Result:
+    """Radford et al. 2021, arXiv:2103.00020, Figure 3: rows and columns are the weights of its two directions."""
+    scores, n = _scores(batch), len(batch.images)
+    pairs = np.roll(np.eye(n), shift, axis=1)
+    (by_row, p_row), (by_column, p_column) = _cross_entropy(scores, pairs), _cross_entropy(scores.T, pairs.T)
+    slope = rows * (p_row - pairs) + columns * (p_column - pairs.T).T
+    return _result(batch, rows * by_row + columns * by_column, slope / n)
+
+
+def _cross_entropy(scores: np.ndarray, pairs: np.ndarray) -> tuple[float, np.ndarray]:
+    """Mean over rows of -log softmax at the partner, and the softmax."""
+    peak = scores.max(1, keepdims=True)
+    logs = scores - peak - np.log(np.exp(scores - peak).sum(1, keepdims=True))
+    return -float((pairs * logs).sum() / len(scores)), np.exp(logs)
+
+
+def siglip(batch: Batch, *, over: int = 1, negatives: float = -1.0, bias_sign: float = 1.0) -> Result:
+    """Zhai et al. 2023, arXiv:2303.15343, Algorithm 1: -(1/N) sum_ij log sigmoid(z_ij S_ij); over: the power of N."""
+    scores, n = _scores(batch._replace(bias=bias_sign * (batch.bias or 0.0))), len(batch.images)
+    z = np.where(np.eye(n) > 0, 1.0, negatives)
+    value, slope = np.logaddexp(0, -z * scores).sum(), -z / (1 + np.exp(z * scores))
+    found = _result(batch, value / n**over, slope / n**over)
+    return found._replace(gradients=found.gradients | {"bias": bias_sign * found.gradients["bias"]})
+
+
+def _rescaled(form: Callable, change: Callable[[Batch], Batch], batch: Batch) -> Result:
+    return form(change(batch))
+
+
+def _scale(function: Callable[[float], float]) -> Callable[[Batch], Batch]:
+    """A batch whose scale exp(log_scale) is function(log_scale)."""
+    return lambda batch: batch._replace(log_scale=float(np.log(max(function(batch.log_scale), 1e-300))))
+
+
+_WRONG_SCALES = {
+    "the loss with log_scale for the scale, the exponential missing": _scale(lambda log: log),
+    "the loss with 1/scale, the temperature inverted": _scale(lambda log: np.exp(-log)),
+    "the loss without a scale": _scale(lambda log: 1.0),
+}
+
+wrong_clips: dict[str, Callable[[Batch], Result]] = {
+    "the rows' cross-entropy alone, from images to texts": partial(clip, rows=1.0, columns=0.0),
+    "the columns' cross-entropy alone, from texts to images": partial(clip, rows=0.0, columns=1.0),
+    "half of the rows' part": partial(clip, rows=0.5, columns=0.0),
+    "half of the columns' part": partial(clip, rows=0.0, columns=0.5),
+    "the loss with captions moved by one": partial(clip, shift=1),
+    "the loss with captions moved by one, the other way": partial(clip, shift=-1),
+    **{name: partial(_rescaled, clip, change) for name, change in _WRONG_SCALES.items()},
+}
+
+wrong_siglips: dict[str, Callable[[Batch], Result]] = {
+    "the mean over all N^2 pairs, not the sum over N": partial(siglip, over=2),
+    "the sum over all pairs, not divided by N": partial(siglip, over=0),
+    "the loss with every pair a partner, the -1 missing": partial(siglip, negatives=1.0),
+    "the loss with the other sign of the bias": partial(siglip, bias_sign=-1.0),
+    "the loss without its bias": partial(siglip, bias_sign=0.0),
+    **{name: partial(_rescaled, siglip, change) for name, change in _WRONG_SCALES.items()},
+}
