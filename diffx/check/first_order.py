@@ -16,15 +16,25 @@ def first_order(data: Gaussian, levels: list[Level], eta: float, *, upper: bool 
 
     upper: the noise of the forward step, beta, where the posterior's is beta-tilde (REV-06).
     """
+    return of_steps(data, list(itertools.pairwise(levels)), eta, upper=upper)
+
+
+def of_steps(data: Gaussian, steps: list[tuple[Level, Level]], eta: float, *, upper: bool = False) -> Affine:
+    """The same for steps (from, to) that need not follow each other."""
     values, axes = np.linalg.eigh(data.cov)
     mean, matrix, noises = np.zeros_like(values), np.ones_like(values), []
     centre = data.mean @ axes
-    for before, after in itertools.pairwise(levels):
+    for before, after in steps:
         gain, spread = _step(values, before, after, eta, upper)
         mean = after[0] * centre + gain * (mean - before[0] * centre)
         matrix, noises = matrix * gain, [gain * z for z in noises] + [spread * np.ones_like(values)]
     turn = lambda diagonal: (axes * diagonal) @ axes.T
     return Affine(turn(matrix), axes @ mean, np.array([turn(z) for z in noises]), 0.0)
+
+
+def deviations(levels: list[Level], eta: float) -> list[float]:
+    """The deviation of the noise that each step adds."""
+    return [float(_step(1.0, before, after, eta, False)[1]) for before, after in itertools.pairwise(levels)]
 
 
 def _step(values: Any, before: Level, after: Level, eta: float, upper: bool) -> tuple[Any, float]:

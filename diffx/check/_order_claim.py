@@ -1,0 +1,52 @@
+"""The order of a sampler, asked of its outputs alone (REV-19)."""
+
+from functools import cache
+
+import numpy as np
+
+from diffx.check._sampler_claims import Answer, Case
+from diffx.check.order import WINDOW, Order, observed_order
+from diffx.check.problem import PLANE, TWO, follow_gated, gated, w2
+
+STARTUP = 3  # steps that a method of order 4 may need to fill its history
+
+
+def has_order(case: Case, *, order: int) -> Answer:
+    """REV-19: errors fall as N^-order; of trajectories on a mixture, or of the law on a Gaussian where there is noise."""
+    seen = observed_order(lambda n: (_law_error if case.noise else _flow_error)(case, n), case.steps, floor=case.rounding / 16)
+    measured = f"order {seen}, errors {', '.join(f'{e:.2g}' for e in seen.errors)} at N = {', '.join(map(str, case.steps))}"
+    exact = bool(np.isnan(seen.slope)) and max(seen.errors) < 64 * case.rounding
+    if not (exact or seen.settled(order) or seen.slope >= order - WINDOW):
+        raise NotImplementedError(f"the order cannot be told at these steps, slopes have not settled: {measured}")
+    return exact or seen.slope >= order - WINDOW, measured, f"order {order}", _order_in_words(seen, order)
+
+
+def _order_in_words(seen: Order, order: int) -> str:
+    if np.isnan(seen.slope):
+        return "The error is rounding at every N."
+    verdict = "as stated" if seen.slope >= order - WINDOW else f"stated is {order}"
+    return f"Halving the steps divides the error by {2**seen.slope:.2f}: order {seen.slope:.2f}, {verdict}."
+
+
+def _law_error(case: Case, n: int) -> float:
+    stop, levels = case.stop(n), case.levels(n)
+    return w2(case.affine(PLANE, n, stop).law(PLANE.marginal(*levels[0])), PLANE.marginal(*levels[stop]))
+
+
+def _flow_error(case: Case, n: int) -> float:
+    """Largest error over five starts, the denoiser closed over the first steps of the coarsest grid."""
+    coarse = case.levels(case.steps[0])
+    first = min(coarse[STARTUP][1] / max(coarse[STARTUP][0], 1e-9), 20.0)
+    if first < 2:
+        raise NotImplementedError(
+            f"the order needs a grid that begins in the noise: node {STARTUP} is at sigma/alpha = {first:.2g}"
+        )
+    stop, levels = case.stop(n), case.levels(n)
+    x = levels[0][1] * np.linspace(-2, 2, 5)
+    out = case.rows(gated(TWO.denoise, first, 0.8), x[:, None], n, stop)[:, 0]
+    return float(np.abs(out - _reference(levels[0][1], levels[stop], first)).max())
+
+
+@cache
+def _reference(sigma: float, end: tuple[float, float], first: float) -> np.ndarray:
+    return follow_gated(TWO.denoise, sigma * np.linspace(-2, 2, 5), sigma, end, first, 0.8)
