@@ -166,7 +166,7 @@ def _page(library: Library) -> str:
     asked = [claim for claim in claims_of([library]) if any(one["verdict"] != ABSENT for one in library.of(claim))]
     for claim in asked:
         lines += _rst.heading(claim, "-", f"{library.name}-{anchor(claim)}")
-        lines += _rst.paragraph(f"{MEANING[claim].capitalize()}.") if claim in MEANING else []
+        lines += _rst.paragraph(f"{MEANING[claim][0].upper()}{MEANING[claim][1:]}.") if claim in MEANING else []
         lines += _rst.raw(f'<a id="{anchor(claim)}"></a>{_records(library.of(claim))}')
     absent = [one for one in library.records if one["claim"] not in asked and one["claim"] != "-"]
     lines += [*_rst.heading("Not provided", "-"), *_rst.raw(_list(absent, "not provided"))] if absent else []
@@ -190,7 +190,8 @@ def _told(group: list[dict[str, str]]) -> str:
     note, _, rest = first["detail"].partition("\n")
     lines = "".join(_line(one) for one in group)
     said = f"<p><b>{first['verdict']}</b>: {html.escape(note)}</p>"
-    return f'{said}<pre class="record">{html.escape(rest)}</pre><table>{lines}</table>'
+    shown = f'<pre class="record">{html.escape(rest)}</pre>' if rest else ""
+    return f"{said}{shown}<table>{lines}</table>"
 
 
 def _list(records: list[dict[str, str]], what: str) -> str:
