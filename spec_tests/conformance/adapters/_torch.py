@@ -34,3 +34,20 @@ def normals(normal: Callable | None) -> Iterator[None]:
         yield
     finally:
         torch.randn, torch.randn_like = kept
+
+
+def differentiable(denoise: Any, x: torch.Tensor, alpha: float, sigma: float) -> torch.Tensor:
+    """denoise(x, alpha, sigma) with denoise.pull, its derivative, for code that differentiates the network by x."""
+
+    class Network(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            ctx.save_for_backward(x)
+            return tensor(denoise(array(x), alpha, sigma))
+
+        @staticmethod
+        def backward(ctx: Any, *gradients: Any) -> torch.Tensor:
+            (x,) = ctx.saved_tensors
+            return tensor(denoise.pull(array(x), alpha, sigma, array(gradients[0])))
+
+    return Network.apply(x)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from azula import noise, sample
 from azula.denoise import Denoiser, DiracPosterior, KarrasDenoiser, SimpleDenoiser
+from azula.guidance.cfg import CFGDenoiser
 
 from spec_tests.conformance.adapters import _azula_snippets as snippets
 from spec_tests.conformance.adapters._torch import array, normals, tensor
@@ -159,3 +160,27 @@ def _times(n: int) -> torch.Tensor:
 def _nodes(schedule: str, n: int) -> tuple[np.ndarray, np.ndarray]:
     alpha, sigma = SCHEDULES[schedule]()(_times(n))
     return array(alpha), array(sigma)
+
+
+def guidances() -> Iterator[Target]:
+    yield Target("CFGDenoiser", {"combine": _guided, "convention": "1 + w", "negative": _guided_away})
+
+
+class Labelled(Denoiser):
+    """A network that gives its label, or that of no label."""
+
+    def __init__(self, unlabelled: np.ndarray):
+        super().__init__()
+        self.schedule, self.unlabelled = noise.VPSchedule(), unlabelled
+
+    def forward(self, x_t: torch.Tensor, t: torch.Tensor, label: np.ndarray | None = None, **_: Any) -> DiracPosterior:
+        return DiracPosterior(tensor(self.unlabelled if label is None else label))
+
+
+def _guided(cond: np.ndarray, uncond: np.ndarray, w: float, **negative: Any) -> np.ndarray:
+    guide, x, t = CFGDenoiser(Labelled(uncond)), tensor(cond), tensor(0.5)
+    return array(guide(x, t, positive={"label": cond}, guidance=w, **negative).mean)
+
+
+def _guided_away(cond: np.ndarray, uncond: np.ndarray, neg: np.ndarray, w: float) -> np.ndarray:
+    return _guided(cond, uncond, w, negative={"label": neg})

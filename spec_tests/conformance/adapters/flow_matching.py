@@ -8,28 +8,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from flow_matching.path import AffineProbPath, CondOTProbPath, GeodesicProbPath
-from flow_matching.path import scheduler as schedulers
+from flow_matching.path import AffineProbPath
 from flow_matching.path.scheduler import ScheduleTransformedModel
 from flow_matching.solver import ODESolver
 from flow_matching.utils import ModelWrapper
-from flow_matching.utils.manifolds import Euclidean
 
-from spec_tests.conformance.adapters._torch import array, tensor
+from spec_tests.conformance.adapters._flow_matching_paths import SCHEDULERS, processes
+from spec_tests.conformance.adapters._torch import array, differentiable, tensor
 from spec_tests.conformance.target import Target
 
 LIBRARY = "flow_matching"
-SCHEDULERS = {
-    "CondOTScheduler()": schedulers.CondOTScheduler(),
-    "PolynomialConvexScheduler(2)": schedulers.PolynomialConvexScheduler(2),
-    "VPScheduler()": schedulers.VPScheduler(),
-    "LinearVPScheduler()": schedulers.LinearVPScheduler(),
-    "CosineScheduler()": schedulers.CosineScheduler(),
-}
+__all__ = ["LIBRARY", "log_probs", "processes", "samplers", "version"]
 ORDERS = {"euler": 1, "midpoint": 2, "heun2": 2, "heun3": 3, "rk4": 4, "explicit_adams": None, "implicit_adams": None}
 TIGHT = 1e-11  # tolerance of the adaptive method and of the implicit one
 FINE = (32, 64, 128, 256)  # with fewer steps the slopes under VPScheduler have not settled
 LAST = 0.99  # the velocity divides by sigma, which is 0 at time 1; where it is sqrt(1 - t^2) it has a root's kink there
+
+
+torch.manual_seed(0)  # Hutchinson's probes
 
 
 def version() -> str:
@@ -61,61 +57,6 @@ def _sampler(scheduler: str, method: str, **claims: Any) -> Target:
 def _transformed(old: str, new: str) -> Target:
     arguments = {"run": partial(_run, old, new, "midpoint"), "nodes": partial(_nodes, new), "order": 2}
     return Target(f"ScheduleTransformedModel({old}, {new})", arguments)
-
-
-def processes() -> Iterator[Target]:
-    """x_0 is noise and x_1 data there, and time runs to data."""
-    for name, scheduler in SCHEDULERS.items():
-        yield _process(f"AffineProbPath({name})", AffineProbPath(scheduler), convert=_conversions(AffineProbPath(scheduler)))
-    yield _process("CondOTProbPath()", CondOTProbPath(), convert=_conversions(CondOTProbPath()))
-    for name in ("CondOTScheduler()", "PolynomialConvexScheduler(2)"):
-        yield _process(f"GeodesicProbPath({name}, Euclidean())", GeodesicProbPath(SCHEDULERS[name], Euclidean()))
-
-
-def _process(name: str, path: Any, **more: Any) -> Target:
-    level = lambda t: path.scheduler(tensor(t))
-    arguments = {
-        "alpha": lambda t: float(level(t).alpha_t),
-        "sigma": lambda t: float(level(t).sigma_t),
-        "times": np.linspace(0.95, 0.05, 10),
-        "perturb": lambda x0, eps, t: array(_sample(path, x0, eps, t).x_t),
-        "velocity": lambda x0, eps, t: array(_sample(path, x0, eps, t).dx_t),
-    }
-    return Target(name, arguments | more)
-
-
-def _sample(path: Any, data: np.ndarray, noise: np.ndarray, t: float) -> Any:
-    return path.sample(x_0=tensor(noise), x_1=tensor(data), t=torch.full((len(data),), t, dtype=torch.float64))
-
-
-def _conversions(path: Any) -> dict[str, tuple[Callable, Callable]]:
-    """Each of the six between target, epsilon and velocity, on the way there or on the way back."""
-    back = lambda name: lambda x, got, t: array(getattr(path, f"{name}_to_target")(tensor(got), tensor(x), tensor(t)))
-    by_epsilon = lambda x, got, t: back("epsilon")(x, array(path.velocity_to_epsilon(tensor(got), tensor(x), tensor(t))), t)
-
-    def there(name: str) -> Callable:
-        def predict(x0: np.ndarray, eps: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
-            start, t = {"target": x0, "epsilon": eps}[name.split("_")[0]], _time(path, alpha, sigma)
-            return array(getattr(path, name)(tensor(start), tensor(alpha * x0 + sigma * eps), t))
-
-        return predict
-
-    def velocity(x0: np.ndarray, eps: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
-        return array(_sample(path, x0, eps, float(_time(path, alpha, sigma))).dx_t)
-
-    return {
-        "velocity_to_target": (velocity, back("velocity")),
-        "epsilon_to_target": (lambda x0, eps, alpha, sigma: eps, back("epsilon")),
-        "target_to_velocity": (there("target_to_velocity"), back("velocity")),
-        "epsilon_to_velocity": (there("epsilon_to_velocity"), back("velocity")),
-        "target_to_epsilon": (there("target_to_epsilon"), back("epsilon")),
-        "velocity_to_epsilon": (velocity, by_epsilon),
-    }
-
-
-def _time(path: Any, alpha: float, sigma: float) -> torch.Tensor:
-    """By the library's own snr_inverse, whose snr is alpha/sigma."""
-    return path.scheduler.snr_inverse(tensor(alpha / sigma))
 
 
 class Exact(ModelWrapper):
@@ -152,3 +93,54 @@ def _times(n: int) -> torch.Tensor:
 def _nodes(scheduler: str, n: int) -> tuple[np.ndarray, np.ndarray]:
     level = SCHEDULERS[scheduler](_times(n))
     return array(level.alpha_t), array(level.sigma_t)
+
+
+def log_probs() -> Iterator[Target]:
+    """The probes of Hutchinson's estimator come in torch's default type, which is to be that of x."""
+    for name in SCHEDULERS:
+        yield _likelihood(name, "exact_divergence=True", exact=True)
+        yield _likelihood(name, "exact_divergence=False), torch.set_default_dtype(float64", exact=False, default=torch.float64)
+    yield _likelihood("CondOTScheduler()", "exact_divergence=False", exact=False)
+
+
+def _likelihood(scheduler: str, written: str, *, exact: bool, default: torch.dtype = torch.float32) -> Target:
+    noise, data = (tuple(float(part[k]) for part in _nodes(scheduler, 1)) for k in (0, 1))
+    levels = {"start": noise, "end": data, "prior": 1.0, "exact": exact}
+    arguments = {"log_prob": partial(_log_prob, scheduler, exact, default), **levels}
+    return Target(f"ODESolver.compute_likelihood({scheduler}, {written})", arguments, HUTCHINSON)
+
+
+HUTCHINSON = """
+import torch; from flow_matching.solver import ODESolver
+solver = ODESolver(lambda x, t: -x)
+normal = lambda x: -0.5 * (x**2).sum(1)
+solver.compute_likelihood(torch.ones(3, 2), normal, step_size=0.1)  # float32
+print("float64:")
+grid = torch.tensor([1.0, 0.0], dtype=torch.float64)
+solver.compute_likelihood(torch.ones(3, 2, dtype=torch.float64), normal, step_size=0.1, time_grid=grid)
+"""
+
+
+class Differentiable(ModelWrapper):
+    """The exact velocity, differentiable by x, and to be run from 0 to 1: it ends where sigma is not yet 0."""
+
+    def __init__(self, scheduler: str, denoise: Callable):
+        super().__init__(None)
+        self.path, self.denoise = AffineProbPath(SCHEDULERS[scheduler]), denoise
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, **_: Any) -> torch.Tensor:
+        level = self.path.scheduler(LAST * t)
+        target = differentiable(self.denoise, x, float(level.alpha_t), float(level.sigma_t))
+        return LAST * self.path.target_to_velocity(target, x, LAST * t)
+
+
+def _log_prob(scheduler: str, exact: bool, default: torch.dtype, denoise: Callable, x: np.ndarray) -> np.ndarray:
+    how = {"method": "dopri5", "step_size": None, "atol": 1e-7, "rtol": 1e-7} if exact else {"method": "rk4", "step_size": 0.05}
+    normal = lambda x: -0.5 * (x**2 + np.log(2 * np.pi)).sum(1)
+    grid = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    solver = ODESolver(Differentiable(scheduler, denoise))
+    torch.set_default_dtype(default)
+    try:
+        return array(solver.compute_likelihood(tensor(x), normal, time_grid=grid, exact_divergence=exact, **how)[1])
+    finally:
+        torch.set_default_dtype(torch.float32)
