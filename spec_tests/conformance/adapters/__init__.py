@@ -10,4 +10,5 @@ INSTALL = {
     "azula": "pip install torch azula",
     "diffusers": "pip install torch diffusers",
     "flow_matching": "pip install torch flow_matching",
+    "open_clip": "pip install torch open_clip_torch",
 }
