@@ -11,4 +11,5 @@ INSTALL = {
     "diffusers": "pip install torch diffusers",
     "flow_matching": "pip install torch flow_matching",
     "open_clip": "pip install torch open_clip_torch",
+    "torchcfm": "pip install torch torchcfm",
 }
