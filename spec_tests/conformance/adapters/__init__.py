@@ -10,6 +10,9 @@ INSTALL = {
     "azula": "pip install torch azula",
     "diffusers": "pip install torch diffusers",
     "flow_matching": "pip install torch flow_matching",
+    "k_diffusion": "pip install torch k-diffusion",
+    "skrample": "pip install skrample scipy  # Python 3.12 or newer",
+    "smalldiffusion": "pip install torch smalldiffusion",
     "open_clip": "pip install torch open_clip_torch",
     "torchcfm": "pip install torch torchcfm",
 }

@@ -51,3 +51,14 @@ def differentiable(denoise: Any, x: torch.Tensor, alpha: float, sigma: float) ->
             return tensor(denoise.pull(array(x), alpha, sigma, array(gradients[0])))
 
     return Network.apply(x)
+
+
+@contextmanager
+def in_float64() -> Iterator[None]:
+    """Tensors that a library makes from Python numbers are float64, as its users can have it."""
+    kept = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(kept)
