@@ -60,13 +60,14 @@ def far(got: Any, wanted: Any) -> float:
     return float(np.abs(np.asarray(got) - wanted).max() / max(np.abs(wanted).max(), 1e-300))
 
 
-def recognised(got: Any, candidates: Mapping[str, Any], wanted: Any, *, tolerance: float) -> str:
-    """The name of the first candidate that `got` is and `wanted` is not, else nothing."""
+def recognised(got: Any, candidates: Mapping[str, Any], wanted: Any = None, *, tolerance: float) -> str:
+    """The name of the first candidate that `got` is, and that is not `wanted` itself; else nothing."""
+    got = np.asarray(got, np.float64)
     for name, other in candidates.items():
-        other = np.broadcast_to(np.asarray(other, np.float64), np.shape(wanted))
-        size = max(np.abs(other).max(), np.abs(np.asarray(wanted)).max(), 1e-300)
-        off, apart = np.abs(np.asarray(got) - other).max() / size, np.abs(other - wanted).max() / size
-        if off <= tolerance and apart > 2 * tolerance:
+        other = np.broadcast_to(np.asarray(other, np.float64), got.shape)
+        size = max(np.abs(other).max(), 1e-300 if wanted is None else np.abs(np.asarray(wanted)).max())
+        same = wanted is not None and np.abs(other - wanted).max() <= 2 * tolerance * size
+        if np.abs(got - other).max() <= tolerance * size and not same:
             return name
     return ""
 

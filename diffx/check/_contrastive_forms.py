@@ -56,6 +56,15 @@ def siglip(batch: Batch, *, over: int = 1, negatives: float = -1.0, bias_sign: f
     return found._replace(gradients=found.gradients | {"bias": bias_sign * found.gradients["bias"]})
 
 
+def in_shards(form: Callable[[Batch], Result], shards: int, batch: Batch) -> Result:
+    """The mean over shards, each of which sees its own rows alone."""
+    cut = zip(np.split(batch.images, shards), np.split(batch.texts, shards), strict=True)
+    parts = [form(batch._replace(images=images, texts=texts)) for images, texts in cut]
+    stacked = {name: np.concatenate([p.gradients[name] for p in parts]) / shards for name in ("images", "texts")}
+    means = {name: np.mean([part.gradients[name] for part in parts]) for name in ("log_scale", "bias")}
+    return Result(float(np.mean([part.value for part in parts])), stacked | means)
+
+
 def _rescaled(form: Callable, change: Callable[[Batch], Batch], batch: Batch) -> Result:
     return form(change(batch))
 

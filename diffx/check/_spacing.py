@@ -57,10 +57,9 @@ def _not_the_rule(got: np.ndarray, spacing: str, n: int, total: int) -> str:
     steps = got * total if 0 < np.abs(got).max() <= 1 else got
     if _is(steps, rule(spacing, n, total), spacing):
         return ""
-    others = {f"the {name} rule": rule(name, n, total) for name in RULES if name != spacing}
-    others["the rule rounded down"] = np.floor(rule(spacing, n, total) + 1e-9)
-    others["the rule rounded up"] = np.ceil(rule(spacing, n, total) - 1e-9)
-    named = [name for name, other in others.items() if _is(steps, other, "leading")]
+    named = [f"the {name} rule" for name in RULES if name != spacing and _is(steps, rule(name, n, total), name)]
+    rounded = {"down": np.floor(rule(spacing, n, total) + 1e-9), "up": np.ceil(rule(spacing, n, total) - 1e-9)}
+    named += [f"the rule rounded {way}" for way, other in rounded.items() if _is(steps, other, "leading")]
     begins = f"it begins at step {steps[0]:g}, wanted {rule(spacing, n, total)[0]:g} (or one less, counted from 0)"
     differ = [k for k in range(n) if abs(steps[k] - steps[0] - (rule(spacing, n, total)[k] - rule(spacing, n, total)[0])) > 1]
     place = f"{begins}; {len(differ)} of its distances from there are off by more than 1"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffx.check._ask import far, in_words, number, ratio, recognised, rounding
-from diffx.check._contrastive_forms import Batch, Result, clip, siglip, wrong_clips, wrong_siglips
+from diffx.check._contrastive_forms import Batch, clip, in_shards, siglip, wrong_clips, wrong_siglips
 from diffx.check.finding import Finding, finding
 
 Answer = tuple[bool, str, str, str]
@@ -23,13 +23,16 @@ class Case(NamedTuple):
     shards: int
     precision: str
 
-    def call(self, batch: Batch) -> Result:
-        """What the loss says of a batch: its value and a gradient for each parameter."""
+    def call(self, batch: Batch) -> tuple[float, Mapping[str, Any]]:
         images, texts = batch.images.copy(), batch.texts.copy()
         value, gradients = self.loss(images, texts, batch.log_scale, batch.bias)
         if not (np.array_equal(images, batch.images) and np.array_equal(texts, batch.texts)):
             raise ValueError("the loss writes into an array that it is given")
-        return Result(number("the loss", value), {name: self._gradient(gradients, name, batch) for name in self.parameters})
+        return number("the loss", value), gradients
+
+    def gradients(self, batch: Batch) -> dict[str, np.ndarray]:
+        given = self.call(batch)[1]
+        return {name: self._gradient(given, name, batch) for name in self.parameters}
 
     def _gradient(self, gradients: Mapping[str, Any], name: str, batch: Batch) -> np.ndarray:
         if name not in gradients or gradients[name] is None:
@@ -90,7 +93,7 @@ def _values(case: Case) -> Answer:
     """CLP-01, CLP-11, CLP-12: the loss in nats."""
     right = REFERENCES[case.kind][0]
     batches = _batches(case)
-    got = {name: case.call(batch).value for name, batch in batches.items()}
+    got = {name: case.call(batch)[0] for name, batch in batches.items()}
     wanted = {name: right(batch).value for name, batch in batches.items()}
     off = {name: abs(got[name] - wanted[name]) / (1 + abs(wanted[name])) for name in batches}
     wrong = [name for name in batches if not off[name] <= rounding(case.precision)]
@@ -105,22 +108,27 @@ def _values(case: Case) -> Answer:
     )
 
 
+def _wrongs(case: Case) -> dict[str, Callable]:
+    right, wrongs = REFERENCES[case.kind]
+    apart = {"the mean of the shards' own losses: nothing is gathered": partial(in_shards, right, case.shards)}
+    return wrongs | (apart if case.shards > 1 else {})
+
+
 def _which_value(case: Case, batches: dict[str, Batch], got: dict[str, float], wanted: dict[str, float]) -> str:
-    numbers = lambda results: np.array([results[name] for name in batches])
-    forms = {name: numbers({k: form(b).value for k, b in batches.items()}) for name, form in REFERENCES[case.kind][1].items()}
-    forms |= {name: numbers({k: c * wanted[k] for k in batches}) for name, c in _constants(case, len(batches["random rows"]))}
-    name = recognised(numbers(got), forms, numbers(wanted), tolerance=max(1e-6, rounding(case.precision)))
+    results = lambda form: np.array([form(batch).value for batch in batches.values()])
+    right, rows = np.array(list(wanted.values())), np.array([len(batch.images) for batch in batches.values()])
+    forms = {name: results(form) for name, form in _wrongs(case).items()}
+    forms |= {"a logarithm to base 2": right / np.log(2), "twice the loss, a sum of two directions": 2 * right}
+    forms |= {"half of the loss": right / 2, "N times the loss, a sum over the rows": rows * right}
+    forms |= {"1/N of the loss": right / rows}
+    name = recognised(list(got.values()), forms, right, tolerance=max(1e-6, rounding(case.precision)))
     return f" It is {name}." if name else ""
-
-
-def _constants(case: Case, n: int) -> tuple[tuple[str, float], ...]:
-    return (("a logarithm to base 2", 1 / np.log(2)), ("the sum of both directions, not their mean", 2.0), ("half of it", 0.5))
 
 
 def _gradients(case: Case) -> Answer:
     """CLP-02, CLP-11, CLP-12: the derivative for each parameter."""
     right, batch = REFERENCES[case.kind][0], _batches(case)["random rows"]
-    got, wanted = case.call(batch).gradients, right(batch).gradients
+    got, wanted = case.gradients(batch), right(batch).gradients
     tangent = {name: _tangential(wanted[name], getattr(batch, name)) for name in ("images", "texts")}
     normalises = all(far(got[name], tangent[name]) <= rounding(case.precision) for name in tangent)
     wanted = {name: tangent.get(name, wanted[name]) if normalises else wanted[name] for name in case.parameters}
@@ -143,7 +151,7 @@ def _which_gradient(case: Case, name: str, got: np.ndarray, wanted: np.ndarray, 
     constant = ratio(got, wanted)
     if np.isfinite(constant):
         return f"The gradient of {name} is {in_words(constant)} of the right one{_factor(case, constant, batch)}."
-    forms = {form: make(batch).gradients[name] for form, make in REFERENCES[case.kind][1].items()}
+    forms = {form: make(batch).gradients[name] for form, make in _wrongs(case).items()}
     known = recognised(got, forms, wanted, tolerance=1e-4)
     return f"The gradient of {name} is off by {np.abs(got - wanted).max():.2g}" + (
         f": it is that of {known}." if known else "."

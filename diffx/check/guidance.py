@@ -100,7 +100,7 @@ def _wrong_form(got: np.ndarray, tolerance: float) -> str:
         "u alone: the condition does nothing": lambda w: (0, 1),
         "u + w (u - c): a sign": lambda w: (-w, 1 + w),
     }
-    name = recognised(got, {form: _at_weights(f) for form, f in forms.items()}, np.full_like(got, 99), tolerance=tolerance)
+    name = recognised(got, {form: _at_weights(f) for form, f in forms.items()}, tolerance=tolerance)
     at_two = f"At w = 2 it is {got[3, 0]:.4g} cond + {got[3, 1]:.4g} uncond."
     return f"It is {name}. {at_two}" if name else at_two
 
@@ -117,7 +117,7 @@ def _affine(got: np.ndarray, *names: str) -> str:
 def _has_limits(combine: Callable, convention: str | None, precision: str) -> Answer:
     """CFG-07: at one weight guidance does nothing and the unconditional branch has no say."""
     (got, _), tolerance = _fits(combine, 2, precision), rounding(precision)
-    zero, one = got[0], got[2]
+    zero, one = np.round(got[[0, 2]], 9) + 0.0
     limits = {"w": ((0, 1), (1, 0)), "1 + w": ((1, 0), (2, -1))}
     kept = {name: max(np.abs(zero - a).max(), np.abs(one - b).max()) <= tolerance for name, (a, b) in limits.items()}
     named = [name for name, holds in kept.items() if holds and convention in (None, name)]
@@ -155,16 +155,15 @@ def _wrong_negative(got: np.ndarray, tolerance: float) -> str:
     forms = {
         "u + w (c - u): the negative prompt does nothing": lambda w: (w, 1 - w, 0),
         "(1 + w) c - w u: the negative prompt does nothing": lambda w: (1 + w, -w, 0),
-        "u + w (c - u) - w (n - u): it is added as a branch of its own, and replaces none": lambda w: (w, 1, -w),
+        "u + w (c - n), or u + w (c - u) - w (n - u): added as a branch of its own, it replaces none": lambda w: (w, 1, -w),
         "u + w (c - u) + w (n - u): it is added, with the sign of a positive prompt": lambda w: (w, 1 - 2 * w, w),
         "u + w (c - u) - w n: it is added, and the weights do not sum to 1": lambda w: (w, 1 - w, -w),
         "c + w (c + n): it is added with a plus": lambda w: (1 + w, 0, w),
-        "u + w (c - n): it is subtracted, and the unconditional branch stays": lambda w: (w, 1, -w),
         "c + w (n - c): cond and neg are swapped": lambda w: (1 - w, 0, w),
         "n + w (c - n), the other convention than the documented": lambda w: (w, 0, 1 - w),
         "(1 + w) c - w n, the other convention than the documented": lambda w: (1 + w, 0, -w),
     }
-    name = recognised(got, {form: _at_weights(f) for form, f in forms.items()}, np.full_like(got, 99), tolerance=tolerance)
+    name = recognised(got, {form: _at_weights(f) for form, f in forms.items()}, tolerance=tolerance)
     at_two = f"At w = 2 it is {got[3, 0]:.4g} cond + {got[3, 1]:.4g} uncond + {got[3, 2]:.4g} neg."
     return f"It is {name}. {at_two}" if name else at_two
 

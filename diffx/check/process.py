@@ -5,9 +5,11 @@ from functools import partial
 from typing import Any
 
 from diffx.check import _process_claims as ask
+from diffx.check import _rate_claims as slopes
 from diffx.check import _spacing
 from diffx.check._ask import not_given
 from diffx.check._process_claims import Path
+from diffx.check._round_trip import converts
 from diffx.check.finding import Finding, finding
 
 
@@ -31,7 +33,7 @@ def check_process(
     r"""Findings on x_t = alpha(t) x0 + sigma(t) eps and all that a library derives from it.
 
     alpha(t), sigma(t): one number each, t in the library's own time.  times (n,), n >= 3: where to ask, strictly monotone
-    from data to noise, alpha and sigma > 0 there.  The rest, each "not provided" where it is left out:
+    from data to noise, alpha and sigma > 0 there (alpha may be 0 at the last).  What is left out is "not provided":
 
     perturb(x0, eps, t) -> x_t, rows (B, d): FWD-01.  f(t), g(t) of dx = f x dt + g dw, t growing towards noise, against
     f = alpha'/alpha and g^2 = (sigma^2)' - 2 f sigma^2, at times[1:-1]: FWD-02.  log_snr(t) = log(alpha^2/sigma^2), which
@@ -47,13 +49,14 @@ def check_process(
     """
     path = Path(alpha, sigma, ask.checked_times(times), precision)
     _spacing.check_arguments(grid, spacing, training_steps)
-    claims = [("FWD-01", "perturb", perturb, ask.perturbs), ("FWD-05", "log_snr", ask.nothing(log_snr), ask.log_snr_falls)]
-    claims += [("FWD-12", "start", start, ask.starts), ("DEN-01", "convert", convert, ask.converts)]
-    claims += [("FM-01", "velocity", velocity, ask.flows)]
-    found = [
-        finding(claim, not_given(name) if given is None else partial(measure, path, given))
-        for claim, name, given, measure in claims
-    ]
-    rates = partial(ask.has_rates, path, f, g) if f or g else not_given("f and no g")
-    nodes = partial(_spacing.visits, grid, spacing, training_steps) if grid else not_given("grid")
-    return (found[0], finding("FWD-02", rates), *found[1:3], finding("FWD-19", nodes), *found[3:])
+    rates = partial(slopes.has_rates, path, f, g) if f or g else not_given("f or g")
+    asked = {
+        "FWD-01": partial(ask.perturbs, path, perturb) if perturb else not_given("perturb"),
+        "FWD-02": rates,
+        "FWD-05": partial(ask.log_snr_falls, path, log_snr),
+        "FWD-12": partial(ask.starts, path, start) if start is not None else not_given("start"),
+        "FWD-19": partial(_spacing.visits, grid, spacing, training_steps) if grid else not_given("grid"),
+        "DEN-01": partial(converts, path, convert) if convert else not_given("convert"),
+        "FM-01": partial(slopes.flows, path, velocity) if velocity else not_given("velocity"),
+    }
+    return tuple(finding(claim, measure) for claim, measure in asked.items())
