@@ -1,7 +1,7 @@
 """How every scheduler of diffusers is driven: set_timesteps, then step with its own timesteps, as its pipelines do."""
 # pyright: reportMissingImports=false
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -36,10 +36,16 @@ class Drive(NamedTuple):
     step: Callable[..., torch.Tensor] = one_step  # (scheduler, output, k, x) -> x after the k-th call
     inner: int = 1  # num_inference_steps for one step of the method
     asked: Callable[[Any], list[Level]] | None = None  # of each call of the network, where they are others
+    begin: bool = False  # tell it where its grid begins, as only some pipelines do
+    double: bool = False  # its own sigmas as float64, so that coefficients of a high order are not lost in rounding
 
     def ready(self, n: int) -> Any:
         scheduler = self.make()
         scheduler.set_timesteps(n * self.inner)
+        if self.begin:
+            scheduler.set_begin_index(0)
+        if self.double:
+            scheduler.sigmas = scheduler.sigmas.double()
         return scheduler
 
     def run(self, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
@@ -96,10 +102,14 @@ def absent(name: str, reason: str) -> Target:
     return Target(name, {"run": refuse, "nodes": refuse})
 
 
-def called(cls: Any, options: dict[str, Any], *, hidden: Sequence[str] = ()) -> str:
-    """As a user would write it, the schedule left out where it is the one of this module."""
-    told = [f"{name}={value!r}" for name, value in options.items() if name not in (*VP, "trained_betas", *hidden)]
-    return f"{cls.__name__}({', '.join(told)})"
+def called(cls: Any, options: dict[str, Any], *, hidden: Collection[str] = ()) -> str:
+    """As a user would write it, less the schedule where it is the one of this module."""
+    shown = {name: value for name, value in options.items() if name not in ("trained_betas", *hidden)}
+    return f"{cls.__name__}({', '.join(f'{name}={_shown(value)}' for name, value in shown.items() if VP.get(name) != value)})"
+
+
+def _shown(value: Any) -> str:
+    return getattr(value, "__doc__", repr(value)) if callable(value) else repr(value)
 
 
 def maker(cls: Any, **options: Any) -> Callable[[], Any]:

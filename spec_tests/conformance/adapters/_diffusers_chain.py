@@ -184,7 +184,7 @@ def _pndm_calls(scheduler: Any) -> list[int]:
 def inverse() -> Target:
     """From data to noise; a pipeline gives the network the timestep at which a step ends."""
     make = maker(diffusers.DDIMInverseScheduler, **UNCLIPPED, set_alpha_to_one=False)
-    return target("DDIMInverseScheduler()", Drive(make, _upwards, asked=strided), exact_on_points=True)
+    return target("DDIMInverseScheduler()", Drive(make, _upwards, asked=strided))
 
 
 def _upwards(scheduler: Any) -> list[tuple[float, float]]:

@@ -13,7 +13,10 @@ from spec_tests.conformance.adapters._diffusers import FINE, Drive, called, make
 from spec_tests.conformance.target import Target
 
 SPACINGS = ("leading", "trailing", "linspace")
-SIGMAS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas")
+SIGMAS = ("use_karras_sigmas", "use_exponential_sigmas", "use_lu_lambdas")
+DOUBLE, BEGUN = " in float64", ".set_begin_index(0)"
+LATE, LATER = (32, 64, 128, 256), (64, 128, 256, 512)
+LATENT = {"beta_schedule": "scaled_linear", "beta_start": 8.5e-4, "beta_end": 0.012}
 MULTI, SINGLE = diffusers.DPMSolverMultistepScheduler, diffusers.DPMSolverSinglestepScheduler
 
 
@@ -25,9 +28,11 @@ def exponential_samplers() -> Iterator[Target]:
     yield from sa_solver()
 
 
-def solver(cls: Any, options: dict[str, Any], *, inner: int = 1, **claims: Any) -> Target:
+def solver(cls: Any, options: dict[str, Any], *, inner: int = 1, how: str = "", **claims: Any) -> Target:
+    """how: DOUBLE to have its own sigmas in float64, BEGUN to tell it where its grid begins."""
     drive = Drive(maker(cls, **options), sigma_levels, partial(_every, inner), inner=inner)
-    return target(called(cls, options), drive, **claims)
+    drive = drive._replace(double=how == DOUBLE, begin=how == BEGUN)
+    return target(called(cls, options) + how, drive, **{"precision": "float64" if how == DOUBLE else "float32", **claims})
 
 
 def _every(inner: int, scheduler: Any) -> list[int]:
@@ -46,6 +51,7 @@ def multistep() -> Iterator[Target]:
         yield solver(MULTI, {"timestep_spacing": spacing, "prediction_type": kind}, exact_on_points=True)
     for sigmas, final in product(SIGMAS, ("zero", "sigma_min")):
         yield solver(MULTI, {sigmas: True, "final_sigmas_type": final}, order=2, exact_on_points=True)
+    yield from _beta_grids(MULTI)
     yield solver(MULTI, {"use_karras_sigmas": True, "final_sigmas_type": "sigma_min", "solver_type": "heun"})
     yield solver(MULTI, {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}, order=2, exact_on_points=True)
     yield solver(MULTI, {"euler_at_final": True}, exact_on_points=True)
@@ -60,18 +66,25 @@ def _algorithm(algorithm: str, order: int, kind: str) -> dict[str, Any]:
     return {"algorithm_type": algorithm, "solver_order": order, "solver_type": kind, **final}
 
 
+def _beta_grids(cls: Any, **claims: Any) -> Iterator[Target]:
+    """A grid dense at both ends and coarse between: it takes many steps to converge."""
+    yield solver(cls, {**FINE, "use_beta_sigmas": True}, how=BEGUN, steps=(128, 256, 512), **claims)
+    yield solver(cls, {**LATENT, "use_beta_sigmas": True}, **claims)
+
+
 def singlestep() -> Iterator[Target]:
     for algorithm, kind, order in product(("dpmsolver++", "dpmsolver"), ("midpoint", "heun"), (1, 2, 3)):
         options = _algorithm(algorithm, order, kind)
-        yield solver(SINGLE, {**FINE, **options}, inner=order, order=order, exact_on_points=True)
+        yield solver(SINGLE, {**FINE, **options}, inner=order, how=DOUBLE, order=order, exact_on_points=True)
     for kind, order in product(("midpoint", "heun"), (1, 2, 3)):
         options = _algorithm("sde-dpmsolver++", order, kind)
         claims = {"eta": 1.0} if order == 1 else {}
         yield solver(SINGLE, {**FINE, **options}, inner=order, order=1, noise=True, **claims)
     for order in (2, 3):  # numbers of steps that the order does not divide
         yield solver(SINGLE, {"solver_order": order}, steps=(25, 50, 100, 200), exact_on_points=True)
-    for sigmas in SIGMAS[:3]:
+    for sigmas in SIGMAS[:2]:
         yield solver(SINGLE, {sigmas: True}, inner=2, order=2, exact_on_points=True)
+    yield from _beta_grids(SINGLE)
     for kind in ("sample", "v_prediction"):
         yield solver(SINGLE, {"prediction_type": kind}, exact_on_points=True)
     yield solver(SINGLE, {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}, inner=2, order=2)
@@ -81,7 +94,8 @@ def deis() -> Iterator[Target]:
     cls = diffusers.DEISMultistepScheduler
     for order in (1, 2, 3):
         claims = {"eta": 0.0} if order == 1 else {}
-        yield solver(cls, {**FINE, "solver_order": order}, order=order, exact_on_points=True, **claims)
+        yield solver(cls, {**FINE, "solver_order": order}, how=DOUBLE, order=order, steps=LATER, exact_on_points=True, **claims)
+    yield solver(cls, {"solver_order": 3}, order=3)
     yield from _grids(cls, ("epsilon", "sample", "v_prediction"), order=2)
 
 
@@ -91,7 +105,7 @@ def unipc() -> Iterator[Target]:
     for order, kind, data in product((1, 2, 3), ("bh1", "bh2"), (True, False)):
         options = {"solver_order": order, "solver_type": kind, "predict_x0": data}
         options |= {} if data else {"final_sigmas_type": "sigma_min"}
-        yield solver(cls, {**FINE, **options}, order=order + 1, exact_on_points=True)
+        yield solver(cls, {**FINE, **options}, how=DOUBLE, order=order + 1, exact_on_points=True)
     yield from _grids(cls, ("epsilon", "sample", "v_prediction"), order=3)
     karras = {"use_karras_sigmas": True, "final_sigmas_type": "sigma_min"}
     yield solver(cls, karras)
@@ -99,26 +113,38 @@ def unipc() -> Iterator[Target]:
     yield solver(cls, {"rescale_betas_zero_snr": True, "prediction_type": "v_prediction"})
 
 
-def _grids(cls: Any, kinds: tuple[str, ...], **claims: Any) -> Iterator[Target]:
+def _grids(cls: Any, kinds: tuple[str, ...], *, order: int, **claims: Any) -> Iterator[Target]:
     for spacing, kind in product(SPACINGS, kinds):
-        yield solver(cls, {"timestep_spacing": spacing, "prediction_type": kind}, exact_on_points=True)
-    for sigmas in SIGMAS[:3]:
-        yield solver(cls, {sigmas: True}, exact_on_points=True, **claims)
-    yield solver(cls, {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}, exact_on_points=True, **claims)
+        yield solver(cls, {"timestep_spacing": spacing, "prediction_type": kind}, exact_on_points=True, **claims)
+    for sigmas in SIGMAS[:2]:
+        yield solver(cls, {sigmas: True}, exact_on_points=True, order=order, **claims)
+    yield from _beta_grids(cls, **claims)
+    yield solver(
+        cls, {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}, exact_on_points=True, order=order, **claims
+    )
 
 
 def sa_solver() -> Iterator[Target]:
+    """Xue et al. 2023: the order of the predictor at tau = 0, order 1 in law at other tau."""
     cls = diffusers.SASolverScheduler
     for algorithm, order in product(("data_prediction", "noise_prediction"), (1, 2, 3)):
-        options = {"algorithm_type": algorithm, "predictor_order": order, "corrector_order": order}
-        yield solver(cls, {**FINE, **options, "tau_func": _none}, noise=True, order=order)
-        yield solver(cls, {**FINE, **options, "tau_func": _full}, noise=True, order=1)
-    yield solver(cls, {}, noise=True)
+        options = {**FINE, "algorithm_type": algorithm, "predictor_order": order, "corrector_order": order}
+        yield solver(cls, {**options, "tau_func": _none}, how=DOUBLE, noise=True, order=order, steps=_steps(order))
+        yield solver(cls, {**options, "tau_func": _full}, how=DOUBLE, noise=True, order=1, steps=_steps(order))
+    yield solver(cls, {"predictor_order": 3, "corrector_order": 3, "tau_func": _none}, noise=True, order=3)
+    yield from _grids(cls, ("epsilon", "sample", "v_prediction"), order=1, noise=True)
+
+
+def _steps(order: int) -> tuple[int, ...]:
+    """Its errors at order 1 fall late."""
+    return LATER if order == 1 else LATE
 
 
 def _none(t: Any) -> torch.Tensor:
+    """lambda t: 0"""
     return torch.tensor(0.0)
 
 
 def _full(t: Any) -> torch.Tensor:
+    """lambda t: 1"""
     return torch.tensor(1.0)
