@@ -128,17 +128,12 @@ FAST_END = 0.26  # where orders are still measured, so that the last step, of a 
 
 
 def _fast(rest: int, options: dict, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
-    """n steps in all; `stop` of them on the same grid are a run that ends earlier."""
+    """n steps in all, which its n of 3 n - 3 + rest makes; `stop` of them on the same grid are a run that ends earlier."""
     end = float(_fast_nodes(rest, n)[1][stop])
     with in_float64(), normals(normal or np.ones):
         return array(
-            sampling.sample_dpm_fast(_network(denoise), tensor(x), end, MOST, _evaluations(rest, stop), disable=True, **options)
+            sampling.sample_dpm_fast(_network(denoise), tensor(x), end, MOST, 3 * stop - 3 + rest, disable=True, **options)
         )
-
-
-def _evaluations(rest: int, steps: int) -> int:
-    """The n that makes sample_dpm_fast take so many steps."""
-    return 3 * steps - 3 + rest
 
 
 def _fast_nodes(rest: int, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -71,9 +71,8 @@ def _run(
     """The noise of mu = 0 is drawn, too, and multiplied by 0: ones show where it is not 0."""
     with in_float64(), normals(normal or np.ones):
         model = wrapped(prediction)(partial(answer, denoise, prediction), x.shape[1])
-        sigmas, out = _sigmas(schedule, n)[: stop + 1], tensor(x)
-        for out in library.samples(model, sigmas, gam=gam, mu=mu, xt=out, accelerator=CPU):
-            pass
+        sigmas = _sigmas(schedule, n)[: stop + 1]
+        *_, out = library.samples(model, sigmas, gam=gam, mu=mu, xt=tensor(x), accelerator=CPU)
         return array(out)
 
 
