@@ -8,6 +8,7 @@ torch libraries share stands in _torch.py.
 # How to get each library, in an environment of its own: none of them belongs to ours.
 INSTALL = {
     "azula": "pip install torch azula",
+    "diffrax": "pip install diffrax",
     "diffusers": "pip install torch diffusers",
     "flow_matching": "pip install torch flow_matching",
     "k_diffusion": "pip install torch k-diffusion",
