@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ class Batch(NamedTuple):
 
 class Result(NamedTuple):
     value: float
-    gradients: dict[str, np.ndarray]
+    gradients: dict[str, Any]
 
 
 def _scores(batch: Batch) -> np.ndarray:
