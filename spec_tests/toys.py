@@ -41,10 +41,9 @@ def family(
     eta: float = 0.0,
     answer: Callable = lambda x0: x0,
     noise: Callable = lambda deviation, s, s1, fresh: deviation,
-    levels: Callable = nodes,
 ) -> np.ndarray:
     """x' = a' D + sqrt(s'^2 - d^2) eps + d z with d = eta s'/s sqrt(fresh); what is wrong with it comes by keyword."""
-    for k, ((a, s), (a1, s1)) in enumerate(pairwise(zip(*levels(n), strict=True))):
+    for k, ((a, s), (a1, s1)) in enumerate(pairwise(zip(*nodes(n), strict=True))):
         if k == stop:
             break
         x0, fresh = answer(denoise(x, a, s)), max(s**2 - (a / a1 * s1) ** 2, 0.0)
@@ -88,12 +87,6 @@ def own_noise(run: Callable) -> Callable:
     return lambda denoise, x, n, stop, normal: run(denoise, x, n, stop, None)
 
 
-def misplaced(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Levels one node further than nodes(n) says, the last twice."""
-    alphas, sigmas = nodes(n)
-    return np.append(alphas[1:], alphas[-1]), np.append(sigmas[1:], sigmas[-1])
-
-
 def skipping(denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
     """DDIM whose steps go to the level after the next."""
     levels = list(zip(*nodes(n), strict=True))
@@ -102,6 +95,16 @@ def skipping(denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callab
         x0 = denoise(x, a, s)
         x = a1 * x0 + s1 * (x - a * x0) / s
     return x
+
+
+def above(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """nodes(n + 1) without the one at 0."""
+    alphas, sigmas = nodes(n + 1)
+    return alphas[:-1], sigmas[:-1]
+
+
+def skipping_above(denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
+    return skipping(denoise, x, n + 1, stop, normal)
 
 
 def stopping(denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:

@@ -7,6 +7,7 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from diffx.check.finding import FAILS, NOT_PROVIDED
 from spec_tests.conformance.adapters import INSTALL
@@ -42,12 +43,20 @@ def _records(options: argparse.Namespace) -> tuple[list[Record], list[str]]:
         adapter = importlib.import_module(name)
     except ImportError as error:
         if options.library not in libraries():
-            raise SystemExit(_no_adapter(name, error)) from None
+            _refuse(_no_adapter(name, error))
         how = f"not installed here ({error}); to install it: {INSTALL.get(options.library, 'see the adapter')}"
         return [Record(options.library, "-", "-", "-", NOT_PROVIDED, "-", "-", how)], []
     say = partial(print, file=sys.stderr, flush=True) if options.verbose else lambda line: None
-    notes = read_notes(Path(str(adapter.__file__)).with_suffix(".toml"))
+    try:
+        notes = read_notes(Path(str(adapter.__file__)).with_suffix(".toml"))
+    except ValueError as error:
+        _refuse(f"the notes cannot be read: {error}")
     return annotated(records_of(adapter, only=options.only, say=say), notes)
+
+
+def _refuse(line: str) -> NoReturn:
+    print(line, file=sys.stderr)
+    raise SystemExit(2)
 
 
 def _no_adapter(name: str, error: ImportError) -> str:
