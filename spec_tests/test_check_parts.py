@@ -55,6 +55,8 @@ RIGHT_PROCESSES = {
         **{"f": lambda t: 0.0, "g": lambda t: np.sqrt(2 * t), "velocity": lambda x0, eps, t: eps},
     },
 }
+ROUNDED = {name: lambda t, part=PROCESS[name]: np.float32(part(t)) for name in ("alpha", "sigma", "f", "g", "log_snr")}
+RIGHT_PROCESSES["float32"] = PROCESS | ROUNDED | {"precision": "float32"}
 LEADING = lambda n: np.arange(n)[::-1] * (1000 // n)
 LINSPACE = lambda n: np.linspace(999, 0, n)
 RIGHT_GRIDS = {
@@ -292,9 +294,13 @@ def normalising(images: Any, texts: Any, log_scale: Any, bias: Any = 0.0) -> Any
     return parts.clip(unit(images), unit(texts), log_scale)
 
 
+@jax.jit
+def _with_gradients(images: Any, texts: Any, log_scale: Any) -> Any:
+    return jax.value_and_grad(lambda x, y, l: diffx.clip_loss(x, y, log_scale=l), argnums=(0, 1, 2))(images, texts, log_scale)
+
+
 def of_diffx_clip(images: Any, texts: Any, log_scale: float, bias: Any) -> Any:
-    loss = lambda x, y, l: diffx.clip_loss(x, y, log_scale=l)
-    value, gradients = jax.value_and_grad(loss, argnums=(0, 1, 2))(images, texts, np.float64(log_scale))
+    value, gradients = _with_gradients(images, texts, np.float64(log_scale))
     return value, dict(zip(("images", "texts", "log_scale"), gradients, strict=True))
 
 

@@ -141,7 +141,7 @@ def is_unbiased(case: Case, draws: int) -> Answer:
 
 
 def _probe_words(case: Case, good: bool, out: np.ndarray, wanted: np.ndarray, parts: Parts, x: np.ndarray, bound: float) -> str:
-    mean, fixed = out.mean(0), bool(np.all(out == out[0]))
+    mean, fixed = out.mean(0), bool(np.all(np.abs(out - out[0]) <= 1e-12 * (1 + np.abs(out[0]))))
     if good:
         shared = "; the rows of a batch share one probe" if np.all(out[:, 0] == out[:, 1]) else ""
         drawn = "; every call gave the same, so that its probes are fixed or its trace is exact" if fixed else shared
