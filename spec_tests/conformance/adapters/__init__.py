@@ -14,6 +14,7 @@ INSTALL = {
     "k_diffusion": "pip install torch k-diffusion",
     "skrample": "pip install skrample scipy  # Python 3.12 or newer",
     "smalldiffusion": "pip install torch smalldiffusion",
+    "memeff": "pip install torch triton memeff",
     "open_clip": "pip install torch open_clip_torch",
     "torchcfm": "pip install torch torchcfm",
 }

@@ -1,0 +1,61 @@
+"""memeff: its CLIP loss on a GPU; without one, its kernels run in Triton's interpreter, its demand for CUDA set aside."""
+# pyright: reportMissingImports=false
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from importlib.metadata import version as installed
+from typing import Any
+
+import numpy as np
+import torch
+
+os.environ.setdefault("MEMEFF_INPUT_PRECISION", "ieee")  # its own setting for comparisons in float32
+os.environ.setdefault("TRITON_INTERPRET", str(int(not torch.cuda.is_available())))  # read where kernels are defined
+
+from memeff import clip_loss
+
+from spec_tests.conformance.adapters._torch import array
+from spec_tests.conformance.target import Target
+
+LIBRARY = "memeff"
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+WIDTH = 32  # its kernels want a power of two
+if DEVICE == "cpu":
+    clip_loss._validate_features = lambda x, y: None
+    torch.cuda.get_device_capability = lambda device=None: (8, 0)  # it chooses the sizes of blocks by it
+
+
+def version() -> str:
+    return installed("memeff")
+
+
+def losses() -> Iterator[Target]:
+    for stable in (False, True):
+        arguments = {"loss": partial(_loss, stable), "precision": "float32"}
+        yield Target(f"MemoryEfficientCLIPLoss(stable={stable})", arguments, STABLE)
+
+
+def _loss(stable: bool, images: np.ndarray, texts: np.ndarray, log_scale: float, bias: float | None) -> Any:
+    """Its temperature is a number, without a gradient: L depends on scale x, hence dL/dlog scale = sum of x dL/dx."""
+    width = images.shape[1]
+    padded = (np.pad(rows, ((0, 0), (0, WIDTH - width))) for rows in (images, texts))  # with zeros, which change no score
+    x, y = (torch.tensor(rows, dtype=torch.float32, device=DEVICE, requires_grad=True) for rows in padded)
+    loss = clip_loss.MemoryEfficientCLIPLoss(temperature=float(np.exp(-log_scale)), normalized_inputs=True, stable=stable)
+    value = loss(x, y)
+    value.backward()
+    assert x.grad is not None and y.grad is not None
+    by_x, by_y = array(x.grad)[:, :width], array(y.grad)[:, :width]
+    return float(value.detach()), {"images": by_x, "texts": by_y, "log_scale": (by_x * images).sum()}
+
+
+STABLE = """
+import torch, torch.nn.functional as F; from memeff import MemoryEfficientCLIPLoss
+x, y = F.normalize(torch.randn(2, 64, 32, device="cuda"), dim=-1)
+x.requires_grad_()
+loss = MemoryEfficientCLIPLoss(temperature=0.1, normalized_inputs=True)(x, y)
+by_code, = torch.autograd.grad(loss, x)
+scores, labels = x @ y.T / 0.1, torch.arange(64, device="cuda")
+dense = (F.cross_entropy(scores, labels) + F.cross_entropy(scores.T, labels)) / 2
+print(loss - dense, (by_code / torch.autograd.grad(dense, x)[0]).median())  # 0, and sqrt(64 * 0.1) = 2.53 where 1 is right
+"""
