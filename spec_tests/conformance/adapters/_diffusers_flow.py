@@ -18,7 +18,7 @@ FIRST = {"order": 1, "eta": 0.0}
 FLOW = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
 
 
-def samplers() -> Iterator[Target]:
+def flow_samplers() -> Iterator[Target]:
     for options in _grids():
         yield _flow("FlowMatchEulerDiscreteScheduler", options, **FIRST)
     for shift in (1.0, 3.0):
@@ -70,18 +70,25 @@ def endpoint_velocity(scheduler: Any, denoise: Callable, x: np.ndarray, t: torch
 
 
 def _solvers() -> Iterator[Target]:
-    for options in ({"solver_order": 1}, {"solver_order": 2}, {"solver_order": 3}, {"flow_shift": 3.0}, {"solver_type": "heun"}):
+    for options in (
+        {"solver_order": 1},
+        {"solver_order": 2},
+        {"solver_order": 3},
+        {"flow_shift": 3.0},
+        {"solver_type": "heun"},
+    ):
         yield _solver("DPMSolverMultistepScheduler", options, order=options.get("solver_order", 2))
     yield _solver("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}, order=1, noise=True)
     for name, orders in (("UniPCMultistepScheduler", (2, 3, 4)), ("DEISMultistepScheduler", (1, 2, 3))):
         for solver, order in enumerate(orders, start=1):
             yield _solver(name, {"solver_order": solver}, order=order)
         yield _solver(name, {"flow_shift": 3.0}, order=orders[1])
-    yield _solver("UniPCMultistepScheduler", {"use_karras_sigmas": True}, order=3)
+    yield _solver("UniPCMultistepScheduler", {"use_karras_sigmas": True})
     yield _solver("SASolverScheduler", {}, order=1, noise=True)
 
 
 def _solver(name: str, options: dict[str, Any], **claims: Any) -> Target:
     cls = getattr(diffusers, name)
-    drive = chain.Drive(partial(cls, **FLOW, **options), chain.sigma_levels)
-    return chain.target(chain.called(cls, {**FLOW, **options}), drive, **claims)
+    high = {"precision": "float64", "steps": (32, 64, 128, 256)} if claims.get("order", 0) > 2 else {}
+    drive = chain.Drive(partial(cls, **FLOW, **options), chain.sigma_levels, double=bool(high))
+    return chain.target(chain.called(cls, {**FLOW, **options}) + (" in float64" if high else ""), drive, **high, **claims)

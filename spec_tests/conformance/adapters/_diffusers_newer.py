@@ -17,7 +17,7 @@ from spec_tests.conformance.adapters._torch import array, normals, tensor
 from spec_tests.conformance.target import Target
 
 
-def samplers() -> Iterator[Target]:
+def newer_samplers() -> Iterator[Target]:
     yield told(diffusers.IPNDMScheduler, {}, Told(ready(diffusers.IPNDMScheduler, {}), _crash_network, _crash_levels), order=2)
     trigflow = ready(diffusers.SCMScheduler, {}, intermediate_timesteps=None)
     yield told(diffusers.SCMScheduler, {}, Told(trigflow, _trigflow_network, _trigflow_levels), noise=True)
@@ -26,7 +26,9 @@ def samplers() -> Iterator[Target]:
         yield told(diffusers.MiniMaxH3Scheduler, options, drive, order=1, eta=0.0)
     for kind, order in (("euler", 1), ("unipc", 3)):
         options = {"stages": 1, "scheduler_type": kind}
-        yield told(diffusers.HeliosScheduler, options, Told(ready(diffusers.HeliosScheduler, options), velocity, _falling), order=order)
+        yield told(
+            diffusers.HeliosScheduler, options, Told(ready(diffusers.HeliosScheduler, options), velocity, _falling), order=order
+        )
     for schedule, noise in (("power", "1/t"), ("log", "tan")):
         yield _proteina(schedule, noise)
     yield absent("HeliosDMDScheduler()", "the caller hands it the noise and the levels: its step is x0 and add_noise")
@@ -76,14 +78,16 @@ def _proteina(schedule: str, noise: str) -> Target:
     make = ready(diffusers.RFD4ProteinaScheduler, options)
     nodes = lambda n: (lambda t: (t, 1 - t))(make(n)._times.double().numpy())
     claims = {"precision": "float32", "noise": True, "order": 1}
-    return Target(f"RFD4ProteinaScheduler({schedule!r}, {noise!r}, tsr_k=1)", {"run": partial(_fold, make), "nodes": nodes, **claims})
+    return Target(
+        f"RFD4ProteinaScheduler({schedule!r}, {noise!r}, tsr_k=1)", {"run": partial(_fold, make), "nodes": nodes, **claims}
+    )
 
 
 def _fold(make: Callable, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
     """A row is a protein of one token."""
     scheduler, y = make(n), tensor(x)[:, None]
-    draw = lambda shape: normal((shape[0], shape[2]))[:, None]
-    with torch.no_grad(), normals(draw if normal else None):
+    draw = normal and (lambda shape: normal((shape[0], shape[2]))[:, None])
+    with torch.no_grad(), normals(draw):
         for t in scheduler.timesteps[:stop]:
             output = tensor(_towards_data(scheduler, denoise, array(y)[:, 0], t))[:, None]
             y = scheduler.step(output, t, y, torch.ones(len(x), 1)).prev_sample

@@ -1,4 +1,7 @@
-"""The schedulers of diffusers that step in x = x0 + sigma eps: Euler, Heun, DPM-2, LMS, DPM-Solver SDE."""
+"""The schedulers of diffusers that name their levels by sigmas: here those of a chain of betas, in x = x0 + sigma eps.
+
+Euler, Heun, DPM-2, LMS and DPM-Solver SDE; _diffusers_edm.py, _diffusers_flow.py and _diffusers_newer.py have the rest.
+"""
 # pyright: reportMissingImports=false
 
 from collections.abc import Callable, Iterator
@@ -9,6 +12,11 @@ import numpy as np
 import torch
 
 from spec_tests.conformance.adapters._diffusers import VP
+from spec_tests.conformance.adapters._diffusers_edm import edm_samplers
+from spec_tests.conformance.adapters._diffusers_flow import flow_samplers
+from spec_tests.conformance.adapters._diffusers_newer import newer_samplers
+from spec_tests.conformance.adapters._diffusers_schedules import schedules
+from spec_tests.conformance.adapters._diffusers_sigma_snippets import snippet
 from spec_tests.conformance.adapters._diffusers_told import NO_STEP, Told, own_sigmas, ready, told
 from spec_tests.conformance.target import Target
 
@@ -18,12 +26,27 @@ ZERO_SNR = {"rescale_betas_zero_snr": True, "prediction_type": "v_prediction", "
 
 
 def samplers() -> Iterator[Target]:
+    """Of this module, and of all that follow it."""
+    for offer in (_discrete, edm_samplers, flow_samplers, newer_samplers):
+        for target in offer():
+            yield target._replace(snippet=snippet(target.name))
+
+
+def processes() -> Iterator[Target]:
+    for target in schedules():
+        yield target._replace(snippet=snippet(target.name))
+
+
+def _discrete() -> Iterator[Target]:
     yield from _euler()
     for name in ("HeunDiscreteScheduler", "KDPM2DiscreteScheduler"):
         for options in _grids("epsilon" if "KDPM2" in name else "sample"):
             yield _target(name, options, order=2)
-    for options in _grids("sample"):  # order 4 shows late, and the sample stays as it came, in float64
-        yield _target("LMSDiscreteScheduler", options, order=4, steps=(32, 64, 128, 256), precision="float64")
+    for number, options in enumerate(
+        _grids("sample")
+    ):  # order 4 shows late; it computes its coefficients by quadrature, slowly
+        late = {"order": 4, "steps": (32, 64, 128, 256), "precision": "float64"} if number in (2, 3) else {"steps": (16, 32)}
+        yield _target("LMSDiscreteScheduler", options, **late)
     for name in ("KDPM2AncestralDiscreteScheduler", "DPMSolverSDEScheduler"):
         for options in _grids("epsilon"):
             yield _target(name, options, order=1, noise=True)

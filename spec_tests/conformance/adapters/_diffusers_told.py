@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from diffusers.utils import logging
 
 from spec_tests.conformance.adapters._torch import array, normals, tensor
 from spec_tests.conformance.target import Target
 
 Network = Callable[[Any, Callable, np.ndarray, torch.Tensor], np.ndarray]  # (scheduler, denoise, scaled x, t) -> output
+logging.set_verbosity_error()  # LTXEulerAncestralRFScheduler warns at every set_timesteps of its own arguments
 NO_STEP: dict[str, Any] = {}
 
 
@@ -52,24 +54,29 @@ def own_sigmas(scheduler: Any) -> np.ndarray:
     return np.concatenate([sigmas[:1], sigmas[1 : count + 1 : each]])
 
 
-def ready(cls: Any, options: dict[str, Any], **timesteps: Any) -> Callable[[int], Any]:
-    """One scheduler for all runs, set anew for each as a pipeline does; some take a second to construct."""
+def ready(cls: Any, options: dict[str, Any], *, double: bool = False, **timesteps: Any) -> Callable[[int], Any]:
+    """One scheduler for all runs, set anew for each as a pipeline does; some take a second to construct.
+
+    double: its own sigmas as float64, so that coefficients of a high order are not lost in rounding.
+    """
     construct = cache(lambda: cls(**options))
 
     def make(n: int) -> Any:
         scheduler = construct()
         scheduler.set_timesteps(n, **timesteps)
+        if double:
+            scheduler.sigmas = scheduler.sigmas.double()
         return scheduler
 
     return make
 
 
-def told(cls: Any, options: dict[str, Any], drive: Told, **claims: Any) -> Target:
+def told(cls: Any, options: dict[str, Any], drive: Told, how: str = "", **claims: Any) -> Target:
     """The target of a drive, its name as a user would write the calls."""
-    name = f"{cls.__name__}({_options(options)})" + (f".step({_options(drive.step)})" if drive.step else "")
+    name = f"{cls.__name__}({options_text(options)})" + (f".step({options_text(drive.step)})" if drive.step else "") + how
     arguments = {"run": drive.run, "nodes": drive.nodes, "precision": "float32", **claims}
     return Target(name, arguments)
 
 
-def _options(options: dict[str, Any]) -> str:
+def options_text(options: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in options.items() if not name.startswith("beta_"))
