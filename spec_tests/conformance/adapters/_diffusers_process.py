@@ -111,7 +111,7 @@ def guider_targets() -> Iterator[Target]:
 
 def guider(name: str, make: Callable, convention: str) -> Target:
     def combine(cond: Any, uncond: Any, w: float, **options: Any) -> np.ndarray:
-        return array(make(guidance_scale=w, **options)(tensor(cond), tensor(uncond)).pred)
+        return array(make(guidance_scale=w, **options).forward(tensor(cond), tensor(uncond)).pred)
 
     arguments = {"combine": combine, "convention": convention, "precision": "float32"}
     arguments["negative"] = lambda cond, uncond, neg, w: combine(cond, neg, w)

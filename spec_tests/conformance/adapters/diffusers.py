@@ -10,6 +10,7 @@ from spec_tests.conformance.adapters._diffusers_chain import chain_samplers
 from spec_tests.conformance.adapters._diffusers_exponential import exponential_samplers
 from spec_tests.conformance.adapters._diffusers_other import missing, other_samplers
 from spec_tests.conformance.adapters._diffusers_process import chain_processes, guider_targets
+from spec_tests.conformance.adapters._diffusers_snippets import snippet
 from spec_tests.conformance.target import Target
 
 LIBRARY = "diffusers"
@@ -24,7 +25,7 @@ def samplers() -> Iterator[Target]:
     for offer in (chain_samplers, exponential_samplers, other_samplers, _diffusers_sigma.samplers):
         for target in offer():
             seen.append(target.name)
-            yield target
+            yield target._replace(snippet=target.snippet or snippet(target.name))
     yield from missing(seen)
 
 
