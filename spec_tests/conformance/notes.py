@@ -4,7 +4,7 @@ Beside an adapter stands a .toml of the same name:
 
     [[deviation]]                 # turns "fails" into "documented deviation"
     target = "DDPMScheduler*"     # a pattern of names
-    claim = "REV-16"
+    claim = "REV-16"              # of claims, too
     reason = "variance_type='fixed_large' is documented as the upper variance"
 
     [[finding]]                   # leaves "fails", and says what stands where
@@ -53,7 +53,7 @@ def _annotate(record: Record, notes: dict[str, list[dict[str, Any]]], used: set[
         return record
     for kind, entries in notes.items():
         for entry in entries:
-            if entry["claim"] == record.claim and fnmatchcase(record.target, entry["target"]):
+            if fnmatchcase(record.claim, entry["claim"]) and fnmatchcase(record.target, entry["target"]):
                 used.add(id(entry))
                 if kind == "deviation":
                     return record._replace(verdict=DEVIATION, detail=f"{entry['reason']}\n{record.detail}")
