@@ -225,13 +225,17 @@ def folded(sampler: diffx.Sampler, ts: Any, x: np.ndarray, normal: Any) -> np.nd
     return np.asarray(diffx.fold(sampler, jnp.asarray(x), ts, zs)[0])
 
 
+def drawn_by(normal: Any, shape: tuple[int, ...]) -> np.ndarray:
+    return normal(shape)
+
+
 def test_probe_tells_what_is_not_affine_and_normals_of_another_shape():
     clipped = affine_probe(lambda x, normal: np.clip(3 * x, -1, 1), 2)
     assert clipped.bend > 0.01
     with pytest.raises(ValueError, match="a normal of shape"):
-        affine_probe(lambda x, normal: x + normal(x.shape[:1])[:, None], 2, noise=True)
+        affine_probe(lambda x, normal: x + drawn_by(normal, x.shape[:1])[:, None], 2, noise=True)
     with pytest.raises(ValueError, match="their number depends on x"):
-        affine_probe(lambda x, normal: x + sum(normal(x.shape) for _ in range(len(x))), 2, noise=True)
+        affine_probe(lambda x, normal: x + sum(drawn_by(normal, x.shape) for _ in range(len(x))), 2, noise=True)
 
 
 # --- the order ---------------------------------------------------------------------------------------------------------
