@@ -36,6 +36,7 @@ def chain_samplers() -> Iterator[Target]:
     yield from cogvideox()
     yield from ddpm(diffusers.DDPMScheduler)
     yield from ddpm(diffusers.DDPMParallelScheduler)
+    yield from map(ddpm_custom, (diffusers.DDPMScheduler, diffusers.DDPMParallelScheduler))
     yield from unclip()
     yield from repaint()
     yield from tcd()
@@ -104,6 +105,11 @@ def ddpm(cls: Any) -> Iterator[Target]:
 def ddpm_target(cls: Any, options: dict[str, Any], **claims: Any) -> Target:
     drive = Drive(maker(cls, **UNCLIPPED, **options), to_data)
     return target(called(cls, options, hidden=UNCLIPPED), drive, noise=True, order=1, **claims)
+
+
+def ddpm_custom(cls: Any) -> Target:
+    drive = Drive(maker(cls, **UNCLIPPED), to_data, custom=True)
+    return target(f"{cls.__name__}().set_timesteps(timesteps=...)", drive, noise=True, eta=1.0, order=1)
 
 
 def unclip() -> Iterator[Target]:

@@ -14,7 +14,7 @@ from spec_tests.conformance.target import Target
 
 SPACINGS = ("leading", "trailing", "linspace")
 SIGMAS = ("use_karras_sigmas", "use_exponential_sigmas", "use_lu_lambdas")
-DOUBLE, BEGUN = " in float64", ".set_begin_index(0)"
+DOUBLE, BEGUN, OWN = " in float64", ".set_begin_index(0)", ".set_timesteps(timesteps=...)"
 LATE, LATER = (32, 64, 128, 256), (64, 128, 256, 512)
 LATENT = {"beta_schedule": "scaled_linear", "beta_start": 8.5e-4, "beta_end": 0.012}
 MULTI, SINGLE = diffusers.DPMSolverMultistepScheduler, diffusers.DPMSolverSinglestepScheduler
@@ -29,9 +29,9 @@ def exponential_samplers() -> Iterator[Target]:
 
 
 def solver(cls: Any, options: dict[str, Any], *, inner: int = 1, how: str = "", **claims: Any) -> Target:
-    """how: DOUBLE to have its own sigmas in float64, BEGUN to tell it where its grid begins."""
+    """how: DOUBLE to have its own sigmas in float64, BEGUN to tell it where its grid begins, OWN to give it timesteps."""
     drive = Drive(maker(cls, **options), sigma_levels, partial(_every, inner), inner=inner)
-    drive = drive._replace(double=how == DOUBLE, begin=how == BEGUN)
+    drive = drive._replace(double=how == DOUBLE, begin=how == BEGUN, custom=how == OWN)
     return target(called(cls, options) + how, drive, **{"precision": "float64" if how == DOUBLE else "float32", **claims})
 
 
@@ -57,6 +57,7 @@ def multistep() -> Iterator[Target]:
     yield solver(MULTI, {"euler_at_final": True}, exact_on_points=True)
     yield solver(MULTI, {"lower_order_final": False}, exact_on_points=True)
     yield solver(MULTI, {"rescale_betas_zero_snr": True, "prediction_type": "v_prediction"})
+    yield solver(MULTI, {}, how=OWN, order=2, exact_on_points=True)
     yield solver(diffusers.DPMSolverMultistepInverseScheduler, {})
 
 
@@ -85,6 +86,7 @@ def singlestep() -> Iterator[Target]:
     for sigmas in SIGMAS[:2]:
         yield solver(SINGLE, {sigmas: True}, inner=2, order=2, exact_on_points=True)
     yield from _beta_grids(SINGLE)
+    yield solver(SINGLE, {}, how=OWN, exact_on_points=True)
     for kind in ("sample", "v_prediction"):
         yield solver(SINGLE, {"prediction_type": kind}, exact_on_points=True)
     yield solver(SINGLE, {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}, inner=2, order=2)
