@@ -40,7 +40,7 @@ def velocity(x0: Any, eps: Any, t: float) -> Any:
 
 
 def trailing(n: int) -> np.ndarray:
-    return np.round(np.arange(1000, 0, -1000 / n)) - 1
+    return np.round(np.arange(n, 0, -1) * 1000 / n) - 1
 
 
 CONVERT = {

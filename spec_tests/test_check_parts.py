@@ -84,6 +84,7 @@ WRONG_PROCESSES = {
     "alpha and sigma exchanged": ({"alpha": sigma, "sigma": alpha}, "FWD-05", "does not fall"),
     "a start too wide": ({"start": 1.5}, "FWD-12", "1.5 of the marginal's deviation"),
     "a start of the signal's part": ({"start": 0.5}, "FWD-12", "0.5 of the marginal's deviation"),
+    "a stride in floats": ({"grid": lambda n: np.arange(1000, 0, -1000 / n).round() - 1}, "FWD-19", "it visits 62 steps"),
     "rounded down": ({"grid": lambda n: np.floor(np.arange(1000, 0, -1000 / n)) - 1}, "FWD-19", "the rule rounded down"),
     "leading, said trailing": ({"grid": LEADING}, "FWD-19", "the leading rule"),
     "one step too many": ({"grid": lambda n: np.arange(999, -1, -(1000 // n))}, "FWD-19", "it visits 8 steps"),

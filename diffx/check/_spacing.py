@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-STEPS = (10, 20, 7, 30)  # two that divide 1000 and two that do not
+STEPS = (10, 20, 7, 30, 61)  # two that divide 1000, two that do not, one where arange by a float of 1000/61 is one too long
 RULES = ("leading", "trailing", "linspace")
 Answer = tuple[bool, str, str, str]
 
