@@ -100,6 +100,12 @@ s, x0, noise = FlowMatchHeunDiscreteScheduler(), torch.zeros(1), torch.ones(1)
 for t in (100.0, 500.0, 900.0):
     print(t, s.scale_noise(x0, torch.tensor(t), noise))  # of x0 = 0 and noise 1: sigma = t / 1000
 """
+TRAILING = """
+from diffusers import EulerDiscreteScheduler
+s = EulerDiscreteScheduler(timestep_spacing="trailing")
+s.set_timesteps(61)
+print(len(s.timesteps), s.timesteps[-2:])  # 62, [15, -1]
+"""
 SNIPPETS = {
     "EulerDiscreteScheduler(interpolation_type='log_linear')": LOG_LINEAR,
     "EulerDiscreteScheduler(prediction_type='v_prediction')": VELOCITY,
@@ -112,6 +118,7 @@ SNIPPETS = {
     "FlowMatchHeunDiscreteScheduler(shift*": KEPT,
     "UniPCMultistepScheduler(*flow*use_karras_sigmas*": ONE_TIMESTEP,
     "KarrasVeScheduler()": SCHEDULE,
+    "*timestep_spacing='trailing')": TRAILING,
 }
 
 
