@@ -19,4 +19,6 @@ INSTALL = {
     "memeff": "pip install torch triton memeff",
     "open_clip": "pip install torch open_clip_torch",
     "torchcfm": "pip install torch torchcfm",
+    "dpm_solver": "pip install torch; git clone the repository LuChengTHU/dpm-solver; then add --path dpm-solver",
+    "unipc": "pip install torch; git clone the repository wl-zhao/UniPC; then add --path UniPC",
 }
