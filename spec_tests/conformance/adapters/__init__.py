@@ -12,6 +12,7 @@ INSTALL = {
     "diffusers": "pip install torch diffusers",
     "diffusionjax": "pip install jax diffusionjax",
     "flow_matching": "pip install torch flow_matching",
+    "hackable_diffusion": "pip install hackable-diffusion  # or --path checkout, with jax flax immutabledict typeguard",
     "k_diffusion": "pip install torch k-diffusion",
     "score_sde": "git clone github.com/yang-song/score_sde, pip install jax flax scipy pillow; --path score_sde",
     "skrample": "pip install skrample scipy  # Python 3.12 or newer",
