@@ -17,6 +17,13 @@ from spec_tests.conformance.adapters._jax import array, eager
 from spec_tests.conformance.target import Target
 
 LIBRARY = "hackable_diffusion"
+INVARIANT = """
+import jax, jax.numpy as jnp
+from hackable_diffusion.lib.corruption import gaussian, schedules
+schedule = schedules.GeometricSchedule(sigma_min=0.01, sigma_max=20.0)
+start = gaussian.GaussianProcess(schedule=schedule).sample_from_invariant(jax.random.key(0), jnp.zeros((100000, 1)))
+print(start.std(), schedule.sigma(jnp.ones((1, 1))))
+"""
 SCHEDULES = {
     "rectified flow": schedules.RFSchedule(),
     "cosine": schedules.CosineSchedule(),
@@ -100,7 +107,7 @@ def _level(schedule: Any, t: float) -> tuple[float, float]:
 
 def processes() -> Iterator[Target]:
     for name, schedule in SCHEDULES.items():
-        yield Target(f"schedule {name}", _parts(schedule))
+        yield Target(f"schedule {name}", _parts(schedule), INVARIANT)
     shifted = schedules.ShiftedSchedule(original_schedule=SCHEDULES["cosine"], target_resolution=128, base_resolution=64)
     yield Target("schedule shifted", _parts(shifted))
 
@@ -113,7 +120,7 @@ def _parts(schedule: Any) -> dict[str, Any]:
     return {
         "alpha": number(schedule.alpha),
         "sigma": number(schedule.sigma),
-        "times": np.linspace(0.02, 0.98, 8),
+        "times": np.append(np.linspace(0.02, 0.96, 7), 1 - UNIFORM.safety_epsilon),
         "f": number(schedule.f),
         "g": number(schedule.g),
         "log_snr": number(schedule.logsnr),
