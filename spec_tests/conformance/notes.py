@@ -4,7 +4,7 @@ Beside an adapter stands a .toml of the same name:
 
     [[deviation]]                 # turns "fails" into "documented deviation"
     target = "DDPMScheduler*"     # a pattern of names
-    claim = "REV-16"              # of claims, too
+    claim = "REV-16"              # or several: ["REV-11", "REV-16"]
     reason = "variance_type='fixed_large' is documented as the upper variance"
 
     [[finding]]                   # leaves "fails", and says what stands where
@@ -45,7 +45,11 @@ def annotated(records: list[Record], notes: dict[str, list[dict[str, Any]]]) -> 
     used: set[int] = set()
     after = [_annotate(record, notes, used) for record in records]
     stale = [entry for entries in notes.values() for entry in entries if id(entry) not in used]
-    return after, [f"{e['claim']} of {e['target']}: declared, but no such claim fails any more" for e in stale]
+    return after, [f"{', '.join(_claims(e))} of {e['target']}: declared, but no such claim fails any more" for e in stale]
+
+
+def _claims(entry: dict[str, Any]) -> list[str]:
+    return [entry["claim"]] if isinstance(entry["claim"], str) else entry["claim"]
 
 
 def _annotate(record: Record, notes: dict[str, list[dict[str, Any]]], used: set[int]) -> Record:
@@ -53,7 +57,7 @@ def _annotate(record: Record, notes: dict[str, list[dict[str, Any]]], used: set[
         return record
     for kind, entries in notes.items():
         for entry in entries:
-            if fnmatchcase(record.claim, entry["claim"]) and fnmatchcase(record.target, entry["target"]):
+            if record.claim in _claims(entry) and fnmatchcase(record.target, entry["target"]):
                 used.add(id(entry))
                 if kind == "deviation":
                     return record._replace(verdict=DEVIATION, detail=f"{entry['reason']}\n{record.detail}")
