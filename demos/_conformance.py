@@ -15,6 +15,12 @@ CHECKED = "Checked by hand:"  # how the detail of a failure begins whose source 
 FAILS, DEVIATION, HOLDS, ABSENT = "fails", "documented deviation", "holds", "not provided"  # the most telling first
 
 
+TABLES = {
+    "Samplers": ("REV", "API"),
+    "Processes, likelihoods, guidance, losses": ("FWD", "DEN", "FM", "LIK", "CFG", "CLP"),
+}
+
+
 class Library(NamedTuple):
     name: str  # of the file: a page's name
     date: str
@@ -62,15 +68,15 @@ def _index(found: list[Library]) -> str:
         "formula, read the source and names the line; where it does not, our adapter may be at fault. Conventions are not",
         "defects: they are declared, with the reason. Corrections are welcome.",
     )
-    lines += _rst.raw(_grid(found))
+    for title, families in TABLES.items():
+        lines += _rst.heading(title, "-") + _rst.raw(_grid(found, families))
     lines += _rst.heading("What was found", "-")
     lines += _rst.paragraph(
-        "Every failure whose formula was derived and whose source was read; a link leads to its records, with a few lines of",
-        "that library alone that show it.",
+        "Every failure whose formula was derived and whose source was read, with the number of targets; a link leads to the",
+        "records, with a few lines of that library alone that show it.",
     )
-    lines += _rst.raw(
-        "".join(_finding(library, *note) for library in found for note in _findings(library)) or "<p>Nothing yet.</p>"
-    )
+    told = (_finding(library, *note) for library in found for note in _findings(library).items())
+    lines += _rst.raw("".join(told) or "<p>Nothing yet.</p>")
     lines += _rst.heading("The claims", "-")
     lines += _meanings(claims_of(found))
     lines += _rst.heading("Ask your own", "-")
@@ -80,16 +86,21 @@ def _index(found: list[Library]) -> str:
     return "\n".join(lines + _rst.contents([library.name for library in found]))
 
 
-def _findings(library: Library) -> list[tuple[str, str, int]]:
-    """(claim, what was found by hand, number of targets), each once."""
-    failed = [one for one in library.records if one["verdict"] == FAILS]
-    count = Counter((one["claim"], one["detail"].split("\n")[0]) for one in failed if one["detail"].startswith(CHECKED))
-    return [(claim, note.removeprefix(CHECKED).strip(), number) for (claim, note), number in count.items()]
+def _findings(library: Library) -> dict[str, list[dict[str, str]]]:
+    """What was found by hand -> its records; one sentence may speak of several claims and files."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for one in library.records:
+        if one["verdict"] == FAILS and one["detail"].startswith(CHECKED):
+            found.setdefault(one["detail"].split("\n")[0].removeprefix(CHECKED).strip(), []).append(one)
+    return found
 
 
-def _finding(library: Library, claim: str, note: str, number: int) -> str:
-    where = f'<a href="{library.name}.html#{anchor(claim)}">{claim}, {number} target{"s" * (number > 1)}</a>'
-    return f"<p><b>{html.escape(library.title)}</b> ({where}). {html.escape(note)}</p>"
+def _finding(library: Library, says: str, records: list[dict[str, str]]) -> str:
+    count = Counter(one["claim"] for one in records)
+    links = (f'<a href="{library.name}.html#{anchor(claim)}">{claim}</a> {n}' for claim, n in sorted(count.items()))
+    where = dict.fromkeys(one["detail"].split("\n")[1] for one in records)
+    lines = "".join(f"<br>{html.escape(line)}" for line in where)
+    return f"<p><b>{html.escape(library.title)}</b> ({', '.join(links)}). {html.escape(says)}<small>{lines}</small></p>"
 
 
 def _meanings(claims: list[str]) -> list[str]:
@@ -127,8 +138,8 @@ MEANING = {
 }
 
 
-def _grid(found: list[Library]) -> str:
-    claims = claims_of(found)
+def _grid(found: list[Library], families: tuple[str, ...]) -> str:
+    claims = [claim for claim in claims_of(found) if claim.split("-")[0] in families]
     head = "".join(f'<th class="claim"><span>{claim}</span></th>' for claim in claims)
     rows = (_row(library, claims) for library in found)
     return f'<table class="conformance"><tr><th>library</th><th>date</th>{head}</tr>{"".join(rows)}</table>'

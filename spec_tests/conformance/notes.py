@@ -66,7 +66,5 @@ def _annotate(record: Record, notes: dict[str, list[dict[str, Any]]], used: set[
 
 
 def _checked_by_hand(entry: dict[str, Any]) -> str:
-    return (
-        f"Checked by hand: {entry['says']} {entry['file']}, line {entry['line']}, has {entry['there']}; "
-        f"the source has {entry['paper']}."
-    )
+    where = f"{entry['file']}, line {entry['line']}, has {entry['there']}; the source has {entry['paper']}."
+    return f"Checked by hand: {entry['says']}\n{where}"
