@@ -7,6 +7,12 @@ from typing import Any
 import numpy as np
 
 
+def checked_precision(precision: str) -> str:
+    if precision not in ("float32", "float64"):  # in fewer bits rounding would hide what is asked
+        raise ValueError(f'precision must be "float32" or "float64", got {precision!r}')
+    return precision
+
+
 def rounding(precision: str) -> float:
     """What the code's own arithmetic may leave, relative to the size of its answers."""
     return float(np.finfo(precision).eps) * 2**10

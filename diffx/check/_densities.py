@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from diffx.check.problem import Gaussian, Mixture
+from diffx.check.problem import Gaussian, Mixture, level
 
 Level = tuple[float, float]  # (alpha, sigma)
 
@@ -56,7 +56,7 @@ class LineNetwork(NamedTuple):
         return self.law.denoise(x, alpha, sigma)
 
     def pull(self, x: Any, alpha: Any, sigma: Any, v: Any) -> np.ndarray:
-        alpha, sigma, x = float(alpha), float(sigma), np.asarray(x, np.float64)[..., None]
+        (alpha, sigma), x = level(alpha, sigma), np.asarray(x, np.float64)[..., None]
         spread = alpha**2 * self.law.variance + sigma**2
         gain = alpha * self.law.variance / spread
         slopes, shares = (alpha * self.law.means - x) / spread, np.exp(self._logs(x, alpha, spread))

@@ -36,6 +36,8 @@ def _law_error(case: Case, n: int) -> float:
 def _flow_error(case: Case, n: int) -> float:
     """Largest error over five starts, the denoiser closed over the first steps of the coarsest grid."""
     coarse = case.levels(case.steps[0])
+    if len(coarse) <= STARTUP + 1:
+        raise NotImplementedError(f"the order needs more than {STARTUP} steps, the coarsest grid has {len(coarse) - 1}")
     first = min(coarse[STARTUP][1] / max(coarse[STARTUP][0], 1e-9), 20.0)
     if first < 2:
         raise NotImplementedError(

@@ -151,7 +151,8 @@ def starts(path: Path, start: float) -> Answer:
     share = got / wanted
     good = bool(abs(share - 1) <= START)
     kl = (share**2 - 1) / 2 - np.log(share) if share > 0 else float("inf")
-    detail = f"The start is {share:.6g} of the marginal's deviation: KL {kl:.1e} nats a dimension."
+    left = f"the terminal signal-to-noise ratio is {(alpha / sigma) ** 2:.3g}"
+    detail = f"The start is {share:.6g} of the marginal's deviation, KL {kl:.1e} nats a dimension; {left}."
     forms = {
         "sigma alone: the variance of the data is neglected": sigma,
         "1, whatever the process": 1.0,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from diffx.check._ask import far, in_words, number, ratio, recognised, rounding
+from diffx.check._ask import checked_precision, far, in_words, number, ratio, recognised, rounding
 from diffx.check._contrastive_forms import Batch, clip, in_shards, siglip, wrong_clips, wrong_siglips
 from diffx.check.finding import Finding, finding
 
@@ -61,13 +61,13 @@ def check_contrastive_loss(
 
     Claims of the findings: CLP-01 (values) and CLP-02 (gradients) for clip, CLP-12 for siglip, CLP-11 (both) for shards.
     precision: what the code computes in.  What raises or returns another shape is reported so.
-    Raises ValueError for an unknown kind, TypeError and ValueError for shards below 1.  Claims: KIT-07.
+    Raises ValueError for an unknown kind or precision, TypeError and ValueError for shards below 1.  Claims: KIT-07.
     """
     if kind not in REFERENCES:
         raise ValueError(f"kind must be one of {', '.join(map(repr, REFERENCES))}, got {kind!r}")
     if shards < 1:
         raise ValueError(f"shards must be 1 or more, got {shards}")
-    case = Case(loss, kind, bias, shards, precision)
+    case = Case(loss, kind, bias, shards, checked_precision(precision))
     values, gradients = partial(_values, case), partial(_gradients, case)
     if shards > 1:
         return finding("CLP-11", values), finding("CLP-11", gradients)

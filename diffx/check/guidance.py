@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from diffx.check._ask import far, fitted, not_given, recognised, rounding, rows
+from diffx.check._ask import checked_precision, far, fitted, not_given, recognised, rounding, rows
 from diffx.check.finding import Finding, finding
 
 CONVENTIONS = {"w": lambda w: (w, 1 - w), "1 + w": lambda w: (1 + w, -w)}  # w -> coefficients of cond and of uncond
@@ -32,11 +32,11 @@ def check_guidance(
 
     Claims of the findings: CFG-01 (which combination), CFG-07 (w = 0 and w = 1), CFG-08 (weights sum to 1), CFG-09
     (negative), CFG-15 (rescale).  precision: what the code computes in.  Arrays are numpy float64 in and out.  What
-    raises or returns another shape is reported so.  Raises ValueError for an unknown convention.  Claims: KIT-06.
+    raises or returns another shape is reported so.  Raises ValueError for an unknown convention or precision.  Claims: KIT-06.
     """
     if convention is not None and convention not in CONVENTIONS:
         raise ValueError(f"convention must be one of {', '.join(map(repr, CONVENTIONS))}, got {convention!r}")
-    given = (combine, convention, precision)
+    given = (combine, convention, checked_precision(precision))
     replaced = partial(_replaces, negative, convention, precision) if negative else not_given("negative")
     rescaled = partial(_rescales, rescale, combine, precision) if rescale else not_given("rescale")
     asked = {"CFG-01": partial(_combines, *given), "CFG-07": partial(_has_limits, *given)}

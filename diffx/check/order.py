@@ -19,11 +19,15 @@ class Order(NamedTuple):
         return self.slopes[-1] if self.slopes else float("nan")
 
     def settled(self, order: float) -> bool:
-        """Whether `order` can be judged: the last two slopes agree, or both are below it and fall."""
+        """Whether `order` can be judged: the last two slopes agree, or both are below it and fall.
+
+        Slopes that rise are not below it yet where as much again would bring them there.
+        """
         if len(self.slopes) < 2:
             return False
         before, last = self.slopes[-2:]
-        return abs(last - before) <= WINDOW or last < before < order - WINDOW
+        below = last + max(last - before, 0.0) < order - WINDOW
+        return (below and abs(last - before) <= WINDOW) or last < before < order - WINDOW
 
     def __str__(self) -> str:
         return f"{self.slope:.2f}" if np.isfinite(self.slope) else "no slope"

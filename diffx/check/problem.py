@@ -12,6 +12,14 @@ import numpy as np
 Denoise = Callable[[Any, Any, Any], np.ndarray]  # (x, alpha, sigma) -> E[x_0 | x], rows of x are a batch
 
 
+def level(alpha: Any, sigma: Any) -> tuple[float, float]:
+    """One noise level for all rows.  Raises TypeError for a level a row, which many networks take."""
+    if np.size(alpha) != 1 or np.size(sigma) != 1:
+        got = f"{np.shape(alpha)} and {np.shape(sigma)}"
+        raise TypeError(f"denoise takes one alpha and one sigma, numbers for the whole batch, got shapes {got}")
+    return float(np.asarray(alpha).item()), float(np.asarray(sigma).item())
+
+
 class Gaussian(NamedTuple):
     """Data N(mean, cov), with a mean that is not 0, a variance that is not 1 and axes that are not the coordinates'."""
 
@@ -20,7 +28,7 @@ class Gaussian(NamedTuple):
 
     def denoise(self, x: Any, alpha: Any, sigma: Any) -> np.ndarray:
         """D = mean + alpha cov (alpha^2 cov + sigma^2)^-1 (x - alpha mean); Efron 2011, doi:10.1198/jasa.2011.tm11181."""
-        alpha, sigma = float(alpha), float(sigma)
+        alpha, sigma = level(alpha, sigma)
         spread = alpha**2 * self.cov + sigma**2 * np.eye(len(self.mean))
         gain = alpha * np.linalg.solve(spread, self.cov)  # cov and spread commute
         return self.mean + (np.asarray(x, np.float64) - alpha * self.mean) @ gain
@@ -61,7 +69,7 @@ class Mixture(NamedTuple):
     variance: float
 
     def denoise(self, x: Any, alpha: Any, sigma: Any) -> np.ndarray:
-        alpha, sigma = float(alpha), float(sigma)
+        alpha, sigma = level(alpha, sigma)
         x = np.asarray(x, np.float64)[..., None]
         spread = alpha**2 * self.variance + sigma**2
         logs = np.log(self.weights) - (x - alpha * self.means) ** 2 / (2 * spread)
@@ -82,7 +90,7 @@ def gated(denoise: Denoise, first: float, last: float) -> Denoise:
     """
 
     def opened(x: Any, alpha: Any, sigma: Any) -> np.ndarray:
-        alpha, sigma = float(alpha), float(sigma)
+        alpha, sigma = level(alpha, sigma)
         share = _opening(np.log(first * alpha / sigma) / np.log(first / last)) if sigma * alpha > 0 else float(sigma == 0)
         return share * denoise(x, alpha, sigma)
 

@@ -7,7 +7,7 @@ from typing import Any
 from diffx.check import _process_claims as ask
 from diffx.check import _rate_claims as slopes
 from diffx.check import _spacing
-from diffx.check._ask import not_given
+from diffx.check._ask import checked_precision, not_given
 from diffx.check._process_claims import Path
 from diffx.check._round_trip import converts
 from diffx.check.finding import Finding, finding
@@ -38,16 +38,16 @@ def check_process(
     perturb(x0, eps, t) -> x_t, rows (B, d): FWD-01.  f(t), g(t) of dx = f x dt + g dw, t growing towards noise, against
     f = alpha'/alpha and g^2 = (sigma^2)' - 2 f sigma^2, at times[1:-1]: FWD-02.  log_snr(t) = log(alpha^2/sigma^2), which
     must fall: FWD-05.  start: the deviation of the noise that sampling starts with, against sqrt(alpha^2 + sigma^2) at
-    times[-1], to 1e-3: FWD-12.  grid(n) -> the n training steps (counted from 0 or 1, or over training_steps) that a
+    times[-1], to 1e-3, with the terminal SNR: FWD-12.  grid(n) -> the n training steps (counted from 0 or 1, or over training_steps) that a
     sampler visits, from noise; spacing: "leading", "trailing" or "linspace", which Lin et al. 2024, arXiv:2305.08891,
     Table 2 gives for training_steps: FWD-19.  convert: name -> (predict(x0, eps, alpha, sigma) -> prediction,
     recover(x_t, prediction, t) -> x0), there and back: DEN-01.  velocity(x0, eps, t) = alpha' x0 + sigma' eps, the
     derivative in the library's own time; where that runs to data, its opposite is a convention too: FM-01.
 
     precision: what the code computes in.  Arrays are numpy float64 in and out.  What raises or returns another shape is
-    reported so.  Raises ValueError for times or a spacing that are none.  Claims: KIT-04.
+    reported so.  Raises ValueError for times, a spacing or a precision that are none.  Claims: KIT-04.
     """
-    path = Path(alpha, sigma, ask.checked_times(times), precision)
+    path = Path(alpha, sigma, ask.checked_times(times), checked_precision(precision))
     _spacing.check_arguments(grid, spacing, training_steps)
     rates = partial(slopes.has_rates, path, f, g) if f or g else not_given("f or g")
     asked = {

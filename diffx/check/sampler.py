@@ -2,12 +2,14 @@ r"""check_sampler: is this sampler of anybody's right? Asked of its outputs alon
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
 from diffx.check import _own_noise as own
 from diffx.check import _sampler_claims as ask
+from diffx.check._ask import checked_precision
 from diffx.check._order_claim import has_order
 from diffx.check._sampler_claims import Case, Nodes, SampleRun
 from diffx.check.finding import Finding, finding
@@ -39,9 +41,12 @@ def check_sampler(
     order: what its authors state, of trajectories where there is no noise, else of the law; None: not asked.  eta: the
     member of the first-order family that it says it is, 0 for DDIM and every Euler step in disguise (REV-15), 1 for
     ancestral sampling (REV-16); None: none.  exact_on_points: an exponential integrator (REV-17).  precision: what the
-    code computes in.  steps: each twice the one before.  The findings' claims: API-01, API-04, REV-01 or REV-02, REV-11
-    or REV-16, REV-17, REV-19.  What raises or returns another shape is reported so; nothing is raised.  Claims: KIT-01.
+    code computes in, arrays are float64 all the same.  steps: each twice the one before.  The findings' claims: API-01,
+    API-04, REV-01 or REV-02, REV-11 or REV-16, REV-17, REV-19.  What raises or returns another shape is reported so.
+    Raises ValueError for a noise, order, eta, precision or steps that are none.  Claims: KIT-01.
     """
+    _check_arguments(noise, order, eta, steps)
+    checked_precision(precision)
     case = Case(run, nodes, noise is True, float(np.finfo(precision).eps) * 2**10, tuple(steps))
     drawn = noise == "own"
     claims: list[tuple[str, Callable]] = [("API-01", own.leaves_its_input if drawn else ask.is_a_function)]
@@ -53,3 +58,14 @@ def check_sampler(
     if order is not None:
         claims += [("REV-19", own.not_asked if drawn else partial(has_order, order=order))]
     return tuple(finding(claim, partial(measure, case)) for claim, measure in claims)
+
+
+def _check_arguments(noise: object, order: object, eta: object, steps: Sequence[int]) -> None:
+    """A mistake of the caller's is not one of the sampler."""
+    if noise not in (False, True, "own"):
+        raise ValueError(f'noise must be False, True or "own", got {noise!r}')
+    for name, value, least in (("order", order, 1), ("eta", eta, 0)):
+        if value is not None and not (isinstance(value, (int, float)) and value >= least):
+            raise ValueError(f"{name} must be None or a number, {least} or more, got {value!r}")
+    if len(steps) < 2 or steps[0] < 1 or any(b != 2 * a for a, b in pairwise(steps)):
+        raise ValueError(f"steps must double from one to the next, such as (16, 32, 64), got {tuple(steps)}")
