@@ -3,6 +3,7 @@ r"""check_sampler: is this sampler of anybody's right? Asked of its outputs alon
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -62,10 +63,10 @@ def check_sampler(
 
 def _check_arguments(noise: object, order: object, eta: object, steps: Sequence[int]) -> None:
     """A mistake of the caller's is not one of the sampler."""
-    if noise not in (False, True, "own"):
+    if not isinstance(noise, bool) and noise != "own":
         raise ValueError(f'noise must be False, True or "own", got {noise!r}')
     for name, value, least in (("order", order, 1), ("eta", eta, 0)):
-        if value is not None and not (isinstance(value, (int, float)) and value >= least):
+        if value is not None and not (isinstance(value, Real) and value >= least):
             raise ValueError(f"{name} must be None or a number, {least} or more, got {value!r}")
     if len(steps) < 2 or steps[0] < 1 or any(b != 2 * a for a, b in pairwise(steps)):
         raise ValueError(f"steps must double from one to the next, such as (16, 32, 64), got {tuple(steps)}")
