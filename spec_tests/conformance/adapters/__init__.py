@@ -9,7 +9,9 @@ torch libraries share stands in _torch.py.
 INSTALL = {
     "azula": "pip install torch azula",
     "diffrax": "pip install diffrax",
+    "diffuse_jax": "pip install jax diffuse-jax",
     "diffusers": "pip install torch diffusers",
+    "diffusionlab": "pip install diffusionlab  # Python 3.13 or newer",
     "diffusionjax": "pip install jax diffusionjax",
     "flow_matching": "pip install torch flow_matching",
     "hackable_diffusion": "pip install hackable-diffusion  # or --path checkout, with jax flax immutabledict typeguard",
@@ -19,6 +21,7 @@ INSTALL = {
     "smalldiffusion": "pip install torch smalldiffusion",
     "memeff": "pip install torch triton memeff",
     "open_clip": "pip install torch open_clip_torch",
+    "swirl_dynamics": "git clone github.com/google-research/swirl-dynamics, pip install jax flax; --path swirl-dynamics",
     "torchcfm": "pip install torch torchcfm",
     "dpm_solver": "pip install torch; git clone the repository LuChengTHU/dpm-solver; then add --path dpm-solver",
     "unipc": "pip install torch; git clone the repository wl-zhao/UniPC; then add --path UniPC",
