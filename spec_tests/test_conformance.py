@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from diffx.check.finding import DEVIATION, FAILS, HOLDS, NOT_PROVIDED
+from spec_tests import toys
 from spec_tests.conformance import adapters
 from spec_tests.conformance.__main__ import libraries, main
 from spec_tests.conformance.notes import read_notes
@@ -91,6 +92,36 @@ def test_a_version_that_raises_is_unknown_and_stops_nothing():
     found = records_of(adapter)  # type: ignore[arg-type]
     assert {(one.library, one.version) for one in found} == {("mine", "unknown (OSError)")}
     assert [one.verdict for one in found if one.target == "here"] == [FAILS]
+
+
+def test_targets_that_are_none_and_snippets_that_raise_stop_nothing():
+    def snippet(claim):
+        raise KeyError("of no claim")
+
+    adapter = SimpleNamespace(
+        __name__="mine",
+        samplers=lambda: [Target("raising()", {"run": toys.raising, "nodes": toys.nodes}, snippet)],
+        processes=lambda: iter([("not", "a target")]),
+    )
+    found = records_of(adapter)  # type: ignore[arg-type]
+    assert "4-D tensor" in found[0].detail and "snippet raised KeyError" in found[0].detail
+    assert [one.detail for one in found if one.target == "processes"] == [
+        "the adapter's processes() gave ('not', 'a target'), which is no Target"
+    ]
+
+
+def test_whatever_an_adapter_raises_on_import_is_one_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "broken_box.py").write_text("LIBRARY = 1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main(["--adapter", "broken_box"])
+    assert left.value.code == 2 and "cannot be imported: ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there_is_said_before_the_run(box, capsys):
+    with pytest.raises(SystemExit) as left:
+        run("--json", str(box / "nowhere" / "out.json"))
+    assert left.value.code == 2 and "no folder" in capsys.readouterr().err
 
 
 def test_declared_deviations_are_no_failures_and_stale_ones_are_printed(box, capsys):

@@ -39,11 +39,12 @@ def family(
     normal: Callable | None,
     *,
     eta: float = 0.0,
+    levels: Callable = nodes,
     answer: Callable = lambda x0: x0,
     noise: Callable = lambda deviation, s, s1, fresh: deviation,
 ) -> np.ndarray:
     """x' = a' D + sqrt(s'^2 - d^2) eps + d z with d = eta s'/s sqrt(fresh); what is wrong with it comes by keyword."""
-    for k, ((a, s), (a1, s1)) in enumerate(pairwise(zip(*nodes(n), strict=True))):
+    for k, ((a, s), (a1, s1)) in enumerate(pairwise(zip(*levels(n), strict=True))):
         if k == stop:
             break
         x0, fresh = answer(denoise(x, a, s)), max(s**2 - (a / a1 * s1) ** 2, 0.0)

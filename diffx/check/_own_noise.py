@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from diffx.check._sampler_claims import FEW, ROWS, Answer, Case
+from diffx.check._sampler_claims import FEW, ROWS, Answer, Case, member
 from diffx.check.chi_square import check_samples, power
 from diffx.check.finding import HOLDS
-from diffx.check.first_order import first_order
 from diffx.check.problem import PLANE, Gaussian, w2
 
 COUNT = 100_000  # rows: a variance 4% wrong is found with probability .99
@@ -23,7 +22,7 @@ def leaves_its_input(case: Case) -> Answer:
 def draws_first_order(case: Case, *, eta: float) -> Answer:
     """REV-11, REV-16: samples of a few steps against the exact law of the first-order family at these steps."""
     levels = case.levels(FEW)
-    law = first_order(PLANE, levels, eta).law(PLANE.marginal(*levels[0]))
+    law = member(levels, eta).law(PLANE.marginal(*levels[0]))
     found = check_samples(_samples(case, FEW), law.mean, law.cov)
     return found.verdict == HOLDS, found.measured, f"the law of eta = {eta:g} at N = {FEW}: {found.expected}", found.detail
 
@@ -34,7 +33,7 @@ def draws_marginal(case: Case) -> Answer:
     levels, rows = case.levels(n), _samples(case, n)
     wanted = PLANE.marginal(*levels[-1])
     off = w2(Gaussian(rows.mean(0), np.cov(rows, rowvar=False)), wanted)
-    ancestral = w2(first_order(PLANE, levels, 1.0).law(PLANE.marginal(*levels[0])), wanted)
+    ancestral = w2(member(levels, 1.0).law(PLANE.marginal(*levels[0])), wanted)
     chance = np.trace(wanted.cov) ** 0.5 * (power(COUNT).mean + power(COUNT).variance)
     allowed = 3 * ancestral + chance
     says = f"By {COUNT} samples at N = {n}, not exact: allowed is thrice the error of ancestral sampling and what chance adds."

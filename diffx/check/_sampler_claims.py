@@ -125,10 +125,7 @@ def _fall(errors: list[float], rounding: float, before: tuple[float, float], end
 def is_first_order(case: Case, *, eta: float) -> Answer:
     """REV-11, REV-16: the law of the first-order family at a few steps, to rounding."""
     levels, got = case.levels(FEW), case.affine(PLANE, FEW)
-    with np.errstate(invalid="ignore"):
-        right, allowed = first_order(PLANE, levels, eta), 16 * case.rounding
-    if not np.all(np.isfinite(right.noises)) or not np.all(np.isfinite(right.matrix)):
-        raise NotImplementedError(f"on these nodes the first-order family has no member eta = {eta:g}: do they go back to noise?")
+    right, allowed = member(levels, eta), 16 * case.rounding
     off = _apart(got, right, levels[0])
     start = PLANE.marginal(*levels[0])
     detail = which_law(got.law(start), right.law(start), FEW)
@@ -136,6 +133,15 @@ def is_first_order(case: Case, *, eta: float) -> Answer:
         fits = [said for said, other in relatives(got, levels, eta).items() if _apart(got, other, levels[0]) <= allowed]
         detail = " ".join([detail, *fits[:1]])
     return off <= allowed, f"off by {off:.1e}", f"the law of eta = {eta:g} at N = {FEW}", detail
+
+
+def member(levels: list[tuple[float, float]], eta: float) -> Affine:
+    """The map of the first-order family.  Raises NotImplementedError where a step has none, as from data to noise."""
+    with np.errstate(invalid="ignore"):
+        found = first_order(PLANE, levels, eta)
+    if not (np.all(np.isfinite(found.matrix)) and np.all(np.isfinite(found.noises))):
+        raise NotImplementedError(f"on these nodes the first-order family has no eta = {eta:g}: do they go back to noise?")
+    return found
 
 
 def _apart(a: Affine, b: Affine, start: tuple[float, float]) -> float:

@@ -66,7 +66,7 @@ def _check_arguments(noise: object, order: object, eta: object, steps: Sequence[
     if not isinstance(noise, bool) and noise != "own":
         raise ValueError(f'noise must be False, True or "own", got {noise!r}')
     for name, value, least in (("order", order, 1), ("eta", eta, 0)):
-        if value is not None and not (isinstance(value, Real) and value >= least):
+        if value is not None and not (isinstance(value, Real) and float(value) >= least):
             raise ValueError(f"{name} must be None or a number, {least} or more, got {value!r}")
     if len(steps) < 2 or steps[0] < 1 or any(b != 2 * a for a, b in pairwise(steps)):
         raise ValueError(f"steps must double from one to the next, such as (16, 32, 64), got {tuple(steps)}")

@@ -21,6 +21,8 @@ ADAPTERS, RESULTS = (Path(__file__).parent / name for name in ("adapters", "resu
 def main(arguments: list[str] | None = None) -> int:
     """0 where every failure is declared, 1 where one is not, 2 for a wrong command."""
     options = _parser().parse_args(arguments)
+    if options.json and not Path(options.json).absolute().parent.is_dir():  # before the run, not after it
+        _refuse(f"there is no folder to write {options.json} to")
     if options.path:
         sys.path.insert(0, options.path)
     records, stale = _records(options)
@@ -41,10 +43,10 @@ def _records(options: argparse.Namespace) -> tuple[list[Record], list[str]]:
     name = options.adapter or f"spec_tests.conformance.adapters.{options.library}"
     try:
         adapter = importlib.import_module(name)
-    except ImportError as error:
+    except Exception as error:  # whatever a library raises on import, in versions that do not go together
         if options.library not in libraries():
             _refuse(_no_adapter(name, error))
-        how = f"not installed here ({error}); to install it: {INSTALL.get(options.library, 'see the adapter')}"
+        how = f"not installed here ({_said(error)}); to install it: {INSTALL.get(options.library, 'see the adapter')}"
         return [Record(options.library, "-", "-", "-", NOT_PROVIDED, "-", "-", how)], []
     say = partial(print, file=sys.stderr, flush=True) if options.verbose else lambda line: None
     try:
@@ -59,8 +61,12 @@ def _refuse(line: str) -> NoReturn:
     raise SystemExit(2)
 
 
-def _no_adapter(name: str, error: ImportError) -> str:
-    return f"the adapter {name} cannot be imported: {error}; --library takes one of: {', '.join(libraries())}"
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+
+
+def _no_adapter(name: str, error: Exception) -> str:
+    return f"the adapter {name} cannot be imported: {_said(error)}; --library takes one of: {', '.join(libraries())}"
 
 
 def _keep(records: list[Record], name: str) -> None:

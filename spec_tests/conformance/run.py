@@ -48,6 +48,8 @@ def _of_kind(adapter: ModuleType, kind: str, only: str, say: Callable[[str], Non
     for target in _targets(offer, kind):
         if isinstance(target, Finding):
             yield kind, [target]
+        elif not isinstance(target, Target):
+            yield kind, [_failed(kind, "targets", f"the adapter's {kind}() gave {target!r}, which is no Target")]
         elif fnmatch(target.name, only):
             begin = time.perf_counter()
             findings = _checked(kind, target)
@@ -60,25 +62,27 @@ def _targets(offer: Callable, kind: str) -> Iterator[Target | Finding]:
     try:
         yield from offer()
     except Exception as error:
-        claim = KINDS[kind].claims[0]
-        yield Finding(
-            claim, FAILS, type(error).__name__, "targets", f"the adapter's {kind}() raised {type(error).__name__}: {error}"
-        )
+        yield _failed(kind, "targets", f"the adapter's {kind}() raised {type(error).__name__}: {error}", error)
 
 
 def _checked(kind: str, target: Target) -> list[Finding]:
     try:
         findings = list(KINDS[kind].check(**target.arguments))
     except Exception as error:  # of the arguments themselves: checks report what foreign code raises
-        claim = KINDS[kind].claims[0]
-        return [
-            Finding(claim, FAILS, type(error).__name__, "a check", f"the adapter's arguments: {type(error).__name__}: {error}")
-        ]
+        return [_failed(kind, "a check", f"the adapter's arguments: {type(error).__name__}: {error}", error)]
     return [_with_snippet(one, target) for one in findings]
 
 
+def _failed(kind: str, wanted: str, says: str, error: Exception | None = None) -> Finding:
+    """A mistake of the adapter itself, under the first claim of its kind."""
+    return Finding(KINDS[kind].claims[0], FAILS, type(error).__name__ if error else "something else", wanted, says)
+
+
 def _with_snippet(found: Finding, target: Target) -> Finding:
-    text = target.snippet(found.claim) if callable(target.snippet) else target.snippet
+    try:
+        text = target.snippet(found.claim) if callable(target.snippet) else target.snippet
+    except Exception as error:  # what was found is worth more than how to show it
+        text = f"# the adapter's snippet raised {type(error).__name__}: {error}"
     if found.verdict != FAILS or not text:
         return found
     return found._replace(detail=f"{found.detail}\nReproduce:\n{text.strip()}")
