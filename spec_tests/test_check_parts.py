@@ -386,6 +386,7 @@ BAD_DENSITIES = {
 }
 BAD_LOSSES = {
     "raises": (raises, "no such tensor"),
+    "nothing": (lambda x, y, l, b: None, "wanted (value, gradients by name)"),
     "no gradient": (lambda x, y, l, b: (0.0, {}), "no gradient of images"),
     "shape": (lambda x, y, l, b: (np.zeros(3), {}), "wanted one number"),
     "shape of a gradient": (lambda x, y, l, b: (0.0, {"images": x.T}), "the gradient of images has shape"),
@@ -416,6 +417,29 @@ def test_bad_functions_of_time_are_findings_and_never_exceptions(part):
         assert FAILS in {one.verdict for one in check_process(**(PROCESS | {part: bad}))}
 
 
+def test_right_code_that_rounds_as_it_must_is_not_accused_near_the_ends():
+    """sqrt(1 - alpha^2) near t = 0, cos(pi t/2) near t = 1: what cancels there is not a wrong formula."""
+    log = lambda t: 0.1 * t + 9.95 * t**2
+    near_data = {
+        "alpha": lambda t: np.exp(-log(t) / 2),
+        "sigma": lambda t: np.sqrt(1 - np.exp(-log(t))),
+        "f": lambda t: -(0.1 + 19.9 * t) / 2,
+        "g": lambda t: np.sqrt(0.1 + 19.9 * t),
+        "times": np.geomspace(1e-5, 0.999, 12),
+    }
+    near_noise = {
+        "alpha": lambda t: np.cos(np.pi / 2 * t),
+        "sigma": lambda t: np.sin(np.pi / 2 * t),
+        "f": lambda t: -np.pi / 2 * np.tan(np.pi / 2 * t),
+        "g": lambda t: np.sqrt(np.pi * np.tan(np.pi / 2 * t)),
+        "times": 1 - np.geomspace(0.9, 1e-5, 9),
+    }
+    for process in (near_data, near_noise):
+        assert FAILS not in {one.verdict for one in check_process(**process)}
+        off = process | {"g": lambda t, g=process["g"]: 1.0001 * g(t)}
+        falls(list(check_process(**off)), "FWD-02", "times the right one")
+
+
 def test_arguments_that_make_no_sense_are_refused():
     refused: list[tuple[Callable, dict[str, Any], str]] = [
         (check_process, PROCESS | {"times": [0.1, 0.1, 0.2]}, "strictly monotone"),
@@ -425,7 +449,12 @@ def test_arguments_that_make_no_sense_are_refused():
         (check_contrastive_loss, {"loss": raises, "kind": "triplet"}, "kind must be one of"),
         (check_contrastive_loss, {"loss": raises, "shards": 0}, "shards must be 1 or more"),
         (check_log_prob, {"log_prob": raises, "start": (0.0, 0.0)}, "start must be"),
+        (check_log_prob, {"log_prob": raises, "start": None}, "start must be"),
         (check_log_prob, {"log_prob": raises, **LEVELS, "prior": "normal"}, "prior must be"),
+        (check_log_prob, {"log_prob": raises, **LEVELS, "prior": None}, "prior must be"),
+        (check_process, PROCESS | {"precision": "float16"}, "precision must be"),
+        (check_guidance, {"combine": plain, "precision": "float16"}, "precision must be"),
+        (check_contrastive_loss, {"loss": raises, "precision": "float16"}, "precision must be"),
         (check_log_prob, {"log_prob": raises, **LEVELS, "exact": False, "draws": 1}, "draws must be"),
     ]
     for check, given, words in refused:

@@ -36,10 +36,18 @@ class Path(NamedTuple):
 
     def slopes(self) -> np.ndarray:
         """alpha', its error, sigma', its error, in the library's own time at the inner times, (n - 2, 4)."""
-        eps = float(np.finfo(self.precision).eps)
         reach = np.minimum(np.abs(np.diff(self.times))[1:], np.abs(np.diff(self.times))[:-1])
-        places = zip(self.times[1:-1], reach, strict=True)
-        return np.array([(*slope(self.alpha, t, h, eps), *slope(self.sigma, t, h, eps)) for t, h in places])
+        places = zip(self.times[1:-1], reach, *self.grains().T, strict=True)
+        return np.array([(*slope(self.alpha, t, h, a), *slope(self.sigma, t, h, s)) for t, h, a, s in places])
+
+    def grains(self) -> np.ndarray:
+        """What rounding leaves in alpha and sigma of right code at the inner times, (n - 2, 2).
+
+        alpha = 1 - t or cos(t) is rounded to the size of 1, and sigma = sqrt(1 - alpha^2) in its square.
+        """
+        eps, levels = float(np.finfo(self.precision).eps), self.levels(self.times[1:-1])
+        size = np.hypot(*levels.T)
+        return eps * np.stack([size, size**2 / levels[:, 1]], 1)
 
     @property
     def backwards(self) -> bool:

@@ -15,8 +15,10 @@ def has_rates(path: Path, f: Callable | None, g: Callable | None) -> Answer:
     da, ea, ds, es = path.slopes().T * (-1 if path.backwards else 1)
     drift, spread = da / alpha, 2 * sigma * (ds - da / alpha * sigma)
     least = path.rounding / np.abs(path.times[-1] - path.times[0])
-    errors = np.abs(ea / alpha) + path.rounding * np.abs(drift) + least
-    errors_g = 2 * sigma * (np.abs(es) + np.abs(ea) * sigma / alpha) + path.rounding * (np.abs(sigma * ds) + np.abs(spread))
+    of_alpha, of_sigma = path.rounding + 4 * path.grains().T / (alpha, sigma)  # relative
+    errors = np.abs(ea / alpha) + of_alpha * np.abs(drift) + least
+    rise = np.abs(sigma * ds)
+    errors_g = 2 * sigma * (np.abs(es) + errors * sigma) + of_sigma * (rise + np.abs(spread))
     parts = [_drift(path, f, times, drift, errors)] if f else []
     parts += [_spread(path, g, times, spread, errors_g, sigma * ds * 2, drift * sigma**2)] if g else []
     good = all(part[0] for part in parts)

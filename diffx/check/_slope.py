@@ -7,11 +7,12 @@ import numpy as np
 LEVELS = 8
 
 
-def slope(function: Callable[[float], float], t: float, reach: float, eps: float) -> tuple[float, float]:
+def slope(function: Callable[[float], float], t: float, reach: float, grain: float) -> tuple[float, float]:
     """f'(t) and a bound of its error, from central differences within t +- reach/2, extrapolated to no distance.
 
     The entry of the extrapolation table that differs least from the two it came from is taken; what its arguments lose to
-    rounding, eps |f|/h, is added.  Source: Ridders 1982, doi:10.1016/S0141-1195(82)80057-0.
+    rounding, grain/h, is added; grain: the absolute rounding of f near t.
+    Source: Ridders 1982, doi:10.1016/S0141-1195(82)80057-0.
     """
     best, error, before = 0.0, float("inf"), []
     for level in range(LEVELS):
@@ -19,7 +20,7 @@ def slope(function: Callable[[float], float], t: float, reach: float, eps: float
         above, below = t + h, t - h
         high, low = function(above), function(below)
         row = [(high - low) / (above - below)]
-        noise = 4 * eps * (abs(high) + abs(low)) / h
+        noise = 8 * grain / h
         for k, coarse in enumerate(before):
             row.append(row[k] + (row[k] - coarse) / (4 ** (k + 1) - 1))
             apart = 4 * max(abs(row[k + 1] - row[k]), abs(row[k + 1] - coarse)) + noise

@@ -29,7 +29,7 @@ def check_samples(samples: Any, mean: Any, cov: Any, *, claim: str = "REV-01") -
     its power, the least relative error of a variance found with probability .99: hi/F^-1(.01) - 1 of F = chi2_{n-1}, or
     1 - lo/F^-1(.99), whichever is larger.  Source: Fisher 1925, Statistical Methods for Research Workers.
     A direction of variance 0 must be met exactly, to 1e-6 of the largest deviation.  Raises ValueError where mean and cov
-    are not (d,) and (d, d), or cov is not a covariance.  Claims: KIT-08.
+    are not (d,) and (d, d) or not finite, or cov is not a covariance.  Claims: KIT-08.
     """
     mean, cov = np.asarray(mean, np.float64), np.asarray(cov, np.float64)
     values, axes = _spectrum(mean, cov)
@@ -37,8 +37,10 @@ def check_samples(samples: Any, mean: Any, cov: Any, *, claim: str = "REV-01") -
 
 
 def _spectrum(mean: np.ndarray, cov: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if mean.ndim != 1 or cov.shape != mean.shape * 2:
+    if mean.ndim != 1 or not mean.size or cov.shape != mean.shape * 2:
         raise ValueError(f"mean must be (d,) and cov (d, d), got {mean.shape} and {cov.shape}")
+    if not (np.all(np.isfinite(mean)) and np.all(np.isfinite(cov))):
+        raise ValueError("mean and cov must be finite")
     values, axes = np.linalg.eigh((cov + cov.T) / 2)
     if np.abs(cov - cov.T).max() > 1e-9 * np.abs(cov).max() or values[0] < -1e-9 * max(values[-1], 1e-300):
         raise ValueError("cov must be symmetric with eigenvalues >= 0")

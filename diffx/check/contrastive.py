@@ -2,6 +2,7 @@ r"""check_contrastive_loss: is this the loss of CLIP or SigLIP, dense or over de
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +26,10 @@ class Case(NamedTuple):
 
     def call(self, batch: Batch) -> tuple[float, Mapping[str, Any]]:
         images, texts = batch.images.copy(), batch.texts.copy()
-        value, gradients = self.loss(images, texts, batch.log_scale, batch.bias)
+        out = self.loss(images, texts, batch.log_scale, batch.bias)
+        if not (isinstance(out, tuple | list) and len(out) == 2 and isinstance(out[1], Mapping)):
+            raise TypeError(f"the loss gave {type(out).__name__}, wanted (value, gradients by name)")
+        value, gradients = out
         if not (np.array_equal(images, batch.images) and np.array_equal(texts, batch.texts)):
             raise ValueError("the loss writes into an array that it is given")
         return number("the loss", value), gradients
@@ -65,7 +69,7 @@ def check_contrastive_loss(
     """
     if kind not in REFERENCES:
         raise ValueError(f"kind must be one of {', '.join(map(repr, REFERENCES))}, got {kind!r}")
-    if shards < 1:
+    if index(shards) < 1:
         raise ValueError(f"shards must be 1 or more, got {shards}")
     case = Case(loss, kind, bias, shards, checked_precision(precision))
     values, gradients = partial(_values, case), partial(_gradients, case)

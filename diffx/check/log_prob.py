@@ -2,6 +2,7 @@ r"""check_log_prob: are these log-likelihoods those of the data? Asked where the
 
 from collections.abc import Callable
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,8 @@ def check_log_prob(
 
 
 def _level(name: str, level: Any) -> tuple[float, float]:
+    if np.shape(level) != (2,):
+        raise ValueError(f"{name} must be (alpha, sigma), got {level!r}")
     alpha, sigma = (float(x) for x in level)
     if not (np.isfinite([alpha, sigma]).all() and alpha >= 0 and sigma >= 0 and alpha + sigma > 0):
         raise ValueError(f"{name} must be (alpha, sigma), both 0 or more and finite, got {tuple(level)}")
@@ -55,6 +58,6 @@ def _prior(prior: Any) -> float | None:
         if prior != "marginal":
             raise ValueError(f'prior must be "marginal" or a deviation, got {prior!r}')
         return None
-    if not float(prior) > 0:
-        raise ValueError(f"prior must be a positive deviation, got {prior}")
+    if not (isinstance(prior, Real) and float(prior) > 0):
+        raise ValueError(f'prior must be "marginal" or a positive deviation, got {prior!r}')
     return float(prior)
