@@ -14,6 +14,8 @@ from swirl_dynamics.lib.diffusion import diffusion, guidance
 from swirl_dynamics.lib.diffusion import samplers as library
 from swirl_dynamics.lib.solvers import ode, sde
 
+from spec_tests.conformance.adapters import _swirl_dynamics_likelihood as likelihood
+from spec_tests.conformance.adapters import _swirl_dynamics_snippets as snippets
 from spec_tests.conformance.adapters._jax import array, network
 from spec_tests.conformance.target import Target
 
@@ -25,10 +27,9 @@ NOISES = {
 }
 GRIDS = {
     "uniform_time": partial(library.uniform_time, end_time=2e-3),
-    "exponential_noise_decay": partial(library.exponential_noise_decay, end_sigma=0.01),
-    "edm_noise_decay": partial(library.edm_noise_decay, end_sigma=0.01),
+    "exponential_noise_decay": partial(library.exponential_noise_decay, end_sigma=0.002),
+    "edm_noise_decay": partial(library.edm_noise_decay, end_sigma=0.002),
 }
-LEAST = 0.01  # the noise of the data whose likelihood is asked
 
 
 def version() -> str:
@@ -40,13 +41,13 @@ def samplers() -> Iterator[Target]:
     heun, euler = ({"integrator": one()} for one in (ode.HeunsMethod, ode.ExplicitEuler))
     for name, scheme in (("VP", vp), ("VE", ve)):
         yield _target(f"OdeSampler({name}, HeunsMethod)", scheme, library.OdeSampler, heun, order=2)
-        yield _target(f"SdeSampler({name})", scheme, library.SdeSampler, {}, noise=True, order=1)
         claims = {"exact_on_points": True}
         yield _target(f"ExponentialOdeSampler({name})", scheme, library.ExponentialOdeSampler, {}, eta=0.0, **claims)
         noisy = {"noise": True, "eta": 1.0, **claims}
         yield _target(f"ExponentialSdeSampler({name})", scheme, library.ExponentialSdeSampler, {}, **noisy)
     yield _target("OdeSampler(VE, ExplicitEuler)", ve, library.OdeSampler, euler, eta=0.0, exact_on_points=True)
     yield _target("OdeSampler(VP, RungeKutta4)", vp, library.OdeSampler, {"integrator": ode.RungeKutta4()}, order=4)
+    yield _target("SdeSampler(VP)", vp, library.SdeSampler, {}, noise=True, order=1)
     loop = {"integrator": sde.EulerMaruyama(iter_type="loop")}
     yield _target("SdeSampler(VE, loop)", ve, library.SdeSampler, loop, noise=True, order=1)
     for grid in ("uniform_time", "exponential_noise_decay"):
@@ -90,16 +91,19 @@ def _compiled(normal: Callable | None) -> Iterator[None]:
     kept = jax.random.normal
 
     def draw(key: Any, shape: Any = (), dtype: Any = None) -> jax.Array:
-        if normal is None:
-            raise RuntimeError("a method that is declared deterministic draws noise")
-        given = lambda: np.asarray(normal(tuple(shape)), np.float64)
-        return io_callback(given, jax.ShapeDtypeStruct(tuple(shape), jnp.float64), ordered=True)
+        return io_callback(partial(_drawn, normal, shape), jax.ShapeDtypeStruct(tuple(shape), jnp.float64), ordered=True)
 
     jax.random.normal = draw
     try:
         yield
     finally:
         jax.random.normal = kept
+
+
+def _drawn(normal: Callable | None, shape: Any) -> np.ndarray:
+    if normal is None:
+        raise RuntimeError("a method that is declared deterministic draws noise")
+    return np.asarray(normal(tuple(shape)), np.float64)
 
 
 def _network(denoise: Callable) -> Callable:
@@ -121,8 +125,10 @@ def _nodes(scheme: Any, grid: str, n: int) -> tuple[np.ndarray, np.ndarray]:
 def processes() -> Iterator[Target]:
     for kind in ("VP", "VE"):
         for noise in NOISES:
-            yield Target(f"{kind}, {noise}_noise_schedule", _parts(_scheme(kind, noise)))
-        yield Target(f"{kind}, tangent_noise_schedule, data_std=2", _parts(_scheme(kind, "tangent", data_std=2.0)))
+            yield Target(f"{kind}, {noise}_noise_schedule", _parts(_scheme(kind, noise)), snippets.LOG_SNR)
+        yield Target(
+            f"{kind}, tangent_noise_schedule, data_std=2", _parts(_scheme(kind, "tangent", data_std=2.0)), snippets.LOG_SNR
+        )
 
 
 def _parts(scheme: Any) -> dict[str, Any]:
@@ -168,3 +174,8 @@ def _negative(cond: np.ndarray, uncond: np.ndarray, neg: np.ndarray, w: float) -
     options = {"guidance_strength": w, "cond_key": "c", "contrast_cond_key": "n"}
     guided = guidance.ClassifierFreeContrastive(**options)(answer, {"n": -jnp.ones(())})
     return array(guided(jnp.asarray(cond), jnp.ones(()), {"c": jnp.ones(len(cond))}))
+
+
+def log_probs() -> Iterator[Target]:
+    names = {"VE, clip_max=1": ("VE", "power", 1.0), "VE": ("VE", "power", 20.0), "VP": ("VP", "tangent", 20.0)}
+    yield from likelihood.targets({name: _scheme(*given) for name, given in names.items()})
