@@ -7,6 +7,7 @@ torch libraries share stands in _torch.py.
 
 # How to get each library, in an environment of its own: none of them belongs to ours.
 INSTALL = {
+    "artifex": "pip install avitai-artifex tfp-nightly  # the package named artifex is another one",
     "azula": "pip install torch azula",
     "diffrax": "pip install diffrax",
     "diffuse_jax": "pip install jax diffuse-jax",
