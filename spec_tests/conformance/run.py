@@ -41,11 +41,10 @@ def _version(adapter: ModuleType) -> str:
 
 def _of_kind(adapter: ModuleType, kind: str, only: str, say: Callable[[str], None]) -> Iterator[tuple[str, list[Finding]]]:
     offer, claims = getattr(adapter, kind, None), KINDS[kind].claims
-    if offer is None:
-        if only == "*":
-            yield "-", [Finding(claim, NOT_PROVIDED, "-", "-", f"the adapter has no {kind}") for claim in claims]
-        return
-    for target in _targets(offer, kind):
+    targets = list(_targets(offer, kind)) if offer else []
+    if not targets and only == "*":
+        yield "-", [Finding(claim, NOT_PROVIDED, "-", "-", f"the adapter has no {kind}") for claim in claims]
+    for target in targets:
         if isinstance(target, Finding):
             yield kind, [target]
         elif not isinstance(target, Target):

@@ -50,7 +50,7 @@ TOPICS = {"schedules": lambda c: {at: [schedule(c["process"], t)[k] for t in c["
     "guidance": lambda c: {"guided": [u + c["w"] * (v - u) for u, v in zip(c["uncond"], c["cond"], strict=True)]}}
 inside = lambda v: sorted(v) if isinstance(v, dict) else range(len(v))
 flat = lambda v: [n for key in inside(v) for n in flat(v[key])] if isinstance(v, (dict, list, tuple)) else [v]  # its numbers
-agree = {}
+agree, sys.argv = {}, sys.argv if len(sys.argv) == 2 else sys.exit("usage: python check_vectors.py DIR")
 for topic, recompute in TOPICS.items():
     cases = [c for c in json.load(open(f"{sys.argv[1]}/{topic}.json"))["cases"] if c["checked"]]  # noqa: SIM115
     pairs = [(flat(got), flat({key: case[key] for key in got})) for case in cases for got in [recompute(case)]]
