@@ -326,6 +326,13 @@ def test_a_method_that_is_better_than_the_reference_is_not_accused(first):
     assert found.verdict == HOLDS and found.expected == "order 8, asked for 5", found
 
 
+def test_an_order_that_does_not_show_is_asked_at_finer_steps_before_it_is_judged():
+    found = check_sampler(toys.ddim, toys.nodes, order=1, steps=(4, 8, 16))[-1]
+    assert found.verdict == HOLDS and "N = 16, 32, 64" in found.measured
+    found = check_sampler(toys.ddim, toys.nodes, order=2, steps=(16, 32, 64))[-1]
+    assert found.verdict == FAILS and "N = 16, 32, 64" in found.measured
+
+
 def test_slopes_that_are_on_their_way_up_are_not_judged():
     error = lambda n: {16: 0.14, 32: 0.092, 64: 0.034, 128: 0.011}[n]  # slopes .6, 1.43 and 1.63, of a right 2M
     assert not observed_order(error, (16, 32, 64, 128), floor=0.0).settled(2)
@@ -333,7 +340,7 @@ def test_slopes_that_are_on_their_way_up_are_not_judged():
 
 
 def test_an_order_needs_enough_steps_and_a_family_nodes_that_go_towards_data():
-    few = check_sampler(toys.ddim, toys.nodes, order=1, steps=(2, 4))[-1]
+    few = check_sampler(toys.ddim, lambda n: toys.nodes(2), order=1, steps=(2, 4))[-1]
     assert few.verdict == NOT_PROVIDED and "more than 3 steps" in few.detail
     back = lambda n: (np.ones(n + 1), np.append(np.resize([2.0, 1.0], n), 0.0))
     found = {one.claim: one for one in check_sampler(toys.ddim, back, eta=1.0, noise=True)}

@@ -10,11 +10,41 @@ from diffx.check.problem import PLANE, TWO, follow_gated, gated, w2
 
 STARTUP = 3  # steps that a method of order 4 may need to fill its history
 SMOOTH = 5  # the order that a denoiser with four derivatives shows, of a method of any higher one
+FINER = 4
 FLOOR = 1e-12  # what the reference solution leaves
 
 
 def has_order(case: Case, *, order: int) -> Answer:
-    """REV-19: errors fall as N^-order; of trajectories on a mixture, or of the law on a Gaussian where there is noise."""
+    """REV-19: errors fall as N^-order; of trajectories on a mixture, or of the law on a Gaussian where there is noise.
+
+    What does not hold is asked again at FINER times the steps, and is believed only if it does not hold there either: at
+    16 to 128 steps a right UniPC-3 shows order 3.3, at 32 to 256 its 4.0.
+    """
+    try:
+        answer = _at_steps(case, order)
+    except NotImplementedError as untold:
+        return _or(untold, _finer(case), order)
+    return answer if answer[0] else _or(answer, _finer(case), order)
+
+
+def _or(first: Answer | NotImplementedError, case: Case, order: int) -> Answer:
+    """The answer at finer steps where it says more than the first one did."""
+    try:
+        again = _at_steps(case, order)
+    except Exception:  # a grid that cannot be so fine says nothing against the first answer
+        again = None
+    if again and (again[0] or isinstance(first, Exception)):
+        return again
+    if isinstance(first, Exception):
+        raise first
+    return first
+
+
+def _finer(case: Case) -> Case:
+    return case._replace(steps=tuple(FINER * n for n in case.steps))
+
+
+def _at_steps(case: Case, order: int) -> Answer:
     error, floor = (_law_error, 0.0) if case.noise else (_flow_error, FLOOR)
     seen = observed_order(partial(error, case), case.steps, floor=max(case.rounding / 16, floor))
     stated, order = f"order {order}", order if case.noise else min(order, SMOOTH)
