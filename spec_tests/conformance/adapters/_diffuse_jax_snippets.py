@@ -58,6 +58,6 @@ print("HeunTimer", heun(0), heun(17), "DDIMTimer", ddim(0), ddim(17))  # step 0 
 
 def of(name: str) -> str:
     """The text for a target, empty where none is needed."""
-    texts = {"Maruyama(Flow": FLOW, "Maruyama(EDM": EDM, "EDM, churn": CHURN, "EDM": EDM, "cosine": COSINE}
+    texts = {"MaruyamaIntegrator(Flow": FLOW, "EDM, churn": CHURN, "EDM": EDM, "cosine": COSINE}
     texts |= {"Flow(tf": FLOW_TF, "DDIMTimer": DDIM_TIMER}
     return next((text for part, text in texts.items() if part in name), "")

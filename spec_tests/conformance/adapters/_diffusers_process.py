@@ -11,6 +11,7 @@ import torch
 from diffusers import guiders
 
 from spec_tests.conformance.adapters._diffusers import VP, called, maker, prediction
+from spec_tests.conformance.adapters._diffusers_sigma_snippets import TRAILING
 from spec_tests.conformance.adapters._torch import array, tensor
 from spec_tests.conformance.target import Target
 
@@ -90,7 +91,8 @@ def spaced(cls: Any) -> Iterator[Target]:
         alpha, sigma = (partial(_level, make(), which) for which in (0, 1))
         arguments = {"alpha": alpha, "sigma": sigma, "times": TIMES, "precision": "float32"}
         arguments |= {"grid": partial(_grid, make), "spacing": spacing, "training_steps": 1000}
-        yield Target(called(cls, {"timestep_spacing": spacing}) + ".timesteps", arguments)
+        snippet = TRAILING.replace("EulerDiscreteScheduler", cls.__name__) if spacing == "trailing" else ""
+        yield Target(called(cls, {"timestep_spacing": spacing}) + ".timesteps", arguments, snippet)
 
 
 def _grid(make: Callable, n: int) -> np.ndarray:
