@@ -5,7 +5,7 @@ from functools import cache, partial
 import numpy as np
 
 from diffx.check._sampler_claims import Answer, Case
-from diffx.check.order import WINDOW, Order, observed_order
+from diffx.check.order import SEEN, WINDOW, Order, observed_order
 from diffx.check.problem import PLANE, TWO, follow_gated, gated, w2
 
 STARTUP = 3  # steps that a method of order 4 may need to fill its history
@@ -46,11 +46,12 @@ def _finer(case: Case) -> Case:
 
 def _at_steps(case: Case, order: int) -> Answer:
     error, floor = (_law_error, 0.0) if case.noise else (_flow_error, FLOOR)
-    seen = observed_order(partial(error, case), case.steps, floor=max(case.rounding / 16, floor))
+    floor = max(case.rounding / 16, floor)
+    seen = observed_order(partial(error, case), case.steps, floor=floor)
     stated, order = f"order {order}", order if case.noise else min(order, SMOOTH)
     stated += "" if stated == f"order {order}" else f", asked for {order}"
     measured = f"order {seen}, errors {', '.join(f'{e:.2g}' for e in seen.errors)} at N = {', '.join(map(str, case.steps))}"
-    exact = bool(np.isnan(seen.slope)) and max(seen.errors) < 64 * case.rounding
+    exact = max(seen.errors) <= SEEN * floor
     if not (exact or seen.settled(order) or seen.slope >= order - WINDOW):
         raise NotImplementedError(f"the order cannot be told at these steps, slopes have not settled: {measured}")
     return exact or seen.slope >= order - WINDOW, measured, stated, _order_in_words(seen, order)

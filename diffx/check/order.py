@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+SEEN = 8  # times the floor: errors below are rounding, not the method's
 WINDOW = 0.25  # slopes of the finest pairs lie this near to the order of a method that has it
 
 
@@ -42,6 +43,6 @@ def observed_order(error: Callable[[int], float], steps: Sequence[int], *, floor
     if any(b != 2 * a for a, b in itertools.pairwise(steps)):
         raise ValueError(f"steps must double from one to the next, such as (16, 32, 64), got {tuple(steps)}")
     errors = [error(n) for n in steps]
-    seen = [e for e in errors if e > 8 * floor]
+    seen = [e for e in errors if e > SEEN * floor]
     slopes = np.log2(np.divide(seen[:-1], seen[1:])) if len(seen) > 1 else np.array([])
     return Order(tuple(errors), tuple(slopes.tolist()))
