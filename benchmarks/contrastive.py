@@ -28,7 +28,7 @@ def ours(loss, arguments):
 
 def all_of_ours(arguments):
     """The first tile comes first, so that every ratio is to it."""
-    tiled = lambda tile: lambda x, y, l: diffx.tiled_clip_loss(x, y, log_scale=l, tile=tile)
+    tiled = lambda tile: lambda x, y, l: diffx.contrast.tiled_clip_loss(x, y, log_scale=l, tile=tile)
     losses = {f"diffx, tile {tile}": tiled(tile) for tile in TILES}
     losses["diffx, dense"] = lambda x, y, l: diffx.clip_loss(x, y, log_scale=l)
     arguments = tuple(jnp.asarray(value) for value in arguments)

@@ -78,7 +78,7 @@ def dense(x: Any, y: Any, l: Any) -> Any:
 
 
 def tiled(tile: int) -> Any:
-    return lambda x, y, l: diffx.tiled_clip_loss(x, y, log_scale=l, tile=tile)
+    return lambda x, y, l: diffx.contrast.tiled_clip_loss(x, y, log_scale=l, tile=tile)
 
 
 def one_device() -> None:
@@ -98,7 +98,7 @@ def one_device() -> None:
 
 def several_devices(mesh: Any, sizes: tuple = (65536, 262144, 1048576)) -> None:
     place = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
-    loss = lambda x, y, l, tile: diffx.sharded_clip_loss(x, y, log_scale=l, axis_name="data", mesh=mesh, tile=tile)
+    loss = lambda x, y, l, tile: diffx.contrast.sharded_clip_loss(x, y, log_scale=l, axis_name="data", mesh=mesh, tile=tile)
     for n in sizes:
         tile = min(16384, n // mesh.size)
         found = ours(f"sharded over {mesh.size}", partial(loss, tile=tile), n, "tensorfloat32", 2, place)

@@ -22,7 +22,7 @@ def ours(steps, probes=None):
         diffx.VP(),
         density_points(),
     )
-    denoise, ts, x = diffx.denoiser(process, law), diffx.equal_angle(process, steps, std=STD), jnp.asarray(x)
+    denoise, ts, x = diffx.denoiser(process, law), diffx.grids.equal_angle(process, steps, std=STD), jnp.asarray(x)
     prior = diffx.marginal(process, law, ts[0])
     return lambda: diffx.log_prob_ode(process, denoise, x, prior=prior, ts=ts, probes=probes).block_until_ready()
 

@@ -20,7 +20,7 @@ SAMPLING_ERRORS = 6.0  # ddpm draws its own noise in each library: means and cov
 
 
 def _velocity(process, denoise, x, t):
-    return diffx.velocity_of_x0(process, x, denoise(x, t), t)
+    return diffx.predictions.velocity_of_x0(process, x, denoise(x, t), t)
 
 
 def law_of(name):
@@ -45,11 +45,11 @@ def entries_of(method, name, n):
     run = lambda sampler: lambda: diffx.sample(sampler, key, x, ts)[0].block_until_ready()
     entries = [("diffx", run(sampler))]
     if method == "ddpm":
-        entries.append(("diffx, hashed_normal", run(sampler._replace(noise=Partial(diffx.hashed_normal)))))
+        entries.append(("diffx, hashed_normal", run(sampler._replace(noise=Partial(diffx.noise.hashed_normal)))))
     entries.append(("by hand, plain", by_hand.run_plain(method, name, ts, key)))
     normals = {"": None}
     if method == "ddpm":
-        normals = {"": by_hand_normal, ", hashed_normal": diffx.hashed_normal}
+        normals = {"": by_hand_normal, ", hashed_normal": diffx.noise.hashed_normal}
     entries += [(f"by hand, best{which}", by_hand.run_best(method, name, ts, key, normal)) for which, normal in normals.items()]
     for module in installed():
         if hasattr(module, method):

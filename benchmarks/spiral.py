@@ -23,7 +23,7 @@ def _diffx():
 
     from diffx.data import spiral as points_of
     from diffx.nn import TimeMLP
-    from diffx.train import train
+    from diffx.training import train
 
     network, params = nnx.split(TimeMLP(dim=2, rngs=nnx.Rngs(0)))
 

@@ -2,11 +2,13 @@
 
 import ast
 import textwrap
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from demos import _rst
 from spec_tests.families import WORD
+from spec_tests.house import ROOMS, is_public
 
 ROOT = Path(__file__).parent.parent
 LONGEST = 110  # letters in a line of a signature
@@ -14,13 +16,14 @@ HARD = "\xa0"  # a space at which no line ends
 
 
 class Entry(NamedTuple):
-    name: str  # as defined, diffx.law.GaussianLaw.sample
+    name: str  # as Python evaluates it, diffx.GaussianLaw.sample
+    room: str
     signature: str
     docstring: str
     file: str
     line: int
     code: str
-    offered: bool  # by `import diffx`
+    offered: bool  # handed on by its room or by `import diffx`, or defined in a room that is one file
 
     @property
     def short(self) -> str:
@@ -31,10 +34,6 @@ class Entry(NamedTuple):
     @property
     def inner(self) -> bool:
         return self.name.split(".")[-2][0].isupper()
-
-    @property
-    def room(self) -> str:
-        return self.name.split(".")[1]
 
     @property
     def label(self) -> str:
@@ -57,48 +56,50 @@ class Entry(NamedTuple):
 
 def entries(folder: Path = ROOT / "diffx") -> list[Entry]:
     """Public functions and classes, and their documented methods, room by room, in the order of the source."""
-    offered = _offered(folder / "__init__.py")
+    shortest = aliases(folder)
     found: dict[str, Entry] = {}
     for path in sorted(folder.rglob("*.py"), key=lambda path: path.as_posix()):
         module = ".".join((folder.name, *path.relative_to(folder).with_suffix("").parts)).removesuffix(".__init__")
-        if "._" not in module:
+        if is_public(module):
             text = path.read_text(encoding="utf-8")
-            file = path.relative_to(folder.parent).as_posix()
-            for entry in _members(ast.parse(text), module, file, text, offered):
+            for entry in _members(ast.parse(text), module, path.relative_to(folder.parent).as_posix(), text, shortest):
                 found[entry.name] = entry  # of overloads the last is the function itself
-    order = rooms()
-    rank = {name: i for i, name in enumerate(order)}
-    return sorted(found.values(), key=lambda entry: rank.get(entry.room, len(order)))
+    rank = {name: i for i, name in enumerate(ROOMS)}
+    return sorted(found.values(), key=lambda entry: rank.get(entry.room, len(ROOMS)))
 
 
-def _members(owner: ast.Module | ast.ClassDef, prefix: str, file: str, text: str, offered: set[str]):
+def _members(owner: ast.Module | ast.ClassDef, prefix: str, file: str, text: str, shortest: dict[str, str], inside: str = ""):
+    """inside: what the names of a class's methods begin with."""
     for node in owner.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-            docstring = ast.get_docstring(node)
-            name = f"{prefix}.{node.name}"
+            docstring, defined = ast.get_docstring(node), f"{prefix}.{node.name}"
+            name = f"{inside}.{node.name}" if inside else shortest.get(defined, defined)
+            room = prefix.split(".")[1]
             if docstring:
-                lines = text.splitlines()[node.lineno - 1 : node.end_lineno]
-                top = isinstance(owner, ast.Module) and node.name in offered
-                yield Entry(name, _signature(node), docstring, file, node.lineno, "\n".join(lines), top)
+                code = "\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno])
+                top = isinstance(owner, ast.Module) and (defined in shortest or prefix == f"diffx.{room}")
+                yield Entry(name, room, _signature(node), docstring, file, node.lineno, code, top)
             if isinstance(node, ast.ClassDef):
-                yield from _members(node, name, file, text, offered)
+                yield from _members(node, prefix, file, text, shortest, name)
 
 
-def _offered(path: Path) -> set[str]:
-    """The names in __all__."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return set(ast.literal_eval(node.value))
-    return set()
+@cache
+def aliases(folder: Path = ROOT / "diffx") -> dict[str, str]:
+    """The shortest name of what `__init__` files hand on, by every longer one."""
+    named = {}
+    for path in sorted(folder.rglob("__init__.py"), key=lambda path: -len(path.parts)):
+        package = ".".join((folder.name, *path.parent.relative_to(folder).parts))
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and node.module != package:
+                for alias in node.names:
+                    if alias.name == alias.asname:
+                        named[f"{node.module}.{alias.name}"] = f"{package}.{alias.name}"
+    return {defined: _end(defined, named) for defined in named}
 
 
-def rooms(path: Path = ROOT / "spec_tests" / "test_meta.py") -> list[str]:
-    """The rooms in the order of the house, which the meta tests keep."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "ROOMS" and node.value:
-            words = [word for word in ast.walk(node.value) if isinstance(word, ast.Constant)]
-            return [str(word.value) for word in sorted(words, key=lambda word: (word.lineno, word.col_offset))]
-    return []
+def _end(name: str, named: dict[str, str]) -> str:
+    """Where a chain of handing on ends."""
+    return _end(named[name], named) if name in named else name
 
 
 def _signature(node: ast.FunctionDef | ast.ClassDef) -> str:
@@ -161,14 +162,15 @@ def _index(written: list[str], found: list[Entry]) -> str:
     lines = _rst.heading("The functions")
     count = sum(entry.offered for entry in found)
     lines += _rst.paragraph(
-        f"The {count} names of ``import diffx``, room by room; a room imports only from the rooms before it.",
+        f"The {count} public names, room by room; a room imports only from the rooms before it. What stands without a room,",
+        "such as ``diffx.ddim``, is the heart, which ``import diffx`` hands on itself.",
         "Behind each name: its formula and source, shapes, units, errors, domain, the claims that hold it, and its code.",
     )
     for room in written:
         names = [entry for entry in found if entry.room == room and entry.offered]
         lines += _rst.heading(f":doc:`{room}`", "-")
-        rows = [(_rst.link(_rst.plain(entry.short), entry.label), _rst.plain(entry.first)) for entry in names]
-        inside = f"Not imported with diffx itself: ``import diffx.{room}``."
+        rows = [(_rst.link(_rst.plain(entry.name), entry.label), _rst.plain(entry.first)) for entry in names]
+        inside = f"Loads at first use of ``diffx.{room}``."
         lines += _rst.table(("name", "what it is"), rows, (22, 78), "names") if rows else _rst.paragraph(inside)
     return "\n".join(lines + _rst.contents(written))
 
@@ -191,5 +193,4 @@ def _is_helper(entry: Entry) -> bool:
 def _entry(entry: Entry) -> list[str]:
     lines = _rst.heading(_rst.plain(entry.short), "~" if entry.inner else "-", entry.label)
     lines += _rst.code(entry.signature) + _rst.docstring(entry.docstring)
-    where = f"diffx.{entry.short}" if entry.offered else entry.name
-    return lines + _rst.collapsed(f"{where}: {entry.file}, line {entry.line}", _rst.code(entry.code))
+    return lines + _rst.collapsed(f"{entry.name}: {entry.file}, line {entry.line}", _rst.code(entry.code))

@@ -112,7 +112,7 @@ def sigma_of_vp():
 def angle_as_time():
     angle, trig = 0.6, diffx.Trig()
     x = np.cos(angle) * DATA + np.sin(angle) * NOISE
-    here = diffx.velocity_of_x0(trig, x, DATA, angle / (np.pi / 2))
+    here = diffx.predictions.velocity_of_x0(trig, x, DATA, angle / (np.pi / 2))
     return Result(np.cos(angle) * NOISE - np.sin(angle) * DATA, here / (np.pi / 2), here)
 
 
@@ -255,8 +255,8 @@ def floor_of_a_flow():
     sigma = 1 - (1 - sigma_min) * r
     x, v = r * DATA + sigma * NOISE, DATA - (1 - sigma_min) * NOISE
     t = flow.time_of_log_snr(2 * np.log(r / sigma))
-    forgotten = diffx.x0_of_eps(flow, x, x - r * v, 1 - r)
-    return Result(DATA, diffx.x0_of_eps(flow, (1 - t) / r * x, x - r * v, t), forgotten)
+    forgotten = diffx.predictions.x0_of_eps(flow, x, x - r * v, 1 - r)
+    return Result(DATA, diffx.predictions.x0_of_eps(flow, (1 - t) / r * x, x - r * v, t), forgotten)
 
 
 # --- the start -------------------------------------------------------------------------------------------------------
@@ -269,8 +269,8 @@ def floor_of_a_flow():
     translation="zero_terminal_snr(betas) makes N(0, 1) the truth",
 )
 def terminal_signal():
-    betas, start = diffx.linear_betas(), jax.jit(lambda betas: diffx.prior(diffx.DDPMChain(betas), law()))
-    here, forgotten = start(jax.jit(diffx.zero_terminal_snr)(betas)), start(betas)
+    betas, start = diffx.processes.linear_betas(), jax.jit(lambda betas: diffx.prior(diffx.DDPMChain(betas), law()))
+    here, forgotten = start(jax.jit(diffx.processes.zero_terminal_snr)(betas)), start(betas)
     return Result(np.array([0.0, 0.0, 1.0]), *(np.append(p.mean, p.cov) for p in (here, forgotten)))
 
 
@@ -297,7 +297,7 @@ def start_of_edm():
 def sign_of_velocity():
     t, flow = 0.7, diffx.RectifiedFlow()
     x, v = (1 - t) * DATA + t * NOISE, DATA - NOISE
-    return Result(DATA, diffx.x0_of_velocity(flow, x, -v, t), diffx.x0_of_velocity(flow, x, v, t))
+    return Result(DATA, diffx.predictions.x0_of_velocity(flow, x, -v, t), diffx.predictions.x0_of_velocity(flow, x, v, t))
 
 
 @row(
@@ -307,7 +307,7 @@ def sign_of_velocity():
     translation="v = -x0 at alpha = 0",
 )
 def sign_of_v():
-    v = diffx.v_of_x0(diffx.Trig(), NOISE, DATA, 1.0)
+    v = diffx.predictions.v_of_x0(diffx.Trig(), NOISE, DATA, 1.0)
     return Result(DATA, -v, v)
 
 
@@ -343,7 +343,7 @@ def eta_of_the_family():
     diffusion, t, flow = 0.8, 0.7, diffx.RectifiedFlow()
     x0 = mean_of_data(X, 1 - t, t)
     eps = (X - (1 - t) * x0) / t
-    drift = lambda eta: -diffx.reverse_drift(flow, diffx.denoiser(flow, law()), X, t, eta=eta)
+    drift = lambda eta: -diffx.reverse.reverse_drift(flow, diffx.denoiser(flow, law()), X, t, eta=eta)
     return Result(x0 - eps + diffusion * -eps / t, drift(np.sqrt(2 * diffusion) / flow.g(t)), drift(diffusion))
 
 
@@ -356,7 +356,7 @@ def eta_of_the_family():
 def beta_of_edm():
     beta, sigma, edm = 0.4, 2.0, diffx.EDM(80.0)
     score = (mean_of_data(X, 1, sigma) - X) / sigma**2
-    drift = lambda eta: diffx.reverse_drift(edm, diffx.denoiser(edm, law()), X, sigma / 80, eta=eta) / 80
+    drift = lambda eta: diffx.reverse.reverse_drift(edm, diffx.denoiser(edm, law()), X, sigma / 80, eta=eta) / 80
     return Result(-(sigma + beta * sigma**2) * score, drift(np.sqrt(beta * sigma)), drift(beta))
 
 

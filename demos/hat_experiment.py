@@ -17,8 +17,8 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
-from diffx.concept import concept_direction, rank_words
-from diffx.contrastive import normalised
+from diffx.concepts import concept_direction, rank_words
+from diffx.contrast import normalise
 from diffx.data.world import HEADWEAR_WORDS, VOCABULARY, Scene, render, with_headwear, without_headwear
 from diffx.nn import dual_encoder, load_provenance, recipe, report
 
@@ -84,14 +84,14 @@ def of_word(word: str, worn: Array, bare: Array, words: Array) -> Facts:
     facts |= lists(concept_direction(worn, bare), words) | places(concept_direction(worn, bare), words)
     facts["other headwear in six"] = others(facts["first ten"], word)
     facts["other headwear in six centred"] = others(facts["first ten centred"], word)
-    facts |= resampled(normalised(worn) - normalised(bare), words, own)
-    alone = normalised(worn).mean(0)
+    facts |= resampled(normalise(worn) - normalise(bare), words, own)
+    alone = normalise(worn).mean(0)
     return facts | {"without subtraction": lists(alone, words) | {"rank": int(report.ranks(alone, words, own, centre=False))}}
 
 
 def of_random_pairs(one: Array, other: Array, words: Array) -> Facts:
     """Two men who wear the same: nothing about a hat is in their difference."""
-    own, differences = report.row_of("hat"), normalised(one) - normalised(other)
+    own, differences = report.row_of("hat"), normalise(one) - normalise(other)
     signs = np.random.default_rng(1).choice(np.float32([-1, 1]), (RESAMPLES, len(one)))  # which of two is first is chance
     cosines = np.asarray(rank_words(signs @ np.asarray(differences), words).scores)[:, own]
     first = float((report.ranks(differences, words, own, centre=False) == 1).mean())

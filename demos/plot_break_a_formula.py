@@ -141,7 +141,7 @@ plt.show()
 #
 # To do this with every formula of diffx and every claim: ``python -m spec_tests.mutants`` makes hundreds of such
 # slips by machine and reports those that no claim notices. With your own: change a symbol in
-# ``diffx/sampler/ddim.py``, run ``pytest spec_tests --claims``, read which claim fails and by how much, and
+# ``diffx/samplers/ddim.py``, run ``pytest spec_tests --claims``, read which claim fails and by how much, and
 # change it back.
 #
 # What this page asserts

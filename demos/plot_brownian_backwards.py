@@ -133,7 +133,7 @@ def stride(y, given):
     """One step of Brownian time T/n: drift per t, over g^2 = d tau/dt, is drift per tau."""
     tau, z = given
     t = clock(tau)
-    drift = diffx.conditioned_drift(process, log_h, y, t) / process.g(t) ** 2
+    drift = diffx.reverse.conditioned_drift(process, log_h, y, t) / process.g(t) ** 2
     y = y + drift * T / n + jnp.sqrt(T / n) * z
     return y, y
 
@@ -206,7 +206,7 @@ print(f"price of the forgotten score: {price:.4f} nats; entropy made by spreadin
 def three_ways(y, tau):
     """The same field as a pull, as a score and as a reverse drift per tau; backwards in time the sign turns."""
     t = clock(tau)
-    reverse = diffx.reverse_drift(process, field, y, t) / process.g(t) ** 2
+    reverse = diffx.reverse.reverse_drift(process, field, y, t) / process.g(t) ** 2
     return -(y - field(y, t)) / tau, diffx.score(process, ink)(y, t), -reverse
 
 

@@ -54,7 +54,7 @@ def errors(middle):
 process = diffx.VP()
 law = diffx.GaussianLaw(jnp.array([1.0, -2.0]), jnp.array([[2.0, 0.6], [0.6, 0.5]]))
 counts = by_mode([8, 16, 32, 64, 128], [16, 32, 64])
-grids = [diffx.uniform_log_snr(process, n, t_max=0.99, t_min=1e-3) for n in counts]
+grids = [diffx.grids.uniform_log_snr(process, n, t_max=0.99, t_min=1e-3) for n in counts]
 start, limit = (diffx.marginal(process, law, t) for t in (0.99, 1e-3))
 right, slipped = errors(0.5), errors(1.0)
 
@@ -143,12 +143,12 @@ def third_order(denoise, x, n, stop, normal, *, weight):
 
 
 def nodes(n):
-    grid = diffx.uniform_log_snr(process, n, t_max=0.99, t_min=1e-2)
+    grid = diffx.grids.uniform_log_snr(process, n, t_max=0.99, t_min=1e-2)
     return np.asarray(process.alpha(grid)), np.asarray(process.sigma(grid))
 
 
 for weight in (1, 2):
-    findings = diffx.check_sampler(partial(third_order, weight=weight), nodes, order=3, exact_on_points=True)
+    findings = diffx.check.check_sampler(partial(third_order, weight=weight), nodes, order=3, exact_on_points=True)
     print(f"weight {weight}:")
     print("\n".join(f"  {found.claim} {found.verdict}: {found.detail}" for found in findings))
     verdicts = {found.claim: found.verdict for found in findings}

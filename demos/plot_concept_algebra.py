@@ -41,7 +41,7 @@ def joint(eps):
     return jnp.asarray((table / table.sum()).reshape(2, 2, 9))
 
 
-scores = {eps: diffx.pmi(joint(eps)) for eps in (0.0, 1.0)}
+scores = {eps: diffx.concepts.pmi(joint(eps)) for eps in (0.0, 1.0)}
 edges = {eps: (s[1, 1] - s[1, 0], s[0, 1] - s[0, 0]) for eps, s in scores.items()}
 
 figure, panels = plt.subplots(1, 2, figsize=(9.8, 3.9), sharey=True)
@@ -78,10 +78,10 @@ plt.show()
 unit = lambda x: x / np.linalg.norm(x, axis=-1, keepdims=True)
 figure, panels = plt.subplots(1, 3, figsize=(9.8, 3.6), width_ratios=[1, 1, 1.15])
 for panel, eps in zip(panels, (0.0, 1.0), strict=False):
-    vectors = diffx.pmi_embeddings(scores[eps].reshape(4, 9), dim=4).texts
+    vectors = diffx.concepts.pmi_embeddings(scores[eps].reshape(4, 9), dim=4).texts
     seen = vectors - vectors.mean(0)
     flat = np.asarray(seen @ np.linalg.svd(seen)[2][:2].T)
-    panel.set(title=f"$\\epsilon$ = {eps:g}: cosine {float(diffx.analogy_cosine(vectors.reshape(2, 2, 4))):.4f}")
+    panel.set(title=f"$\\epsilon$ = {eps:g}: cosine {float(diffx.concepts.analogy_cosine(vectors.reshape(2, 2, 4))):.4f}")
     bare(panel)
     for start, end, color, line in ((2, 3, BLACK, "-"), (0, 1, ORANGE, "--"), (0, 2, GREY, ":"), (1, 3, GREY, ":")):
         arrow = {"arrowstyle": "-|>", "color": color, "ls": line, "lw": 1.8, "shrinkA": 3, "shrinkB": 3}
@@ -97,10 +97,12 @@ strengths = np.linspace(0, 2.5, 26)
 cosines, predicted = [], []
 for eps in strengths:
     table = joint(eps)
-    rows = diffx.pmi(table)
-    cosines.append(diffx.analogy_cosine(diffx.pmi_embeddings(rows.reshape(4, 9), dim=4).texts.reshape(2, 2, 4)))
+    rows = diffx.concepts.pmi(table)
+    cosines.append(
+        diffx.concepts.analogy_cosine(diffx.concepts.pmi_embeddings(rows.reshape(4, 9), dim=4).texts.reshape(2, 2, 4))
+    )
     a, b = (float(jnp.linalg.norm(rows[i, 1] - rows[i, 0])) for i in (1, 0))
-    third = float(((diffx.log_odds_ratio(table) - diffx.log_odds_ratio(table.sum(-1))) ** 2).sum())
+    third = float(((diffx.concepts.log_odds_ratio(table) - diffx.concepts.log_odds_ratio(table.sum(-1))) ** 2).sum())
     predicted.append((a**2 + b**2 - third) / (2 * a * b))
 panels[2].plot(strengths, cosines, "-", marker="", color=BLACK, label="of the vectors")
 panels[2].plot(strengths, predicted, ls="", marker="o", markevery=3, color=BLUE, label="from log odds ratios")
@@ -133,7 +135,7 @@ cases = {
 }
 tops = {}
 for panel, (title, pair) in zip(panels, cases.items(), strict=True):
-    ranking = diffx.rank_words(diffx.concept_direction(*map(jnp.asarray, pair)), jnp.asarray(vocabulary))
+    ranking = diffx.concepts.rank_words(diffx.concepts.concept_direction(*map(jnp.asarray, pair)), jnp.asarray(vocabulary))
     best = np.asarray(ranking.order[:6])
     tops[title] = [names[i] for i in best]
     colors = [RED if i == 0 else "0.45" if i < 4 else "0.85" for i in best]
@@ -154,9 +156,9 @@ plt.show()
 # ratios (CON-01), and the cosine falls as that predicts (CON-04); many pairs find the word and its kin, the control
 # does not (CON-08).
 
-np.testing.assert_allclose(diffx.parallelogram_defect(scores[0.0]), 0, atol=1e-14)
-gap = diffx.log_odds_ratio(joint(1.0)) - diffx.log_odds_ratio(joint(1.0).sum(-1))
-np.testing.assert_allclose(diffx.parallelogram_defect(scores[1.0]), gap, atol=1e-13)
+np.testing.assert_allclose(diffx.concepts.parallelogram_defect(scores[0.0]), 0, atol=1e-14)
+gap = diffx.concepts.log_odds_ratio(joint(1.0)) - diffx.concepts.log_odds_ratio(joint(1.0).sum(-1))
+np.testing.assert_allclose(diffx.concepts.parallelogram_defect(scores[1.0]), gap, atol=1e-13)
 np.testing.assert_allclose(cosines, predicted, atol=1e-12)
 assert cosines[0] > 1 - 1e-12 and np.all(np.diff(cosines) < 0)
 assert tops["the mean of 256 pairs"][:4] == names[:4] and "hat" not in tops["control: no hat in either"]

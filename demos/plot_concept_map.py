@@ -39,7 +39,7 @@ words = np.asarray(words)
 
 middle = np.concatenate([plain, hatted]).mean(0)
 _, singular, rows = np.linalg.svd(np.concatenate([plain, hatted]) - middle, full_matrices=False)
-hat = np.asarray(diffx.concept_direction(hatted, plain))
+hat = np.asarray(diffx.concepts.concept_direction(hatted, plain))
 axes = rows[:2] * np.sign(rows[:2] @ hat)[:, None]  # a component has no sign: let hats go right and up
 share = singular[:2] ** 2 / (singular**2).sum()
 length = np.linalg.norm((hatted - plain).mean(0))

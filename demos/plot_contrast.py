@@ -86,7 +86,7 @@ plt.show()
 
 scales = {"before training": before.log_scale[...], "after training": after.log_scale[...]}
 loss = {name: float(diffx.clip_loss(*vectors[name], log_scale=scales[name])) for name in vectors}
-found = {name: diffx.retrieval_metrics(*pair) for name, pair in vectors.items()}
+found = {name: diffx.concepts.retrieval_metrics(*pair) for name, pair in vectors.items()}
 first = {
     name: [float(way.recall_at_1) for way in (metrics.image_to_text, metrics.text_to_image)] for name, metrics in found.items()
 }

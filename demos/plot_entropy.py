@@ -53,7 +53,7 @@ def errors_of(points, x0):
     """The mmse at every level where the data are `points` and x0 are those that are looked at, all alike."""
     draws = jnp.repeat(x0, len(noise), 0), jnp.tile(noise, (len(x0), 1))
     denoise = diffx.denoiser(process, points)
-    return diffx.mmse_curve(process, denoise, *draws, times, weights=jnp.tile(chance, len(x0)) / len(x0))
+    return diffx.likelihood.mmse_curve(process, denoise, *draws, times, weights=jnp.tile(chance, len(x0)) / len(x0))
 
 
 per_level = lambda errors, levels=levels: np.exp(levels) * np.asarray(errors) / 2
@@ -61,7 +61,7 @@ per_level = lambda errors, levels=levels: np.exp(levels) * np.asarray(errors) / 
 sizes = by_mode((10, 30, 100), (10, 30))
 spirals = {n: diffx.PointSet(spiral(n, last=7 * np.pi / 2, std=1)) for n in sizes}
 curves = {n: errors_of(data, data.points) for n, data in spirals.items()}
-known = {n: float(diffx.mutual_information(process, errors, times, dim=2)) for n, errors in curves.items()}
+known = {n: float(diffx.likelihood.mutual_information(process, errors, times, dim=2)) for n, errors in curves.items()}
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.4), width_ratios=(1, 2.1))
 bare(left)
@@ -96,8 +96,8 @@ pictures, spans = diffx.PointSet(images), np.linspace(-8, 8, 33)
 moments = process.time_of_log_snr(jnp.asarray(spans))
 eps = jax.random.normal(jax.random.key(0), (2, *images.shape)).reshape(-1, 8, 8)
 draws = jnp.tile(images, (4, 1, 1)), jnp.concatenate([eps, -eps])
-missed = diffx.mmse_curve(process, diffx.denoiser(process, pictures), *draws, moments)
-found = float(diffx.mutual_information(process, missed, moments, dim=64))
+missed = diffx.likelihood.mmse_curve(process, diffx.denoiser(process, pictures), *draws, moments)
+found = float(diffx.likelihood.mutual_information(process, missed, moments, dim=64))
 
 shown = np.linspace(-8, 8, 9)
 figure, (top, panel) = plt.subplots(2, 1, figsize=(7.2, 4.2), height_ratios=(1, 2.6))
@@ -124,7 +124,7 @@ plt.show()
 
 weights = np.array([0.4, 0.25, 0.15, 0.1, 0.06, 0.04])
 atoms = diffx.PointSet(spiral(len(weights), last=7 * np.pi / 2, std=1), jnp.asarray(weights))
-surprisals = [diffx.pointwise_information(process, errors_of(atoms, point[None]), times) for point in atoms.points]
+surprisals = [diffx.likelihood.pointwise_information(process, errors_of(atoms, point[None]), times) for point in atoms.points]
 
 shares, centres, variances = np.array([0.3, 0.7]), np.array([-2.0, 1.0]), np.array([0.1, 0.5])
 mixture = diffx.MixtureLaw(jnp.asarray(shares), jnp.asarray(centres[:, None]), jnp.asarray(variances))
@@ -132,8 +132,8 @@ nodes, mass = bell(65, 6.0)
 x0 = np.broadcast_to((centres[:, None] + np.sqrt(variances)[:, None] * nodes)[:, :, None], (2, 65, 65))
 draws = (jnp.asarray(np.broadcast_to(value, x0.shape).reshape(-1, 1)) for value in (x0, nodes))
 mixed = (shares[:, None, None] * mass[:, None] * mass).ravel()
-left_over = diffx.mmse_curve(process, diffx.denoiser(process, mixture), *draws, times, weights=jnp.asarray(mixed))
-entropy = float(diffx.entropy(process, left_over, times, dim=1))
+left_over = diffx.likelihood.mmse_curve(process, diffx.denoiser(process, mixture), *draws, times, weights=jnp.asarray(mixed))
+entropy = float(diffx.likelihood.entropy(process, left_over, times, dim=1))
 
 line = np.linspace(-8, 8, 20_001)
 log_density = np.asarray(mixture.log_prob(jnp.asarray(line[:, None])))

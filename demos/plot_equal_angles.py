@@ -38,9 +38,9 @@ flow = diffx.RectifiedFlow()
 
 C, NOISIEST, CLEANEST = 0.5, 80 / 81, 0.002 / 1.002  # N(0, .25), from sigma/alpha = 80 to .002: Karras' range
 rows = {
-    "equal angles": (BLACK, "o-", lambda n: diffx.equal_angle(flow, n, std=C, t_max=NOISIEST, t_min=CLEANEST)),
+    "equal angles": (BLACK, "o-", lambda n: diffx.grids.equal_angle(flow, n, std=C, t_max=NOISIEST, t_min=CLEANEST)),
     "equal steps of $t$": (GREEN, "^-.", lambda n: diffx.uniform(n, t_max=NOISIEST, t_min=CLEANEST)),
-    "log-linear": (BLUE, "s--", lambda n: diffx.uniform_log_snr(flow, n, t_max=NOISIEST, t_min=CLEANEST)),
+    "log-linear": (BLUE, "s--", lambda n: diffx.grids.uniform_log_snr(flow, n, t_max=NOISIEST, t_min=CLEANEST)),
     r"Karras, $\rho = 7$": (ORANGE, "D:", lambda n: diffx.karras(flow, n + 1, sigma_max=80.0)[:-1]),
 }
 widths = [0.25, 1.0, 4.0]
@@ -61,7 +61,7 @@ def shares(grids, variances):
 @partial(jax.jit, static_argnums=0)
 def grids(n):
     """The four grids, and from pure noise to clean data: equal steps of t, equal angles of L = 1."""
-    return jnp.stack([grid(n) for *_, grid in rows.values()] + [diffx.uniform(n)] * 3 + [diffx.equal_angle(flow, n)])
+    return jnp.stack([grid(n) for *_, grid in rows.values()] + [diffx.uniform(n)] * 3 + [diffx.grids.equal_angle(flow, n)])
 
 
 variances = jnp.array([C**2] * 4 + [*widths, 1.0])

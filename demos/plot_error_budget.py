@@ -52,7 +52,7 @@ def budget(method, ts, wrong):
 
 def budgets(method, grids, wrong=0.0):
     """The budget of each grid, as arrays."""
-    return diffx.ErrorBudget(*np.array([budget(method, ts, wrong) for ts in grids]).T)
+    return diffx.exact.ErrorBudget(*np.array([budget(method, ts, wrong) for ts in grids]).T)
 
 
 def lowest(panel, ends, total, where):
@@ -103,7 +103,7 @@ print(f"what is left of the wrong start: {start_ode:.1e} by the ODE, {start_sde:
 # :math:`t = 10^{-4}`.
 
 counts = by_mode([5, 10, 20, 40, 80, 160], [20, 40])
-grids = [diffx.uniform_log_snr(process, n, t_min=1e-4) for n in counts]
+grids = [diffx.grids.uniform_log_snr(process, n, t_min=1e-4) for n in counts]
 faulty = {name: budgets(method, grids, -0.01) for name, method in methods.items()}
 exact = {name: budgets(method, grids) for name, method in methods.items()}
 

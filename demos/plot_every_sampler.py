@@ -55,34 +55,34 @@ def of(method, **settings):
 
 
 def churned(process, denoise, n):
-    return diffx.edm_stochastic(process, denoise, gamma=min(4 / n, 2**0.5 - 1))  # the paper's S_churn = 4
+    return diffx.samplers.edm_stochastic(process, denoise, gamma=min(4 / n, 2**0.5 - 1))  # the paper's S_churn = 4
 
 
 without_noise = {
     "DDIM": Method(of(diffx.ddim), 1, 1, "o", True),
     "Euler": Method(of(diffx.euler), 1, 1, "s"),
     "Heun": Method(of(diffx.heun), 2, 2, "v", True),
-    "EDM's Heun": Method(of(diffx.edm_stochastic, gamma=0.0), 2, 2, "^"),
-    "DPM-Solver-2": Method(of(diffx.dpm_solver, order=2), 2, 2, "s"),
-    "DPM-Solver++(2S)": Method(of(diffx.dpm_solver_pp_single, order=2), 2, 2, "D"),
+    "EDM's Heun": Method(of(diffx.samplers.edm_stochastic, gamma=0.0), 2, 2, "^"),
+    "DPM-Solver-2": Method(of(diffx.samplers.dpm_solver, order=2), 2, 2, "s"),
+    "DPM-Solver++(2S)": Method(of(diffx.samplers.dpm_solver_pp_single, order=2), 2, 2, "D"),
     "DPM-Solver++(2M)": Method(of(diffx.dpm_solver_pp, order=2), 2, 1, "o"),
-    "DPM-Solver-3": Method(of(diffx.dpm_solver, order=3), 3, 3, "s"),
+    "DPM-Solver-3": Method(of(diffx.samplers.dpm_solver, order=3), 3, 3, "s"),
     "DPM-Solver++(3M)": Method(of(diffx.dpm_solver_pp, order=3), 3, 1, "o"),
-    "DEIS-3": Method(of(diffx.deis, order=3), 3, 1, "^"),
+    "DEIS-3": Method(of(diffx.samplers.deis, order=3), 3, 1, "^"),
     "UniPC-2": Method(of(diffx.unipc, order=2), 3, 1, "v"),
     "UniPC-3": Method(of(diffx.unipc, order=3), 4, 1, "v"),
-    "LMS-4": Method(of(diffx.lms, order=4), 4, 1, "x"),
+    "LMS-4": Method(of(diffx.samplers.lms, order=4), 4, 1, "x"),
 }
 with_noise = {
     "DDPM": Method(of(diffx.ddpm), 1, 1, "o", True),
-    "DDPM, variance beta": Method(of(diffx.ddpm_beta), 1, 1, "v"),
-    "DDPM, optimal variance": Method(of(diffx.ddpm_optimal, law=law), 0, 1, "*", True),
+    "DDPM, variance beta": Method(of(diffx.samplers.ddpm_beta), 1, 1, "v"),
+    "DDPM, optimal variance": Method(of(diffx.samplers.ddpm_optimal, law=law), 0, 1, "*", True),
     "Euler-Maruyama": Method(of(diffx.euler_maruyama), 1, 1, "s"),
-    "exponential SDE": Method(of(diffx.exponential_sde), 1, 1, "^"),
+    "exponential SDE": Method(of(diffx.samplers.exponential_sde), 1, 1, "^"),
     "EDM with churn": Method(churned, 2, 2, "^"),
-    "DPM2 ancestral": Method(of(diffx.dpm2_ancestral), 2, 2, "s"),
-    "SDE-DPM-Solver++(2S)": Method(of(diffx.sde_dpm_solver_pp_2s), 2, 2, "D"),
-    "SDE-DPM-Solver++(2M)": Method(of(diffx.sde_dpm_solver_pp), 2, 1, "o"),
+    "DPM2 ancestral": Method(of(diffx.samplers.dpm2_ancestral), 2, 2, "s"),
+    "SDE-DPM-Solver++(2S)": Method(of(diffx.samplers.sde_dpm_solver_pp_2s), 2, 2, "D"),
+    "SDE-DPM-Solver++(2M)": Method(of(diffx.samplers.sde_dpm_solver_pp), 2, 1, "o"),
 }
 
 
@@ -102,7 +102,7 @@ def joint_noise(sampler, like, key, flat):
 
 
 asks = by_mode([6, 12, 24, 48, 96, 192], [6, 24, 96])
-finest = np.asarray(diffx.uniform_log_snr(process, asks[-1], t_min=1e-3))
+finest = np.asarray(diffx.grids.uniform_log_snr(process, asks[-1], t_min=1e-3))
 start, end = (diffx.marginal(process, law, t) for t in (finest[0], finest[-1]))
 
 
@@ -240,7 +240,9 @@ def path_errors(method, pasts):
     for past in pasts:
         for every in (counts[-1] // (count // method.asks) for count in counts):
             ts, xs = times[::every], roads[::every]
-            state = (diffx.with_past(sampler, xs[:past], ts[: past + 1]) if past else sampler).init(jnp.asarray(xs[past]))
+            state = (diffx.samplers.with_past(sampler, xs[:past], ts[: past + 1]) if past else sampler).init(
+                jnp.asarray(xs[past])
+            )
             for t, s in zip(ts[past:-1], ts[past + 1 :], strict=True):
                 state, _ = sampler.step(state, t, s, None)
             out.append(float(np.abs(state.x - xs[-1]).max()))

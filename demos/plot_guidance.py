@@ -72,7 +72,7 @@ plt.show()
 # What comes out of DDIM at each :math:`w`? A guided denoiser of two Gaussians is affine: ``exact_law`` answers.
 
 steps = by_mode(200, 60)
-ts = diffx.equal_angle(process, steps)
+ts = diffx.grids.equal_angle(process, steps)
 start = diffx.GaussianLaw(jnp.zeros(2), jnp.ones(2))
 
 

@@ -36,7 +36,7 @@ import diffx
 from demos._settings import BLACK, BLUE, GREY, ORANGE, bare, begin, by_mode
 from diffx.data import spiral_classes
 from diffx.nn import LabelledTimeMLP
-from diffx.train import train
+from diffx.training import train
 
 begin()
 process = diffx.VE(0.01, 10.0)
@@ -55,8 +55,8 @@ def loss(data, params, key):
     log_sigma = jax.random.uniform(for_levels, data.labels.shape, minval=np.log(0.01), maxval=np.log(10.0))
     ts = process.time_of_log_snr(-2 * log_sigma)
     eps = jax.random.normal(for_noise, data.points.shape)
-    told = diffx.drop_labels(for_labels, data.labels, null=NONE, rate=0.1)
-    of_one = lambda x0, eps, t, label: diffx.eps_loss(process, Partial(predict_eps, params, label), x0, eps, t)
+    told = diffx.guidance.drop_labels(for_labels, data.labels, null=NONE, rate=0.1)
+    of_one = lambda x0, eps, t, label: diffx.losses.eps_loss(process, Partial(predict_eps, params, label), x0, eps, t)
     return jax.vmap(of_one)(data.points, eps, ts, told).mean()
 
 
@@ -136,7 +136,7 @@ print(", ".join(f"{value:.3f} at w = {w}" for w, value in off.items()))
 # (PTS-04; here up to the last noise level, 0.01). A network need not: a sample that ends nearer to another class is
 # a desert without the tree.
 
-t_grid = diffx.uniform_log_snr(process, by_mode(50, 30), t_max=1.0, t_min=float(time_of(0.01)))
+t_grid = diffx.grids.uniform_log_snr(process, by_mode(50, 30), t_max=1.0, t_min=float(time_of(0.01)))
 start = process.sigma(1.0) * jax.random.normal(jax.random.key(5), (by_mode(400, 200), 2))
 weights = np.array([1, 1.5, 2, 3, 4, 6, 8], np.float32)
 
@@ -221,14 +221,14 @@ fine = np.linspace(1, 8, 33, dtype=np.float32)
 
 
 def flow_law(process, cond, uncond, w):
-    return diffx.guided_flow_law(process, cond, uncond, w=w)
+    return diffx.guidance.guided_flow_law(process, cond, uncond, w=w)
 
 
 straight = diffx.RectifiedFlow()  # from pure noise, alpha(1) = 0: no trace of the data is left in the start
 flow_laws = jax.jit(jax.vmap(partial(flow_law, straight), (None, None, 0)))
 inner, everything = gaussian(INNER), gaussian(NONE)
 of_flow = flow_laws(inner, everything, fine).cov[:, 0]
-of_tilt = jax.jit(jax.vmap(lambda w: diffx.tilted_law(inner, everything, w=w).cov[0]))(fine)
+of_tilt = jax.jit(jax.vmap(lambda w: diffx.guidance.tilted_law(inner, everything, w=w).cov[0]))(fine)
 
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9.8, 3.4), width_ratios=(1, 1.1, 1.1))
 dots(left, MIDDLE)

@@ -29,7 +29,7 @@ from matplotlib.patches import Patch
 import diffx
 from demos._settings import bare, begin, by_mode
 from demos.hat_experiment import CHANCE, OTHERS, RESULTS, SCENES, judge_of, of_random_pairs, others
-from diffx.contrastive import normalised
+from diffx.contrast import normalise
 from diffx.data.world import HEADWEAR_WORDS, render, with_headwear, without_headwear
 from diffx.nn import report
 
@@ -38,7 +38,7 @@ count = by_mode(256, 64)
 judge = judge_of(None, "none")  # the shipped weights
 men, strangers = (report.held_out(jax.random.key(seed), count) for seed in (SCENES, OTHERS))
 bald, hats = judge.see(without_headwear(men)), judge.see(with_headwear(men, "hat"))
-direction = diffx.concept_direction(hats, bald)
+direction = diffx.concepts.concept_direction(hats, bald)
 found = report.first_words(direction, judge.words, 8)
 
 LECTURE = {"hat": 0.165, "cap": 0.113, "helmet": 0.106, "the next one": 0.061}  # cited: ViT-B/32, 198 words
@@ -103,8 +103,8 @@ partners = judge.see(without_headwear(strangers))
 random = of_random_pairs(bald, partners, judge.words)
 lists = {
     "pairs": (direction, None),
-    "no subtraction": (normalised(hats).mean(0), None),
-    "random pairs": ((normalised(bald) - normalised(partners)).mean(0), None),
+    "no subtraction": (normalise(hats).mean(0), None),
+    "random pairs": ((normalise(bald) - normalise(partners)).mean(0), None),
     "cap in a corner": (None, runs["corner"]["words"]["hat"]),
     "captions shuffled": (None, runs["shuffled"]["words"]["hat"]),
 }

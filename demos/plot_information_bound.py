@@ -43,7 +43,7 @@ def pairs_that_share(information):
 
 
 def scores(law, draws):
-    return diffx.gaussian_pmi(law, draws[..., :DIM], draws[..., DIM:])
+    return diffx.contrast.gaussian_pmi(law, draws[..., :DIM], draws[..., DIM:])
 
 
 laws = {amount: pairs_that_share(amount) for amount in amounts}
@@ -73,7 +73,7 @@ table_of = jax.jit(lambda law, key: scores(law, law.sample(key, (most,))))
 @jax.jit
 def mean_bound(table, batches):
     """Over batches, (count, n): the numbers of the pairs in each."""
-    one = lambda batch: diffx.info_nce_bound(diffx.info_nce(table[batch[:, None], batch]), n=batch.size)
+    one = lambda batch: diffx.contrast.info_nce_bound(diffx.contrast.info_nce(table[batch[:, None], batch]), n=batch.size)
     return jax.lax.map(one, batches).mean()
 
 
@@ -113,7 +113,7 @@ for i, n in enumerate(sizes):
 # for 12 it follows :math:`\log N` (CLP-10).
 
 for amount, values in bounds.items():
-    np.testing.assert_allclose(diffx.gaussian_information(laws[amount], split=DIM), amount, rtol=1e-12)
+    np.testing.assert_allclose(diffx.contrast.gaussian_information(laws[amount], split=DIM), amount, rtol=1e-12)
     assert (values < np.log(sizes)).all()
     assert values.max() < amount + 0.1, "0.1 for the draws: a mean of thousands of pairs"
     assert (np.diff(values) > -0.1).all()

@@ -50,7 +50,7 @@ def log_density(x, n, probes=None, std=std):
 
 @partial(jax.jit, static_argnums=0)
 def grid(n, std=std):
-    return diffx.equal_angle(process, n, std=std)
+    return diffx.grids.equal_angle(process, n, std=std)
 
 
 truth = jax.jit(lambda x: law.log_prob(x))
@@ -108,8 +108,8 @@ most = by_mode(32, 8)
 counts = 2 ** np.arange(by_mode(6, 4))
 rng = np.random.default_rng(1)
 draws = {
-    "signs": (lambda shape: rng.choice([-1.0, 1.0], shape), diffx.sign_probe_variance, "o", BLUE, "-"),
-    "normal numbers": (rng.standard_normal, diffx.normal_probe_variance, "s", ORANGE, "--"),
+    "signs": (lambda shape: rng.choice([-1.0, 1.0], shape), diffx.likelihood.sign_probe_variance, "o", BLUE, "-"),
+    "normal numbers": (rng.standard_normal, diffx.likelihood.normal_probe_variance, "s", ORANGE, "--"),
 }
 probed, predicted, singles = {}, {}, {}
 for name, (draw, variance, *_) in draws.items():
@@ -140,7 +140,7 @@ left.legend(loc="upper right")
 right.legend(loc="center right")
 plt.show()
 
-bits = lambda values: float(diffx.bits_per_dim(jnp.asarray(values.mean()), 2, scale=256 / (2 * reach)))
+bits = lambda values: float(diffx.likelihood.bits_per_dim(jnp.asarray(values.mean()), 2, scale=256 / (2 * reach)))
 print(f"rms error in nats: exact trace {floor:.1e}, one probe of signs {probed['signs'][0]:.3f}")
 one = bits(singles["signs"])
 print(f"bits per dimension with 256 levels across the map: {bits(traced):.3f}, with one probe a point {one:.3f}")
@@ -169,7 +169,7 @@ mass = mass / mass.sum()
 
 @jax.jit
 def carried(noise, ts):
-    x, log_p = diffx.log_prob_discrete(diffx.ddim(process, denoise), noise, prior=normal, ts=ts)
+    x, log_p = diffx.likelihood.log_prob_discrete(diffx.ddim(process, denoise), noise, prior=normal, ts=ts)
     return x, log_p, law.log_prob(x)
 
 

@@ -60,13 +60,13 @@ def fitted(pairs, x, t):
 def matched(x0, eps, size):
     """eps reordered within batches of this size so that pairs lie near: minibatch optimal transport."""
     batches = [slice(i, i + size) for i in range(0, len(x0), size)]
-    return np.concatenate([eps[b][np.asarray(diffx.ot_coupling(x0[b], eps[b]))] for b in batches])
+    return np.concatenate([eps[b][np.asarray(diffx.flow_matching.ot_coupling(x0[b], eps[b]))] for b in batches])
 
 
 fine, coarse, single = diffx.uniform(by_mode(200, 100)), diffx.uniform(by_mode(25, 10)), diffx.uniform(1)
-first = diffx.flow_euler(diffx.marginal_velocity(process, clouds))
-pairs = diffx.reflow_pairs(first, jnp.asarray(noise), fine)
-near = diffx.Pairs(jnp.asarray(data), jnp.asarray(matched(data, noise, 250)))
+first = diffx.flow_euler(diffx.flow_matching.marginal_velocity(process, clouds))
+pairs = diffx.flow_matching.reflow_pairs(first, jnp.asarray(noise), fine)
+near = diffx.flow_matching.Pairs(jnp.asarray(data), jnp.asarray(matched(data, noise, 250)))
 flows = {
     "the flow of random pairs": (first, fine),
     "after one reflow": (diffx.flow_euler(Partial(fitted, pairs)), coarse),
@@ -78,7 +78,7 @@ flows = {
 def walked(sampler, x, ts):
     """Where the roads pass, how bent they are on these steps, and where one step from their beginning ends."""
     _, xs = diffx.fold(sampler, x, ts, keep=diffx.keep_x)
-    return jnp.concatenate([x[None], xs]), diffx.straightness(sampler, x, ts), diffx.fold(sampler, x, single)[0]
+    return jnp.concatenate([x[None], xs]), diffx.flow_matching.straightness(sampler, x, ts), diffx.fold(sampler, x, single)[0]
 
 
 roads = {name: [np.asarray(value) for value in walked(sampler, fresh, ts)] for name, (sampler, ts) in flows.items()}
@@ -137,34 +137,36 @@ plt.show()
 
 spread, target = np.diag([4.0, 0.3]), np.array([[1.0, 0.9], [0.9, 1.0]])
 before, after = (diffx.GaussianLaw(jnp.zeros(2), jnp.asarray(cov)) for cov in (target, spread))  # x0 and x1
-straight = diffx.Interpolant(0.0)
+straight = diffx.flow_matching.Interpolant(0.0)
 corners = np.sqrt(2) * np.array([[1, 0], [-1, 0], [0, 1], [0, -1.0]])  # mean 0, covariance 1: exact means of squares
 root = np.sqrt(spread)
 white = diffx.GaussianLaw(jnp.zeros(2), jnp.asarray(target / np.sqrt(np.outer(np.diag(spread), np.diag(spread)))))
-to_data = np.asarray(diffx.fold(diffx.exact_flow(process, white), jnp.eye(2), single)[0])
+to_data = np.asarray(diffx.fold(diffx.samplers.exact_flow(process, white), jnp.eye(2), single)[0])
 matrix = root @ to_data.T @ np.linalg.inv(root)  # the first flow, exactly: eps -> matrix eps; the flow commutes with scaling
 both = np.block([[target, matrix @ spread], [spread @ matrix.T, spread]])
-apart = diffx.independent_coupling(before, after)
+apart = diffx.flow_matching.independent_coupling(before, after)
 joint = diffx.GaussianLaw(jnp.zeros(4), jnp.asarray((both + both.T) / 2))
-bent, flat = (diffx.flow_euler(diffx.interpolant_velocity(straight, pair)) for pair in (apart, joint))
+bent, flat = (diffx.flow_euler(diffx.flow_matching.interpolant_velocity(straight, pair)) for pair in (apart, joint))
 
 ends = corners @ root
 chol = np.linalg.cholesky(target)
 x0_all, eps_all = np.repeat(corners @ chol.T, 4, axis=0), np.tile(ends, (4, 1))
 costs = {
-    "independent pairs": float(diffx.transport_cost(x0_all, eps_all)),
-    "the flow's own pairs": float(diffx.transport_cost(ends @ matrix.T, ends)),
+    "independent pairs": float(diffx.flow_matching.transport_cost(x0_all, eps_all)),
+    "the flow's own pairs": float(diffx.flow_matching.transport_cost(ends @ matrix.T, ends)),
     "optimal transport": float(diffx.w2(before, after)) ** 2,
 }
 nodes, shares = np.polynomial.legendre.leggauss(24)
 moments, shares = (nodes + 1) / 2, shares / 2
 rows = [np.repeat(x0_all, 24, axis=0), np.repeat(eps_all, 24, axis=0), np.tile(moments, 16)]
-field = diffx.interpolant_velocity(straight, apart)
-loss = 2 * float(diffx.cfm_loss(process, field, *map(jnp.asarray, rows), weights=jnp.asarray(np.tile(24 * shares, 16))))
+field = diffx.flow_matching.interpolant_velocity(straight, apart)
+loss = 2 * float(
+    diffx.flow_matching.cfm_loss(process, field, *map(jnp.asarray, rows), weights=jnp.asarray(np.tile(24 * shares, 16)))
+)
 
 ring = np.stack([np.cos(a := np.linspace(0, 2 * np.pi, 17)[:-1]), np.sin(a)], -1) @ root * 1.5
 (roads_before, *_), (roads_after, still, leap) = (walked(sampler, ring, fine) for sampler in (bent, flat))
-_, along = diffx.fold(diffx.exact_flow(process, white), jnp.asarray(corners), fine, keep=diffx.keep_x)
+_, along = diffx.fold(diffx.samplers.exact_flow(process, white), jnp.asarray(corners), fine, keep=diffx.keep_x)
 slopes = np.diff(np.concatenate([corners[None], along]) @ root, axis=0) * (len(fine) - 1)
 curvature = float(((slopes - slopes.mean(0)) ** 2).sum(-1).mean())
 

@@ -72,7 +72,7 @@ plt.show()
 # and moves a little way towards the answer; then it asks again. Here DDIM does so from pure noise, three times.
 
 steps = by_mode(100, 40)
-grid = jnp.append(diffx.uniform_log_snr(process, steps, t_max=0.999, t_min=1e-3), 0.0)
+grid = jnp.append(diffx.grids.uniform_log_snr(process, steps, t_max=0.999, t_min=1e-3), 0.0)
 start = jax.random.normal(jax.random.key(11), (3, 8, 8))
 end, (xs, answers) = diffx.sample(diffx.ddim(process, denoise), None, start, grid, keep=lambda state, info: (state.x, info.x0))
 

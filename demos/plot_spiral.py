@@ -32,7 +32,7 @@ import diffx
 from demos._settings import BLUE, GREY, ORANGE, bare, begin, by_mode
 from diffx.data import spiral
 from diffx.nn import TimeMLP
-from diffx.train import train
+from diffx.training import train
 
 begin()
 process = diffx.VE(0.01, 10.0)
@@ -49,7 +49,7 @@ def loss(points, params, key):
     log_sigma = jax.random.uniform(for_levels, (len(points),), minval=np.log(0.01), maxval=np.log(10.0))
     ts = process.time_of_log_snr(-2 * log_sigma)
     eps = jax.random.normal(for_noise, points.shape)
-    at_one_time = lambda x0, eps, t: diffx.eps_loss(process, Partial(predict_eps, params), x0, eps, t)
+    at_one_time = lambda x0, eps, t: diffx.losses.eps_loss(process, Partial(predict_eps, params), x0, eps, t)
     return jax.vmap(at_one_time)(points, eps, ts).mean()
 
 
@@ -108,7 +108,7 @@ def errors(params, sigma, key):
     x0 = data.sample(for_points, (20_000,))
     eps = jax.random.normal(for_noise, x0.shape)
     x = diffx.perturb(process, x0, eps, t)
-    best = diffx.eps_of_x0(process, x, exact(x, t), t)
+    best = diffx.predictions.eps_of_x0(process, x, exact(x, t), t)
     guess = predict_eps(params, x, t)
     return ((guess - eps) ** 2).mean(), ((best - eps) ** 2).mean(), ((guess - best) ** 2).mean()
 
@@ -142,7 +142,7 @@ plt.show()
 # Home in 20 steps
 # ----------------
 
-t_grid = diffx.uniform_log_snr(process, 20, t_max=1.0, t_min=float(time_of(0.01)))
+t_grid = diffx.grids.uniform_log_snr(process, 20, t_max=1.0, t_min=float(time_of(0.01)))
 start = diffx.prior(process, data).sample(jax.random.key(5), (by_mode(1000, 400),))
 figure, panels = plt.subplots(1, 2, figsize=(7.6, 3.6))
 distances = {}

@@ -43,7 +43,7 @@ order = np.argsort(degrees)
 @jax.jit
 def push(scale):
     """Shares of the push on the first picture: minus the derivative of the loss in its row of scores, its own text left out."""
-    slopes = jax.grad(diffx.info_nce)(scale * points @ points.T)[0].at[0].set(0)
+    slopes = jax.grad(diffx.contrast.info_nce)(scale * points @ points.T)[0].at[0].set(0)
     return slopes / slopes.sum()
 
 
@@ -112,7 +112,7 @@ plt.show()
 
 
 def inside(log_scale, kappa):
-    return expected_loss(diffx.clamp_log_scale(log_scale), kappa)
+    return expected_loss(diffx.contrast.clamp_log_scale(log_scale), kappa)
 
 
 def descent(loss, project, start, steps):
@@ -127,8 +127,8 @@ def descent(loss, project, start, steps):
 
 steps = by_mode(60, 40)
 runs = {
-    "from 1/0.07": jax.jit(lambda: descent(expected_loss, diffx.clamp_log_scale, 1 / 0.07, steps))(),
-    "from 150, capped after the step": jax.jit(lambda: descent(expected_loss, diffx.clamp_log_scale, 150.0, steps))(),
+    "from 1/0.07": jax.jit(lambda: descent(expected_loss, diffx.contrast.clamp_log_scale, 1 / 0.07, steps))(),
+    "from 150, capped after the step": jax.jit(lambda: descent(expected_loss, diffx.contrast.clamp_log_scale, 150.0, steps))(),
     "from 150, capped inside the loss": jax.jit(lambda: descent(inside, lambda l: l, 150.0, steps))(),
 }
 

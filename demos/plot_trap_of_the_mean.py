@@ -25,7 +25,7 @@ from demos._settings import BLUE, GREY, ORANGE, bare, begin, by_mode, strip
 from diffx.data import digits, spiral
 
 begin(float64=True)
-process = diffx.DDPMChain(diffx.linear_betas(1000))
+process = diffx.DDPMChain(diffx.processes.linear_betas(1000))
 
 
 def noise_free_ddpm(process, denoise):

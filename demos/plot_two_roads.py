@@ -38,7 +38,7 @@ clouds = diffx.MixtureLaw(jnp.ones(3) / 3, means, jnp.array(0.02))
 field = diffx.denoiser(process, clouds)
 
 frames = by_mode(40, 20)
-grid = diffx.equal_angle(process, frames, t_max=0.999)
+grid = diffx.grids.equal_angle(process, frames, t_max=0.999)
 start = jax.random.normal(jax.random.key(0), (300, 2))
 roads = {}
 for name, method in (("DDPM: a random walk", diffx.ddpm), ("DDIM: a curve", diffx.ddim)):
@@ -90,7 +90,7 @@ def error(method, process, ts):
 counts = by_mode([2, 8, 32, 128, 512], [8, 32])
 uniform = lambda n: diffx.uniform(n)
 shifted = lambda n: diffx.time_shift(diffx.uniform(n), 5.0)
-angles = lambda n: diffx.equal_angle(process, n)
+angles = lambda n: diffx.grids.equal_angle(process, n)
 lines = {
     "DDPM": (diffx.ddpm, process, uniform, BLACK, "o-"),
     "DDIM": (diffx.ddim, process, uniform, BLUE, "s-"),
@@ -98,7 +98,7 @@ lines = {
     "flow matching (Euler)": (diffx.euler, flow, uniform, GREEN, "^--"),
     "flow matching, WAN's shift 5": (diffx.euler, flow, shifted, GREY, "D-."),
     "DDIM, equal angles": (diffx.ddim, process, angles, ORANGE, "x-"),
-    "DDPM, optimal variance": (lambda p, d: diffx.ddpm_optimal(p, d, law=law), process, uniform, BLACK, "*:"),
+    "DDPM, optimal variance": (lambda p, d: diffx.samplers.ddpm_optimal(p, d, law=law), process, uniform, BLACK, "*:"),
 }
 errors = {name: [error(method, path, grid_of(n)) for n in counts] for name, (method, path, grid_of, _, _) in lines.items()}
 

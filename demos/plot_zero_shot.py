@@ -46,13 +46,15 @@ def pictures(key, means, cov, count):
 
 
 x, labels = pictures(jax.random.key(0), means, cov, count)
-rounded, fitted = diffx.discriminant(means, 1.0), diffx.discriminant(means, cov)
+rounded, fitted = diffx.concepts.discriminant(means, 1.0), diffx.concepts.discriminant(means, cov)
 titles = ["the means as vectors: clouds taken as round", r"the discriminant: $w_c = C^{-1}\mu_c$"]
 
 
 def right_share(rule):
     """The mean over the classes of the share that is named rightly."""
-    return float(diffx.mean_class_recall(diffx.zero_shot(x, rule.weights, biases=rule.biases), labels, classes=3))
+    return float(
+        diffx.concepts.mean_class_recall(diffx.concepts.zero_shot(x, rule.weights, biases=rule.biases), labels, classes=3)
+    )
 
 
 axis = jnp.linspace(-4.2, 4.2, 421)
@@ -60,7 +62,7 @@ plane = jnp.stack(jnp.meshgrid(axis, axis), -1)
 figure, panels = plt.subplots(1, 2, figsize=(9.8, 4.9))
 for panel, title, rule in zip(panels, titles, (rounded, fitted), strict=True):
     bare(panel)
-    regions = diffx.zero_shot(plane, rule.weights, biases=rule.biases)
+    regions = diffx.concepts.zero_shot(plane, rule.weights, biases=rule.biases)
     panel.contourf(axis, axis, regions, levels=[-0.5, 0.5, 1.5, 2.5], colors=["0.98", "0.86", "0.93"])
     for c, (name, color) in enumerate(zip(names, colors, strict=True)):
         panel.contour(axis, axis, regions == c, levels=[0.5], colors="0.35", linewidths=1.0)
@@ -85,8 +87,8 @@ plt.show()
 # is the wrong side of zero with probability :math:`\Phi(-\Delta/2)`.
 
 pair, shape = jnp.array([[0.5, 1.0], [1.5, -1.0]]), jnp.array([[1.0, 0.3], [0.3, 0.7]])
-rule = diffx.discriminant(pair, shape)
-exact = float(diffx.discriminant_error(pair, shape))
+rule = diffx.concepts.discriminant(pair, shape)
+exact = float(diffx.concepts.discriminant_error(pair, shape))
 delta = -2 * norm.ppf(exact)
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.8, 3.7))
@@ -110,12 +112,12 @@ def measured(stretch, key):
     """The share of errors between the two classes, their means moved apart by this factor."""
     means = stretch * pair
     x, labels = pictures(key, means, shape, count)
-    rule = diffx.discriminant(means, shape)
-    return (diffx.zero_shot(x, rule.weights, biases=rule.biases) != labels).mean()
+    rule = diffx.concepts.discriminant(means, shape)
+    return (diffx.concepts.zero_shot(x, rule.weights, biases=rule.biases) != labels).mean()
 
 
 errors = np.array([measured(s, jax.random.key(i)) for i, s in enumerate(stretches)])
-predicted = np.array(jax.vmap(lambda s: diffx.discriminant_error(s * pair, shape))(stretches))
+predicted = np.array(jax.vmap(lambda s: diffx.concepts.discriminant_error(s * pair, shape))(stretches))
 line = np.linspace(0, 5.2, 100)
 right.semilogy(line, norm.cdf(-line / 2), "-", color=BLACK, marker="", label=r"$\Phi(-\Delta/2)$, exact")
 right.semilogy(
@@ -160,13 +162,15 @@ seen = jnp.asarray(true[truth] + 0.25 * rng.standard_normal((len(truth), 64)))
 numbers = (1, 2, 4, 8)
 shares = [
     float(
-        diffx.mean_class_recall(
-            diffx.zero_shot(seen, diffx.zero_shot_weights(encode, classes, templates[:n])), truth, classes=len(classes)
+        diffx.concepts.mean_class_recall(
+            diffx.concepts.zero_shot(seen, diffx.concepts.zero_shot_weights(encode, classes, templates[:n])),
+            truth,
+            classes=len(classes),
         )
     )
     for n in numbers
 ]
-best = float(diffx.mean_class_recall(diffx.zero_shot(seen, jnp.asarray(true)), truth, classes=len(classes)))
+best = float(diffx.concepts.mean_class_recall(diffx.concepts.zero_shot(seen, jnp.asarray(true)), truth, classes=len(classes)))
 
 figure, panel = plt.subplots(figsize=(6.4, 3.2))
 panel.bar([str(n) for n in numbers], shares, color="0.75", edgecolor=BLACK, width=0.55)

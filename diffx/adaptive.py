@@ -13,9 +13,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from diffx import _check
-from diffx._callables import as_pytree
-from diffx.process import Process, Scalar, Trig
+from diffx import _arguments
+from diffx._pytrees import as_pytree
+from diffx._types import Scalar
+from diffx.processes.protocol import Process
+from diffx.processes.trig import Trig
 from diffx.reverse import probability_flow
 
 try:
@@ -60,7 +62,9 @@ def solve_flow(
     Raises ValueError for times out of order or tolerances that are not positive, ImportError without diffrax.
     """
     denoise, x, t, s = _door(denoise, x, t_max, t_min, rtol, atol)
-    return _solve_flow(process, denoise, x, t, s, rtol, atol, solver or diffrax.Tsit5(), _check.count("max_steps", max_steps))
+    return _solve_flow(
+        process, denoise, x, t, s, rtol, atol, solver or diffrax.Tsit5(), _arguments.count("max_steps", max_steps)
+    )
 
 
 def solve_sde(
@@ -88,22 +92,22 @@ def solve_sde(
     Domain: 0 < t_min < t_max, alpha(t_max) > 0 (elsewhere g is infinite), eta > 0; eta = 0 is `solve_flow`.
     Raises ValueError outside that domain where values are concrete, ImportError without diffrax.
     """
-    _check.key(key)
-    _check.positive(eta=eta)
+    _arguments.key(key)
+    _arguments.positive(eta=eta)
     denoise, x, t, s = _door(denoise, x, t_max, t_min, rtol, atol)
-    if _check.is_concrete(process, t):
+    if _arguments.is_concrete(process, t):
         way_out = "start a little below"
-        _check.require(process.alpha(t) > 0, f"alpha(t_max) is 0 at t_max={t}, where g is infinite: {way_out}")
-    count, solver = _check.count("max_steps", max_steps), solver or diffrax.ShARK()
+        _arguments.require(process.alpha(t) > 0, f"alpha(t_max) is 0 at t_max={t}, where g is infinite: {way_out}")
+    count, solver = _arguments.count("max_steps", max_steps), solver or diffrax.ShARK()
     return _solve_sde(process, denoise, key, x, t, s, rtol, atol, eta, solver, count)
 
 
 def _door(denoise: Any, x: Any, t: Any, s: Any, rtol: Any, atol: Any) -> tuple[Callable, Array, Array, Array]:
-    t, s = _check.time(t, "t_max"), _check.time(s, "t_min")
-    if _check.is_concrete(t, s):
-        _check.require(0 < s < t, f"wanted 0 < t_min < t_max (0 is data, 1 is noise), got t_min={s} and t_max={t}")
-    _check.positive(rtol=rtol, atol=atol)
-    return as_pytree(denoise), _check.floats("x", x), t, s
+    t, s = _arguments.time(t, "t_max"), _arguments.time(s, "t_min")
+    if _arguments.is_concrete(t, s):
+        _arguments.require(0 < s < t, f"wanted 0 < t_min < t_max (0 is data, 1 is noise), got t_min={s} and t_max={t}")
+    _arguments.positive(rtol=rtol, atol=atol)
+    return as_pytree(denoise), _arguments.floats("x", x), t, s
 
 
 @partial(jax.jit, static_argnums=(7, 8))
@@ -148,7 +152,7 @@ def _answer(process: Process, denoise: Callable, u: Array, log_snr: Array) -> Ar
     """D at the point u of the noise level."""
     t = process.time_of_log_snr(log_snr)
     x0 = denoise((u * _radius(process, t)).astype(u.dtype), t)
-    _check.require(x0.shape == u.shape, f"the denoiser must answer in the shape of x, {u.shape}, but gave {x0.shape}")
+    _arguments.require(x0.shape == u.shape, f"the denoiser must answer in the shape of x, {u.shape}, but gave {x0.shape}")
     return x0
 
 

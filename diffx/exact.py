@@ -9,15 +9,18 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
-from diffx import _check
+from diffx import _arguments
 from diffx._linalg import contract
-from diffx._types import Number
-from diffx.denoise import denoiser
-from diffx.law import GaussianLaw, dense, marginal, w2
-from diffx.process import Process, Scalar
-from diffx.reverse import Denoiser
-from diffx.sampler.core import Sampler, _ready
-from diffx.sampler.exact_flow import exact_flow
+from diffx._types import Denoiser, Number, Scalar
+from diffx.denoisers import denoiser
+from diffx.laws.covariance import dense
+from diffx.laws.distances import w2
+from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.marginals import marginal
+from diffx.processes.protocol import Process
+from diffx.samplers.exact_flow import exact_flow
+from diffx.samplers.protocol import Sampler
+from diffx.samplers.run import ready
 
 
 def exact_law(sampler: Sampler, initial_law: GaussianLaw, ts: Array) -> GaussianLaw:
@@ -31,11 +34,11 @@ def exact_law(sampler: Sampler, initial_law: GaussianLaw, ts: Array) -> Gaussian
     """
     if not isinstance(initial_law, GaussianLaw):
         raise TypeError(f"initial_law must be a GaussianLaw, such as prior(process, law), got {type(initial_law).__name__}")
-    sampler, _, ts, _ = _ready(sampler, initial_law.mean, ts, None)
+    sampler, _, ts, _ = ready(sampler, initial_law.mean, ts, None)
     law, bend = _propagate(sampler, initial_law, ts)
-    if _check.is_concrete(bend):
+    if _arguments.is_concrete(bend):
         allowed = float(jnp.finfo(initial_law.mean.dtype).eps) ** 0.5
-        _check.require(
+        _arguments.require(
             not bend > allowed,
             f"a step of this sampler is not affine in its state and noise (relative deviation {float(bend):.2g}), so that its "
             "output is not Gaussian: exact_law needs the denoiser of a GaussianLaw, without clipping",

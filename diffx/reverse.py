@@ -11,13 +11,12 @@ import jax.numpy as jnp
 from jax.scipy.special import xlog1py, xlogy
 from jaxtyping import Array
 
-from diffx import _check
-from diffx._types import Number, Points
-from diffx.law import noised_variance
-from diffx.predict import score_of_x0, velocity_of_x0
-from diffx.process import Process, Scalar, transition
+from diffx import _arguments
+from diffx._types import Denoiser, Number, Points, Scalar
+from diffx.laws.covariance import noised_variance
+from diffx.predictions import score_of_x0, velocity_of_x0
+from diffx.processes.protocol import Process, transition
 
-Denoiser = Callable[[Array, Scalar], Array]
 LogLikelihood = Callable[[Array, Array], Array]
 
 
@@ -37,7 +36,7 @@ def posterior(process: Process, t: Scalar, s: Scalar) -> Posterior:
     Source: Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7).  t, s: scalar times.  Domain: sigma(t) > 0, alpha(s) > 0.
     Raises ValueError if s > t.  Claims: DEN-15, REV-05, BRN-02, NUM-04, NUM-10.
     """
-    t, s = _check.step_times(t, s)
+    t, s = _arguments.step_times(t, s)
     fresh = -jnp.expm1(process.log_snr_step(t, s))
     alpha_s, sigma_s = process.alpha(s), process.sigma(s)
     of_x = transition(process, t, s).alpha * (sigma_s / process.sigma(t)) ** 2
@@ -66,7 +65,7 @@ def reverse_drift(process: Process, denoise: Denoiser, x: Points, t: Scalar, *, 
 
 def reverse_drift_of_x0(process: Process, x: Points, x0: Points, t: Scalar, *, eta: Scalar = 1.0) -> Points:
     """`reverse_drift` where the denoiser's answer x0 is known already."""
-    t = _check.time(t)
+    t = _arguments.time(t)
     pull = (1 + eta**2) / 2 * process.g(t) ** 2
     return (process.f(t) * x - pull * score_of_x0(process, x, x0, t)).astype(x.dtype)
 
@@ -82,12 +81,12 @@ def conditioned_drift(process: Process, log_h: LogLikelihood, x: Points, t: Scal
     Source: Doob; for a known place at a later time Zhou et al. 2023, arXiv:2309.16948; derived here for a noisy look.
     Domain: f(t) and g(t) finite.  Claims: BRN-03.
     """
-    x, t = _check.floats("x", x), _check.time(t)
+    x, t = _arguments.floats("x", x), _arguments.time(t)
 
     def total(x: Array) -> Array:
         found = log_h(x, t)
         leading = f"one number for each event of x, {x.shape}"
-        _check.require(found.shape == x.shape[: found.ndim], f"log_h must answer {leading}, but gave shape {found.shape}")
+        _arguments.require(found.shape == x.shape[: found.ndim], f"log_h must answer {leading}, but gave shape {found.shape}")
         return found.sum()
 
     return (process.f(t) * x + process.g(t) ** 2 * jax.grad(total)(x)).astype(x.dtype)
@@ -109,10 +108,10 @@ def gaussian_step(process: Process, variance: Array, t: Scalar, s: Scalar, *, et
     from d log(x - alpha m)/dt = f + (1 + eta^2)/2 g^2/v and g^2/v = v'/v - 2f.
     Domain: alpha(s) > 0.  Claims: REV-02, REV-03, BRN-01.
     """
-    t, s = _check.step_times(t, s)
-    _check.not_negative(eta=eta)
-    variance = _check.floats("variance", variance)
-    _check.none_negative("variance", variance)
+    t, s = _arguments.step_times(t, s)
+    _arguments.not_negative(eta=eta)
+    variance = _arguments.floats("variance", variance)
+    _arguments.none_negative("variance", variance)
     v_t, v_s = (noised_variance(variance, process.alpha(r), process.sigma(r)) for r in (t, s))
     share = v_s / v_t * (process.alpha(t) / process.alpha(s)) ** 2  # what x_t explains of x_s
     fresh = -jnp.expm1(process.log_snr_step(t, s)) * process.sigma(t) ** 2 / v_t  # 1 - share, not subtracted: 1 - share

@@ -20,8 +20,8 @@ COUNTED = np.arange(N) % 5 != 3  # leaves out 3 and 8; 8 has no other partner
 
 KINDS = ("clip", "siglip")
 DENSE = {"clip": diffx.clip_loss, "siglip": diffx.siglip_loss}
-TILED = {"clip": diffx.tiled_clip_loss, "siglip": diffx.tiled_siglip_loss}
-SHARDED = {"clip": diffx.sharded_clip_loss, "siglip": diffx.sharded_siglip_loss}
+TILED = {"clip": diffx.contrast.tiled_clip_loss, "siglip": diffx.contrast.tiled_siglip_loss}
+SHARDED = {"clip": diffx.contrast.sharded_clip_loss, "siglip": diffx.contrast.sharded_siglip_loss}
 
 ROUNDING = "a cosine of 3 terms, the exp of a rounded logarithm and sums of 12 each round once or twice"
 

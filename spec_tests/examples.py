@@ -14,12 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import diffx
-from diffx import sampler as samplers
+from diffx import samplers as samplers
+from spec_tests.house import by_short_name
 
 Example = tuple[Callable, tuple]
 EXAMPLES: dict[str, Callable[[], Example]] = {}
 
-# Names of diffx.__all__ that compute nothing, and why.
+# Public names without an example of their own, and why.
 HOST_SIDE = {
     "SD3": "settings of published models, by name",
     "WAN": "settings of published models, by name",
@@ -46,6 +47,14 @@ HOST_SIDE = {
     "Process": "a Protocol: it says what a process offers",
     "Sampler": "a tuple of functions, which fold and sample call",
     "State": "a tuple of arrays, which a step fills",
+    "GaussianStep": "a tuple of arrays, which gaussian_step fills",
+    "Posterior": "a tuple of arrays, which posterior fills",
+    "standard_normal": "the examples of stochastic samplers run it",
+    "adams_weights": "the examples of lms run it",
+    "churn": "the examples of edm_stochastic run it",
+    "reverse_drift_of_x0": "the example of reverse_drift runs it",
+    **dict.fromkeys(("gaussian_denoise", "mixture_denoise", "points_denoise"), "the examples of denoiser run it"),
+    **dict.fromkeys(("gaussian_score", "mixture_score", "points_score"), "the examples of score run it"),
 }
 
 N, D = 2, 3  # a batch of two points in three dimensions
@@ -187,31 +196,31 @@ for _name, _process in PROCESSES.items():
         example(f"{_name}.{_method}", method(_method), _process, lambda: single([0.2, 0.5, 0.9]))
     example(f"{_name}.log_snr_step", method("log_snr_step"), _process, t, s)
     example(f"{_name}.time_of_log_snr", method("time_of_log_snr"), _process, lambda: single([-3.0, 0.0, 2.0]))
-    example(f"rates, {_name}", diffx.rates, _process, t)
+    example(f"rates, {_name}", diffx.processes.rates, _process, t)
     example(f"transition, {_name}", diffx.transition, _process, t, s)
 
 example("perturb", diffx.perturb, vp, x, other, t)
 
-example("alpha_bar", diffx.alpha_bar, betas)
-example("linear_betas", lambda a, b: diffx.linear_betas(10, first=a, last=b), number(1e-3), number(0.1))
-example("scaled_linear_betas", lambda a, b: diffx.scaled_linear_betas(10, first=a, last=b), number(1e-3), number(0.1))
-example("cosine_betas", lambda o, most: diffx.cosine_betas(10, offset=o, largest=most), number(0.008), number(0.999))
-example("zero_terminal_snr", diffx.zero_terminal_snr, betas)
-example("respace", diffx.respace, betas, lambda: jnp.array([2, 5, 10]))
+example("alpha_bar", diffx.processes.alpha_bar, betas)
+example("linear_betas", lambda a, b: diffx.processes.linear_betas(10, first=a, last=b), number(1e-3), number(0.1))
+example("scaled_linear_betas", lambda a, b: diffx.processes.scaled_linear_betas(10, first=a, last=b), number(1e-3), number(0.1))
+example("cosine_betas", lambda o, most: diffx.processes.cosine_betas(10, offset=o, largest=most), number(0.008), number(0.999))
+example("zero_terminal_snr", diffx.processes.zero_terminal_snr, betas)
+example("respace", diffx.processes.respace, betas, lambda: jnp.array([2, 5, 10]))
 
 example("uniform", lambda a, b: diffx.uniform(4, t_max=a, t_min=b), number(0.9), number(0.1))
-example("uniform_log_snr", lambda p, a, b: diffx.uniform_log_snr(p, 4, t_max=a, t_min=b), vp, number(0.9), number(0.1))
+example("uniform_log_snr", lambda p, a, b: diffx.grids.uniform_log_snr(p, 4, t_max=a, t_min=b), vp, number(0.9), number(0.1))
 example(
     "karras",
     lambda p, low, high, rho: diffx.karras(p, 4, sigma_min=low, sigma_max=high, rho=rho),
     *(PROCESSES["EDM"], number(0.01), number(40.0), number(7.0)),
 )
-example("leading", lambda: diffx.leading(4, 10))
-example("linspace", lambda: diffx.linspace(4, 10))
+example("leading", lambda: diffx.grids.leading(4, 10))
+example("linspace", lambda: diffx.grids.linspace(4, 10))
 example("trailing", lambda: diffx.trailing(4, 10))
 example(
     "equal_angle",
-    lambda p, std, a, b: diffx.equal_angle(p, 4, std=std, t_max=a, t_min=b),
+    lambda p, std, a, b: diffx.grids.equal_angle(p, 4, std=std, t_max=a, t_min=b),
     *(vp, number(0.6), number(0.9), number(0.1)),
 )
 example("time_shift", diffx.time_shift, grid, number(3.0))
@@ -223,7 +232,7 @@ PREDICTIONS = ("x0", "eps", "score", "v", "velocity")
 for _to in PREDICTIONS:
     for _from in PREDICTIONS:
         if _to != _from:
-            example(f"{_to}_of_{_from}", getattr(diffx, f"{_to}_of_{_from}"), vp, x, other, t)
+            example(f"{_to}_of_{_from}", by_short_name()[f"{_to}_of_{_from}"], vp, x, other, t)
 
 
 def linear(x, t):
@@ -232,11 +241,11 @@ def linear(x, t):
 
 
 def denoise_with(name: str) -> Callable:
-    return lambda p, x, t: getattr(diffx, name)(p, linear)(x, t)
+    return lambda p, x, t: by_short_name()[name](p, linear)(x, t)
 
 
 def loss_of(name: str) -> Callable:
-    return lambda p, x0, eps, t: getattr(diffx, name)(p, linear, x0, eps, t)
+    return lambda p, x0, eps, t: by_short_name()[name](p, linear, x0, eps, t)
 
 
 for _from in PREDICTIONS[1:]:
@@ -245,7 +254,7 @@ for _from in PREDICTIONS[1:]:
 for _from in PREDICTIONS:
     example(f"{_from}_loss", loss_of(f"{_from}_loss"), vp, x, other, t)
     for _kind in ("full", "low rank"):
-        example(f"optimal_{_from}_loss, {_kind}", getattr(diffx, f"optimal_{_from}_loss"), vp, gaussian(_kind), t)
+        example(f"optimal_{_from}_loss, {_kind}", by_short_name()[f"optimal_{_from}_loss"], vp, gaussian(_kind), t)
 
 
 # --- laws ------------------------------------------------------------------------------------------------------------
@@ -260,7 +269,7 @@ for _name, _law in LAWS.items():
     example(f"{_kind}.sample, {_form}", draw, _law, seed)
     example(f"{_kind}.log_prob, {_form}", method("log_prob"), _law, x)
     example(f"marginal, {_name}", diffx.marginal, vp, _law, t)
-    example(f"gaussian_of, {_name}", diffx.gaussian_of, _law)
+    example(f"gaussian_of, {_name}", diffx.laws.gaussian_of, _law)
     example(f"denoiser, {_name}", lambda p, law, x, t: diffx.denoiser(p, law)(x, t), vp, _law, x, t)
     example(f"score, {_name}", lambda p, law, x, t: diffx.score(p, law)(x, t), vp, _law, x, t)
 
@@ -284,7 +293,7 @@ example("prior, PointSet", diffx.prior, vp, weighted_points)
 
 for _distance in ("w2", "kl"):
     for _p, _q in (("scalar", "diagonal"), ("full", "low rank"), ("low rank", "full"), ("scalar", "full")):
-        example(f"{_distance}, {_p} and {_q}", getattr(diffx, _distance), gaussian(_p), gaussian(_q))
+        example(f"{_distance}, {_p} and {_q}", by_short_name()[_distance], gaussian(_p), gaussian(_q))
 
 
 # --- the way back ----------------------------------------------------------------------------------------------------
@@ -296,11 +305,11 @@ def shrink(x, t):
 
 
 example("posterior", diffx.posterior, vp, t, s)
-example("probability_flow", lambda p, x, t: diffx.probability_flow(p, shrink, x, t), vp, x, t)
-example("reverse_drift", lambda p, x, t, eta: diffx.reverse_drift(p, shrink, x, t, eta=eta), vp, x, t, number(0.6))
+example("probability_flow", lambda p, x, t: diffx.reverse.probability_flow(p, shrink, x, t), vp, x, t)
+example("reverse_drift", lambda p, x, t, eta: diffx.reverse.reverse_drift(p, shrink, x, t, eta=eta), vp, x, t, number(0.6))
 example(
     "gaussian_step",
-    lambda p, v, t, s, eta: diffx.gaussian_step(p, v, t, s, eta=eta),
+    lambda p, v, t, s, eta: diffx.reverse.gaussian_step(p, v, t, s, eta=eta),
     *(vp, lambda: single(VARIANCES), t, s, number(0.6)),
 )
 
@@ -309,13 +318,13 @@ SAMPLERS: dict[str, Callable[[Any, Any, Any], diffx.Sampler]] = {
     "ddim": lambda p, law, eta: diffx.ddim(p, diffx.denoiser(p, law)),
     "ddim, eta": lambda p, law, eta: diffx.ddim(p, diffx.denoiser(p, law), eta=eta),
     "ddpm": lambda p, law, eta: diffx.ddpm(p, diffx.denoiser(p, law)),
-    "ddpm_beta": lambda p, law, eta: diffx.ddpm_beta(p, diffx.denoiser(p, law)),
-    "ddpm_optimal": lambda p, law, eta: diffx.ddpm_optimal(p, diffx.denoiser(p, law), law=law),
+    "ddpm_beta": lambda p, law, eta: diffx.samplers.ddpm_beta(p, diffx.denoiser(p, law)),
+    "ddpm_optimal": lambda p, law, eta: diffx.samplers.ddpm_optimal(p, diffx.denoiser(p, law), law=law),
     "euler": lambda p, law, eta: diffx.euler(p, diffx.denoiser(p, law)),
     "euler_maruyama": lambda p, law, eta: diffx.euler_maruyama(p, diffx.denoiser(p, law)),
-    "exact_flow": lambda p, law, eta: diffx.exact_flow(p, law),
-    "exact_flow, eta": lambda p, law, eta: diffx.exact_flow(p, law, eta=eta),
-    "flow_euler": lambda p, law, eta: diffx.flow_euler(partial(diffx.probability_flow, p, diffx.denoiser(p, law))),
+    "exact_flow": lambda p, law, eta: diffx.samplers.exact_flow(p, law),
+    "exact_flow, eta": lambda p, law, eta: diffx.samplers.exact_flow(p, law, eta=eta),
+    "flow_euler": lambda p, law, eta: diffx.flow_euler(partial(diffx.reverse.probability_flow, p, diffx.denoiser(p, law))),
     "heun": lambda p, law, eta: diffx.heun(p, diffx.denoiser(p, law)),
 }
 STOCHASTIC = ("ddim, eta", "ddpm", "ddpm_beta", "ddpm_optimal", "euler_maruyama", "exact_flow, eta")
@@ -351,7 +360,7 @@ example("keep_x0", run_fold("ddim", diffx.keep_x0), vp, law, number(0.6), x, gri
 
 
 def hashed(seed, x):
-    return diffx.hashed_normal(jax.random.wrap_key_data(seed), x)
+    return diffx.noise.hashed_normal(jax.random.wrap_key_data(seed), x)
 
 
 example("hashed_normal", hashed, seed, x)
@@ -373,7 +382,7 @@ for _name in ("ddim", "ddpm", "ddpm_beta", "euler", "euler_maruyama", "heun"):
     step_example(_name, law, **_of_law)
 step_example("ddim_eta", law, number(0.6), **_of_law, eta=lambda p, law, eta: eta)
 step_example("ddpm_optimal", gaussian("diagonal"), **_of_law, cov=lambda p, law: law.cov)
-step_example("flow_euler", velocity=lambda p: partial(diffx.probability_flow, p, shrink))
+step_example("flow_euler", velocity=lambda p: partial(diffx.reverse.probability_flow, p, shrink))
 step_example(
     "exact_flow",
     *(gaussian("diagonal"), number(0.6)),
@@ -450,19 +459,26 @@ example(
 # --- densities of log-SNR, exchange rates of losses, preconditioning -------------------------------------------------
 
 for _name, _process in PROCESSES.items():
-    example(f"log_snr_density, {_name}", diffx.log_snr_density, _process, lambda: single([-1.0, 0.0, 2.0]))
-example("loss_weights", diffx.loss_weights, vp, t)
-example("min_snr_weight", lambda p, t, gamma: diffx.min_snr_weight(p, t, gamma=gamma), vp, t, number(3.0))
-example("preconditioning", lambda s, d: diffx.preconditioning(s, std=d), grid, number(0.5))
-example("edm_weight", lambda s, d: diffx.edm_weight(s, std=d), grid, number(0.5))
-example("denoiser_of_network", lambda p, x, t, d: diffx.denoiser_of_network(p, linear, std=d)(x, t), vp, x, t, number(0.5))
+    example(f"log_snr_density, {_name}", diffx.processes.log_snr_density, _process, lambda: single([-1.0, 0.0, 2.0]))
+example("loss_weights", diffx.losses.loss_weights, vp, t)
+example("min_snr_weight", lambda p, t, gamma: diffx.losses.min_snr_weight(p, t, gamma=gamma), vp, t, number(3.0))
+example("preconditioning", lambda s, d: diffx.preconditioning.preconditioning(s, std=d), grid, number(0.5))
+example("edm_weight", lambda s, d: diffx.preconditioning.edm_weight(s, std=d), grid, number(0.5))
+example(
+    "denoiser_of_network",
+    lambda p, x, t, d: diffx.preconditioning.denoiser_of_network(p, linear, std=d)(x, t),
+    vp,
+    x,
+    t,
+    number(0.5),
+)
 
 
 # --- conditioning ----------------------------------------------------------------------------------------------------
 
 example(
     "conditioned_drift",
-    lambda p, y, x, t: diffx.conditioned_drift(p, lambda x, t: -((x - y) ** 2).sum(-1) / t, x, t),
+    lambda p, y, x, t: diffx.reverse.conditioned_drift(p, lambda x, t: -((x - y) ** 2).sum(-1) / t, x, t),
     *(vp, other, x, t),
 )
 
@@ -480,11 +496,11 @@ def pair_of_laws() -> tuple[Any, Any]:
 
 
 def joint() -> Any:
-    return diffx.independent_coupling(*pair_of_laws())
+    return diffx.flow_matching.independent_coupling(*pair_of_laws())
 
 
 def interpolant() -> Any:
-    return diffx.Interpolant(single(0.5))
+    return diffx.flow_matching.Interpolant(single(0.5))
 
 
 def batch_times() -> jax.Array:
@@ -498,38 +514,46 @@ def field(x: Any, t: Any) -> Any:
 
 rf, z = diffx.RectifiedFlow, lambda: normals(N, D, seed=5)
 
-example("conditional_velocity", diffx.conditional_velocity, vp, x, other, t)
-example("marginal_velocity", lambda p, law, x, t: diffx.marginal_velocity(p, law)(x, t), rf, mixture("full"), x, t)
-example("cfm_loss", lambda x, e, ts: diffx.cfm_loss(diffx.RectifiedFlow(), field, x, e, ts), x, other, batch_times)
+example("snr_rate", diffx.likelihood.snr_rate, vp, t)
+example("normalise", diffx.contrast.normalise, x)
+example("conditional_velocity", diffx.flow_matching.conditional_velocity, vp, x, other, t)
+example(
+    "marginal_velocity", lambda p, law, x, t: diffx.flow_matching.marginal_velocity(p, law)(x, t), rf, mixture("full"), x, t
+)
+example(
+    "cfm_loss", lambda x, e, ts: diffx.flow_matching.cfm_loss(diffx.RectifiedFlow(), field, x, e, ts), x, other, batch_times
+)
 example(
     "cfm_loss, weighted",
-    lambda p, x, e, ts, w: diffx.cfm_loss(p, field, x, e, ts, weights=w),
+    lambda p, x, e, ts, w: diffx.flow_matching.cfm_loss(p, field, x, e, ts, weights=w),
     *(vp, x, other, batch_times, batch_times),
 )
-example("optimal_cfm_loss", diffx.optimal_cfm_loss, gaussian("diagonal"))
-example("uniform_times", lambda key: diffx.uniform_times(key, (N,)), seed)
-example("logit_normal_times", lambda key, m, s: diffx.logit_normal_times(key, (N,), mean=m, std=s), seed, t, s)
-example("logit_normal_density", lambda ts, m, s: diffx.logit_normal_density(ts, mean=m, std=s), batch_times, t, s)
-example("shift_density", lambda ts, s: diffx.shift_density(ts, shift=s), batch_times, number(3.0))
-example("transport_cost", diffx.transport_cost, x, other)
-example("gaussian_ot_map", lambda laws, x: diffx.gaussian_ot_map(*laws, x), pair_of_laws, x)
-example("independent_coupling", lambda laws: diffx.independent_coupling(*laws), pair_of_laws)
-example("gaussian_ot_coupling", lambda laws: diffx.gaussian_ot_coupling(*laws), pair_of_laws)
-example("entropic_coupling", lambda laws, s: diffx.entropic_coupling(*laws, std=s), pair_of_laws, s)
-example("foellmer_drift", lambda law, x, t: diffx.foellmer_drift(law)(x, t), mixture("diagonal"), x, t)
-example("reflow_pairs", lambda x, ts: diffx.reflow_pairs(diffx.flow_euler(field), x, ts), x, grid)
-example("straightness", lambda x, ts: diffx.straightness(diffx.flow_euler(field), x, ts), x, grid)
+example("optimal_cfm_loss", diffx.flow_matching.optimal_cfm_loss, gaussian("diagonal"))
+example("uniform_times", lambda key: diffx.flow_matching.uniform_times(key, (N,)), seed)
+example("logit_normal_times", lambda key, m, s: diffx.flow_matching.logit_normal_times(key, (N,), mean=m, std=s), seed, t, s)
+example("logit_normal_density", lambda ts, m, s: diffx.flow_matching.logit_normal_density(ts, mean=m, std=s), batch_times, t, s)
+example("shift_density", lambda ts, s: diffx.flow_matching.shift_density(ts, shift=s), batch_times, number(3.0))
+example("transport_cost", diffx.flow_matching.transport_cost, x, other)
+example("gaussian_ot_map", lambda laws, x: diffx.flow_matching.gaussian_ot_map(*laws, x), pair_of_laws, x)
+example("independent_coupling", lambda laws: diffx.flow_matching.independent_coupling(*laws), pair_of_laws)
+example("gaussian_ot_coupling", lambda laws: diffx.flow_matching.gaussian_ot_coupling(*laws), pair_of_laws)
+example("entropic_coupling", lambda laws, s: diffx.flow_matching.entropic_coupling(*laws, std=s), pair_of_laws, s)
+example("foellmer_drift", lambda law, x, t: diffx.flow_matching.foellmer_drift(law)(x, t), mixture("diagonal"), x, t)
+example("reflow_pairs", lambda x, ts: diffx.flow_matching.reflow_pairs(diffx.flow_euler(field), x, ts), x, grid)
+example("straightness", lambda x, ts: diffx.flow_matching.straightness(diffx.flow_euler(field), x, ts), x, grid)
 example("Interpolant.gamma", method("gamma"), interpolant, batch_times)
 example("Interpolant.gamma_rate", method("gamma_rate"), interpolant, batch_times)
-example("interpolate", diffx.interpolate, interpolant, x, other, z, t)
-example("interpolant_target", diffx.interpolant_target, interpolant, x, other, z, t)
-example("score_of_latent", diffx.score_of_latent, interpolant, z, t)
-example("interpolant_law", diffx.interpolant_law, interpolant, joint, t)
-example("interpolant_velocity", lambda i, j, x, t: diffx.interpolant_velocity(i, j)(x, t), interpolant, joint, x, t)
-example("interpolant_latent", lambda i, j, x, t: diffx.interpolant_latent(i, j)(x, t), interpolant, joint, x, t)
-example("flow_grid", lambda t: diffx.flow_grid(diffx.WAN["t2v"], t_max=t), t)
-example("model_time", lambda t: diffx.model_time(diffx.WAN["t2v"], t), t)
-example("resolution_shift", diffx.resolution_shift, number(4096.0), number(1024.0))
+example("interpolate", diffx.flow_matching.interpolate, interpolant, x, other, z, t)
+example("interpolant_target", diffx.flow_matching.interpolant_target, interpolant, x, other, z, t)
+example("score_of_latent", diffx.flow_matching.score_of_latent, interpolant, z, t)
+example("interpolant_law", diffx.flow_matching.interpolant_law, interpolant, joint, t)
+example(
+    "interpolant_velocity", lambda i, j, x, t: diffx.flow_matching.interpolant_velocity(i, j)(x, t), interpolant, joint, x, t
+)
+example("interpolant_latent", lambda i, j, x, t: diffx.flow_matching.interpolant_latent(i, j)(x, t), interpolant, joint, x, t)
+example("flow_grid", lambda t: diffx.flow_matching.flow_grid(diffx.flow_matching.WAN["t2v"], t_max=t), t)
+example("model_time", lambda t: diffx.flow_matching.model_time(diffx.flow_matching.WAN["t2v"], t), t)
+example("resolution_shift", diffx.flow_matching.resolution_shift, number(4096.0), number(1024.0))
 
 
 # --- variants of guidance, and the laws of guided samplers -----------------------------------------------------------
@@ -556,41 +580,63 @@ def numbers(**values: float) -> Callable[[], dict[str, jax.Array]]:
     return lambda: {name: single(value) for name, value in values.items()}
 
 
-example("guide_interval", two_denoisers(diffx.guide_interval), vp, narrow, wide, numbers(w=3.0, t_min=0.2, t_max=0.8), x, t)
-example("rescale", lambda g, c, p: diffx.rescale(g, c, phi=p, event_ndim=1), x, other, number(0.7))
-example("guide_rescaled", two_denoisers(diffx.guide_rescaled, event_ndim=1), vp, narrow, wide, numbers(w=3.0, phi=0.7), x, t)
-example("apg", lambda c, u, w: diffx.apg(c, u, w=w, event_ndim=1), x, other, number(3.0))
+example(
+    "guide_interval", two_denoisers(diffx.guidance.guide_interval), vp, narrow, wide, numbers(w=3.0, t_min=0.2, t_max=0.8), x, t
+)
+example("rescale", lambda g, c, p: diffx.guidance.rescale(g, c, phi=p, event_ndim=1), x, other, number(0.7))
+example(
+    "guide_rescaled",
+    two_denoisers(diffx.guidance.guide_rescaled, event_ndim=1),
+    vp,
+    narrow,
+    wide,
+    numbers(w=3.0, phi=0.7),
+    x,
+    t,
+)
+example("apg", lambda c, u, w: diffx.guidance.apg(c, u, w=w, event_ndim=1), x, other, number(3.0))
 example(
     "apg, all given",
-    lambda c, u, w, e, r: diffx.apg(c, u, w=w, event_ndim=1, eta=e, radius=r),
+    lambda c, u, w, e, r: diffx.guidance.apg(c, u, w=w, event_ndim=1, eta=e, radius=r),
     *(x, other, number(3.0), number(0.5), number(0.7)),
 )
-example("guide_apg", two_denoisers(diffx.guide_apg, event_ndim=1), vp, narrow, wide, numbers(w=3.0, eta=0.5, radius=1.0), x, t)
+example(
+    "guide_apg",
+    two_denoisers(diffx.guidance.guide_apg, event_ndim=1),
+    vp,
+    narrow,
+    wide,
+    numbers(w=3.0, eta=0.5, radius=1.0),
+    x,
+    t,
+)
 example(
     "classifier_guidance",
-    lambda p, u, w, x, t: diffx.classifier_guidance(p, diffx.denoiser(p, u), lambda x, t: -t * (x**2).sum(-1), w=w)(x, t),
+    lambda p, u, w, x, t: diffx.guidance.classifier_guidance(p, diffx.denoiser(p, u), lambda x, t: -t * (x**2).sum(-1), w=w)(
+        x, t
+    ),
     *(vp, wide, number(3.0), x, t),
 )
 example(
     "compose",
-    lambda p, u, c, d, w, x, t: diffx.compose(diffx.denoiser(p, u), [diffx.denoiser(p, c), diffx.denoiser(p, d)], weights=w)(
-        x, t
-    ),
+    lambda p, u, c, d, w, x, t: diffx.guidance.compose(
+        diffx.denoiser(p, u), [diffx.denoiser(p, c), diffx.denoiser(p, d)], weights=w
+    )(x, t),
     *(vp, wide, narrow, law, lambda: single([1.0, -0.5]), x, t),
 )
 example(
     "compose_net",
-    lambda u, c, d, w, x, t: diffx.compose_net(network, u, [c, d], weights=w)(x, t),
+    lambda u, c, d, w, x, t: diffx.guidance.compose_net(network, u, [c, d], weights=w)(x, t),
     *(lambda: normals(4), lambda: normals(4, seed=1), lambda: normals(4, seed=2), lambda: single([1.0, -0.5]), x, t),
 )
 example(
     "drop_labels",
-    lambda key, labels, r: diffx.drop_labels(key, labels, null=-jnp.ones(D), rate=r),
+    lambda key, labels, r: diffx.guidance.drop_labels(key, labels, null=-jnp.ones(D), rate=r),
     *(seed, x, number(0.3)),
 )
-example("tilted_law", lambda c, u, w: diffx.tilted_law(c, u, w=w), narrow, wide, number(3.0))
+example("tilted_law", lambda c, u, w: diffx.guidance.tilted_law(c, u, w=w), narrow, wide, number(3.0))
 for _law in ("guided_flow_law", "guided_sde_law"):
-    _exact = getattr(diffx, _law)
+    _exact = by_short_name()[_law]
     example(_law, lambda p, c, u, w, f=_exact: f(p, c, u, w=w), vp, narrow, wide, number(3.0))
     example(f"{_law}, full", lambda p, c, w, f=_exact: f(p, c, c, w=w), vp, law, number(3.0))
     example(
@@ -616,14 +662,14 @@ example("log_prob_ode", log_prob_of, vp, law, x, grid)
 example("log_prob_ode, probes", log_prob_of, vp, law, x, grid, noises)
 example(
     "log_prob_discrete",
-    lambda p, law, x, ts: diffx.log_prob_discrete(diffx.ddim(p, diffx.denoiser(p, law)), x, prior=law, ts=ts),
+    lambda p, law, x, ts: diffx.likelihood.log_prob_discrete(diffx.ddim(p, diffx.denoiser(p, law)), x, prior=law, ts=ts),
     *(vp, law, x, grid),
 )
-example("bits_per_dim", lambda l, scale: diffx.bits_per_dim(l, D, scale=scale), number(-3.0), number(127.5))
-example("divergence", lambda x, t: diffx.divergence(moving, x, t), x, t)
-example("hutchinson", lambda x, t, z: diffx.hutchinson(moving, x, t, z), x, t, noises)
+example("bits_per_dim", lambda l, scale: diffx.likelihood.bits_per_dim(l, D, scale=scale), number(-3.0), number(127.5))
+example("divergence", lambda x, t: diffx.likelihood.divergence(moving, x, t), x, t)
+example("hutchinson", lambda x, t, z: diffx.likelihood.hutchinson(moving, x, t, z), x, t, noises)
 for _variance in ("sign_probe_variance", "normal_probe_variance"):
-    example(_variance, getattr(diffx, _variance), lambda: normals(D, D))
+    example(_variance, by_short_name()[_variance], lambda: normals(D, D))
 
 
 # --- information, the variational bound, KL of paths -----------------------------------------------------------------
@@ -642,53 +688,61 @@ def whole_grid() -> jax.Array:
 
 
 for _name in ("mmse", "entropy_rate", "vlb_term", "vdm_loss"):
-    _function, _times = getattr(diffx, _name), (t, s) if _name == "vlb_term" else (t,)
+    _function, _times = by_short_name()[_name], (t, s) if _name == "vlb_term" else (t,)
     example(
         _name,
         lambda p, law, x, z, *ts, f=_function: f(p, diffx.denoiser(p, law), x, z, *ts),
         *(vp, law, x, other, *_times),
     )
 for _name in ("mmse", "entropy_rate"):
-    _function = getattr(diffx, _name)
+    _function = by_short_name()[_name]
     example(
         f"{_name}, weights",
         lambda p, law, x, z, w, t, f=_function: f(p, diffx.denoiser(p, law), x, z, t, weights=w),
         *(vp, law, x, other, shares, t),
     )
-example("mmse_curve", lambda p, law, x, z, ts: diffx.mmse_curve(p, diffx.denoiser(p, law), x, z, ts), vp, law, x, other, grid)
+example(
+    "mmse_curve",
+    lambda p, law, x, z, ts: diffx.likelihood.mmse_curve(p, diffx.denoiser(p, law), x, z, ts),
+    vp,
+    law,
+    x,
+    other,
+    grid,
+)
 example(
     "mmse_curve, weights",
-    lambda p, law, x, z, w, ts: diffx.mmse_curve(p, diffx.denoiser(p, law), x, z, ts, weights=w),
+    lambda p, law, x, z, w, ts: diffx.likelihood.mmse_curve(p, diffx.denoiser(p, law), x, z, ts, weights=w),
     *(vp, law, x, other, shares, grid),
 )
 for _name in ("mutual_information", "entropy", "surprisal"):
-    _function = getattr(diffx, _name)
+    _function = by_short_name()[_name]
     example(_name, lambda p, e, ts, f=_function: f(p, e, ts, dim=D), vp, errors, grid)
-example("pointwise_information", diffx.pointwise_information, vp, errors, grid)
-example("mmse_gap", lambda p, e, ts: diffx.mmse_gap(p, e, e**2 / 8, ts), vp, errors, grid)
+example("pointwise_information", diffx.likelihood.pointwise_information, vp, errors, grid)
+example("mmse_gap", lambda p, e, ts: diffx.likelihood.mmse_gap(p, e, e**2 / 8, ts), vp, errors, grid)
 example(
     "kl_rate",
-    lambda p, a, b, x, z, t: diffx.kl_rate(p, diffx.denoiser(p, a), diffx.denoiser(p, b), x, z, t),
+    lambda p, a, b, x, z, t: diffx.likelihood.kl_rate(p, diffx.denoiser(p, a), diffx.denoiser(p, b), x, z, t),
     *(vp, law, gaussian("diagonal"), x, other, t),
 )
-example("prior_kl", lambda p, x: diffx.prior_kl(p, x), vp, x)
-example("prior_kl, any prior", lambda p, law, x: diffx.prior_kl(p, x, prior=law), vp, law, x)
+example("prior_kl", lambda p, x: diffx.likelihood.prior_kl(p, x), vp, x)
+example("prior_kl, any prior", lambda p, law, x: diffx.likelihood.prior_kl(p, x, prior=law), vp, law, x)
 example(
     "reconstruction",
-    lambda p, law, x, z, t, v: diffx.reconstruction(p, diffx.denoiser(p, law), x, z, t, variance=v),
+    lambda p, law, x, z, t, v: diffx.likelihood.reconstruction(p, diffx.denoiser(p, law), x, z, t, variance=v),
     *(vp, law, x, other, t, number(0.5)),
 )
 example(
     "nelbo",
-    lambda p, law, x, z, ts, v: diffx.nelbo(p, diffx.denoiser(p, law), x, z, ts, variance=v),
+    lambda p, law, x, z, ts, v: diffx.likelihood.nelbo(p, diffx.denoiser(p, law), x, z, ts, variance=v),
     *(vp, law, x, other, whole_grid, number(0.5)),
 )
 for _name in ("elbo_gap", "frozen_score_kl"):
-    example(_name, getattr(diffx, _name), vp, gaussian("diagonal"), grid)
-    example(f"{_name}, full", getattr(diffx, _name), vp, law, grid)
+    example(_name, by_short_name()[_name], vp, gaussian("diagonal"), grid)
+    example(f"{_name}, full", by_short_name()[_name], vp, law, grid)
 example(
     "path_kl",
-    lambda p, a, b, x, z, ts, eta: diffx.path_kl(p, diffx.denoiser(p, a), diffx.denoiser(p, b), x, z, ts, eta=eta),
+    lambda p, a, b, x, z, ts, eta: diffx.likelihood.path_kl(p, diffx.denoiser(p, a), diffx.denoiser(p, b), x, z, ts, eta=eta),
     *(vp, law, gaussian("diagonal"), x, other, grid, number(0.6)),
 )
 
@@ -706,31 +760,31 @@ def two_noises() -> Any:
 
 
 def corrected(p: Any, d: Any, n: Any) -> Any:
-    return diffx.predictor_corrector(diffx.ddpm(p, d), diffx.langevin_corrector(p, d, snr=n))
+    return diffx.samplers.predictor_corrector(diffx.ddpm(p, d), diffx.samplers.langevin_corrector(p, d, snr=n))
 
 
 _method = lambda name, make, noisy=True: example(name, run_method(make, noisy=noisy), vp, law, number(0.4), x, grid, noises)
-_method("analytic_ddpm", lambda p, d, n: diffx.analytic_ddpm(p, d, mmse=lambda t: n * t))
-_method("dpm2_ancestral", lambda p, d, n: diffx.dpm2_ancestral(p, d, eta=n))
-_method("edm_stochastic", lambda p, d, n: diffx.edm_stochastic(p, d, gamma=n))
-_method("euler_ancestral", lambda p, d, n: diffx.euler_ancestral(p, d, eta=n))
-_method("exponential_sde", lambda p, d, n: diffx.exponential_sde(p, d))
-_method("lms", lambda p, d, n: diffx.lms(p, d, order=2), noisy=False)
-_method("sde_dpm_solver", lambda p, d, n: diffx.sde_dpm_solver(p, d))
+_method("analytic_ddpm", lambda p, d, n: diffx.samplers.analytic_ddpm(p, d, mmse=lambda t: n * t))
+_method("dpm2_ancestral", lambda p, d, n: diffx.samplers.dpm2_ancestral(p, d, eta=n))
+_method("edm_stochastic", lambda p, d, n: diffx.samplers.edm_stochastic(p, d, gamma=n))
+_method("euler_ancestral", lambda p, d, n: diffx.samplers.euler_ancestral(p, d, eta=n))
+_method("exponential_sde", lambda p, d, n: diffx.samplers.exponential_sde(p, d))
+_method("lms", lambda p, d, n: diffx.samplers.lms(p, d, order=2), noisy=False)
+_method("sde_dpm_solver", lambda p, d, n: diffx.samplers.sde_dpm_solver(p, d))
 example("predictor_corrector", run_method(corrected), vp, law, number(0.4), x, grid, two_noises)
 example(
     "langevin_corrector",
-    lambda p, law, n, x, t, s, z: diffx.langevin_corrector(p, diffx.denoiser(p, law), snr=n)(x, t, s, z),
+    lambda p, law, n, x, t, s, z: diffx.samplers.langevin_corrector(p, diffx.denoiser(p, law), snr=n)(x, t, s, z),
     *(vp, law, number(0.4), x, t, s, other),
 )
 example(
     "langevin_step",
-    lambda p, law, x, t, z, e: diffx.langevin_step(p, diffx.denoiser(p, law), x, t, z, step_size=e),
+    lambda p, law, x, t, z, e: diffx.samplers.langevin_step(p, diffx.denoiser(p, law), x, t, z, step_size=e),
     *(vp, law, x, t, other, number(0.05)),
 )
-example("ddim_invert", lambda p, law, x, ts: diffx.ddim_invert(p, diffx.denoiser(p, law), x, ts), vp, law, x, grid)
-example("consistency", diffx.consistency, vp, law, x, t)
-example("progressive_target", diffx.progressive_target, vp, x, other, t, s)
+example("ddim_invert", lambda p, law, x, ts: diffx.samplers.ddim_invert(p, diffx.denoiser(p, law), x, ts), vp, law, x, grid)
+example("consistency", diffx.distillation.consistency, vp, law, x, t)
+example("progressive_target", diffx.distillation.progressive_target, vp, x, other, t, s)
 
 
 # --- exponential solvers ---------------------------------------------------------------------------------------------
@@ -754,19 +808,19 @@ def four_noises() -> jax.Array:
 
 
 for _order in (1, 2, 3):
-    solver(f"dpm_solver, order {_order}", partial(diffx.dpm_solver, order=_order))
+    solver(f"dpm_solver, order {_order}", partial(diffx.samplers.dpm_solver, order=_order))
     solver(f"dpm_solver_pp, order {_order}", partial(diffx.dpm_solver_pp, order=_order))
-    solver(f"dpm_solver_pp_single, order {_order}", partial(diffx.dpm_solver_pp_single, order=_order))
+    solver(f"dpm_solver_pp_single, order {_order}", partial(diffx.samplers.dpm_solver_pp_single, order=_order))
     solver(f"unipc, order {_order}", partial(diffx.unipc, order=_order))
-solver("deis", partial(diffx.deis, order=4))
-solver("unipc_bh1", diffx.unipc_bh1)
-solver("sde_dpm_solver_pp, order 1", partial(diffx.sde_dpm_solver_pp, order=1), four_noises)
-solver("sde_dpm_solver_pp", diffx.sde_dpm_solver_pp, four_noises)
-solver("sde_dpm_solver_pp_2s", diffx.sde_dpm_solver_pp_2s, lambda: (four_noises(), normals(4, N, D, seed=9)))
+solver("deis", partial(diffx.samplers.deis, order=4))
+solver("unipc_bh1", diffx.samplers.unipc_bh1)
+solver("sde_dpm_solver_pp, order 1", partial(diffx.samplers.sde_dpm_solver_pp, order=1), four_noises)
+solver("sde_dpm_solver_pp", diffx.samplers.sde_dpm_solver_pp, four_noises)
+solver("sde_dpm_solver_pp_2s", diffx.samplers.sde_dpm_solver_pp_2s, lambda: (four_noises(), normals(4, N, D, seed=9)))
 example(
     "with_past",
     lambda p, law, x, ts: diffx.fold(
-        diffx.with_past(diffx.dpm_solver_pp(p, diffx.denoiser(p, law)), x[None], ts[:2]), x, ts[1:]
+        diffx.samplers.with_past(diffx.dpm_solver_pp(p, diffx.denoiser(p, law)), x[None], ts[:2]), x, ts[1:]
     )[0],
     *(vp, law, x, longer_grid),
 )
@@ -785,28 +839,34 @@ def corners() -> jax.Array:
     return normals(2, 2, D, seed=12)
 
 
-example("concept_direction", diffx.concept_direction, x, other)
-example("rank_words", diffx.rank_words, x, lambda: normals(5, D, seed=13))
-example("rank_words, centred", partial(diffx.rank_words, centre=True), x, lambda: normals(5, D, seed=13))
-example("decomposable", diffx.decomposable, x, other)
-example("parallelogram_defect", diffx.parallelogram_defect, corners)
-example("analogy_cosine", diffx.analogy_cosine, corners)
-example("projector", diffx.projector, x)
-example("concept_projection", diffx.concept_projection, x, other, lambda: normals(D, D, seed=14))
-example("pmi", diffx.pmi, table)
-example("log_odds_ratio", diffx.log_odds_ratio, table)
-example("pmi_embeddings", partial(diffx.pmi_embeddings, dim=2), lambda: normals(4, D, seed=15))
-example("partner_ranks", diffx.partner_ranks, lambda: normals(4, 4, seed=16))
-example("retrieval_metrics", diffx.retrieval_metrics, x, other)
+example("concept_direction", diffx.concepts.concept_direction, x, other)
+example("rank_words", diffx.concepts.rank_words, x, lambda: normals(5, D, seed=13))
+example("rank_words, centred", partial(diffx.concepts.rank_words, centre=True), x, lambda: normals(5, D, seed=13))
+example("decomposable", diffx.concepts.decomposable, x, other)
+example("parallelogram_defect", diffx.concepts.parallelogram_defect, corners)
+example("analogy_cosine", diffx.concepts.analogy_cosine, corners)
+example("projector", diffx.concepts.projector, x)
+example("concept_projection", diffx.concepts.concept_projection, x, other, lambda: normals(D, D, seed=14))
+example("pmi", diffx.concepts.pmi, table)
+example("log_odds_ratio", diffx.concepts.log_odds_ratio, table)
+example("pmi_embeddings", partial(diffx.concepts.pmi_embeddings, dim=2), lambda: normals(4, D, seed=15))
+example("partner_ranks", diffx.concepts.partner_ranks, lambda: normals(4, 4, seed=16))
+example("retrieval_metrics", diffx.concepts.retrieval_metrics, x, other)
 example(
     "zero_shot_weights",
-    lambda vectors: diffx.zero_shot_weights(lambda texts: vectors, ("hat", "cap"), ("a {}", "one {}")),
+    lambda vectors: diffx.concepts.zero_shot_weights(lambda texts: vectors, ("hat", "cap"), ("a {}", "one {}")),
     lambda: normals(4, D, seed=17),
 )
-example("zero_shot", lambda x, w, b: diffx.zero_shot(x, w, biases=b), x, other, lambda: normals(N, seed=18))
-example("mean_class_recall", partial(diffx.mean_class_recall, classes=3), *[lambda: jnp.arange(6) % 3] * 2)
-example("discriminant", lambda m, c, p: diffx.discriminant(m, c, priors=p), x, COVARIANCES["full"], lambda: single([0.4, 0.6]))
-example("discriminant_error", diffx.discriminant_error, x, COVARIANCES["full"])
+example("zero_shot", lambda x, w, b: diffx.concepts.zero_shot(x, w, biases=b), x, other, lambda: normals(N, seed=18))
+example("mean_class_recall", partial(diffx.concepts.mean_class_recall, classes=3), *[lambda: jnp.arange(6) % 3] * 2)
+example(
+    "discriminant",
+    lambda m, c, p: diffx.concepts.discriminant(m, c, priors=p),
+    x,
+    COVARIANCES["full"],
+    lambda: single([0.4, 0.6]),
+)
+example("discriminant_error", diffx.concepts.discriminant_error, x, COVARIANCES["full"])
 
 
 # --- losses of scores, and what they measure --------------------------------------------------------------------------
@@ -818,20 +878,26 @@ def square() -> jax.Array:
     return normals(4, 4, seed=19)
 
 
-example("info_nce", diffx.info_nce, square)
-example("info_nce, all given", lambda s, p, m: diffx.info_nce(s, positives=p, mask=m), square, _names, mask)
-example("sigmoid_nce", diffx.sigmoid_nce, square)
-example("sigmoid_nce, all given", lambda s, p, m: diffx.sigmoid_nce(s, positives=p, mask=m), square, positives, mask)
-example("clamp_log_scale", diffx.clamp_log_scale, number(5.0))
-example("clamp_log_scale, another cap", lambda l, cap: diffx.clamp_log_scale(l, largest=cap), number(3.0), number(10.0))
-example("info_nce_bound", partial(diffx.info_nce_bound, n=4), number(0.5))
-example("gaussian_information", partial(diffx.gaussian_information, split=1), gaussian("full"))
+example("info_nce", diffx.contrast.info_nce, square)
+example("info_nce, all given", lambda s, p, m: diffx.contrast.info_nce(s, positives=p, mask=m), square, _names, mask)
+example("sigmoid_nce", diffx.contrast.sigmoid_nce, square)
+example("sigmoid_nce, all given", lambda s, p, m: diffx.contrast.sigmoid_nce(s, positives=p, mask=m), square, positives, mask)
+example("clamp_log_scale", diffx.contrast.clamp_log_scale, number(5.0))
 example(
-    "gaussian_pmi", diffx.gaussian_pmi, gaussian("full"), lambda: normals(4, 1, seed=20), lambda: normals(5, D - 1, seed=21)
+    "clamp_log_scale, another cap", lambda l, cap: diffx.contrast.clamp_log_scale(l, largest=cap), number(3.0), number(10.0)
 )
-example("log_sphere_mean", partial(diffx.log_sphere_mean, dim=D), number(5.0))
-example("von_mises_information", diffx.von_mises_information, number(1.25))
-example("von_mises_information, on a sphere", partial(diffx.von_mises_information, dim=D), number(1.25))
+example("info_nce_bound", partial(diffx.contrast.info_nce_bound, n=4), number(0.5))
+example("gaussian_information", partial(diffx.contrast.gaussian_information, split=1), gaussian("full"))
+example(
+    "gaussian_pmi",
+    diffx.contrast.gaussian_pmi,
+    gaussian("full"),
+    lambda: normals(4, 1, seed=20),
+    lambda: normals(5, D - 1, seed=21),
+)
+example("log_sphere_mean", partial(diffx.contrast.log_sphere_mean, dim=D), number(5.0))
+example("von_mises_information", diffx.contrast.von_mises_information, number(1.25))
+example("von_mises_information, on a sphere", partial(diffx.contrast.von_mises_information, dim=D), number(1.25))
 
 
 # --- losses in blocks, and over devices -------------------------------------------------------------------------------
@@ -843,7 +909,7 @@ def _one_device() -> dict:
 
 
 for _where, _given in (("tiled", lambda: {"tile": 3}), ("sharded", _one_device)):
-    _clip, _siglip = (getattr(diffx, f"{_where}_{_kind}_loss") for _kind in ("clip", "siglip"))
+    _clip, _siglip = (by_short_name()[f"{_where}_{_kind}_loss"] for _kind in ("clip", "siglip"))
     example(
         _clip.__name__,
         lambda a, b, l, p, m, loss=_clip, given=_given: loss(a, b, log_scale=l, positives=p, mask=m, **given()),
@@ -854,3 +920,8 @@ for _where, _given in (("tiled", lambda: {"tile": 3}), ("sharded", _one_device))
         lambda a, b, l, c, p, m, loss=_siglip, given=_given: loss(a, b, log_scale=l, bias=c, positives=p, mask=m, **given()),
         *(images, texts, number(2.0), number(-3.0), positives, mask),
     )
+
+COVERED = {public_name(name) for name in EXAMPLES}
+HOST_SIDE |= {
+    name: "the examples of its sampler run it" for name in by_short_name() if name.endswith("_step") and name not in COVERED
+}

@@ -6,7 +6,13 @@ Each is a function, so that nothing is built at import. float32 holds every para
 
 from typing import Any
 
-from diffx.process import EDM, VE, VP, CosineVP, RectifiedFlow, SubVP, Trig
+from diffx.processes.cosine import CosineVP
+from diffx.processes.edm import EDM
+from diffx.processes.rectified_flow import RectifiedFlow
+from diffx.processes.sub_vp import SubVP
+from diffx.processes.trig import Trig
+from diffx.processes.ve import VE
+from diffx.processes.vp import VP
 from spec_tests.oracles import paths
 
 Maker = Any  # () -> a process of diffx

@@ -10,27 +10,26 @@ import numpy as np
 import diffx
 from spec_tests.close import close
 from spec_tests.methods import EXPONENTIAL
-from spec_tests.oracles import bayes
-from spec_tests.oracles import solvers as textbook
-from spec_tests.paths import oracle as path_of
-from spec_tests.paths import rectified_flow
+from spec_tests.oracles import bayes, solvers as textbook
+from spec_tests.paths import oracle as path_of, rectified_flow
 
 WEIGHTS, CENTRES, SPREADS = np.array([0.25, 0.75]), np.array([[-1.0], [1.5]]), np.array([0.25, 0.5])
 START = np.array([-1.25, 0.25, 0.75, 1.125])
 KS = np.array([-2.5, -1.875, -1.0, -0.25, 0.125, 1.0, 2.0])  # half log-SNRs, uneven
 
-SAMPLER = "diffx.sampler"
+SAMPLER = "diffx.samplers"
 OF = (
-    *(f"{SAMPLER}.dpm_solver.{name}" for name in ("dpm_solver", "dpm_solver_2_step", "dpm_solver_3_step")),
-    *(f"{SAMPLER}.dpm_solver_pp.{name}" for name in ("dpm_solver_pp", "dpm_solver_pp_2m_step", "dpm_solver_pp_3m_step")),
-    f"{SAMPLER}.dpm_solver_pp_single.dpm_solver_pp_single",
-    f"{SAMPLER}.dpm_solver_pp_single.dpm_solver_pp_2s_step",
-    f"{SAMPLER}.dpm_solver_pp_single.dpm_solver_pp_3s_step",
-    *(f"{SAMPLER}.deis.{name}" for name in ("deis", "deis_step")),
-    *(f"{SAMPLER}.unipc.{name}" for name in ("unipc", "unipc_bh1", "unipc_step")),
+    *("diffx.dpm_solver_pp", "diffx.unipc"),
+    *(f"{SAMPLER}.{name}" for name in ("dpm_solver", "dpm_solver_2_step", "dpm_solver_3_step")),
+    *(f"{SAMPLER}.{name}" for name in ("dpm_solver_pp_2m_step", "dpm_solver_pp_3m_step")),
+    f"{SAMPLER}.dpm_solver_pp_single",
+    f"{SAMPLER}.dpm_solver_pp_2s_step",
+    f"{SAMPLER}.dpm_solver_pp_3s_step",
+    *(f"{SAMPLER}.{name}" for name in ("deis", "deis_step")),
+    *(f"{SAMPLER}.{name}" for name in ("unipc_bh1", "unipc_step")),
 )
 SDE_OF = tuple(
-    f"{SAMPLER}.sde_dpm_solver_pp.{name}"
+    f"{SAMPLER}.{name}"
     for name in (
         "sde_dpm_solver_pp",
         "sde_dpm_solver_pp_1_step",
@@ -40,10 +39,10 @@ SDE_OF = tuple(
     )
 )
 FIRST_ORDER_OF = (
-    f"{SAMPLER}.dpm_solver.dpm_solver",
-    f"{SAMPLER}.dpm_solver_pp.dpm_solver_pp",
-    f"{SAMPLER}.dpm_solver_pp_single.dpm_solver_pp_single",
-    f"{SAMPLER}.deis.deis",
+    f"{SAMPLER}.dpm_solver",
+    "diffx.dpm_solver_pp",
+    f"{SAMPLER}.dpm_solver_pp_single",
+    f"{SAMPLER}.deis",
 )
 
 TEXTBOOK = {
@@ -130,7 +129,7 @@ def of_order_one_are_ddim(dtype):
     ts = np.array([1.0, 0.625, 0.25, 0.0], dtype)
     wanted = walk(diffx.ddim(rf, denoise), x, ts).astype(np.float64)
     close(wanted.astype(dtype), straight(x, ts), ulps=32, scale=4 * np.abs(START).max(), why="three steps of Euler by hand")
-    for make in (diffx.dpm_solver, diffx.dpm_solver_pp, diffx.dpm_solver_pp_single, diffx.deis):
+    for make in (diffx.samplers.dpm_solver, diffx.dpm_solver_pp, diffx.samplers.dpm_solver_pp_single, diffx.samplers.deis):
         got = walk(make(rf, denoise, order=1), x, ts)
         close(got, wanted, ulps=16, scale=4 * np.abs(START).max(), why="three steps of one map")
     for name in some_methods(dtype):
@@ -159,11 +158,11 @@ def keep_a_constant_answer(dtype):
     ts, ks = grid_of(rectified_flow, KS[:5], dtype)
     (a_t, *_, a_s), times = 1 - np.asarray(ts, np.float64), np.asarray(ts, np.float64)
     gain = times[-1] / times[0]
-    noisy = [partial(diffx.sde_dpm_solver_pp, order=order) for order in (1, 2)] + [diffx.sde_dpm_solver_pp_2s]
+    noisy = [partial(diffx.samplers.sde_dpm_solver_pp, order=order) for order in (1, 2)] + [diffx.samplers.sde_dpm_solver_pp_2s]
     kept = some_methods(dtype)
     for make, more in [(EXPONENTIAL[name].make, 1.0) for name in kept] + [(make, np.exp(ks[0] - ks[-1])) for make in noisy]:
         got = walk(make(rf, denoise), jnp.asarray(START, dtype), ts)[-1]
         wanted = a_s * point + more * gain * (START - a_t * point)
         close(got.astype(dtype), wanted, ulps=32, scale=2 * np.abs(START).max(), why="four steps that scale and shift")
-    ends = walk(diffx.sde_dpm_solver_pp_2s(rf, denoise), START.astype(dtype), np.array([1.0, 0.625, 0.0], dtype))
+    ends = walk(diffx.samplers.sde_dpm_solver_pp_2s(rf, denoise), START.astype(dtype), np.array([1.0, 0.625, 0.0], dtype))
     close(ends, np.array([0 * START + 0.375 * point, 0 * START + point]), ulps=8, scale=1, why="2S from alpha = 0 to sigma = 0")

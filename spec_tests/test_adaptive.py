@@ -12,8 +12,7 @@ from scipy.integrate import solve_ivp
 
 import diffx
 from spec_tests.oracles import bayes
-from spec_tests.paths import oracle as path_of
-from spec_tests.paths import rectified_flow, ve, vp
+from spec_tests.paths import oracle as path_of, rectified_flow, ve, vp
 
 pytest.importorskip("diffrax", reason="adaptive integration is an extra")
 from diffx import adaptive

@@ -15,7 +15,7 @@ import numpy as np
 from hypothesis import given, settings
 
 import diffx
-from diffx.sampler import standard_normal
+from diffx.noise import standard_normal
 from spec_tests import strategies as st_
 from spec_tests.close import close, holds
 from spec_tests.registry import claim
@@ -51,7 +51,7 @@ STEPPED = "the same operations, fused or not: each of 4 steps rounds some ten nu
 @claim(
     "API-01",
     "a compiled run, an eager run, vmap of single runs and a Python loop over the steps agree to rounding, step by step",
-    of=tuple(f"diffx.sampler.core.{name}" for name in ("fold", "sample", "Sampler", "State", "Info", "keep_x", "keep_x0")),
+    of=tuple(f"diffx.{name}" for name in ("fold", "sample", "Sampler", "State", "Info", "keep_x", "keep_x0")),
     source="jax's contract for pure functions",
 )
 @given(xs=st_.points(3, D), zs=st_.normals(N, 3, D), ts=grids)
@@ -92,7 +92,7 @@ def echo() -> diffx.Sampler:
 @claim(
     "API-02",
     "sample is fold with the noises of fold_in(key, i), bit for bit",
-    of=("diffx.sampler.core.sample", "diffx.sampler.core.fold", "diffx.sampler.core.Sampler"),
+    of=("diffx.sample", "diffx.fold", "diffx.Sampler"),
     source="jax.random.fold_in: one stream for each step",
 )
 @given(seed=st_.seeds(), ts=grids)
@@ -113,7 +113,7 @@ def test_keyed_run_is_the_explicit_run_with_folded_keys(dtype, seed, ts):
 @claim(
     "API-03",
     "every step has noise of its own, and a longer run begins with the same noises",
-    of="diffx.sampler.core.sample",
+    of="diffx.sample",
     source="claims of the specification: one key for all steps correlates them",
 )
 @given(seed=st_.seeds())
@@ -152,24 +152,24 @@ def outputs(x, wide) -> dict:
         "ddim": diffx.ddim,
         "ddim eta": partial(diffx.ddim, eta=0.5),
         "ddpm": diffx.ddpm,
-        "ddpm_beta": diffx.ddpm_beta,
-        "ddpm_optimal": partial(diffx.ddpm_optimal, law=law(wide)),
+        "ddpm_beta": diffx.samplers.ddpm_beta,
+        "ddpm_optimal": partial(diffx.samplers.ddpm_optimal, law=law(wide)),
         "euler": diffx.euler,
         "euler_maruyama": diffx.euler_maruyama,
         "heun": diffx.heun,
-        "exact_flow": lambda p, d: diffx.exact_flow(p, law(wide), eta=1.0),
-        "flow_euler": lambda p, d: diffx.flow_euler(partial(diffx.probability_flow, p, d)),
+        "exact_flow": lambda p, d: diffx.samplers.exact_flow(p, law(wide), eta=1.0),
+        "flow_euler": lambda p, d: diffx.flow_euler(partial(diffx.reverse.probability_flow, p, d)),
     }
     points = diffx.PointSet(jnp.zeros((3, D), wide))
     mixture = diffx.MixtureLaw(jnp.ones(1, wide), jnp.zeros((1, D), wide), jnp.ones((), wide))
     pointwise = {
         "perturb": lambda x: diffx.perturb(process, x, x, ts[0]),
         "cfg": lambda x: diffx.cfg(x, x, w=ts[0]),
-        "eps_of_v": lambda x: diffx.eps_of_v(process, x, x, ts[0]),
-        "score_of_eps": lambda x: diffx.score_of_eps(process, x, x, ts[0]),
-        "eps_of_score": lambda x: diffx.eps_of_score(process, x, x, ts[0]),
-        "probability_flow": lambda x: diffx.probability_flow(process, exact, x, ts[0]),
-        "reverse_drift": lambda x: diffx.reverse_drift(process, exact, x, ts[0]),
+        "eps_of_v": lambda x: diffx.predictions.eps_of_v(process, x, x, ts[0]),
+        "score_of_eps": lambda x: diffx.predictions.score_of_eps(process, x, x, ts[0]),
+        "eps_of_score": lambda x: diffx.predictions.eps_of_score(process, x, x, ts[0]),
+        "probability_flow": lambda x: diffx.reverse.probability_flow(process, exact, x, ts[0]),
+        "reverse_drift": lambda x: diffx.reverse.reverse_drift(process, exact, x, ts[0]),
         **{
             f"denoiser {type(p).__name__}": lambda x, p=p: diffx.denoiser(process, p)(x, ts[0])
             for p in (law(wide), mixture, points)
@@ -183,7 +183,7 @@ def outputs(x, wide) -> dict:
 @claim(
     "API-04",
     "what comes in as float64, float32 or bfloat16 goes out as that, with x64 on and off, whatever the law's dtype",
-    of=("diffx.sampler.core.fold", "diffx.sampler.core.sample"),
+    of=("diffx.fold", "diffx.sample"),
     source="claims of the specification: x decides",
     dtypes=(),
     why_dtypes="all dtypes are covered at once, by abstract evaluation",
@@ -213,7 +213,7 @@ def test_host_tables_are_not_narrowed_to_float32():
     for grid in (diffx.uniform(7), diffx.trailing(7), diffx.karras(diffx.EDM(), 7)):
         assert grid.dtype == jnp.float64
     assert abs(diffx.uniform(3)[1] - 2 / 3) < 1e-15
-    assert diffx.linear_betas(10).dtype == jnp.float64
+    assert diffx.processes.linear_betas(10).dtype == jnp.float64
 
 
 class Count:
@@ -230,7 +230,7 @@ def counting(process, x, t):
 @claim(
     "API-05",
     "new numbers do not retrace: betas, w, eta, keys, laws, grids of one length; a new length traces once",
-    of=("diffx.sampler.core.fold", "diffx.sampler.core.sample"),
+    of=("diffx.fold", "diffx.sample"),
     source="jax.jit: parameters of a pytree are traced, not baked in",
     dtypes=(),
     why_dtypes="tracing does not look at numbers",
@@ -288,7 +288,7 @@ def slopes_and_differences(at, h):
 @claim(
     "API-07",
     "jax.grad goes through whole samplers: central differences agree, and J J' is the covariance that exact_law gives",
-    of=("diffx.sampler.core.fold", "diffx.exact.exact_law"),
+    of=("diffx.fold", "diffx.exact_law"),
     source="reverse-mode differentiation of lax.scan",
     dtypes=("float64",),
     why_dtypes="central differences need digits to lose",
@@ -340,7 +340,7 @@ print(json.dumps(found))
 @claim(
     "API-06",
     "A batch split over devices by shard_map gives what one device gives, trajectory and all",
-    of="diffx.sampler.core.fold",
+    of="diffx.fold",
     source="jax.shard_map; a sampler never looks across the batch",
     dtypes=(),
     why_dtypes="both dtypes run in one process of four virtual devices",
@@ -365,7 +365,7 @@ PROCESSES = (
 @claim(
     "API-08",
     "t = 0 is data and t = 1 is noise for every process: x_0 is the data, the signal-to-noise ratio only falls",
-    of=("diffx.process.Process", "diffx.process.perturb"),
+    of=("diffx.processes.Process", "diffx.perturb"),
     source="claims of the specification: one documented time orientation",
 )
 @given(x0=st_.points(3, D), eps=st_.normals(3, D))

@@ -13,18 +13,17 @@ from scipy.special import softmax
 import diffx
 from spec_tests import strategies as st_
 from spec_tests.close import close
-from spec_tests.paths import PROCESSES, edm, rectified_flow, ve, vp
-from spec_tests.paths import oracle as path_of
+from spec_tests.paths import PROCESSES, edm, oracle as path_of, rectified_flow, ve, vp
 from spec_tests.registry import claim
 from spec_tests.test_reverse import FEW, cast, covariances
 
 posterior = jax.jit(diffx.posterior)
-gaussian_step = jax.jit(diffx.gaussian_step)
+gaussian_step = jax.jit(diffx.reverse.gaussian_step)
 
 
 @jax.jit
 def reverse_drift(process, mean, cov, x, t):
-    return diffx.reverse_drift(process, diffx.denoiser(process, diffx.GaussianLaw(mean, cov)), x, t, eta=1.0)
+    return diffx.reverse.reverse_drift(process, diffx.denoiser(process, diffx.GaussianLaw(mean, cov)), x, t, eta=1.0)
 
 
 def schur(joint, known):
@@ -76,7 +75,7 @@ def goes_back_to_its_law(make, dtype, variances, t, s):
 @claim(
     "BRN-02",
     "In y = x/alpha and tau = (sigma/alpha)^2 the posterior is the Brownian bridge: mean on the chord, covariance s (t - s)/t",
-    of="diffx.reverse.posterior",
+    of="diffx.posterior",
     source="Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7), as a Brownian bridge",
 )
 @FEW
@@ -110,7 +109,7 @@ def log_h(process, c, y, r, weights, end, x, t):
 
 @jax.jit
 def conditioned_drift(process, look, x, t):
-    return diffx.conditioned_drift(process, Partial(log_h, process, *look), x, t)
+    return diffx.reverse.conditioned_drift(process, Partial(log_h, process, *look), x, t)
 
 
 @jax.jit
@@ -184,14 +183,14 @@ def chained(process, taus):
 @jax.jit
 def flipped(process, ts, zs):
     """The way back of ddpm_beta for data that say nothing, from 0."""
-    sampler = diffx.ddpm_beta(process, lambda x, t: x)
+    sampler = diffx.samplers.ddpm_beta(process, lambda x, t: x)
     return diffx.fold(sampler, jnp.zeros(zs.shape[1:], zs.dtype), ts, zs)[0]
 
 
 @claim(
     "BRN-06",
     "A walk of N coin flips has the variance of the process exactly and an excess kurtosis of -2/N: its limit is Gaussian",
-    of=("diffx.process.transition", "diffx.sampler.ddpm.ddpm_beta"),
+    of=("diffx.transition", "diffx.samplers.ddpm_beta"),
     source="the central limit theorem, here with its rate; derived here for equal steps of (sigma/alpha)^2",
 )
 def test_random_walk_becomes_brownian_motion(dtype):
@@ -237,15 +236,15 @@ def every_walk_of_the_sampler(dtype, n=8):
 def test_log_h_must_answer_one_number_for_each_event():
     x = jnp.ones((4, 2))
     with pytest.raises(ValueError, match=r"log_h must answer one number for each event of x, \(4, 2\), but gave shape \(2,\)"):
-        diffx.conditioned_drift(diffx.VP(), lambda x, t: -(x**2).sum(0), x, 0.5)
+        diffx.reverse.conditioned_drift(diffx.VP(), lambda x, t: -(x**2).sum(0), x, 0.5)
     with pytest.raises(ValueError, match="t must be a scalar time"):
-        diffx.conditioned_drift(diffx.VP(), lambda x, t: -(x**2).sum(-1), x, jnp.full(4, 0.5))
+        diffx.reverse.conditioned_drift(diffx.VP(), lambda x, t: -(x**2).sum(-1), x, jnp.full(4, 0.5))
     with pytest.raises(TypeError, match="x must be an array of floats"):
-        diffx.conditioned_drift(diffx.VP(), lambda x, t: -(x**2).sum(-1), jnp.ones((4, 2), int), 0.5)
+        diffx.reverse.conditioned_drift(diffx.VP(), lambda x, t: -(x**2).sum(-1), jnp.ones((4, 2), int), 0.5)
 
 
 def test_one_number_for_all_of_x_makes_x_one_event():
     x = jnp.ones((4, 2), jnp.float32)
-    whole = diffx.conditioned_drift(diffx.VE(), lambda x, t: -(x**2).sum() / 2, x, 0.5)
-    each = diffx.conditioned_drift(diffx.VE(), lambda x, t: -(x**2).sum(-1) / 2, x, 0.5)
+    whole = diffx.reverse.conditioned_drift(diffx.VE(), lambda x, t: -(x**2).sum() / 2, x, 0.5)
+    each = diffx.reverse.conditioned_drift(diffx.VE(), lambda x, t: -(x**2).sum(-1) / 2, x, 0.5)
     assert whole.dtype == jnp.float32 and (whole == each).all()

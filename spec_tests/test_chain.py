@@ -6,16 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from diffx.chain import (
-    DDPMChain,
-    alpha_bar,
-    cosine_betas,
-    linear_betas,
-    respace,
-    scaled_linear_betas,
-    zero_terminal_snr,
-)
-from diffx.process import rates
+from diffx.processes.betas import alpha_bar, cosine_betas, linear_betas, respace, scaled_linear_betas, zero_terminal_snr
+from diffx.processes.ddpm_chain import DDPMChain
+from diffx.processes.protocol import rates
 from spec_tests.close import close, holds, slope
 from spec_tests.oracles import chains
 from spec_tests.registry import claim
@@ -57,7 +50,7 @@ products = jax.jit(alpha_bar)
 @claim(
     "FWD-10",
     "With beta_i = beta(i/N)/N the chain tends to the VP path: N (log alphabar_N + B(1)) -> -76.9517",
-    of=("diffx.chain.DDPMChain", "diffx.chain.alpha_bar", "diffx.chain.linear_betas"),
+    of=("diffx.DDPMChain", "diffx.processes.alpha_bar", "diffx.processes.linear_betas"),
     source="Ho et al. 2020; Song et al. 2021, appendix B; the constant: Euler-Maclaurin and the next term of the logarithm",
     dtypes=("float64",),
     why_dtypes="a rate of convergence: its error at N = 1600 is float32's rounding of log alphabar",
@@ -79,7 +72,7 @@ def test_chain_tends_to_vp_with_its_rate_and_constant(dtype):
 @claim(
     "FWD-11",
     "Zero terminal SNR keeps the first alphabar, makes the last 0 and beta_T = 1, and changes nothing when applied again",
-    of=("diffx.chain.zero_terminal_snr", "diffx.chain.DDPMChain"),
+    of=("diffx.processes.zero_terminal_snr", "diffx.DDPMChain"),
     source="Lin et al. 2024, arXiv:2305.08891, Algorithm 1",
 )
 def test_zero_terminal_snr_is_the_algorithm_of_lin(dtype):
@@ -102,7 +95,7 @@ def test_zero_terminal_snr_is_the_algorithm_of_lin(dtype):
 @claim(
     "FWD-12",
     "The schedules of Ho, of Stable Diffusion and the cosine one have the terminal SNR of Lin's table",
-    of=tuple(f"diffx.chain.{name}" for name in ("alpha_bar", "linear_betas", "scaled_linear_betas", "cosine_betas")),
+    of=tuple(f"diffx.processes.{name}" for name in ("alpha_bar", "linear_betas", "scaled_linear_betas", "cosine_betas")),
     source="Lin et al. 2024, arXiv:2305.08891, Table 1 (its cosine row, 4.928220e-05 and 2.428735e-09, has float32 error)",
 )
 def test_terminal_snr_is_that_of_the_table(dtype):
@@ -143,7 +136,7 @@ def has_terminal(betas, root: float, half: float, snr: float, half_snr: float):
 @claim(
     "FWD-18",
     "The chain as a process is exact at every node and geometric between, and a respaced chain has its marginals",
-    of=("diffx.chain.respace", "diffx.chain.DDPMChain"),
+    of=("diffx.processes.respace", "diffx.DDPMChain"),
     source="Nichol and Dhariwal 2021, arXiv:2102.09672, eq. 19; Ho et al. 2020, eq. 4",
 )
 def test_respaced_chain_has_the_marginals_of_the_whole(dtype):

@@ -9,11 +9,11 @@ import pytest
 
 import diffx
 from diffx.check import check_sampler, check_samples, require_holds
-from diffx.check.chi_square import power
 from diffx.check.finding import FAILS, HOLDS, NOT_PROVIDED, Finding
-from diffx.check.order import observed_order
-from diffx.check.probe import affine_probe
-from diffx.check.problem import PLANE, Gaussian
+from diffx.check.problems import PLANE, Gaussian
+from diffx.check.samplers.chi_square import power
+from diffx.check.samplers.order import observed_order
+from diffx.check.samplers.probe import affine_probe
 from spec_tests import toys
 from spec_tests.close import close, holds
 from spec_tests.registry import claim
@@ -133,7 +133,7 @@ def findings(toy: Toy) -> tuple[Finding, ...]:
 @claim(
     "KIT-01",
     "a right sampler passes every claim; a family of wrong ones, each wrong in one way, falls with the right claim and words",
-    of=("diffx.check.sampler.check_sampler", "diffx.check.finding.require_holds"),
+    of=("diffx.check.check_sampler", "diffx.check.require_holds"),
     source="toy samplers in numpy, derived by hand: spec_tests/toys.py",
     dtypes=(),
     why_dtypes=OUTSIDE,
@@ -199,7 +199,7 @@ PAIRS = (  # each method and each process; all nine pairs agree, and compile for
 @claim(
     "KIT-02",
     "the affine probe gives the law that exact_law gives, from outputs alone",
-    of="diffx.check.probe.affine_probe",
+    of="diffx.check.samplers.probe.affine_probe",
     source="derived here: the derivatives of every step against unit vectors fed through the whole",
     dtypes=("float64",),
     why_dtypes=OUTSIDE,
@@ -244,7 +244,7 @@ def test_probe_tells_what_is_not_affine_and_normals_of_another_shape():
 @claim(
     "KIT-03",
     "the order estimator finds the order it is given: of a power law, of Euler, Heun, Adams and exponential multi-step methods",
-    of="diffx.check.order.observed_order",
+    of="diffx.check.samplers.order.observed_order",
     source="classical orders of these methods; a third-order method with half its last difference has order 2",
     dtypes=(),
     why_dtypes=OUTSIDE,
@@ -363,7 +363,7 @@ def drawn(seed: int, n: int, cov: Any = PLANE.cov) -> np.ndarray:
 @claim(
     "KIT-08",
     "samples of the law itself raise no alarm, and an error of the stated size is found with the stated probability",
-    of="diffx.check.chi_square.check_samples",
+    of="diffx.check.check_samples",
     source="n s^2/S is chi-square with n - 1 degrees of freedom; here by simulation with fixed seeds",
     dtypes=(),
     why_dtypes=OUTSIDE,

@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 import diffx
-from diffx import VP, RectifiedFlow, check_contrastive_loss, check_guidance, check_log_prob, check_process
 from diffx.check.finding import FAILS, HOLDS, NOT_PROVIDED, Finding
+from diffx.check.guided.entry import check_guidance
+from diffx.check.likelihoods.entry import check_log_prob
+from diffx.check.losses.entry import check_contrastive_loss
+from diffx.check.processes.entry import check_process
+from diffx.processes.rectified_flow import RectifiedFlow
+from diffx.processes.vp import VP
 from spec_tests import parts
 from spec_tests.close import holds
 from spec_tests.parts import PROCESS, alpha, beta, differentiated, log_prob, sigma, slopes
@@ -101,7 +106,7 @@ WRONG_PROCESSES = {
 @claim(
     "KIT-04",
     "right processes, steps and conversions pass every claim; each wrong one falls with the right claim and words",
-    of="diffx.check.process.check_process",
+    of="diffx.check.check_process",
     source="toy processes in numpy, derived by hand: spec_tests/parts.py; the two processes of diffx",
     dtypes=(),
     why_dtypes=WHY,
@@ -144,7 +149,7 @@ def signs(seed: int) -> Callable:
 @claim(
     "KIT-05",
     "exact and probed log-likelihoods pass; a wrong divergence, unit or constant falls with the right words",
-    of="diffx.check.log_prob.check_log_prob",
+    of="diffx.check.check_log_prob",
     source="change of variables by DOP853 in numpy, derived by hand: spec_tests/parts.py",
     dtypes=(),
     why_dtypes=WHY,
@@ -208,7 +213,7 @@ WRONG_GUIDANCES = {
 @claim(
     "KIT-06",
     "both conventions of guidance pass and are told apart; each wrong combination falls with the right claim and words",
-    of="diffx.check.guidance.check_guidance",
+    of="diffx.check.check_guidance",
     source="Ho and Salimans 2022, arXiv:2207.12598, eq. (6); Lin et al. 2024, arXiv:2305.08891, eqs. (15) and (16)",
     dtypes=(),
     why_dtypes=WHY,
@@ -318,7 +323,7 @@ RIGHT_LOSSES = {
 @claim(
     "KIT-07",
     "right contrastive losses pass, dense and sharded; each wrong value or gradient falls with the right claim and words",
-    of="diffx.check.contrastive.check_contrastive_loss",
+    of="diffx.check.check_contrastive_loss",
     source="losses in numpy, differentiated by complex steps: spec_tests/parts.py; the loss of diffx",
     dtypes=(),
     why_dtypes=WHY,

@@ -15,16 +15,16 @@ from spec_tests.registry import claim
 TRAGER = "Trager et al. 2023, arXiv:2302.14383: decomposable embeddings and conditional independence"
 MAN, HAT, IMAGES = 2, 2, 6  # with and without each concept; images
 
-pmi = jax.jit(diffx.pmi)
-log_odds_ratio = jax.jit(diffx.log_odds_ratio)
-parallelogram_defect = jax.jit(diffx.parallelogram_defect)
-analogy_cosine = jax.jit(diffx.analogy_cosine)
-concept_direction = jax.jit(diffx.concept_direction)
-rank_words = jax.jit(diffx.rank_words, static_argnames="centre")
-projector = jax.jit(diffx.projector)
-concept_projection = jax.jit(diffx.concept_projection)
-decomposable = jax.jit(diffx.decomposable)
-factorised = jax.jit(diffx.pmi_embeddings, static_argnames="dim")
+pmi = jax.jit(diffx.concepts.pmi)
+log_odds_ratio = jax.jit(diffx.concepts.log_odds_ratio)
+parallelogram_defect = jax.jit(diffx.concepts.parallelogram_defect)
+analogy_cosine = jax.jit(diffx.concepts.analogy_cosine)
+concept_direction = jax.jit(diffx.concepts.concept_direction)
+rank_words = jax.jit(diffx.concepts.rank_words, static_argnames="centre")
+projector = jax.jit(diffx.concepts.projector)
+concept_projection = jax.jit(diffx.concepts.concept_projection)
+decomposable = jax.jit(diffx.concepts.decomposable)
+factorised = jax.jit(diffx.concepts.pmi_embeddings, static_argnames="dim")
 
 LOGS = "logarithms of at most four rounded probabilities"
 
@@ -46,9 +46,9 @@ def independent(of_man: np.ndarray, of_hat: np.ndarray) -> np.ndarray:
     "CON-01",
     "PMI(x;11) - PMI(x;10) - PMI(x;01) + PMI(x;00) = logOR(z1,z2|x) - logOR(z1,z2): the defect is dependence",
     of=(
-        "diffx.concept.information.pmi",
-        "diffx.concept.information.log_odds_ratio",
-        "diffx.concept.algebra.parallelogram_defect",
+        "diffx.concepts.pmi",
+        "diffx.concepts.log_odds_ratio",
+        "diffx.concepts.parallelogram_defect",
     ),
     source=f"derived here; {TRAGER}",
 )
@@ -72,7 +72,7 @@ def test_parallelogram_defect_is_the_gap_of_log_odds_ratios(dtype, joint, given_
 @claim(
     "CON-02",
     "under full independence PMI(x;z1 z2) = PMI(x;z1) + PMI(x;z2), PMI(x;empty) = 0: v(man hat) - v(man) = v(hat) - v(empty)",
-    of=("diffx.concept.information.pmi", "diffx.concept.algebra.parallelogram_defect"),
+    of=("diffx.concepts.pmi", "diffx.concepts.parallelogram_defect"),
     source=f"derived here; {TRAGER}",
 )
 @given(of_man=tables(MAN, 3), of_hat=tables(HAT, 2))
@@ -96,7 +96,7 @@ def test_independent_concepts_add_up_from_the_empty_text(dtype, of_man, of_hat):
     "CON-03",
     "texts of a PMI table's decomposition reproduce it and are unique for its images: additive rows are parallelograms; "
     "for images of deficient column rank a defect is orthogonal to their rows",
-    of=("diffx.concept.information.pmi_embeddings", "diffx.concept.algebra.parallelogram_defect"),
+    of=("diffx.concepts.pmi_embeddings", "diffx.concepts.parallelogram_defect"),
     source="derived here: least squares; Levy and Goldberg 2014, section 4; Eckart and Young 1936",
 )
 @given(of_man=tables(MAN, 3), of_hat=tables(HAT, 2), seed=st_.seeds())
@@ -143,10 +143,10 @@ def loses_the_least(dtype, scores, table, size):
     "sums of concepts have unit norm together only where differences within one factor are orthogonal to another's; "
     "an interaction bends the analogy by exactly its log odds ratios",
     of=(
-        "diffx.concept.algebra.decomposable",
-        "diffx.concept.algebra.parallelogram_defect",
-        "diffx.concept.algebra.analogy_cosine",
-        "diffx.concept.information.pmi_embeddings",
+        "diffx.concepts.decomposable",
+        "diffx.concepts.parallelogram_defect",
+        "diffx.concepts.analogy_cosine",
+        "diffx.concepts.pmi_embeddings",
     ),
     source=f"derived here; {TRAGER}",
 )
@@ -212,7 +212,7 @@ def slots(rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     "CON-08",
     "where vectors are sums of orthogonal concepts the mean difference is the concept exactly, whatever the lengths, and ranks "
     "its word first; a missing word for 'without' leaves a person's part that falls as 1/n",
-    of=("diffx.concept.algebra.concept_direction", "diffx.concept.algebra.rank_words"),
+    of=("diffx.concepts.concept_direction", "diffx.concepts.rank_words"),
     source="derived here, for the mean of word differences of Mikolov et al. 2013, arXiv:1301.3781",
 )
 @given(
@@ -290,7 +290,7 @@ def score(mean, cov, x, t):
     "CON-06",
     "a projector is P^2 = P = P' on the span; (I - P) s1 + P s2 is exactly the score with the attribute swapped, at every "
     "noise level, where concepts act on orthogonal independent blocks",
-    of=("diffx.concept.algebra.projector", "diffx.concept.algebra.concept_projection"),
+    of=("diffx.concepts.projector", "diffx.concepts.concept_projection"),
     source="Wang, Gui, Negrea and Veitch 2023, arXiv:2302.03693",
 )
 @given(
@@ -376,40 +376,40 @@ V = np.eye(3)
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: diffx.concept_direction(V, V[:2]), ValueError, "one shape.*'with_': .3, 3., 'without': .2, 3."),
-        (lambda: diffx.concept_direction(V, V[:, :2]), ValueError, "one shape"),
-        (lambda: diffx.concept_direction(V[0], V[1]), ValueError, r"shape \(n, d\).*one pair is with_\[None\]"),
-        (lambda: diffx.concept_direction(V[:0], V[:0]), ValueError, "n >= 1 pairs"),
-        (lambda: diffx.concept_direction(V, V), ValueError, "mean difference .* must not be zero, .* 1 of 1 are"),
-        (lambda: diffx.concept_direction(V, V * np.nan), ValueError, "without must be finite"),
-        (lambda: diffx.concept_direction(np.eye(3, dtype=int), V), TypeError, "array of floats"),
-        (lambda: diffx.rank_words(V[0], V[:, :2]), ValueError, "direction must be an event of shape"),
-        (lambda: diffx.rank_words(0 * V[0], V), ValueError, "direction must not be zero"),
-        (lambda: diffx.rank_words(np.diag([1.0, 0.0, 0.0]), V), ValueError, "direction must not be zero.* 2 of 3 are"),
-        (lambda: diffx.rank_words(V[0], V[:0]), ValueError, "n >= 1 words"),
-        (lambda: diffx.rank_words(V[0], V[0]), ValueError, r"text_vectors must have shape \(n, d\)"),
-        (lambda: diffx.rank_words(V[0], V + np.inf), ValueError, "text_vectors must be finite"),
-        (lambda: diffx.decomposable(), ValueError, "at least one"),
-        (lambda: diffx.decomposable(V, V[:, :2]), ValueError, "one width d.*(3, 2)"),
-        (lambda: diffx.decomposable(V[0]), ValueError, r"arrays \(k_i, d\)"),
-        (lambda: diffx.parallelogram_defect(V), ValueError, r"shape \(2, 2, \.\.\.\), the two concepts first"),
-        (lambda: diffx.analogy_cosine(np.ones((2, 2))), ValueError, r"vectors must have shape \(2, 2, d\)"),
-        (lambda: diffx.analogy_cosine(np.ones((2, 2, 3))), ValueError, "an edge .* must not be zero"),
-        (lambda: diffx.projector(V[0]), ValueError, r"one direction is directions\[None\]"),
-        (lambda: diffx.projector(0 * V), ValueError, "span of directions must not be zero"),
-        (lambda: diffx.projector(V[:0]), ValueError, "k >= 1"),
-        (lambda: diffx.concept_projection(V, V[:2], V), ValueError, "one shape"),
-        (lambda: diffx.concept_projection(V, V, V[:2]), ValueError, r"projector must be \(d, d\)"),
-        (lambda: diffx.pmi(V[0]), ValueError, "table of at least 2 axes"),
-        (lambda: diffx.pmi(V), ValueError, r"must sum to 1, got 3\.0; divide"),
-        (lambda: diffx.pmi(np.array([[1.5, -0.5]])), ValueError, "joint must not be negative"),
-        (lambda: diffx.pmi(V * np.nan), ValueError, "joint must be finite"),
-        (lambda: diffx.log_odds_ratio(-np.ones((2, 2))), ValueError, "table must not be negative"),
-        (lambda: diffx.log_odds_ratio(V), ValueError, "the two concepts first"),
-        (lambda: diffx.pmi_embeddings(V[0], dim=1), ValueError, r"scores must have shape \(m, n\)"),
-        (lambda: diffx.pmi_embeddings(V[:2], dim=3), ValueError, r"dim must be at most 2 for scores \(2, 3\), got 3"),
-        (lambda: diffx.pmi_embeddings(V, dim=0), ValueError, "dim must be at least 1"),
-        (lambda: diffx.pmi_embeddings(np.log(V + 0.0), dim=1), ValueError, "scores must be finite"),
+        (lambda: diffx.concepts.concept_direction(V, V[:2]), ValueError, "one shape.*'with_': .3, 3., 'without': .2, 3."),
+        (lambda: diffx.concepts.concept_direction(V, V[:, :2]), ValueError, "one shape"),
+        (lambda: diffx.concepts.concept_direction(V[0], V[1]), ValueError, r"shape \(n, d\).*one pair is with_\[None\]"),
+        (lambda: diffx.concepts.concept_direction(V[:0], V[:0]), ValueError, "n >= 1 pairs"),
+        (lambda: diffx.concepts.concept_direction(V, V), ValueError, "mean difference .* must not be zero, .* 1 of 1 are"),
+        (lambda: diffx.concepts.concept_direction(V, V * np.nan), ValueError, "without must be finite"),
+        (lambda: diffx.concepts.concept_direction(np.eye(3, dtype=int), V), TypeError, "array of floats"),
+        (lambda: diffx.concepts.rank_words(V[0], V[:, :2]), ValueError, "direction must be an event of shape"),
+        (lambda: diffx.concepts.rank_words(0 * V[0], V), ValueError, "direction must not be zero"),
+        (lambda: diffx.concepts.rank_words(np.diag([1.0, 0.0, 0.0]), V), ValueError, "direction must not be zero.* 2 of 3 are"),
+        (lambda: diffx.concepts.rank_words(V[0], V[:0]), ValueError, "n >= 1 words"),
+        (lambda: diffx.concepts.rank_words(V[0], V[0]), ValueError, r"text_vectors must have shape \(n, d\)"),
+        (lambda: diffx.concepts.rank_words(V[0], V + np.inf), ValueError, "text_vectors must be finite"),
+        (lambda: diffx.concepts.decomposable(), ValueError, "at least one"),
+        (lambda: diffx.concepts.decomposable(V, V[:, :2]), ValueError, "one width d.*(3, 2)"),
+        (lambda: diffx.concepts.decomposable(V[0]), ValueError, r"arrays \(k_i, d\)"),
+        (lambda: diffx.concepts.parallelogram_defect(V), ValueError, r"shape \(2, 2, \.\.\.\), the two concepts first"),
+        (lambda: diffx.concepts.analogy_cosine(np.ones((2, 2))), ValueError, r"vectors must have shape \(2, 2, d\)"),
+        (lambda: diffx.concepts.analogy_cosine(np.ones((2, 2, 3))), ValueError, "an edge .* must not be zero"),
+        (lambda: diffx.concepts.projector(V[0]), ValueError, r"one direction is directions\[None\]"),
+        (lambda: diffx.concepts.projector(0 * V), ValueError, "span of directions must not be zero"),
+        (lambda: diffx.concepts.projector(V[:0]), ValueError, "k >= 1"),
+        (lambda: diffx.concepts.concept_projection(V, V[:2], V), ValueError, "one shape"),
+        (lambda: diffx.concepts.concept_projection(V, V, V[:2]), ValueError, r"projector must be \(d, d\)"),
+        (lambda: diffx.concepts.pmi(V[0]), ValueError, "table of at least 2 axes"),
+        (lambda: diffx.concepts.pmi(V), ValueError, r"must sum to 1, got 3\.0; divide"),
+        (lambda: diffx.concepts.pmi(np.array([[1.5, -0.5]])), ValueError, "joint must not be negative"),
+        (lambda: diffx.concepts.pmi(V * np.nan), ValueError, "joint must be finite"),
+        (lambda: diffx.concepts.log_odds_ratio(-np.ones((2, 2))), ValueError, "table must not be negative"),
+        (lambda: diffx.concepts.log_odds_ratio(V), ValueError, "the two concepts first"),
+        (lambda: diffx.concepts.pmi_embeddings(V[0], dim=1), ValueError, r"scores must have shape \(m, n\)"),
+        (lambda: diffx.concepts.pmi_embeddings(V[:2], dim=3), ValueError, r"dim must be at most 2 for scores \(2, 3\), got 3"),
+        (lambda: diffx.concepts.pmi_embeddings(V, dim=0), ValueError, "dim must be at least 1"),
+        (lambda: diffx.concepts.pmi_embeddings(np.log(V + 0.0), dim=1), ValueError, "scores must be finite"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero")

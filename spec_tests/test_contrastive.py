@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 
 import diffx
-from diffx.contrastive import normalised
+from diffx.contrast import normalise
 from spec_tests import strategies as st_
 from spec_tests.close import below, close, holds
 from spec_tests.oracles import contrast
@@ -62,7 +62,7 @@ ROUNDING = "a cosine of 3 terms, the exp of a rounded logarithm and sums of 4 ea
 @claim(
     "CLP-01",
     "the loss is symmetric InfoNCE for any partners and mask: log N for equal embeddings, 0 for one pair, never negative",
-    of="diffx.contrastive.dense.clip_loss",
+    of="diffx.clip_loss",
     source="Radford et al. 2021, arXiv:2103.00020, Figure 3",
 )
 @given(images=embeddings, texts=embeddings, log_scale=log_scales)
@@ -80,7 +80,7 @@ def test_clip_loss_is_the_symmetric_cross_entropy(dtype, images, texts, log_scal
         close(clip_of_pairs(i, t, l, partners, counted), wanted, ulps=8, scale=size, why=ROUNDING)
     equal = jnp.broadcast_to(i[:1], (N, D))
     close(clip(equal, equal, l), np.log(N), ulps=8, scale=size, why="all scores are equal: log N")
-    shifted = (jnp.concatenate([normalised(x), jnp.ones_like(x[:, :1])], 1) for x in (i, t))
+    shifted = (jnp.concatenate([normalise(x), jnp.ones_like(x[:, :1])], 1) for x in (i, t))
     close(
         clip(*shifted, l + jnp.log(jnp.asarray(2, dtype))), loss, ulps=16, scale=2 * size, why="S -> S + scale changes nothing"
     )
@@ -90,7 +90,7 @@ def test_clip_loss_is_the_symmetric_cross_entropy(dtype, images, texts, log_scal
 @claim(
     "CLP-02",
     "dL/dS = (P_row + P_col - 2I)/(2N): gradients are orthogonal to the raw embedding, and that of the log-scale is <dL/dS, S>",
-    of=("diffx.contrastive.dense.clip_loss", "diffx.contrastive.scores.normalised"),
+    of=("diffx.clip_loss", "diffx.contrast.normalise"),
     source="derived here: the derivative of log-softmax, and of x/|x|",
 )
 @given(images=embeddings, texts=embeddings, log_scale=log_scales)
@@ -115,7 +115,7 @@ def test_clip_gradients_follow_from_softmax_minus_identity(dtype, images, texts,
 @claim(
     "CLP-03",
     "permuting images and texts together changes neither loss, permuting the images alone changes both by the textbook amount",
-    of=("diffx.contrastive.dense.clip_loss", "diffx.contrastive.dense.siglip_loss"),
+    of=("diffx.clip_loss", "diffx.siglip_loss"),
     source="Radford et al. 2021, arXiv:2103.00020, Figure 3; Zhai et al. 2023, arXiv:2303.15343, Algorithm 1",
 )
 @given(images=embeddings, texts=embeddings, log_scale=log_scales, bias=st_.floats(-10.0, 2.0), seed=st_.seeds())
@@ -135,7 +135,7 @@ def test_only_a_joint_permutation_leaves_the_loss_alone(dtype, images, texts, lo
     "CLP-04",
     "the scale is exp(log_scale): scale -> 0 gives log N, and L/scale -> half the mean row violation plus half the column's; "
     "clamped after the step it stays at most 100 and is never trapped there",
-    of=("diffx.contrastive.dense.clip_loss", "diffx.contrastive.scores.clamp_log_scale"),
+    of=("diffx.clip_loss", "diffx.contrast.clamp_log_scale"),
     source="Radford et al. 2021, arXiv:2103.00020, section 2.5: the temperature is stored as a logarithm, and clipped",
 )
 def test_temperature_has_its_limits_and_is_never_trapped(dtype):
@@ -160,7 +160,7 @@ def limits_of_temperature(dtype, images, texts):
     below(aligned, N * float(np.exp(-0.01 * scale)) + rounding * scale, "a dominant diagonal costs nothing in the limit")
 
 
-clamp = jax.jit(diffx.clamp_log_scale)
+clamp = jax.jit(diffx.contrast.clamp_log_scale)
 
 
 def clamped_scale(dtype):
@@ -168,7 +168,7 @@ def clamped_scale(dtype):
     first, cap, above = (jnp.asarray(np.log(scale), dtype) for scale in (1 / 0.07, 100.0, 150.0))
     below(abs(float(first) - 2.659260), 5e-7 + float(jnp.finfo(dtype).eps), "where CLIP begins")
     close(clamp(above), 4.605170185988092, ulps=1, why="log 100")
-    close(diffx.clamp_log_scale(above, largest=20.0), np.log(20.0), ulps=1, why="another cap")
+    close(diffx.contrast.clamp_log_scale(above, largest=20.0), np.log(20.0), ulps=1, why="another cap")
     holds(clamp(first) == first and clamp(clamp(above)) == clamp(above) == cap, "a projection: idempotent, 1 below the cap")
     images, texts = cast(dtype, [[1.0, 0.0], [1.0, 0.25]], [[1.0, 0.0], [0.0, 1.0]])
     wanted = contrast.clip_gradient(150 * contrast.cosines(np.asarray(images), np.asarray(texts)))
@@ -180,13 +180,13 @@ def clamped_scale(dtype):
     holds(trapped == 0, "the negative case: a clamp inside the loss has slope 0 there, and no step ever comes back")
 
 
-clamped_inside = jax.jit(jax.grad(lambda images, texts, l: clip(images, texts, diffx.clamp_log_scale(l)), 2))
+clamped_inside = jax.jit(jax.grad(lambda images, texts, l: clip(images, texts, diffx.contrast.clamp_log_scale(l)), 2))
 
 
 @claim(
     "CLP-05",
     "no unit embeddings go below log(1 + (N-1) exp(-scale N/(N-1))), and the simplex reaches it",
-    of="diffx.contrastive.dense.clip_loss",
+    of="diffx.clip_loss",
     source="Lu and Steinerberger 2022, arXiv:2012.08465: the simplex minimises cross-entropy",
 )
 @given(images=st_.points(N, N), texts=st_.points(N, N), log_scale=log_scales)
@@ -243,9 +243,9 @@ def test_siglip_at_its_initial_values_and_orthogonal_embeddings_starts_where_the
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_normalised_embeddings_have_length_one_and_a_zero_vector_stays_zero(dtype):
     x = jnp.asarray([[3.0, -4.0], [0.0, 0.0], [1e-12, 0.0]], dtype)
-    close(normalised(x), np.array([[0.6, -0.8], [0.0, 0.0], [1.0, 0.0]]), ulps=2, why="a root and a quotient")
-    np.testing.assert_array_equal(jax.jacfwd(normalised)(x)[1], np.zeros((2, 3, 2)))
-    np.testing.assert_array_equal(jax.jacrev(normalised)(x)[1], np.zeros((2, 3, 2)))
+    close(normalise(x), np.array([[0.6, -0.8], [0.0, 0.0], [1.0, 0.0]]), ulps=2, why="a root and a quotient")
+    np.testing.assert_array_equal(jax.jacfwd(normalise)(x)[1], np.zeros((2, 3, 2)))
+    np.testing.assert_array_equal(jax.jacrev(normalise)(x)[1], np.zeros((2, 3, 2)))
 
 
 def test_zero_embeddings_have_a_finite_loss_and_gradient():

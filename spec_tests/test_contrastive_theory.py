@@ -38,20 +38,20 @@ SCALES = np.array([0.0, 2.0**-12, 0.5, 5.0, 1 / 0.07, 100.0, 256.0], np.float32)
 
 @partial(jax.jit, static_argnames="dim")
 def log_means(scales, dim):
-    return jax.vmap(partial(diffx.log_sphere_mean, dim=dim))(scales)
+    return jax.vmap(partial(diffx.contrast.log_sphere_mean, dim=dim))(scales)
 
 
 @jax.jit
 def slopes_and_bends(scales):
     """First and second derivatives in 4 dimensions."""
-    slope = jax.grad(partial(diffx.log_sphere_mean, dim=4))
+    slope = jax.grad(partial(diffx.contrast.log_sphere_mean, dim=4))
     return jax.vmap(lambda s: jax.jvp(slope, (s,), (jnp.ones_like(s),)))(scales)
 
 
 @claim(
     "CLP-06",
     "N aligned points spread evenly over a circle have the loss log N + log I_0(scale) - scale, up to I_N(scale)",
-    of=("diffx.contrastive.dense.clip_loss", "diffx.contrastive.information.log_sphere_mean"),
+    of=("diffx.clip_loss", "diffx.contrast.log_sphere_mean"),
     source="Wang and Isola 2020, arXiv:2005.10242: the limit of uniform, aligned embeddings; the Bessel functions: ours",
 )
 def test_uniform_circle_has_the_bessel_value(dtype):
@@ -69,7 +69,7 @@ def test_uniform_circle_has_the_bessel_value(dtype):
 @claim(
     "CLP-07",
     "random unit embeddings begin at log N + log[Gamma(d/2) (2/s)^(d/2-1) I_(d/2-1)(s)], about s^2/(2d) above log N: 10.596429",
-    of=("diffx.contrastive.dense.clip_loss", "diffx.contrastive.information.log_sphere_mean"),
+    of=("diffx.clip_loss", "diffx.contrast.log_sphere_mean"),
     source="derived here: the mean of exp(s cos) over the sphere; Radford et al. 2021, arXiv:2103.00020 (1/.07, 32,768, 512)",
 )
 def test_random_embeddings_begin_at_the_mean_over_the_sphere(dtype):
@@ -108,7 +108,7 @@ def expected(loss):
     return jax.jit(jax.value_and_grad(of))
 
 
-info_nce, sigmoid_nce = expected(diffx.info_nce), expected(diffx.sigmoid_nce)
+info_nce, sigmoid_nce = expected(diffx.contrast.info_nce), expected(diffx.contrast.sigmoid_nce)
 alphabets = st_.weights(6).map(lambda w: (w / w.sum()).reshape(2, 3))
 critics = st_.arrays((2, 3), st_.floats(-2.0, 2.0))
 
@@ -125,7 +125,7 @@ def least_at(loss, best, other, batches, size, dtype) -> tuple:
     "CLP-08",
     "InfoNCE is least where the scores are pointwise mutual information plus a constant; log N - loss stays below I and log N "
     "and grows with N",
-    of=("diffx.contrastive.dense.info_nce", "diffx.contrastive.information.info_nce_bound"),
+    of=("diffx.contrast.info_nce", "diffx.contrast.info_nce_bound"),
     source="van den Oord et al. 2018, arXiv:1807.03748; Poole et al. 2019, arXiv:1905.06922",
 )
 @given(joint=alphabets, other=critics)
@@ -143,7 +143,7 @@ def test_optimal_critic_is_pointwise_mutual_information(dtype, joint, other):
         close(more, wanted, ulps=32, scale=size, why=SUMS)
         shifted, _ = info_nce(*cast(dtype, pmi + 1.5), *batches)
         close(shifted, least, ulps=32, scale=size, why="a constant drops out")
-        bounds += [diffx.info_nce_bound(least, n=n), diffx.info_nce_bound(more, n=n)]
+        bounds += [diffx.contrast.info_nce_bound(least, n=n), diffx.contrast.info_nce_bound(more, n=n)]
         close(bounds[-1], np.log(n) - wanted, ulps=32, scale=size, why=SUMS)
         below(max(bounds[-2:]), np.log(n), "a cross-entropy is not negative")
     below(max(bounds), contrast.information(joint) + 32 * eps(dtype) * size, "I >= log N - loss")
@@ -155,7 +155,7 @@ def test_optimal_critic_is_pointwise_mutual_information(dtype, joint, other):
     "CLP-12",
     "SigLIP is least where the scores are pointwise mutual information - log(N - 1); its best constant costs N Hb(1/N), and it "
     "starts at 11.487631",
-    of=("diffx.contrastive.dense.sigmoid_nce", "diffx.contrastive.dense.siglip_loss"),
+    of=("diffx.contrast.sigmoid_nce", "diffx.siglip_loss"),
     source="Zhai et al. 2023, arXiv:2303.15343, section 3.2 and Algorithm 1; the optimal critic is derived here",
 )
 def test_siglip_learns_information_minus_log_of_negatives(dtype):
@@ -176,7 +176,7 @@ def siglip_populations(dtype, joint, other):
         close(more, contrast.sigmoid_population(joint, other, n), ulps=32, scale=size, why=SUMS)
 
 
-of_constant = jax.jit(jax.value_and_grad(lambda b, zeros: diffx.sigmoid_nce(zeros + b)))
+of_constant = jax.jit(jax.value_and_grad(lambda b, zeros: diffx.contrast.sigmoid_nce(zeros + b)))
 siglip_start = jax.jit(
     jax.value_and_grad(lambda x, y, l, b, mask: siglip_of_pairs(x, y, l, b, jnp.eye(4, dtype=bool), mask), (3, 2))
 )
@@ -206,12 +206,12 @@ def constants_of_siglip(dtype):
 
 @jax.jit
 def info_of_names(scores, names):
-    return diffx.info_nce(scores, positives=names)
+    return diffx.contrast.info_nce(scores, positives=names)
 
 
 @jax.jit
 def sigmoid_of_names(scores, names):
-    return diffx.sigmoid_nce(scores, positives=names)
+    return diffx.contrast.sigmoid_nce(scores, positives=names)
 
 
 @jax.jit
@@ -226,9 +226,9 @@ def clip_of_copies(images, log_scale, names):
     "m copies of one caption cost at least log m each, with a target that is uniform over them or without; SigLIP's false "
     "negatives cost m Hb(1/m), and with the copies named nothing",
     of=(
-        "diffx.contrastive.dense.clip_loss",
-        "diffx.contrastive.dense.info_nce",
-        "diffx.contrastive.dense.sigmoid_nce",
+        "diffx.clip_loss",
+        "diffx.contrast.info_nce",
+        "diffx.contrast.sigmoid_nce",
     ),
     source="derived here: the cross-entropy of a uniform target is at least its entropy",
 )
@@ -261,7 +261,7 @@ KAPPAS = np.array([0.25, 1.3, 14.25, 100.0], np.float32).astype(np.float64)
 
 @partial(jax.jit, static_argnames="dim")
 def informations(kappas, dim):
-    return jax.vmap(partial(diffx.von_mises_information, dim=dim))(kappas)
+    return jax.vmap(partial(diffx.contrast.von_mises_information, dim=dim))(kappas)
 
 
 @jax.jit
@@ -278,7 +278,7 @@ def of_scale(scale, images, texts, weights):
     "CLP-09",
     "for von Mises-Fisher pairs the expected loss is convex in the scale and least at scale = kappa, for any N: the "
     "temperature is a concentration; I = kappa I_1/I_0 - log I_0 on a circle",
-    of=("diffx.contrastive.dense.clip_loss", "diffx.contrastive.information.von_mises_information"),
+    of=("diffx.clip_loss", "diffx.contrast.von_mises_information"),
     source="derived here: the scores kappa cos are the pointwise mutual information plus a constant",
 )
 def test_learnt_scale_is_the_concentration(dtype):
@@ -299,8 +299,17 @@ def test_learnt_scale_is_the_concentration(dtype):
         close(found, wanted, ulps=4, scale=1 + KAPPAS, why="a difference of numbers of this size")
     circle = informations(*cast(dtype, KAPPAS), dim=2)
     below(abs(float(circle[1]) - 0.320697), PRINTED + 2 * eps(dtype), "on a circle, at 1.3, six decimals")
-    below(abs(float(diffx.von_mises_information(0.0))), 0.0, "no concentration, no information; a circle unless told otherwise")
-    close(diffx.von_mises_information(KAPPAS[1]), np.float64(circle[1]), ulps=4 * eps(dtype) / eps(np.float64), why="dim = 2")
+    below(
+        abs(float(diffx.contrast.von_mises_information(0.0))),
+        0.0,
+        "no concentration, no information; a circle unless told otherwise",
+    )
+    close(
+        diffx.contrast.von_mises_information(KAPPAS[1]),
+        np.float64(circle[1]),
+        ulps=4 * eps(dtype) / eps(np.float64),
+        why="dim = 2",
+    )
 
 
 # --- Gaussian pairs --------------------------------------------------------------------------------------------------
@@ -311,7 +320,7 @@ CORRELATIONS = np.array([[0.25, -0.5, 0.25], [0.0, 0.75, 0.25]])  # between whit
 @jax.jit
 def gaussian_pairs(mean, cov, x, y):
     joint = diffx.GaussianLaw(mean, cov)
-    return diffx.gaussian_pmi(joint, x, y), diffx.gaussian_information(joint, split=x.shape[1])
+    return diffx.contrast.gaussian_pmi(joint, x, y), diffx.contrast.gaussian_information(joint, split=x.shape[1])
 
 
 def joint_law(seed: int, dtype) -> tuple:
@@ -331,9 +340,9 @@ def joint_law(seed: int, dtype) -> tuple:
     "of Gaussian pairs pointwise mutual information is a quadratic form of mean I = -sum log(1 - r^2)/2, which log N - loss "
     "approaches from below until it saturates at log N",
     of=(
-        "diffx.contrastive.information.gaussian_pmi",
-        "diffx.contrastive.information.gaussian_information",
-        "diffx.contrastive.information.info_nce_bound",
+        "diffx.contrast.gaussian_pmi",
+        "diffx.contrast.gaussian_information",
+        "diffx.contrast.info_nce_bound",
     ),
     source="Gelfand and Yaglom 1957; van den Oord et al. 2018, arXiv:1807.03748; Poole et al. 2019, arXiv:1905.06922",
 )
@@ -370,13 +379,16 @@ def of_correlation(r, u, v, weights, grid):
     """I; E[log 2 - loss] over draws x = u, y = r u + sqrt(1 - r^2) v, nodes of a quadrature; the bound of a batch x = y."""
     one = jnp.ones_like(r)
     joint = diffx.GaussianLaw(jnp.zeros_like(u, shape=2), jnp.stack([jnp.stack([one, r]), jnp.stack([r, one])]))
-    table = diffx.gaussian_pmi(joint, u[:, None], (r * u + jnp.sqrt(1 - r**2) * v)[:, None])
+    table = diffx.contrast.gaussian_pmi(joint, u[:, None], (r * u + jnp.sqrt(1 - r**2) * v)[:, None])
     own, across = jnp.broadcast_to(jnp.diag(table), table.shape), table
     two = jnp.stack([jnp.stack([own.T, across], -1), jnp.stack([across.T, own], -1)], -2)
-    losses = jax.vmap(jax.vmap(diffx.info_nce))(two)
-    batch = diffx.info_nce(diffx.gaussian_pmi(joint, grid, grid))
-    bounds = diffx.info_nce_bound(weights @ losses @ weights, n=2), diffx.info_nce_bound(batch, n=grid.shape[0])
-    return diffx.gaussian_information(joint, split=1), *bounds
+    losses = jax.vmap(jax.vmap(diffx.contrast.info_nce))(two)
+    batch = diffx.contrast.info_nce(diffx.contrast.gaussian_pmi(joint, grid, grid))
+    bounds = (
+        diffx.contrast.info_nce_bound(weights @ losses @ weights, n=2),
+        diffx.contrast.info_nce_bound(batch, n=grid.shape[0]),
+    )
+    return diffx.contrast.gaussian_information(joint, split=1), *bounds
 
 
 def finite_bounds(dtype):
@@ -407,10 +419,18 @@ def gaussian(cov, dim=2):
 
 
 BAD = {
-    "a table that is not square": (ValueError, lambda: diffx.info_nce(jnp.ones((2, 3))), r"square table \(N, N\).*\(2, 3\)"),
-    "a row for a table": (ValueError, lambda: diffx.sigmoid_nce(jnp.ones(4)), r"square table \(N, N\).*\(4,\)"),
-    "an empty table": (ValueError, lambda: diffx.info_nce(jnp.ones((0, 0))), "N >= 1"),
-    "a table of integers": (TypeError, lambda: diffx.info_nce(jnp.ones((2, 2), int)), "scores must be an array of floats"),
+    "a table that is not square": (
+        ValueError,
+        lambda: diffx.contrast.info_nce(jnp.ones((2, 3))),
+        r"square table \(N, N\).*\(2, 3\)",
+    ),
+    "a row for a table": (ValueError, lambda: diffx.contrast.sigmoid_nce(jnp.ones(4)), r"square table \(N, N\).*\(4,\)"),
+    "an empty table": (ValueError, lambda: diffx.contrast.info_nce(jnp.ones((0, 0))), "N >= 1"),
+    "a table of integers": (
+        TypeError,
+        lambda: diffx.contrast.info_nce(jnp.ones((2, 2), int)),
+        "scores must be an array of floats",
+    ),
     "embeddings without rows": (
         ValueError,
         lambda: diffx.clip_loss(jnp.ones((0, 3)), jnp.ones((0, 3)), log_scale=0.0),
@@ -425,41 +445,59 @@ BAD = {
     "no row counted": (ValueError, lambda: pair(mask=jnp.zeros(2, bool)), "mask must count at least one row"),
     "a partner who does not count": (
         ValueError,
-        lambda: diffx.info_nce(jnp.ones((2, 2)), positives=jnp.eye(2, dtype=bool)[::-1], mask=jnp.array([True, False])),
+        lambda: diffx.contrast.info_nce(
+            jnp.ones((2, 2)), positives=jnp.eye(2, dtype=bool)[::-1], mask=jnp.array([True, False])
+        ),
         r"rows \[0\] have none; add their pairs to positives, or leave them out by mask",
     ),
-    "several scales to clamp": (ValueError, lambda: diffx.clamp_log_scale(jnp.ones(2)), "log_scale must be one number"),
-    "a cap of zero": (ValueError, lambda: diffx.clamp_log_scale(jnp.asarray(1.0), largest=0.0), "largest must be positive"),
-    "a batch of half a pair": (TypeError, lambda: diffx.info_nce_bound(jnp.ones(()), n=1.5), "n must be a Python integer"),
-    "a batch of nothing": (ValueError, lambda: diffx.info_nce_bound(jnp.ones(()), n=0), "n must be at least 1"),
-    "a loss of integers": (TypeError, lambda: diffx.info_nce_bound(1, n=2), "loss must be an array of floats"),
+    "several scales to clamp": (
+        ValueError,
+        lambda: diffx.contrast.clamp_log_scale(jnp.ones(2)),
+        "log_scale must be one number",
+    ),
+    "a cap of zero": (
+        ValueError,
+        lambda: diffx.contrast.clamp_log_scale(jnp.asarray(1.0), largest=0.0),
+        "largest must be positive",
+    ),
+    "a batch of half a pair": (
+        TypeError,
+        lambda: diffx.contrast.info_nce_bound(jnp.ones(()), n=1.5),
+        "n must be a Python integer",
+    ),
+    "a batch of nothing": (ValueError, lambda: diffx.contrast.info_nce_bound(jnp.ones(()), n=0), "n must be at least 1"),
+    "a loss of integers": (TypeError, lambda: diffx.contrast.info_nce_bound(1, n=2), "loss must be an array of floats"),
     "nothing left for y": (
         ValueError,
-        lambda: diffx.gaussian_information(gaussian(1.0), split=2),
+        lambda: diffx.contrast.gaussian_information(gaussian(1.0), split=2),
         "at least one of 2 dimensions",
     ),
-    "nothing for x": (ValueError, lambda: diffx.gaussian_information(gaussian(1.0), split=0), "split must be at least 1"),
-    "y fixed by x": (ValueError, lambda: diffx.gaussian_information(gaussian([[1, 1], [1, 1]]), split=1), "full rank"),
+    "nothing for x": (
+        ValueError,
+        lambda: diffx.contrast.gaussian_information(gaussian(1.0), split=0),
+        "split must be at least 1",
+    ),
+    "y fixed by x": (ValueError, lambda: diffx.contrast.gaussian_information(gaussian([[1, 1], [1, 1]]), split=1), "full rank"),
     "widths that do not add up": (
         ValueError,
-        lambda: diffx.gaussian_pmi(gaussian(1.0), jnp.ones((4, 2)), jnp.ones((4, 1))),
+        lambda: diffx.contrast.gaussian_pmi(gaussian(1.0), jnp.ones((4, 2)), jnp.ones((4, 1))),
         r"dx \+ dy = 2",
     ),
-    "one x": (ValueError, lambda: diffx.gaussian_pmi(gaussian(1.0), jnp.ones(1), jnp.ones((4, 1))), r"\(n, dx\)"),
+    "one x": (ValueError, lambda: diffx.contrast.gaussian_pmi(gaussian(1.0), jnp.ones(1), jnp.ones((4, 1))), r"\(n, dx\)"),
     "NaN in y": (
         ValueError,
-        lambda: diffx.gaussian_pmi(gaussian(1.0), jnp.ones((4, 1)), jnp.nan * jnp.ones((4, 1))),
+        lambda: diffx.contrast.gaussian_pmi(gaussian(1.0), jnp.ones((4, 1)), jnp.nan * jnp.ones((4, 1))),
         "y must be finite",
     ),
-    "a negative scale": (ValueError, lambda: diffx.log_sphere_mean(-1.0, dim=2), r"scale must lie in \[0, 256\]"),
+    "a negative scale": (ValueError, lambda: diffx.contrast.log_sphere_mean(-1.0, dim=2), r"scale must lie in \[0, 256\]"),
     "a concentration beyond the series": (
         ValueError,
-        lambda: diffx.von_mises_information(257.0),
+        lambda: diffx.contrast.von_mises_information(257.0),
         r"kappa must lie in \[0, 256\]",
     ),
-    "several concentrations": (ValueError, lambda: diffx.von_mises_information(jnp.ones(2)), "one number"),
-    "a sphere in no dimensions": (ValueError, lambda: diffx.log_sphere_mean(1.0, dim=0), "dim must be at least 1"),
-    "half a dimension": (TypeError, lambda: diffx.von_mises_information(1.0, dim=2.5), "dim must be a Python integer"),
+    "several concentrations": (ValueError, lambda: diffx.contrast.von_mises_information(jnp.ones(2)), "one number"),
+    "a sphere in no dimensions": (ValueError, lambda: diffx.contrast.log_sphere_mean(1.0, dim=0), "dim must be at least 1"),
+    "half a dimension": (TypeError, lambda: diffx.contrast.von_mises_information(1.0, dim=2.5), "dim must be a Python integer"),
 }
 
 

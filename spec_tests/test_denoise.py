@@ -8,16 +8,24 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from diffx.denoise import denoiser, mixture_denoise, mixture_score, score
-from diffx.law import GaussianLaw, LowRank, MixtureLaw, PointSet, marginal
-from diffx.predict import eps_of_x0
-from diffx.process import EDM, VP, CosineVP, RectifiedFlow, Trig
-from diffx.sampler.core import State, fold, keep_x
-from diffx.sampler.ddim import ddim, ddim_step
-from diffx.sampler.euler import euler_step
+from diffx.denoisers import denoiser, mixture_denoise, mixture_score, score
+from diffx.laws.covariance import LowRank
+from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.marginals import marginal
+from diffx.laws.mixture import MixtureLaw
+from diffx.laws.point_set import PointSet
+from diffx.predictions import eps_of_x0
+from diffx.processes.cosine import CosineVP
+from diffx.processes.edm import EDM
+from diffx.processes.rectified_flow import RectifiedFlow
+from diffx.processes.trig import Trig
+from diffx.processes.vp import VP
+from diffx.samplers.ddim import ddim, ddim_step
+from diffx.samplers.euler import euler_step
+from diffx.samplers.protocol import State
+from diffx.samplers.run import fold, keep_x
 from spec_tests import strategies as st_
 from spec_tests.close import below, close, holds, slope
 from spec_tests.level import level
@@ -156,7 +164,7 @@ def mixture_of(case: Drawn, form: str, dtype: Any) -> tuple[MixtureLaw, Told, Si
 @claim(
     "DEN-02",
     "Tweedie: (x + sigma^2 score)/alpha is the posterior mean that Bayes' rule gives, and so is the denoiser.",
-    of=("diffx.denoise.denoiser", "diffx.denoise.score", "diffx.denoise.mixture_denoise", "diffx.law.MixtureLaw"),
+    of=("diffx.denoiser", "diffx.score", "diffx.denoisers.mixture_denoise", "diffx.MixtureLaw"),
     source=TWEEDIE,
 )
 def test_denoiser_and_score_give_the_posterior_mean(dtype):
@@ -198,7 +206,7 @@ def jacobians(process, law, x, t):
 @claim(
     "DEN-03",
     "The posterior covariance is sigma^2/alpha dD/dx = sigma^2/alpha^2 (I + sigma^2 Hess log p_t).",
-    of=("diffx.denoise.denoiser", "diffx.denoise.score", "diffx.denoise.mixture_denoise", "diffx.denoise.mixture_score"),
+    of=("diffx.denoiser", "diffx.score", "diffx.denoisers.mixture_denoise", "diffx.denoisers.mixture_score"),
     source="Meng et al. 2021, arXiv:2111.04726, Theorem 1",
 )
 @given(case=drawn())
@@ -222,8 +230,8 @@ def test_jacobian_of_the_denoiser_is_the_posterior_covariance(dtype, case):
     "DEN-04",
     "Gaussian data: score -(alpha^2 C + sigma^2)^-1 (x - alpha m) and the mean of x0 given x, for each form of covariance.",
     of=(
-        *("diffx.denoise.gaussian_denoise", "diffx.denoise.gaussian_score", "diffx.denoise.score"),
-        *("diffx.law.GaussianLaw", "diffx.law.LowRank"),
+        *("diffx.denoisers.gaussian_denoise", "diffx.denoisers.gaussian_score", "diffx.score"),
+        *("diffx.GaussianLaw", "diffx.LowRank"),
     ),
     source="Gaussian conditioning",
 )
@@ -272,7 +280,7 @@ def raw_fields(process, triple, x, t):
 @claim(
     "DEN-05",
     "A mixture's score and denoiser weight those of its components by responsibilities, log det included.",
-    of=("diffx.denoise.mixture_denoise", "diffx.denoise.mixture_score", "diffx.denoise.score", "diffx.law.MixtureLaw"),
+    of=("diffx.denoisers.mixture_denoise", "diffx.denoisers.mixture_score", "diffx.score", "diffx.MixtureLaw"),
     source="the gradient of a log-sum-exp",
 )
 @given(case=drawn())
@@ -335,7 +343,7 @@ def last_answers(process, law, x):
 @claim(
     "DEN-12",
     "As alpha -> 0 the denoiser goes to the mean, with error (alpha/sigma)^2 times a third moment beyond the linear term.",
-    of=("diffx.denoise.denoiser", "diffx.denoise.mixture_denoise", "diffx.denoise.points_denoise"),
+    of=("diffx.denoiser", "diffx.denoisers.mixture_denoise", "diffx.denoisers.points_denoise"),
     source="Lin et al. 2024, arXiv:2305.08891, section 5.2; the constant is derived here",
 )
 def test_denoiser_goes_to_the_mean_of_any_data(dtype):
@@ -383,7 +391,7 @@ def score_and_divergence(process, law, x, t):
 @claim(
     "DEN-13",
     "Stein: E score = 0, E score (x - m)' = -I, and E |score|^2 = -E div score.",
-    of=("diffx.denoise.score", "diffx.denoise.mixture_score"),
+    of=("diffx.score", "diffx.denoisers.mixture_score"),
     source="Stein 1981; integration by parts",
 )
 def test_scores_obey_the_identities_of_stein(dtype):
@@ -420,7 +428,7 @@ one_score = jax.jit(lambda process, law, x, t: score(process, law)(x, t))
 @claim(
     "DEN-19",
     "Every analytic score is jax.grad of the marginal's log-density; a batch, a vmap and a loop give the same.",
-    of=("diffx.denoise.score", "diffx.denoise.denoiser", "diffx.law.GaussianLaw", "diffx.law.MixtureLaw"),
+    of=("diffx.score", "diffx.denoiser", "diffx.GaussianLaw", "diffx.MixtureLaw"),
     source="the definition of the score",
 )
 @given(case=drawn(), points=st_.arrays((5, 3), st_.floats(-2.0, 2.0)))
@@ -449,7 +457,7 @@ def test_scores_are_gradients_of_log_densities(dtype, case, points):
 @claim(
     "DEN-20",
     "For a point mass D is its point, eps is (x - alpha m)/sigma, and every DDIM grid lands on the point: no guard moves them.",
-    of=("diffx.denoise.gaussian_denoise", "diffx.denoise.points_denoise"),
+    of=("diffx.denoisers.gaussian_denoise", "diffx.denoisers.points_denoise"),
     source="the limit of no variance",
 )
 def test_denoiser_of_a_point_mass_is_its_point(dtype):

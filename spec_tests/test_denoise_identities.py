@@ -8,7 +8,10 @@ import numpy as np
 from hypothesis import given, settings
 
 import diffx
-from diffx.law import GaussianLaw, LowRank, MixtureLaw, PointSet
+from diffx.laws.covariance import LowRank
+from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.mixture import MixtureLaw
+from diffx.laws.point_set import PointSet
 from spec_tests import strategies as st_
 from spec_tests.close import below, close, holds
 from spec_tests.level import level
@@ -17,7 +20,7 @@ from spec_tests.paths import oracle, rectified_flow, ve, vp
 from spec_tests.registry import claim
 from spec_tests.test_denoise import LEVELS, POINTS, SHARES_OF_POINTS, Drawn, drawn, fields, jacobians, mixture_sizes
 
-EXACT = ("diffx.denoise.denoiser", "diffx.denoise.score")
+EXACT = ("diffx.denoiser", "diffx.score")
 
 
 def mixture(case: Drawn, means: np.ndarray, covs: np.ndarray, dtype: Any) -> MixtureLaw:
@@ -105,7 +108,7 @@ def low_rank(process, law, x, t):
 @claim(
     "DEN-07",
     "Data in a subspace U: beside it the score is exactly -(I - UU')x/sigma^2, and dD/dx tends to the projector UU'/alpha",
-    of=(*EXACT, "diffx.denoise.gaussian_denoise", "diffx.denoise.gaussian_score", "diffx.law.LowRank"),
+    of=(*EXACT, "diffx.denoisers.gaussian_denoise", "diffx.denoisers.gaussian_score", "diffx.LowRank"),
     source="Gaussian conditioning with a singular covariance",
 )
 @given(q=st_.rotations(3), v=st_.arrays(2, st_.log_uniform(0.25, 4.0)), x=st_.points(3), s=LEVELS)
@@ -162,7 +165,7 @@ def one(k: int, a: float, s: float) -> tuple:
 @claim(
     "DEN-15",
     "Along the reverse process the denoiser is a martingale, and so is alpha times the score (in VE the score itself)",
-    of=(*EXACT, "diffx.reverse.posterior"),
+    of=(*EXACT, "diffx.posterior"),
     source="the tower property; the corollary E|D_s - D_t|^2 = mmse_t - mmse_s",
 )
 def test_denoiser_is_a_martingale_of_the_reverse_process(dtype):
@@ -211,8 +214,8 @@ def slopes_at_zero(process, law, t):
     functions = (
         lambda x: exact(x, t),
         lambda x: diffx.score(process, law)(x, t),
-        lambda x: diffx.reverse_drift(process, exact, x, t),
-        lambda x: diffx.probability_flow(process, exact, x, t),
+        lambda x: diffx.reverse.reverse_drift(process, exact, x, t),
+        lambda x: diffx.reverse.probability_flow(process, exact, x, t),
     )
     return jnp.stack([jax.jvp(function, (jnp.zeros(1, t.dtype),), (jnp.ones(1, t.dtype),))[1][0] for function in functions])
 
@@ -221,8 +224,8 @@ def slopes_at_zero(process, law, t):
     "DEN-18",
     "Data at +-1: D has slope alpha/sigma^2 at 0, two modes if sigma < alpha, the reverse SDE leaves 0 at alpha^2 = sqrt 2 - 1",
     of=(
-        "diffx.denoise.points_denoise",
-        "diffx.denoise.points_score",
+        "diffx.denoisers.points_denoise",
+        "diffx.denoisers.points_score",
         "diffx.reverse.reverse_drift",
         "diffx.reverse.probability_flow",
     ),

@@ -13,9 +13,17 @@ from jax.tree_util import Partial
 
 import diffx
 from diffx.data.world import HEADWEAR_WORDS, VOCABULARY, render
-from diffx.nn import DualEncoder, dual_encoder, load_provenance, load_weights, recipe, report, save_weights
-from diffx.nn import weights as weights_module
-from diffx.train import train
+from diffx.nn import (
+    DualEncoder,
+    dual_encoder,
+    load_provenance,
+    load_weights,
+    recipe,
+    report,
+    save_weights,
+    weights as weights_module,
+)
+from diffx.training import train
 
 TINY = {"length": 8, "size": 8, "patch": 4, "image_width": 8, "image_layers": 1, "text_width": 8, "text_layers": 1, "heads": 2}
 TINY |= {"dim": 16}

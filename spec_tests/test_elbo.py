@@ -17,8 +17,7 @@ from scipy.stats import multivariate_normal
 import diffx
 from spec_tests import strategies as st_
 from spec_tests.close import below, close, holds, slope
-from spec_tests.oracles import bayes
-from spec_tests.oracles import information as exact
+from spec_tests.oracles import bayes, information as exact
 from spec_tests.paths import PROCESSES, cosine_vp, oracle, rectified_flow, trig, ve, vp
 from spec_tests.registry import claim
 from spec_tests.test_information import HALF_LOG, cast, draws_of, gaussian_draws, grid, law_of, mixture
@@ -43,13 +42,15 @@ def taus(path, ts):
 @jax.jit
 def prior_kls(processes, x0, prior):
     """Against N(0, I) and against a law, for every process: one compilation."""
-    return [(diffx.prior_kl(process, x0), diffx.prior_kl(process, x0, prior=prior)) for process in processes]
+    return [
+        (diffx.likelihood.prior_kl(process, x0), diffx.likelihood.prior_kl(process, x0, prior=prior)) for process in processes
+    ]
 
 
 @claim(
     "FWD-13",
     "the prior term is KL(q(x_1 | x_0) || N(0, I)) = sum [alpha^2 x_0^2 + sigma^2 - 1 - log sigma^2]/2: 7e-6 bits for DDPM",
-    of="diffx.likelihood.elbo.prior_kl",
+    of="diffx.likelihood.prior_kl",
     source="Ho et al. 2020, arXiv:2006.11239: 1e-5 bits per dimension",
 )
 def test_prior_term_is_the_kl_at_the_end(dtype):
@@ -72,7 +73,9 @@ def test_prior_term_is_the_kl_at_the_end(dtype):
             terms = ((a * x0 - m) ** 2).sum(1) / np.linalg.eigvalsh(c).min() + 4 * (1 + s**2 / np.linalg.eigvalsh(c).min())
             close(got, wanted, ulps=32, scale=terms, why="squares over variances, and r - log(1 + r)")
     betas = np.linspace(1e-4, 0.02, 1000).astype(dtype)
-    got = diffx.prior_kl(diffx.DDPMChain(jnp.asarray(betas)), jnp.full((1, 8), 0.252**0.5, dtype)) / (8 * float(np.log(2)))
+    got = diffx.likelihood.prior_kl(diffx.DDPMChain(jnp.asarray(betas)), jnp.full((1, 8), 0.252**0.5, dtype)) / (
+        8 * float(np.log(2))
+    )
     below(np.abs(np.asarray(got) - 7.3e-6), 5e-8, "of data with mean square .252, as CIFAR-10 has: the two digits in print")
     kept = np.prod(1 - betas.astype(np.float64))
     wanted = np.array([(kept * (0.252 - 1) - np.log1p(-kept)) / np.log(4)])
@@ -83,13 +86,13 @@ def test_prior_term_is_the_kl_at_the_end(dtype):
 def terms(processes, x0, eps, t, s):
     """vlb_term of a denoiser that is no exact one, and its answer, for every process."""
     wrong = lambda x, t: 0.75 * x + 0.5
-    return [(diffx.vlb_term(p, wrong, x0, eps, t, s), wrong(diffx.perturb(p, x0, eps, t), t)) for p in processes]
+    return [(diffx.likelihood.vlb_term(p, wrong, x0, eps, t, s), wrong(diffx.perturb(p, x0, eps, t), t)) for p in processes]
 
 
 @claim(
     "LIK-16",
     "a term of the bound is KL(q(x_s | x_t, x_0) || p(x_s | x_t)) = (1/2) (SNR_s - SNR_t) |x_0 - D|^2, for any denoiser",
-    of="diffx.likelihood.elbo.vlb_term",
+    of="diffx.likelihood.vlb_term",
     source=VDM,
 )
 @settings(max_examples=3)
@@ -117,14 +120,14 @@ def test_step_of_the_bound_is_a_kl_of_posteriors(dtype, x0, eps, ts):
 @jax.jit
 def losses(processes, law, x0, eps, times, weights):
     """The expected vdm_loss at the times of every process."""
-    loss = lambda p, t: (weights * diffx.vdm_loss(p, diffx.denoiser(p, law), x0, eps, t)).sum()
+    loss = lambda p, t: (weights * diffx.likelihood.vdm_loss(p, diffx.denoiser(p, law), x0, eps, t)).sum()
     return [jax.lax.map(lambda t, p=p: loss(p, t), ts) for p, ts in zip(processes, times, strict=True)]
 
 
 @claim(
     "LIK-08",
     "the loss of infinitely many steps depends on the process through its two end SNRs alone: half the integrated error",
-    of=("diffx.likelihood.elbo.vdm_loss", "diffx.likelihood.information.snr_rate"),
+    of=("diffx.likelihood.vdm_loss", "diffx.likelihood.snr_rate"),
     source=VDM,
 )
 def test_continuous_loss_depends_on_end_snrs_alone(dtype):
@@ -151,13 +154,13 @@ def test_continuous_loss_depends_on_end_snrs_alone(dtype):
 @jax.jit
 def gaps(processes, law, grids):
     """elbo_gap of every process on its grid: one compilation."""
-    return [diffx.elbo_gap(process, law, ts) for process, ts in zip(processes, grids, strict=True)]
+    return [diffx.likelihood.elbo_gap(process, law, ts) for process, ts in zip(processes, grids, strict=True)]
 
 
 @jax.jit
 def expected_terms(processes, law, x0, eps, ts, weights):
     """The expected vlb_term summed over one grid, for every process."""
-    term = lambda p, t, s: (weights * diffx.vlb_term(p, diffx.denoiser(p, law), x0, eps, t, s)).sum()
+    term = lambda p, t, s: (weights * diffx.likelihood.vlb_term(p, diffx.denoiser(p, law), x0, eps, t, s)).sum()
     return [jax.vmap(lambda t, s, p=p: term(p, t, s))(ts[:-1], ts[1:]).sum() for p in processes]
 
 
@@ -165,13 +168,16 @@ def expected_terms(processes, law, x0, eps, ts, weights):
 def single_steps(process, variances, ts):
     """elbo_gap and frozen_score_kl of one step, for each variance alone."""
     law = lambda v: diffx.GaussianLaw(jnp.zeros_like(v, shape=1), v)
-    return [jax.vmap(lambda v, kl=kl: kl(process, law(v), ts))(variances) for kl in (diffx.elbo_gap, diffx.frozen_score_kl)]
+    return [
+        jax.vmap(lambda v, kl=kl: kl(process, law(v), ts))(variances)
+        for kl in (diffx.likelihood.elbo_gap, diffx.likelihood.frozen_score_kl)
+    ]
 
 
 @claim(
     "LIK-09",
     "N steps of ddpm lose (1/2) sum [r - log(1 + r)] on Gaussian data, r = (SNR_s - SNR_t) L/(1 + SNR_t L)",
-    of=("diffx.likelihood.elbo.elbo_gap", "diffx.likelihood.elbo.vlb_term"),
+    of=("diffx.likelihood.elbo_gap", "diffx.likelihood.vlb_term"),
     source=f"{VDM}; derived here",
 )
 def test_price_of_finitely_many_steps_is_closed(dtype):
@@ -217,13 +223,13 @@ def single_steps_keep_their_digits(dtype):
 def bounds(processes, law, x0, eps, grids, variances, weights):
     """The expected nelbo of every process on its grid."""
     cases = zip(processes, grids, variances, strict=True)
-    return [(weights * diffx.nelbo(p, diffx.denoiser(p, law), x0, eps, ts, variance=v)).sum() for p, ts, v in cases]
+    return [(weights * diffx.likelihood.nelbo(p, diffx.denoiser(p, law), x0, eps, ts, variance=v)).sum() for p, ts, v in cases]
 
 
 @claim(
     "LIK-10",
     "the bound is the entropy + KL(p_1 || prior) + the price of N steps, and the first two alone as N grows",
-    of=("diffx.likelihood.elbo.nelbo", "diffx.likelihood.elbo.prior_kl", "diffx.likelihood.elbo.reconstruction"),
+    of=("diffx.likelihood.nelbo", "diffx.likelihood.prior_kl", "diffx.likelihood.reconstruction"),
     source=f"{VDM}; derived here",
 )
 def test_bound_is_entropy_and_prior_and_price_of_steps(dtype):
@@ -293,13 +299,13 @@ class Brownian:
 @jax.jit
 def frozen(cases):
     """frozen_score_kl of every (process, law, grid)."""
-    return [diffx.frozen_score_kl(*case) for case in cases]
+    return [diffx.likelihood.frozen_score_kl(*case) for case in cases]
 
 
 @claim(
     "LIK-15",
     "Euler-Maruyama's frozen score costs (1/2) sum [-log(1 - r) - r] along the path, r = h/v: the Fisher information it misses",
-    of=("diffx.likelihood.path.frozen_score_kl", "diffx.likelihood.path.path_kl"),
+    of=("diffx.likelihood.frozen_score_kl", "diffx.likelihood.path_kl"),
     source="Girsanov's theorem; Chen et al. 2023, arXiv:2209.11215; derived here in closed form",
 )
 def test_frozen_score_costs_the_fisher_information_it_misses(dtype):
@@ -334,7 +340,7 @@ def path_kl_of_two_gaussians_is_its_integral():
     ts = grid(process, -18.0, 18.0, 144)
     exact_one, model = (diffx.denoiser(process, law) for law in laws)
     for eta, factor in ((1.0, 1.0), (0.5, 1.5625), (2.0, 1.5625), (3.0, 100 / 36)):
-        got = diffx.path_kl(process, exact_one, model, x0, eps, ts, eta=eta, weights=weights)
+        got = diffx.likelihood.path_kl(process, exact_one, model, x0, eps, ts, eta=eta, weights=weights)
         below(
             abs(float(got) / factor - divergence), 1e-6, "what lies beyond l = -18 and 18 is 1e-8 of squared differences of 5"
         )
@@ -343,7 +349,7 @@ def path_kl_of_two_gaussians_is_its_integral():
 @claim(
     "BRN-05",
     "Girsanov: the KL of paths bounds that of their ends, and is what the KL of the ends gains between two exact reverse SDEs",
-    of=("diffx.likelihood.path.path_kl", "diffx.likelihood.path.frozen_score_kl"),
+    of=("diffx.likelihood.path_kl", "diffx.likelihood.frozen_score_kl"),
     source="Girsanov's theorem and the data-processing inequality; Song et al. 2021, arXiv:2101.09258",
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
@@ -367,7 +373,7 @@ def kl_of_end_and_path(process, variances, ts):
     law = diffx.GaussianLaw(jnp.zeros(2), variances)
     sampler = diffx.euler_maruyama(process, diffx.denoiser(process, law))
     end = diffx.exact_law(sampler, diffx.marginal(process, law, ts[0]), ts)
-    return diffx.kl(diffx.marginal(process, law, ts[-1]), end), diffx.frozen_score_kl(process, law, ts)
+    return diffx.kl(diffx.marginal(process, law, ts[-1]), end), diffx.likelihood.frozen_score_kl(process, law, ts)
 
 
 def gained_kl_is_the_path_kl():
@@ -385,7 +391,7 @@ def gained_kl_is_the_path_kl():
 def path_kls(process, p, q, x0, eps, weights, grids):
     """path_kl on every grid, and once without weights."""
     told = process, diffx.denoiser(process, p), diffx.denoiser(process, q), x0, eps
-    return [*(diffx.path_kl(*told, ts, weights=weights) for ts in grids), diffx.path_kl(*told, grids[-1])]
+    return [*(diffx.likelihood.path_kl(*told, ts, weights=weights) for ts in grids), diffx.likelihood.path_kl(*told, grids[-1])]
 
 
 def gaussian_kl(path, t):
@@ -398,7 +404,7 @@ def gaussian_kl(path, t):
 @claim(
     "BRN-07",
     "to run Brownian motion backwards without the score costs (1/2) log((L + T)/L) nats in each direction",
-    of="diffx.likelihood.path.path_kl",
+    of="diffx.likelihood.path_kl",
     source="derived here, from Girsanov's theorem and de Bruijn's identity",
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
@@ -407,7 +413,7 @@ def test_ignoring_the_score_costs_the_entropy_that_noise_added(dtype):
     """The denoiser x/alpha has no score; T = 1/SNR at the noisy end."""
     process, (x0, eps, weights) = diffx.RectifiedFlow(), cast(np.float64, *gaussian_draws(MEAN, np.diag(VARIANCES)))
     ts = grid(process, -14.0, 20.0, 136)
-    got = diffx.path_kl(process, diffx.denoiser(process, gaussian(np.float64)), stay, x0, eps, ts, weights=weights)
+    got = diffx.likelihood.path_kl(process, diffx.denoiser(process, gaussian(np.float64)), stay, x0, eps, ts, weights=weights)
     wanted = np.log((VARIANCES + np.exp(14.0)) / VARIANCES).sum() / 2
     below(abs(float(got) - wanted), 1e-7, "136 steps; the ends bend by h^2/24 exp(-14) = 2e-9")
 
@@ -423,18 +429,18 @@ def stay(x, t):
 def test_bounds_that_do_not_start_at_the_prior_are_refused():
     x, law = jnp.ones((3, 2)), diffx.GaussianLaw(jnp.zeros(2), jnp.ones(2))
     with pytest.raises(ValueError, match=r"starts at the prior, at t = 1, but ts\[0\] = 0.9"):
-        diffx.nelbo(diffx.VP(), diffx.denoiser(diffx.VP(), law), x, x, jnp.asarray([0.9, 0.5]), variance=0.1)
+        diffx.likelihood.nelbo(diffx.VP(), diffx.denoiser(diffx.VP(), law), x, x, jnp.asarray([0.9, 0.5]), variance=0.1)
 
 
 def test_a_reconstruction_without_variance_is_refused():
     x, law = jnp.ones((3, 2)), diffx.GaussianLaw(jnp.zeros(2), jnp.ones(2))
     with pytest.raises(ValueError, match="variance must be positive, got 0"):
-        diffx.reconstruction(diffx.VP(), diffx.denoiser(diffx.VP(), law), x, x, 0.5, variance=0.0)
+        diffx.likelihood.reconstruction(diffx.VP(), diffx.denoiser(diffx.VP(), law), x, x, 0.5, variance=0.0)
 
 
 def test_closed_forms_of_other_laws_are_refused():
     points = diffx.PointSet(jnp.ones((3, 2)))
-    for function in (diffx.elbo_gap, diffx.frozen_score_kl):
+    for function in (diffx.likelihood.elbo_gap, diffx.likelihood.frozen_score_kl):
         with pytest.raises(TypeError, match="closed form for a GaussianLaw, got PointSet; see gaussian_of"):
             function(diffx.VP(), points, diffx.uniform(2, t_min=0.5))
 
@@ -442,7 +448,7 @@ def test_closed_forms_of_other_laws_are_refused():
 def test_path_kl_of_a_flow_without_noise_is_refused():
     x = jnp.ones((3, 2))
     with pytest.raises(ValueError, match="eta must be positive, got 0"):
-        diffx.path_kl(diffx.VP(), stay, stay, x, x, diffx.uniform(2, t_min=0.5), eta=0.0)
+        diffx.likelihood.path_kl(diffx.VP(), stay, stay, x, x, diffx.uniform(2, t_min=0.5), eta=0.0)
 
 
 def halve(x, t):
@@ -450,12 +456,12 @@ def halve(x, t):
 
 
 AT_ONE_TIME = {
-    "mmse": lambda x, z, t, f: diffx.mmse(diffx.VP(), f, x, z, t),
-    "entropy_rate": lambda x, z, t, f: diffx.entropy_rate(diffx.VP(), f, x, z, t),
-    "kl_rate": lambda x, z, t, f: diffx.kl_rate(diffx.VP(), halve, f, x, z, t),
-    "vdm_loss": lambda x, z, t, f: diffx.vdm_loss(diffx.VP(), f, x, z, t),
-    "vlb_term": lambda x, z, t, f: diffx.vlb_term(diffx.VP(), f, x, z, t, 0.25),
-    "reconstruction": lambda x, z, t, f: diffx.reconstruction(diffx.VP(), f, x, z, t, variance=0.5),
+    "mmse": lambda x, z, t, f: diffx.likelihood.mmse(diffx.VP(), f, x, z, t),
+    "entropy_rate": lambda x, z, t, f: diffx.likelihood.entropy_rate(diffx.VP(), f, x, z, t),
+    "kl_rate": lambda x, z, t, f: diffx.likelihood.kl_rate(diffx.VP(), halve, f, x, z, t),
+    "vdm_loss": lambda x, z, t, f: diffx.likelihood.vdm_loss(diffx.VP(), f, x, z, t),
+    "vlb_term": lambda x, z, t, f: diffx.likelihood.vlb_term(diffx.VP(), f, x, z, t, 0.25),
+    "reconstruction": lambda x, z, t, f: diffx.likelihood.reconstruction(diffx.VP(), f, x, z, t, variance=0.5),
 }
 
 
@@ -473,14 +479,14 @@ def test_errors_at_one_time_refuse_what_would_broadcast(name):
 
 
 ALONG_A_GRID = {
-    "mmse_curve": lambda x, ts: diffx.mmse_curve(diffx.VP(), halve, x, x, ts),
-    "mutual_information": lambda x, ts: diffx.mutual_information(diffx.VP(), ts, ts, dim=2),
-    "pointwise_information": lambda x, ts: diffx.pointwise_information(diffx.VP(), ts, ts),
-    "mmse_gap": lambda x, ts: diffx.mmse_gap(diffx.VP(), ts, ts, ts),
-    "nelbo": lambda x, ts: diffx.nelbo(diffx.VP(), halve, x, x, ts, variance=0.5),
-    "elbo_gap": lambda x, ts: diffx.elbo_gap(diffx.VP(), gaussian(np.float64), ts),
-    "path_kl": lambda x, ts: diffx.path_kl(diffx.VP(), halve, stay, x, x, ts),
-    "frozen_score_kl": lambda x, ts: diffx.frozen_score_kl(diffx.VP(), gaussian(np.float64), ts),
+    "mmse_curve": lambda x, ts: diffx.likelihood.mmse_curve(diffx.VP(), halve, x, x, ts),
+    "mutual_information": lambda x, ts: diffx.likelihood.mutual_information(diffx.VP(), ts, ts, dim=2),
+    "pointwise_information": lambda x, ts: diffx.likelihood.pointwise_information(diffx.VP(), ts, ts),
+    "mmse_gap": lambda x, ts: diffx.likelihood.mmse_gap(diffx.VP(), ts, ts, ts),
+    "nelbo": lambda x, ts: diffx.likelihood.nelbo(diffx.VP(), halve, x, x, ts, variance=0.5),
+    "elbo_gap": lambda x, ts: diffx.likelihood.elbo_gap(diffx.VP(), gaussian(np.float64), ts),
+    "path_kl": lambda x, ts: diffx.likelihood.path_kl(diffx.VP(), halve, stay, x, x, ts),
+    "frozen_score_kl": lambda x, ts: diffx.likelihood.frozen_score_kl(diffx.VP(), gaussian(np.float64), ts),
 }
 
 
@@ -493,12 +499,12 @@ def test_grids_that_increase_are_refused_along_every_path(name):
 def test_weights_of_path_kl_are_checked_outside_of_jit():
     x = jnp.ones((3, 2))
     with pytest.raises(ValueError, match="weights must sum to 1, got 3"):
-        diffx.path_kl(diffx.VP(), halve, stay, x, x, diffx.uniform(2, t_min=0.5), weights=jnp.ones(3))
+        diffx.likelihood.path_kl(diffx.VP(), halve, stay, x, x, diffx.uniform(2, t_min=0.5), weights=jnp.ones(3))
 
 
 def test_priors_that_are_no_gaussians_are_refused():
     with pytest.raises(TypeError, match="two GaussianLaw, got PointSet"):
-        diffx.prior_kl(diffx.VP(), jnp.ones((3, 2)), prior=diffx.PointSet(jnp.ones((3, 2))))
+        diffx.likelihood.prior_kl(diffx.VP(), jnp.ones((3, 2)), prior=diffx.PointSet(jnp.ones((3, 2))))
 
 
 def test_pictures_count_as_the_vectors_that_they_are():

@@ -8,9 +8,11 @@ import jax.numpy as jnp
 import pytest
 
 import diffx
-from diffx.sampler import standard_normal
+from diffx.noise import standard_normal
+from spec_tests.house import by_short_name
 
 VP = diffx.VP()
+PUBLIC = by_short_name()
 NAN, INF = float("nan"), float("inf")
 
 
@@ -75,7 +77,7 @@ LEAST = [f"optimal_{name}_loss" for name in PREDICTIONS]
 # Each function that takes one time, as a function of that time.
 OF_TIME = {
     "perturb": lambda t: diffx.perturb(VP, x(), x(), t),
-    "rates": lambda t: diffx.rates(VP, t),
+    "rates": lambda t: diffx.processes.rates(VP, t),
     "transition": lambda t: diffx.transition(VP, t, t),
     "posterior": lambda t: diffx.posterior(VP, t, t),
     "marginal": lambda t: diffx.marginal(VP, law(), t),
@@ -83,14 +85,14 @@ OF_TIME = {
     "mixture denoiser": lambda t: diffx.denoiser(VP, mixture())(x(), t),
     "points denoiser": lambda t: diffx.denoiser(VP, diffx.PointSet(x()))(x(), t),
     "score": lambda t: diffx.score(VP, law())(x(), t),
-    "probability_flow": lambda t: diffx.probability_flow(VP, lambda x, t: x, x(), t),
-    "reverse_drift": lambda t: diffx.reverse_drift(VP, lambda x, t: x, x(), t),
-    "gaussian_step": lambda t: diffx.gaussian_step(VP, jnp.ones(3), t, t),
+    "probability_flow": lambda t: diffx.reverse.probability_flow(VP, lambda x, t: x, x(), t),
+    "reverse_drift": lambda t: diffx.reverse.reverse_drift(VP, lambda x, t: x, x(), t),
+    "gaussian_step": lambda t: diffx.reverse.gaussian_step(VP, jnp.ones(3), t, t),
     "ddim step": lambda t: ddim().step(diffx.State(x()), t, t, None),
     "ddpm step": lambda t: ddpm().step(diffx.State(x()), t, t, x()),
-    **{name: lambda t, name=name: getattr(diffx, name)(VP, x(), x(), t) for name in CONVERSIONS},
-    **{name: lambda t, name=name: getattr(diffx, name)(VP, lambda x, t: x, x(), x(), t) for name in LOSSES},
-    **{name: lambda t, name=name: getattr(diffx, name)(VP, law(), t) for name in LEAST},
+    **{name: lambda t, name=name: PUBLIC[name](VP, x(), x(), t) for name in CONVERSIONS},
+    **{name: lambda t, name=name: PUBLIC[name](VP, lambda x, t: x, x(), x(), t) for name in LOSSES},
+    **{name: lambda t, name=name: PUBLIC[name](VP, law(), t) for name in LEAST},
 }
 # Each function of two arrays that must have one shape.
 OF_TWO = {
@@ -98,8 +100,8 @@ OF_TWO = {
     "cfg": lambda a, b: diffx.cfg(a, b, w=2.0),
     "clip_loss": clip,
     "siglip_loss": siglip,
-    **{name: lambda a, b, name=name: getattr(diffx, name)(VP, a, b, 0.5) for name in CONVERSIONS},
-    **{name: lambda a, b, name=name: getattr(diffx, name)(VP, lambda x, t: x, a, b, 0.5) for name in LOSSES},
+    **{name: lambda a, b, name=name: PUBLIC[name](VP, a, b, 0.5) for name in CONVERSIONS},
+    **{name: lambda a, b, name=name: PUBLIC[name](VP, lambda x, t: x, a, b, 0.5) for name in LOSSES},
 }
 
 
@@ -167,30 +169,46 @@ VALUES = {
     "beta above 1": (ValueError, lambda: diffx.DDPMChain(jnp.asarray([0.1, 1.2])), "(0, 1)", "1.2"),
     "beta NaN": (ValueError, lambda: diffx.DDPMChain(jnp.asarray([0.1, NAN])), "finite", "1 of its 2"),
     "integer betas": (TypeError, lambda: diffx.DDPMChain(jnp.ones(2, int)), "betas", "floats"),
-    "betas of rank 2": (ValueError, lambda: diffx.alpha_bar(jnp.full((2, 2), 0.1)), "(T,)", "(2, 2)"),
-    "negative beta": (ValueError, lambda: diffx.alpha_bar(jnp.asarray([-0.1, 0.2])), "(0, 1)", "-0.1"),
-    "no betas": (ValueError, lambda: diffx.linear_betas(0), "n", "at least 1"),
-    "a float for a count": (TypeError, lambda: diffx.cosine_betas(10.0), "integer", "float"),
-    "linear betas above 1": (ValueError, lambda: diffx.linear_betas(9, first=2.0, last=3.0), "(0, 1)", "3"),
-    "scaled betas above 1": (ValueError, lambda: diffx.scaled_linear_betas(9, first=2.0, last=3.0), "(0, 1)"),
-    "cosine betas above 1": (ValueError, lambda: diffx.cosine_betas(9, largest=-1.0), "(0, 1)"),
-    "one beta to rescale": (ValueError, lambda: diffx.zero_terminal_snr(jnp.asarray([0.1])), "T >= 2"),
-    "steps as floats": (TypeError, lambda: diffx.respace(jnp.full(5, 0.1), jnp.ones(2)), "integers", "round"),
-    "decreasing steps": (ValueError, lambda: diffx.respace(jnp.full(5, 0.1), jnp.asarray([3, 2])), "increase", "[3 2]"),
-    "steps beyond the chain": (ValueError, lambda: diffx.respace(jnp.full(5, 0.1), jnp.asarray([3, 6])), "1..5", "6"),
+    "betas of rank 2": (ValueError, lambda: diffx.processes.alpha_bar(jnp.full((2, 2), 0.1)), "(T,)", "(2, 2)"),
+    "negative beta": (ValueError, lambda: diffx.processes.alpha_bar(jnp.asarray([-0.1, 0.2])), "(0, 1)", "-0.1"),
+    "no betas": (ValueError, lambda: diffx.processes.linear_betas(0), "n", "at least 1"),
+    "a float for a count": (TypeError, lambda: diffx.processes.cosine_betas(10.0), "integer", "float"),
+    "linear betas above 1": (ValueError, lambda: diffx.processes.linear_betas(9, first=2.0, last=3.0), "(0, 1)", "3"),
+    "scaled betas above 1": (ValueError, lambda: diffx.processes.scaled_linear_betas(9, first=2.0, last=3.0), "(0, 1)"),
+    "cosine betas above 1": (ValueError, lambda: diffx.processes.cosine_betas(9, largest=-1.0), "(0, 1)"),
+    "one beta to rescale": (ValueError, lambda: diffx.processes.zero_terminal_snr(jnp.asarray([0.1])), "T >= 2"),
+    "steps as floats": (TypeError, lambda: diffx.processes.respace(jnp.full(5, 0.1), jnp.ones(2)), "integers", "round"),
+    "decreasing steps": (
+        ValueError,
+        lambda: diffx.processes.respace(jnp.full(5, 0.1), jnp.asarray([3, 2])),
+        "increase",
+        "[3 2]",
+    ),
+    "steps beyond the chain": (ValueError, lambda: diffx.processes.respace(jnp.full(5, 0.1), jnp.asarray([3, 6])), "1..5", "6"),
     "a step upwards": (ValueError, lambda: diffx.transition(VP, 0.2, 0.5), "t=0.2", "s=0.5", "swap"),
     "a posterior upwards": (ValueError, lambda: diffx.posterior(VP, 0.2, 0.5), "t=0.2", "s=0.5", "swap"),
-    "negative variance": (ValueError, lambda: diffx.gaussian_step(VP, -jnp.ones(2), 0.5, 0.2), "variance", "negative"),
-    "negative eta": (ValueError, lambda: diffx.gaussian_step(VP, jnp.ones(2), 0.5, 0.2, eta=-1.0), "eta", "negative"),
-    "eps at alpha 0": (ValueError, lambda: diffx.x0_of_eps(diffx.Trig(), x(), x(), 1.0), "eps", "x0", "v and velocity"),
-    "x0 at sigma 0": (ValueError, lambda: diffx.eps_of_x0(VP, x(), x(), 0.0), "x0", "eps", "sigma = 0"),
-    "score at sigma 0": (ValueError, lambda: diffx.score_of_eps(VP, x(), x(), 0.0), "score", "sigma", "x0 or v"),
-    "infinite rate": (ValueError, lambda: diffx.velocity_of_v(VP, x(), x(), 0.0), "velocity", "infinite", "t > 0"),
+    "negative variance": (ValueError, lambda: diffx.reverse.gaussian_step(VP, -jnp.ones(2), 0.5, 0.2), "variance", "negative"),
+    "negative eta": (ValueError, lambda: diffx.reverse.gaussian_step(VP, jnp.ones(2), 0.5, 0.2, eta=-1.0), "eta", "negative"),
+    "eps at alpha 0": (
+        ValueError,
+        lambda: diffx.predictions.x0_of_eps(diffx.Trig(), x(), x(), 1.0),
+        "eps",
+        "x0",
+        "v and velocity",
+    ),
+    "x0 at sigma 0": (ValueError, lambda: diffx.predictions.eps_of_x0(VP, x(), x(), 0.0), "x0", "eps", "sigma = 0"),
+    "score at sigma 0": (ValueError, lambda: diffx.predictions.score_of_eps(VP, x(), x(), 0.0), "score", "sigma", "x0 or v"),
+    "infinite rate": (ValueError, lambda: diffx.predictions.velocity_of_v(VP, x(), x(), 0.0), "velocity", "infinite", "t > 0"),
     "points at sigma 0": (ValueError, lambda: diffx.denoiser(VP, diffx.PointSet(x()))(x(), 0.0), "sigma", "t > 0"),
     "no network": (TypeError, lambda: diffx.denoiser_of_eps(VP, None), "callable", "NoneType"),
     "a network that broadcasts": (ValueError, lambda: diffx.denoiser_of_v(VP, first_row)(x(), 0.5), "(1, 3)", "(2, 3)"),
-    "a loss that broadcasts": (ValueError, lambda: diffx.x0_loss(VP, first_row, x(), x(), 0.5), "(1, 3)", "(2, 3)"),
-    "least loss of a mixture": (TypeError, lambda: diffx.optimal_x0_loss(VP, mixture(), 0.5), "GaussianLaw", "gaussian_of"),
+    "a loss that broadcasts": (ValueError, lambda: diffx.losses.x0_loss(VP, first_row, x(), x(), 0.5), "(1, 3)", "(2, 3)"),
+    "least loss of a mixture": (
+        TypeError,
+        lambda: diffx.losses.optimal_x0_loss(VP, mixture(), 0.5),
+        "GaussianLaw",
+        "gaussian_of",
+    ),
 }
 
 
@@ -234,7 +252,7 @@ LAWS = {
     "points without a key": (TypeError, lambda: diffx.PointSet(x()).sample(None), "jax.random.key(0)"),
     "marginal of no law": (TypeError, lambda: diffx.marginal(VP, "law", 0.5), "GaussianLaw", "str"),
     "prior of no law": (TypeError, lambda: diffx.prior(VP, None), "GaussianLaw", "NoneType"),
-    "moments of no law": (TypeError, lambda: diffx.gaussian_of(3), "GaussianLaw", "int"),
+    "moments of no law": (TypeError, lambda: diffx.laws.gaussian_of(3), "GaussianLaw", "int"),
     "marginal of pictures": (ValueError, lambda: diffx.marginal(VP, diffx.PointSet(jnp.ones((2, 3, 3))), 0.5), "reshape"),
     "w2 of a mixture": (TypeError, lambda: diffx.w2(law(), mixture()), "GaussianLaw", "gaussian_of"),
     "w2 of two dimensions": (ValueError, lambda: diffx.w2(law(), gaussian([0.0], 1.0)), "(3,)", "(1,)"),
@@ -279,23 +297,27 @@ RUNS = {
     "no denoiser": (TypeError, lambda: diffx.heun(VP, None), "denoiser", "callable", "NoneType"),
     "process and denoiser swapped": (TypeError, lambda: diffx.euler(ddim(), VP), "denoiser", "callable"),
     "eta above 1": (ValueError, lambda: diffx.ddim(VP, first_row, eta=2.0), "[0, 1]", "2"),
-    "optimal variance of a mixture": (TypeError, lambda: diffx.ddpm_optimal(VP, first_row, law=mixture()), "GaussianLaw"),
-    "exact flow of a mixture": (TypeError, lambda: diffx.exact_flow(VP, mixture()), "GaussianLaw"),
-    "exact flow, eta below 0": (ValueError, lambda: diffx.exact_flow(VP, law(), eta=-1.0), "eta", "negative"),
+    "optimal variance of a mixture": (
+        TypeError,
+        lambda: diffx.samplers.ddpm_optimal(VP, first_row, law=mixture()),
+        "GaussianLaw",
+    ),
+    "exact flow of a mixture": (TypeError, lambda: diffx.samplers.exact_flow(VP, mixture()), "GaussianLaw"),
+    "exact flow, eta below 0": (ValueError, lambda: diffx.samplers.exact_flow(VP, law(), eta=-1.0), "eta", "negative"),
     "exact law from a mixture": (TypeError, lambda: diffx.exact_law(ddim(), mixture(), grid()), "GaussianLaw"),
     "budget of a mixture": (TypeError, lambda: diffx.error_budget(diffx.ddim, VP, mixture(), grid()), "GaussianLaw"),
     "no steps": (ValueError, lambda: diffx.uniform(0), "n", "at least 1"),
     "a float of steps": (TypeError, lambda: diffx.uniform(2.0), "integer", "float"),
     "ends swapped": (ValueError, lambda: diffx.uniform(4, t_max=0.1, t_min=0.5), "t_max=0.1", "t_min=0.5", "swap"),
     "end beyond 1": (ValueError, lambda: diffx.uniform(4, t_max=2.0), "t_max", "[0, 1]"),
-    "log-SNR at 0": (ValueError, lambda: diffx.uniform_log_snr(VP, 4, t_min=0.0), "finite", "t_min"),
-    "log-SNR at alpha 0": (ValueError, lambda: diffx.uniform_log_snr(diffx.Trig(), 4, t_max=1.0), "finite", "0.999"),
+    "log-SNR at 0": (ValueError, lambda: diffx.grids.uniform_log_snr(VP, 4, t_min=0.0), "finite", "t_min"),
+    "log-SNR at alpha 0": (ValueError, lambda: diffx.grids.uniform_log_snr(diffx.Trig(), 4, t_max=1.0), "finite", "0.999"),
     "sigma_max beyond": (ValueError, lambda: diffx.karras(diffx.EDM(1.0), 4, sigma_max=80.0), "80", "smaller sigma_max"),
     "sigmas swapped": (ValueError, lambda: diffx.karras(diffx.EDM(), 4, sigma_min=9.0, sigma_max=1.0), "below", "swap"),
-    "more steps than the chain": (ValueError, lambda: diffx.leading(11, 10), "10", "11", "n <= n_train"),
-    "linspace beyond the chain": (ValueError, lambda: diffx.linspace(11, 10), "n <= n_train"),
+    "more steps than the chain": (ValueError, lambda: diffx.grids.leading(11, 10), "10", "11", "n <= n_train"),
+    "linspace beyond the chain": (ValueError, lambda: diffx.grids.linspace(11, 10), "n <= n_train"),
     "trailing beyond the chain": (ValueError, lambda: diffx.trailing(11, 10), "n <= n_train"),
-    "negative std": (ValueError, lambda: diffx.equal_angle(VP, 4, std=-1.0), "std", "positive"),
+    "negative std": (ValueError, lambda: diffx.grids.equal_angle(VP, 4, std=-1.0), "std", "positive"),
     "shift 0": (ValueError, lambda: diffx.time_shift(grid(), 0.0), "shift", "positive"),
     "shift of integers": (TypeError, lambda: diffx.time_shift(jnp.arange(3), 2.0), "floats"),
 }
@@ -354,7 +376,7 @@ def test_traced_values_are_not_looked_at_and_nan_is_an_honest_answer():
     assert jnp.isfinite(negative)
     beyond = jax.jit(lambda t: diffx.perturb(VP, x(), x(), t))(2.0)
     assert beyond.shape == (2, 3)
-    assert jnp.isnan(jax.jit(lambda t: diffx.eps_of_x0(VP, x(), x(), t))(0.0)).all()
+    assert jnp.isnan(jax.jit(lambda t: diffx.predictions.eps_of_x0(VP, x(), x(), t))(0.0)).all()
 
 
 def test_noise_that_is_drawn_has_the_shape_of_x():

@@ -13,8 +13,7 @@ import diffx
 from spec_tests import strategies as st_
 from spec_tests.close import close, holds
 from spec_tests.oracles import recursions
-from spec_tests.paths import edm, rectified_flow, vp
-from spec_tests.paths import oracle as path_of
+from spec_tests.paths import edm, oracle as path_of, rectified_flow, vp
 from spec_tests.registry import claim
 from spec_tests.test_multistep import MULTISTEP, multistep_follows_adams
 from spec_tests.test_reverse import cast
@@ -38,15 +37,15 @@ PRINTED = {  # W2 of N-step samplers on SYN-256, N = 10, 50, 250 and 1000
     "REV-22",
     "What N steps of Euler-Maruyama, Euler, Heun and others really output has the mean, covariance and W2 of plain recursions",
     of=(
-        "diffx.exact.exact_law",
-        "diffx.exact.error_budget",
-        "diffx.law.w2",
-        "diffx.sampler.euler_maruyama.euler_maruyama",
-        "diffx.sampler.euler_maruyama.euler_maruyama_step",
-        "diffx.sampler.euler.euler",
-        "diffx.sampler.euler.euler_step",
-        "diffx.sampler.heun.heun",
-        "diffx.sampler.heun.heun_step",
+        "diffx.exact_law",
+        "diffx.error_budget",
+        "diffx.w2",
+        "diffx.euler_maruyama",
+        "diffx.samplers.euler_maruyama_step",
+        "diffx.euler",
+        "diffx.samplers.euler_step",
+        "diffx.heun",
+        "diffx.samplers.heun_step",
         *STOCHASTIC_SAMPLERS,
         *MULTISTEP,
     ),
@@ -86,17 +85,17 @@ def four_steps_follow_the_recursion(dtype, name):
     ts, ts_ = grid(dtype, 0.9375, 0.7, 0.4, 0.125, 0.0)
     law = diffx.GaussianLaw(jnp.asarray(basis @ MEAN, dtype), diffx.LowRank(*cast(dtype, basis, VARIANCES)))
     begin, spread = np.array([0.25, 1.0, -0.5]), np.array([2.0, 0.5, 1.0])
-    sampler = getattr(diffx, name)(vp(), diffx.denoiser(vp(), law))
+    sampler = getattr(diffx.samplers, name)(vp(), diffx.denoiser(vp(), law))
     got = diffx.exact_law(sampler, law_of(dtype, basis @ begin, symmetric(basis * spread @ basis.T)), ts_)
     steps, alpha = scheme(name, path, ts, VARIANCES), path.alpha(ts)
     has_law(got, recursions.run(steps, alpha, begin, spread, MEAN), "four steps", ulps=16, turned=basis)
     straight = law_of(dtype, MEAN, VARIANCES)
-    sampler = getattr(diffx, name)(vp(), diffx.denoiser(vp(), straight))
+    sampler = getattr(diffx.samplers, name)(vp(), diffx.denoiser(vp(), straight))
     end, (trajectory, answers) = diffx.fold(sampler, *cast(dtype, begin, ts), keep=x_and_answer)
     wanted = recursions.run(steps, alpha, begin, 0 * begin, MEAN)
     close(end, wanted.mean, ulps=16, scale=wanted.mean_scale, why="four steps; without noises a stochastic method takes none")
     answers_are_exact(dtype, path, ts, begin, trajectory, answers)
-    steps_keep_the_dtype_of_x(getattr(diffx, name)(vp(), diffx.denoiser(vp(), law_of(jnp.float32, MEAN, VARIANCES))))
+    steps_keep_the_dtype_of_x(getattr(diffx.samplers, name)(vp(), diffx.denoiser(vp(), law_of(jnp.float32, MEAN, VARIANCES))))
 
 
 def symmetric(a):
@@ -118,7 +117,7 @@ def ten_steps(sampler_of: Any, L, mean, variance, ts):
 def sampler_on_vp(method, law):
     process = diffx.VP(0.1, 20.0)
     denoise = diffx.denoiser(process, law)
-    return method(process, denoise, law=law) if method.func is diffx.ddpm_optimal else method(process, denoise)
+    return method(process, denoise, law=law) if method.func is diffx.samplers.ddpm_optimal else method(process, denoise)
 
 
 def spectrum_has_the_printed_distances(name, ns):
@@ -130,7 +129,9 @@ def spectrum_has_the_printed_distances(name, ns):
             continue
         ts, law = diffx.uniform(n, t_min=1e-3), (jnp.zeros((256, 1)), jnp.ones((256, 1, 1)))
         for i in range(0, n, 10):
-            law = ten_steps(Partial(sampler_on_vp, Partial(getattr(diffx, name))), jnp.asarray(L), *law, ts[i : i + 11])
+            law = ten_steps(
+                Partial(sampler_on_vp, Partial(getattr(diffx.samplers, name))), jnp.asarray(L), *law, ts[i : i + 11]
+            )
         got = diffx.GaussianLaw(law[0][:, 0], law[1][:, 0, 0])
         off = abs(float(diffx.w2(got, target)) / printed - 1)
         holds(off < 1e-5, f"W2 of {name} after {n} steps is {printed}", measured=off, bound=1e-5)

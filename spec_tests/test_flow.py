@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import Phase, given, settings, strategies as st
 from jax.tree_util import Partial
 from scipy.stats import chi2
 
@@ -15,8 +14,7 @@ import diffx
 from spec_tests import strategies as st_
 from spec_tests.close import below, close, holds
 from spec_tests.oracles import bayes, flow, recursions
-from spec_tests.paths import PROCESSES, rectified_flow, trig
-from spec_tests.paths import oracle as path_of
+from spec_tests.paths import PROCESSES, oracle as path_of, rectified_flow, trig
 from spec_tests.registry import claim
 
 LIPMAN = "Lipman et al. 2023, arXiv:2210.02747"
@@ -44,14 +42,16 @@ def gaussian(dtype, mean, cov):
 @jax.jit
 def velocities(processes, weights, means, variances, x0, eps, xs, ts):
     law = diffx.MixtureLaw(weights, means[:, None], variances)
-    marginal = [diffx.marginal_velocity(p, law)(x[:, None], t)[:, 0] for p, x, t in zip(processes, xs, ts, strict=True)]
-    return marginal, [diffx.conditional_velocity(p, x0, eps, t) for p, t in zip(processes, ts, strict=True)]
+    marginal = [
+        diffx.flow_matching.marginal_velocity(p, law)(x[:, None], t)[:, 0] for p, x, t in zip(processes, xs, ts, strict=True)
+    ]
+    return marginal, [diffx.flow_matching.conditional_velocity(p, x0, eps, t) for p, t in zip(processes, ts, strict=True)]
 
 
 @claim(
     "FM-01",
     "The marginal velocity is the mean of the conditional one given x_t; on straight paths it is eps - x0, towards noise",
-    of=("diffx.flow.velocity.marginal_velocity", "diffx.flow.velocity.conditional_velocity"),
+    of=("diffx.flow_matching.marginal_velocity", "diffx.flow_matching.conditional_velocity"),
     source=f"{LIPMAN}, Theorem 1; Liu et al. 2023, arXiv:2209.03003",
 )
 @FEW
@@ -85,10 +85,10 @@ def points_from_data_to_noise(dtype, mean, variances, x, t):
     """Rectified flow: u = -mu + ((t - (1-t) L)/v) (x - (1-t) mu), and eps - x0."""
     v = (1 - t) ** 2 * variances + t**2
     wanted = -mean + (t - (1 - t) * variances) / v * (x - (1 - t) * mean)
-    got = diffx.marginal_velocity(diffx.RectifiedFlow(), gaussian(dtype, mean, variances))(*cast(dtype, x, t))
+    got = diffx.flow_matching.marginal_velocity(diffx.RectifiedFlow(), gaussian(dtype, mean, variances))(*cast(dtype, x, t))
     size = np.abs(mean) / t + np.abs(x) * (1 / t + (1 - t) * variances / v / t)
     close(got, wanted, ulps=8, scale=size, why="(x - D)/t, D of a mean and an x each weighted by its precision")
-    got = diffx.conditional_velocity(diffx.RectifiedFlow(), *cast(dtype, mean, x, t))
+    got = diffx.flow_matching.conditional_velocity(diffx.RectifiedFlow(), *cast(dtype, mean, x, t))
     close(got, x - mean, ulps=1, scale=np.abs(x) + np.abs(mean), why="one difference")
 
 
@@ -105,13 +105,13 @@ def affine(theta, x, t):
 @jax.jit
 @jax.value_and_grad
 def affine_loss(theta, x0, eps, ts, weights):
-    return diffx.cfm_loss(diffx.RectifiedFlow(), Partial(affine, theta), x0, eps, ts, weights=weights)
+    return diffx.flow_matching.cfm_loss(diffx.RectifiedFlow(), Partial(affine, theta), x0, eps, ts, weights=weights)
 
 
 @claim(
     "FM-02",
     "The conditional loss is the marginal one plus E Var(u | x_t), which no model changes: their gradients are equal",
-    of="diffx.flow.velocity.cfm_loss",
+    of="diffx.flow_matching.cfm_loss",
     source=f"{LIPMAN}, Theorem 2",
 )
 @given(
@@ -150,13 +150,15 @@ def marginal_loss(mean, L, matrix, shift, t):
 def density_scores(weights, means, covs, x, t):
     law = diffx.MixtureLaw(weights, means, covs)
     rf = diffx.RectifiedFlow()
-    return diffx.marginal_velocity(rf, law)(x, t), diffx.velocity_of_score(rf, x, diffx.score(rf, law)(x, t), t)
+    return diffx.flow_matching.marginal_velocity(rf, law)(x, t), diffx.predictions.velocity_of_score(
+        rf, x, diffx.score(rf, law)(x, t), t
+    )
 
 
 @claim(
     "FM-03",
     "The rectified flow's velocity is -(x + t score)/(1 - t), the probability flow f x - g^2 score/2 of its own SDE",
-    of=("diffx.flow.velocity.marginal_velocity", "diffx.predict.velocity_of_score"),
+    of=("diffx.flow_matching.marginal_velocity", "diffx.predictions.velocity_of_score"),
     source="Song et al. 2021, arXiv:2011.13456, eq. (13); Liu et al. 2023, arXiv:2209.03003",
 )
 @given(seed=st_.seeds(), t=st_.times(0.0625, 0.9375))
@@ -178,15 +180,19 @@ def test_velocity_is_the_probability_flow_of_its_sde(dtype, seed, t):
 
 @jax.jit
 def least_losses(law, x0, eps, ts, weights):
-    field = diffx.marginal_velocity(diffx.RectifiedFlow(), law)
-    weighted = jax.vmap(lambda w: diffx.cfm_loss(diffx.RectifiedFlow(), field, x0, eps, ts, weights=w))(weights)
-    return *weighted, diffx.cfm_loss(diffx.RectifiedFlow(), field, x0, eps, ts), diffx.optimal_cfm_loss(law)
+    field = diffx.flow_matching.marginal_velocity(diffx.RectifiedFlow(), law)
+    weighted = jax.vmap(lambda w: diffx.flow_matching.cfm_loss(diffx.RectifiedFlow(), field, x0, eps, ts, weights=w))(weights)
+    return (
+        *weighted,
+        diffx.flow_matching.cfm_loss(diffx.RectifiedFlow(), field, x0, eps, ts),
+        diffx.flow_matching.optimal_cfm_loss(law),
+    )
 
 
 @claim(
     "FM-04",
     "The least flow-matching loss on Gaussian data is L/v_t at one time and, summed, (pi/2) tr Sigma^(1/2) over uniform times",
-    of=("diffx.flow.velocity.cfm_loss", "diffx.flow.velocity.optimal_cfm_loss"),
+    of=("diffx.flow_matching.cfm_loss", "diffx.flow_matching.optimal_cfm_loss"),
     source="derived here",
 )
 def test_least_loss_is_half_pi_times_the_trace_of_the_root(dtype):
@@ -194,7 +200,7 @@ def test_least_loss_is_half_pi_times_the_trace_of_the_root(dtype):
     n = 48
     ts, masses = flow.legendre(n)
     pi = flow.complex_step(lambda t: flow.logit_normal_cdf(t, 0.5, 0.75), ts)
-    coded = np.asarray(diffx.logit_normal_density(jnp.asarray(ts, dtype), mean=0.5, std=0.75), np.float64)
+    coded = np.asarray(diffx.flow_matching.logit_normal_density(jnp.asarray(ts, dtype), mean=0.5, std=0.75), np.float64)
     rows = [np.repeat(a, len(SIGMA)) for a in (ts, n * masses, n * masses * coded)]
     full = st_.rotated(np.array([0.25, 2.25]), st_.rotation(*BASIS))
     for cov in (np.diag([0.25, 2.25]), full):
@@ -213,7 +219,12 @@ def test_least_loss_is_half_pi_times_the_trace_of_the_root(dtype):
     total = 2 * float(optimal)
     holds(abs(total - np.pi / 2 * np.trace(flow.sqrtm(full))) < 1e-5, "(pi/2) tr Sigma^(1/2), summed over entries")
     for form in (jnp.asarray(4.0, dtype), diffx.LowRank(*cast(dtype, np.eye(2)[:, :1], [9.0]), jnp.asarray(1.0, dtype))):
-        close(diffx.optimal_cfm_loss(diffx.GaussianLaw(jnp.zeros(2, dtype), form)), np.pi, ulps=2, why="roots 2, 2 and 3, 1")
+        close(
+            diffx.flow_matching.optimal_cfm_loss(diffx.GaussianLaw(jnp.zeros(2, dtype), form)),
+            np.pi,
+            ulps=2,
+            why="roots 2, 2 and 3, 1",
+        )
 
 
 def logit_normal_share(t):
@@ -225,13 +236,13 @@ def logit_normal_share(t):
 
 @jax.jit
 def maps(p, q, x):
-    return diffx.gaussian_ot_map(p, q, x)
+    return diffx.flow_matching.gaussian_ot_map(p, q, x)
 
 
 @jax.jit
 def flow_from_noise(law, z, t):
     rf = diffx.RectifiedFlow()
-    step = diffx.exact_flow(rf, law).step
+    step = diffx.samplers.exact_flow(rf, law).step
     one, zero = jnp.ones_like(t), jnp.zeros_like(t)
     state = diffx.State(z)
     return step(state, one, t, None)[0].x, step(state, one, zero, None)[0].x
@@ -244,7 +255,7 @@ def covariances(d):
 @claim(
     "FM-05",
     "From N(0, I) the rectified flow of Gaussian data goes (1 - t) mu + rho_t z and ends as the optimal map mu + Sigma^(1/2) z",
-    of=("diffx.flow.coupling.gaussian_ot_map", "diffx.sampler.exact_flow.exact_flow"),
+    of=("diffx.flow_matching.gaussian_ot_map", "diffx.samplers.exact_flow"),
     source="derived here; Dowson and Landau 1982 for the map",
 )
 @given(mean=st_.points(3), cov=covariances(3), other=covariances(3), x=st_.points(2, 3), t=st_.times(0.0625, 0.9375))
@@ -287,7 +298,7 @@ GAINS = {  # (L, N): shift 1, 3, 5
 
 @jax.jit
 def euler_law(law, ts):
-    field = diffx.marginal_velocity(diffx.RectifiedFlow(), law)
+    field = diffx.flow_matching.marginal_velocity(diffx.RectifiedFlow(), law)
     start = diffx.GaussianLaw(jnp.zeros_like(law.mean), jnp.eye(len(law.mean), dtype=law.mean.dtype))
     return diffx.exact_law(diffx.flow_euler(field), start, ts)
 
@@ -300,9 +311,9 @@ def shifted(dtype, n, shift):
     "FM-06",
     "One Euler step from noise returns the mean of the data; N steps have a product of cosines as gain, on shifted grids too",
     of=(
-        "diffx.sampler.euler.flow_euler",
-        "diffx.sampler.euler.flow_euler_step",
-        "diffx.flow.velocity.marginal_velocity",
+        "diffx.flow_euler",
+        "diffx.samplers.flow_euler_step",
+        "diffx.flow_matching.marginal_velocity",
     ),
     source="derived here",
 )
@@ -310,7 +321,7 @@ def test_one_step_gives_the_mean_and_many_a_product_of_cosines(dtype):
     """phi = atan(t/((1 - t) sqrt L)); the printed ratios of gain to sqrt L at shifts 1, 3 and 5."""
     law = gaussian(dtype, MEAN, [1.0, 0.25])
     x = np.array([[1.5, -0.5], [-3.0, 2.0]])
-    field = diffx.marginal_velocity(diffx.RectifiedFlow(), law)
+    field = diffx.flow_matching.marginal_velocity(diffx.RectifiedFlow(), law)
     end, _ = diffx.fold(diffx.flow_euler(field), *cast(dtype, x, [1.0, 0.0]))
     close(end, np.tile(MEAN, (2, 1)), ulps=2, scale=np.abs(x) + np.abs(MEAN), why="x - (x - mean)")
     close(euler_law(law, shifted(dtype, 1, 1.0)).cov, np.zeros((2, 2)), ulps=1, scale=1, why="gain 0")
@@ -337,7 +348,7 @@ def logit(t):
 @claim(
     "FM-11",
     "A shift by S adds log S to the logit of time: shifts multiply, and data of spread c see the grid of spread c/S",
-    of=("diffx.grid.time_shift", "diffx.flow.settings.flow_grid", "diffx.flow.settings.resolution_shift"),
+    of=("diffx.time_shift", "diffx.flow_matching.flow_grid", "diffx.flow_matching.resolution_shift"),
     source=f"{ESSER}, eq. (23); Wan-Video/Wan2.1, wan/utils/fm_solvers.py",
 )
 @given(t=st_.times(0.0625, 0.9375), shift=st_.log_uniform(0.125, 16.0), other=st_.log_uniform(0.25, 4.0))
@@ -360,7 +371,7 @@ def test_shift_adds_to_the_logit_of_time(dtype, t, shift, other):
         scale=4 + np.abs(2 * logit(wanted)) + 2 / (1 - wanted),
         why="l - 2 log S",
     )
-    pixels = diffx.resolution_shift(shift, other)
+    pixels = diffx.flow_matching.resolution_shift(shift, other)
     close(pixels.astype(dtype), np.sqrt(shift / other), ulps=2, why="sqrt(m/n)")
     noisier = diffx.time_shift(t_, jnp.asarray(pixels, dtype))
     error = np.float64(noisier) / (1 - np.float64(noisier)) / np.sqrt(shift)  # of the mean of m pixels
@@ -377,11 +388,11 @@ def grids_are_shifted_once(dtype):
     with precision(dtype):
         for shift, median in ((3.0, 0.75), (5.0, 5 / 6)):
             close(diffx.time_shift(jnp.asarray(0.5), shift), median, ulps=2, why="S/(1 + S)")
-        ts = diffx.flow_grid(diffx.FlowSettings(4, 3.0, 1.0))
+        ts = diffx.flow_matching.flow_grid(diffx.flow_matching.FlowSettings(4, 3.0, 1.0))
         close(ts, [1, 0.9, 0.75, 0.5, 0], ulps=2, why="3u/(1 + 2u) of 1, 3/4, 1/2, 1/4 and the 0 appended")
-        ts = diffx.flow_grid(diffx.FlowSettings(4, 3.0, 1.0), t_max=0.5)
+        ts = diffx.flow_matching.flow_grid(diffx.flow_matching.FlowSettings(4, 3.0, 1.0), t_max=0.5)
         close(ts, [0.75, 0.6428571428571429, 0.5, 0.3, 0], ulps=2, why="3u/(1 + 2u) of 1/2, 3/8, 1/4, 1/8")
-        close(diffx.resolution_shift(1024**2, 256 * 512), np.sqrt(8), ulps=1, why="whole numbers of pixels")
+        close(diffx.flow_matching.resolution_shift(1024**2, 256 * 512), np.sqrt(8), ulps=1, why="whole numbers of pixels")
     for n, shift, spread in ((10, 3.0, 1.5), (10, 5.0, 0.5)):
         got = euler_law(gaussian(dtype, [0.0, 0.0], [spread**2, 1.0]), shifted(dtype, n, shift)).cov[0, 0]
         ts = np.linspace(1, 0, n + 1)
@@ -392,26 +403,40 @@ def grids_are_shifted_once(dtype):
 @claim(
     "FM-12",
     "WAN and SD3 are sampled with the steps, shifts and guidance of their code, and told 1000 times the noise level",
-    of=("diffx.flow.settings.FlowSettings", "diffx.flow.settings.flow_grid", "diffx.flow.settings.model_time"),
+    of=("diffx.flow_matching.FlowSettings", "diffx.flow_matching.flow_grid", "diffx.flow_matching.model_time"),
     source="Wan-Video/Wan2.1, generate.py and wan/utils/fm_solvers.py; Stability-AI/sd3.5, sd3_infer.py",
 )
 def test_settings_of_wan_and_sd3_are_theirs(dtype):
     """50 steps at shift 5: 1, .995935, .991736 ...; the default solver starts at sigma .999 shifted."""
     wan = {"t2v": (50, 5), "i2v": (40, 5), "i2v-480p": (40, 3), "flf2v": (50, 16), "vace": (50, 16)}
-    holds({name: tuple(s) for name, s in diffx.WAN.items()} == {name: (*s, 5, 1000) for name, s in wan.items()}, "generate.py")
+    holds(
+        {name: tuple(s) for name, s in diffx.flow_matching.WAN.items()} == {name: (*s, 5, 1000) for name, s in wan.items()},
+        "generate.py",
+    )
     sd3 = {"sd3_medium": (50, 1, 5), "sd3.5_medium": (50, 3, 5), "sd3.5_large": (40, 3, 4.5), "sd3.5_large_turbo": (4, 3, 1)}
-    holds({name: tuple(s) for name, s in diffx.SD3.items()} == {name: (*s, 1000) for name, s in sd3.items()}, "sd3_infer.py")
+    holds(
+        {name: tuple(s) for name, s in diffx.flow_matching.SD3.items()} == {name: (*s, 1000) for name, s in sd3.items()},
+        "sd3_infer.py",
+    )
     with precision(dtype):
         for first, u in ((1.0, np.linspace(1, 0, 51)), (0.999, np.linspace(0.999, 0, 51))):
-            ts = diffx.flow_grid(diffx.WAN["t2v"], t_max=first)
+            ts = diffx.flow_matching.flow_grid(diffx.flow_matching.WAN["t2v"], t_max=first)
             close(ts, 5 * u / (1 + 4 * u), ulps=4, scale=1, why="5u/(1 + 4u) of equal steps from 1, then 0")
-            close(diffx.model_time(diffx.WAN["t2v"], ts), 5000 * u / (1 + 4 * u), ulps=4, scale=1000, why="1000 sigma")
+            close(
+                diffx.flow_matching.model_time(diffx.flow_matching.WAN["t2v"], ts),
+                5000 * u / (1 + 4 * u),
+                ulps=4,
+                scale=1000,
+                why="1000 sigma",
+            )
             holds(np.asarray(ts)[-1] == 0, "the last time is data")
-        printed = np.abs(np.asarray(diffx.flow_grid(diffx.WAN["t2v"]))[:3] - [1, 0.995935, 0.991736])
+        printed = np.abs(
+            np.asarray(diffx.flow_matching.flow_grid(diffx.flow_matching.WAN["t2v"]))[:3] - [1, 0.995935, 0.991736]
+        )
         below(printed, 6e-7, "1, .995935, .991736 as printed")
-        holds(diffx.flow_grid(diffx.WAN["i2v"]).shape == (41,), "N steps are N + 1 times")
+        holds(diffx.flow_matching.flow_grid(diffx.flow_matching.WAN["i2v"]).shape == (41,), "N steps are N + 1 times")
     positive, negative = np.array([1.0, -2.0]), np.array([0.5, 3.0])
-    got = diffx.cfg(*cast(dtype, positive, negative), w=diffx.WAN["t2v"].guidance)
+    got = diffx.cfg(*cast(dtype, positive, negative), w=diffx.flow_matching.WAN["t2v"].guidance)
     close(got, negative + 5 * (positive - negative), ulps=4, scale=25, why="the negative prompt is the unconditional branch")
 
 
@@ -419,7 +444,8 @@ def test_settings_of_wan_and_sd3_are_theirs(dtype):
     "FM-13",
     "Uniform, logit-normal and shifted times have the densities pi(t) of the docstrings; a shift by S moves the mean by log S",
     of=tuple(
-        f"diffx.flow.times.{name}" for name in ("uniform_times", "logit_normal_times", "logit_normal_density", "shift_density")
+        f"diffx.flow_matching.{name}"
+        for name in ("uniform_times", "logit_normal_times", "logit_normal_density", "shift_density")
     ),
     source=f"{ESSER}, section 3.1 and eq. (23)",
 )
@@ -432,12 +458,12 @@ def test_settings_of_wan_and_sd3_are_theirs(dtype):
 def test_times_have_the_densities_they_say(dtype, t, mean, std, shift):
     """Derivatives of distribution functions by complex steps; draws by exact quantiles at 1e-9."""
     t_, mean_, std_, shift_ = cast(dtype, t, mean, std, shift)
-    got = diffx.logit_normal_density(t_, mean=mean_, std=std_)
+    got = diffx.flow_matching.logit_normal_density(t_, mean=mean_, std=std_)
     wanted = flow.complex_step(lambda u: flow.logit_normal_cdf(u, mean, std), t)
     z = (logit(t) - mean) / std
     unsure = 1 + np.abs(z) * (1 + np.abs(logit(t)) + np.abs(mean)) / std + z**2
     close(got, wanted, ulps=8, scale=wanted * unsure, why="exp of -z^2/2 with a rounded z")
-    uniform = diffx.shift_density(t_, shift=shift_)
+    uniform = diffx.flow_matching.shift_density(t_, shift=shift_)
     jacobian = flow.complex_step(lambda u: flow.unshifted(u, shift), t)
     close(uniform, jacobian, ulps=8, why="a square of a sum of one sign")
     before = flow.unshifted(t, shift)
@@ -450,7 +476,12 @@ def test_times_have_the_densities_they_say(dtype, t, mean, std, shift):
 def defaults_are_standard(dtype):
     with precision(dtype):
         half = jnp.asarray([[0.5]])
-        close(diffx.logit_normal_density(half), np.full((1, 1), 4 / np.sqrt(2 * np.pi)), ulps=4, why="1/(t (1 - t)) at 1/2")
+        close(
+            diffx.flow_matching.logit_normal_density(half),
+            np.full((1, 1), 4 / np.sqrt(2 * np.pi)),
+            ulps=4,
+            why="1/(t (1 - t)) at 1/2",
+        )
         draws_have_their_law(dtype)
 
 
@@ -462,9 +493,12 @@ def draws_have_their_law(dtype, n=4096):
         return
     key = jax.random.key(3)
     drawn[dtype] = True
-    uniform = diffx.uniform_times(key, (n // 2, 2))
+    uniform = diffx.flow_matching.uniform_times(key, (n // 2, 2))
     holds(uniform.dtype == dtype and uniform.shape == (n // 2, 2), "the default float type and the shape that was asked for")
-    holds(diffx.uniform_times(key).shape == diffx.logit_normal_times(key).shape == (), "one time by default")
+    holds(
+        diffx.flow_matching.uniform_times(key).shape == diffx.flow_matching.logit_normal_times(key).shape == (),
+        "one time by default",
+    )
     u = np.asarray(uniform, np.float64)
     low, high = chi2.ppf([5e-10, 1 - 5e-10], 2 * n)
     for side in (u, 1 - u):
@@ -472,7 +506,7 @@ def draws_have_their_law(dtype, n=4096):
         holds(low < total < high, "-2 log of uniform numbers is chi^2", measured=float(total), bound=float(high))
     low, high = chi2.ppf([5e-10, 1 - 5e-10], n)
     for given_, mean, std in (({}, 0.0, 1.0), ({"mean": 0.5, "std": 1.5}, 0.5, 1.5)):
-        times = diffx.logit_normal_times(key, (n,), **given_)
+        times = diffx.flow_matching.logit_normal_times(key, (n,), **given_)
         holds(times.dtype == dtype and times.shape == (n,), "the default float type and the shape that was asked for")
         z = (logit(np.asarray(times, np.float64)) - mean) / std
         below(abs(z.sum()) / np.sqrt(n), 6.2, "the mean of the logits, exact to 1e-9")
@@ -488,10 +522,10 @@ WEIGHTS, MEANS, VARIANCES = np.array([0.25, 0.75]), np.array([-1.0, 1.5]), np.ar
     "FM-15",
     "On WAN's grid Euler's steps on the rectified flow are DDIM on any path and Euler's steps of EDM, level by level",
     of=(
-        "diffx.flow.settings.flow_grid",
-        "diffx.sampler.ddim.ddim",
-        "diffx.sampler.euler.euler",
-        "diffx.sampler.euler.flow_euler",
+        "diffx.flow_matching.flow_grid",
+        "diffx.ddim",
+        "diffx.euler",
+        "diffx.flow_euler",
     ),
     source="Lu et al. 2022, arXiv:2206.00927, section 4; Karras et al. 2022, arXiv:2206.00364",
 )
@@ -503,11 +537,11 @@ def test_steps_on_wans_grid_are_one_map(dtype):
     law = diffx.MixtureLaw(*cast(dtype, WEIGHTS, MEANS[:, None], VARIANCES))
     rf, circle, wide = rectified_flow(), trig(), diffx.EDM(jnp.asarray(8192.0, dtype))
     with precision(dtype):
-        times = diffx.flow_grid(diffx.WAN["t2v"], t_max=0.999)
+        times = diffx.flow_matching.flow_grid(diffx.flow_matching.WAN["t2v"], t_max=0.999)
     angles = np.arctan(ts / (1 - ts)) * 2 / np.pi
     ratio = ts / (1 - ts)
     runs = [
-        (diffx.flow_euler(diffx.marginal_velocity(rf, law)), times, 1.0),
+        (diffx.flow_euler(diffx.flow_matching.marginal_velocity(rf, law)), times, 1.0),
         (diffx.ddim(rf, diffx.denoiser(rf, law)), times, 1.0),
         (diffx.ddim(circle, diffx.denoiser(circle, law)), angles, 1 / np.hypot(1 - ts[0], ts[0])),
         (diffx.ddim(wide, diffx.denoiser(wide, law)), ratio / 8192, 1 / (1 - ts[0])),
@@ -539,42 +573,42 @@ def field(x, t):
 def test_velocities_of_unequal_shapes_are_refused():
     rf = diffx.RectifiedFlow()
     with pytest.raises(ValueError, match="one shape"):
-        diffx.conditional_velocity(rf, ones(2, 3), ones(3), 0.5)
+        diffx.flow_matching.conditional_velocity(rf, ones(2, 3), ones(3), 0.5)
     with pytest.raises(ValueError, match="scalar time"):
-        diffx.conditional_velocity(rf, ones(2), ones(2), ones(2))
+        diffx.flow_matching.conditional_velocity(rf, ones(2), ones(2), ones(2))
     with pytest.raises(TypeError, match="law must be"):
-        diffx.marginal_velocity(rf, ones(2))  # pyright: ignore[reportArgumentType]
+        diffx.flow_matching.marginal_velocity(rf, ones(2))  # pyright: ignore[reportArgumentType]
 
 
 def test_rows_and_times_of_unequal_number_are_refused():
     rf = diffx.RectifiedFlow()
     with pytest.raises(ValueError, match="ts must hold one number for each row"):
-        diffx.cfm_loss(rf, field, ones(2, 3), ones(2, 3), ones(3))
+        diffx.flow_matching.cfm_loss(rf, field, ones(2, 3), ones(2, 3), ones(3))
     with pytest.raises(ValueError, match="weights must hold one number for each row"):
-        diffx.cfm_loss(rf, field, ones(2, 3), ones(2, 3), ones(2), weights=ones(2, 3))
+        diffx.flow_matching.cfm_loss(rf, field, ones(2, 3), ones(2, 3), ones(2), weights=ones(2, 3))
     with pytest.raises(ValueError, match="ts must hold"):
-        diffx.cfm_loss(rf, field, ones(), ones(), ones())
+        diffx.flow_matching.cfm_loss(rf, field, ones(), ones(), ones())
     with pytest.raises(ValueError, match="one shape"):
-        diffx.cfm_loss(rf, field, ones(2, 3), ones(3, 3), ones(2))
+        diffx.flow_matching.cfm_loss(rf, field, ones(2, 3), ones(3, 3), ones(2))
     with pytest.raises(TypeError, match="GaussianLaw"):
-        diffx.optimal_cfm_loss(diffx.PointSet(ones(2, 3)))  # pyright: ignore[reportArgumentType]
+        diffx.flow_matching.optimal_cfm_loss(diffx.PointSet(ones(2, 3)))  # pyright: ignore[reportArgumentType]
 
 
 def test_improper_times_are_refused():
     key = jax.random.key(0)
     for call in (
-        lambda: diffx.logit_normal_times(key, std=0.0),
-        lambda: diffx.logit_normal_density(0.5, std=-1.0),
-        lambda: diffx.shift_density(0.5, shift=0.0),
-        lambda: diffx.resolution_shift(0, 4),
+        lambda: diffx.flow_matching.logit_normal_times(key, std=0.0),
+        lambda: diffx.flow_matching.logit_normal_density(0.5, std=-1.0),
+        lambda: diffx.flow_matching.shift_density(0.5, shift=0.0),
+        lambda: diffx.flow_matching.resolution_shift(0, 4),
     ):
         with pytest.raises(ValueError, match="must be positive"):
             call()
     with pytest.raises(ValueError, match="mean must be one number"):
-        diffx.logit_normal_times(key, mean=ones(2))
+        diffx.flow_matching.logit_normal_times(key, mean=ones(2))
     with pytest.raises(ValueError, match="mean must be finite"):
-        diffx.logit_normal_density(0.5, mean=np.inf)
+        diffx.flow_matching.logit_normal_density(0.5, mean=np.inf)
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
-        diffx.model_time(diffx.WAN["t2v"], 999.0)
+        diffx.flow_matching.model_time(diffx.flow_matching.WAN["t2v"], 999.0)
     with pytest.raises(TypeError, match="shape must be a tuple"):
-        diffx.uniform_times(key, 3)  # pyright: ignore[reportArgumentType]
+        diffx.flow_matching.uniform_times(key, 3)  # pyright: ignore[reportArgumentType]

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from diffx.grid import equal_angle, karras, leading, linspace, time_shift, trailing, uniform, uniform_log_snr
-from diffx.process import EDM
+from diffx.grids import equal_angle, karras, leading, linspace, time_shift, trailing, uniform, uniform_log_snr
+from diffx.processes.edm import EDM
 from spec_tests.close import close, holds
 from spec_tests.oracles.paths import Path
 from spec_tests.paths import cosine_vp, edm, oracle, rectified_flow, sub_vp, trig, ve, vp
@@ -23,7 +23,7 @@ def precision(dtype):
 @claim(
     "FWD-19",
     "Leading, linspace and trailing grids visit exactly the nodes of Lin's table; the uniform grid is uniform",
-    of=tuple(f"diffx.grid.{name}" for name in ("leading", "linspace", "trailing", "uniform")),
+    of=tuple(f"diffx.grids.{name}" for name in ("leading", "linspace", "trailing", "uniform")),
     source="Lin et al. 2024, arXiv:2305.08891, Table 2",
 )
 def test_step_selection_gives_the_integers_of_the_table(dtype):

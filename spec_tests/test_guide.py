@@ -34,7 +34,7 @@ def gaussian(mean: np.ndarray, cov: np.ndarray, dtype) -> diffx.GaussianLaw:
 @claim(
     "CFG-01",
     "the guided score is the score of p(x|c)^w p(x)^(1-w) at that noise level, and w = 1 + w' translates Ho and Salimans",
-    of="diffx.guide.combine.cfg",
+    of="diffx.cfg",
     source="Ho and Salimans 2022, arXiv:2207.12598, eq. (6)",
 )
 @given(
@@ -57,7 +57,7 @@ def test_guided_score_is_that_of_the_tilted_law(dtype, x, means, variances, w):
 @claim(
     "CFG-06",
     "with equal covariances guidance only moves the mean: the guided denoiser is exact for N(mu_u + w (mu_c - mu_u), C)",
-    of=("diffx.guide.combine.cfg", "diffx.guide.combine.guide"),
+    of=("diffx.cfg", "diffx.guide"),
     source="Gaussian conditioning: the denoiser is affine in the mean",
 )
 @given(x=st_.points(D), means=st_.points(2, D), cov=st_.covariances(D), w=weights_of_guidance, t=st_.times(0.05, 1.0))
@@ -79,7 +79,7 @@ def cond_of(cov: np.ndarray) -> float:
 @claim(
     "CFG-07",
     "guidance is affine in w with slope cond - uncond: w = 0 is unconditional, w = 1 conditional and blind to the other",
-    of=("diffx.guide.combine.cfg", "diffx.guide.combine.guide", "diffx.guide.combine.guide_net"),
+    of=("diffx.cfg", "diffx.guide", "diffx.guide_net"),
     source="Ho and Salimans 2022, arXiv:2207.12598, eq. (6)",
 )
 @given(cond=st_.points(D), uncond=st_.points(D), w=weights_of_guidance)
@@ -125,7 +125,7 @@ SPACES = ("x0", "eps", "v", "score", "velocity")
 @claim(
     "CFG-08",
     "guiding x0, eps, v, score or velocity at one x_t is the same, and a shift of both branches shifts the result",
-    of="diffx.guide.combine.cfg",
+    of="diffx.cfg",
     source="Ho and Salimans 2022, arXiv:2207.12598: the weights w and 1 - w sum to 1",
 )
 @given(x=st_.points(D), cond=st_.points(D), uncond=st_.points(D), shift=st_.points(D), w=weights_of_guidance)
@@ -145,13 +145,13 @@ def test_guidance_is_the_same_in_every_space(dtype, x, cond, uncond, shift, w):
 
 
 def convert(name: str, x, t):
-    return lambda value: getattr(diffx, name)(PROCESS, x, value, t)
+    return lambda value: getattr(diffx.predictions, name)(PROCESS, x, value, t)
 
 
 @claim(
     "CFG-09",
     "a negative prompt replaces the unconditional branch: the guided answer moves away from it, and one batched call does both",
-    of=("diffx.guide.combine.cfg", "diffx.guide.combine.guide", "diffx.guide.combine.guide_net"),
+    of=("diffx.cfg", "diffx.guide", "diffx.guide_net"),
     source="derived here: three branches with w_n = w - 1 are two",
 )
 @given(cond=st_.points(D), negative=st_.points(D), empty=st_.points(D), w=weights_of_guidance)

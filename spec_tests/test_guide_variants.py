@@ -35,7 +35,7 @@ def field(slope, x, t):
 @claim(
     "CFG-11",
     "guidance on noise variances [t1, t2] alone gives L_c ((L_c+t1)(L_u+t2)/((L_c+t2)(L_u+t1)))^(w-1)",
-    of=("diffx.guide.variants.guide_interval", "diffx.guide.law.guided_flow_law"),
+    of=("diffx.guidance.guide_interval", "diffx.guidance.guided_flow_law"),
     source="Kynkaanniemi et al. 2024, arXiv:2404.07724, for the method; the law: derived here",
 )
 def test_interval_of_guidance_has_its_law(dtype):
@@ -49,7 +49,7 @@ def test_interval_of_guidance_has_its_law(dtype):
     close(np.asarray(state.cov), [wanted], ulps=64, why="fourth powers of rounded ratios, three legs")
     below(abs(wanted - 0.211635), 5e-7, "as printed")
     cond, uncond = Partial(field, jnp.asarray(2.0, dtype)), Partial(field, jnp.asarray(-1.0, dtype))
-    inside = diffx.guide_interval(cond, uncond, w=3.0, t_min=0.25, t_max=half)
+    inside = diffx.guidance.guide_interval(cond, uncond, w=3.0, t_min=0.25, t_max=half)
     for t, weight in ((0.125, 1), (0.25, 1), (0.375, 3), (0.5, 3), (0.625, 1)):
         got = answer(inside, jnp.ones(D, dtype), jnp.asarray(t, dtype))
         close(got, np.full(D, -1 + weight * 3 + t), ulps=2, why="t_min < t <= t_max: a step from t_max to t_min is guided")
@@ -58,13 +58,13 @@ def test_interval_of_guidance_has_its_law(dtype):
 
 
 answer = jax.jit(lambda denoise, x, t: denoise(x, t))
-leg = jax.jit(lambda process, c, u, w, start, t, s: diffx.guided_flow_law(process, c, u, w=w, start=start, t=t, s=s))
+leg = jax.jit(lambda process, c, u, w, start, t, s: diffx.guidance.guided_flow_law(process, c, u, w=w, start=start, t=t, s=s))
 
 
 def sampler_with_an_interval_converges(process, pair, t_min, t_max, wanted):
     """DDIM on grids that hold both ends of the interval."""
     denoisers = [diffx.denoiser(process, part) for part in pair]
-    sampler = diffx.ddim(process, diffx.guide_interval(*denoisers, w=5.0, t_min=t_min, t_max=t_max))
+    sampler = diffx.ddim(process, diffx.guidance.guide_interval(*denoisers, w=5.0, t_min=t_min, t_max=t_max))
     errors = []
     for n in (100, 200, 400):
         legs = zip((1.0, t_max, t_min, 0.01), (t_max, t_min, 0.01, 0.0), (n // 4, n // 4, n // 2 - 10, 10), strict=True)
@@ -77,7 +77,7 @@ def sampler_with_an_interval_converges(process, pair, t_min, t_max, wanted):
 @claim(
     "CFG-12",
     "the drift of the guided SDE is the flow of the conditional law plus Langevin dynamics on p_c^(2w-1) p_u^(2-2w)",
-    of="diffx.guide.combine.guide",
+    of="diffx.guide",
     source="Bradley and Nakkiran 2024, arXiv:2408.09000, for the SDE limit of predictor and corrector",
 )
 @given(
@@ -104,7 +104,7 @@ def test_guided_sde_is_a_predictor_and_a_corrector(dtype, x, means, spreads, w, 
 @jax.jit
 def guided_drift(cond, uncond, w, x, t):
     pair = [diffx.denoiser(sub_vp(), part) for part in (cond, uncond)]
-    return diffx.reverse_drift(sub_vp(), diffx.guide(*pair, w=w), x, t)
+    return diffx.reverse.reverse_drift(sub_vp(), diffx.guide(*pair, w=w), x, t)
 
 
 # --- classifier ------------------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ SHARES = (0.25, 0.75)
 @claim(
     "CFG-14",
     "classifier guidance with the posterior of the class given the noisy point is classifier-free guidance, by Bayes",
-    of="diffx.guide.variants.classifier_guidance",
+    of="diffx.guidance.classifier_guidance",
     source="Dhariwal and Nichol 2021, arXiv:2105.05233; Bayes",
 )
 @given(x=st_.points(4, 2), means=st_.points(2, 2), w=st_.floats(-2.0, 9.0), t=st_.times(0.25, 0.75))
@@ -135,7 +135,7 @@ def test_noisy_classifier_guides_like_no_classifier(dtype, x, means, w, t):
 @jax.jit
 def by_classifier(mixture, w, x, t):
     noisy_log = Partial(log_of_class, vp(), mixture)
-    return diffx.classifier_guidance(vp(), diffx.denoiser(vp(), mixture), noisy_log, w=w)(x, t)
+    return diffx.guidance.classifier_guidance(vp(), diffx.denoiser(vp(), mixture), noisy_log, w=w)(x, t)
 
 
 def log_of_class(process, mixture, x, t):
@@ -151,7 +151,7 @@ def log_of_class(process, mixture, x, t):
 @claim(
     "CON-05",
     "uncond + sum w_i (cond_i - uncond) is exact at t = 0 for conditions independent given x_0, at t > 0 for orthogonal blocks",
-    of=("diffx.guide.combine.compose", "diffx.guide.combine.compose_net"),
+    of=("diffx.guidance.compose", "diffx.guidance.compose_net"),
     source="Liu et al. 2022, arXiv:2206.01714, for the method; where it holds: derived here",
 )
 @given(
@@ -173,8 +173,8 @@ def test_scores_compose_where_conditions_stay_independent(dtype, base, branches,
 @jax.jit
 def composed(u, conds, weights):
     x = jnp.zeros_like(u)
-    denoise = diffx.compose(Partial(constant, u), [Partial(constant, c) for c in conds], weights=weights)
-    return denoise(x, 0.5), diffx.compose_net(lookup, u, conds, weights=weights)(x, 0.5)
+    denoise = diffx.guidance.compose(Partial(constant, u), [Partial(constant, c) for c in conds], weights=weights)
+    return denoise(x, 0.5), diffx.guidance.compose_net(lookup, u, conds, weights=weights)(x, 0.5)
 
 
 def lookup(x, t, c):
@@ -193,7 +193,7 @@ def orthogonal_blocks_compose_at_all_times(dtype, x, t):
 @jax.jit
 def blocks(laws, x, t):
     uncond, first, second, both = (diffx.denoiser(sub_vp(), part) for part in laws)
-    return diffx.compose(uncond, [first, second], weights=jnp.ones(2, x.dtype))(x, t), both(x, t)
+    return diffx.guidance.compose(uncond, [first, second], weights=jnp.ones(2, x.dtype))(x, t), both(x, t)
 
 
 def noisy_sights_do_not_compose(dtype):
@@ -211,7 +211,7 @@ def score_slopes(laws):
     """Of the composed score and of the true one at t = 0, where there is no noise."""
     x = jnp.asarray([[0.0], [1.0]], laws[0].mean.dtype)
     uncond, each, both = (diffx.score(sub_vp(), part) for part in laws)
-    composed = diffx.compose(uncond, [each, each], weights=jnp.ones(2, x.dtype))
+    composed = diffx.guidance.compose(uncond, [each, each], weights=jnp.ones(2, x.dtype))
     return jnp.stack([(f(x, 0.0)[1] - f(x, 0.0)[0])[0] for f in (composed, both)])
 
 
@@ -220,7 +220,9 @@ def precisions(laws, t):
     """Of the composed score of two conditions, and of the true one, in EDM coordinates."""
     process, x = diffx.EDM(1.0), jnp.asarray([[0.0], [1.0]], t.dtype)
     uncond, each, both = (diffx.denoiser(process, part) for part in laws)
-    answers = jnp.stack([f(x, t)[:, 0] for f in (diffx.compose(uncond, [each, each], weights=jnp.ones(2, t.dtype)), both)])
+    answers = jnp.stack(
+        [f(x, t)[:, 0] for f in (diffx.guidance.compose(uncond, [each, each], weights=jnp.ones(2, t.dtype)), both)]
+    )
     return (1 - (answers[:, 1] - answers[:, 0])) / t**2
 
 
@@ -230,7 +232,7 @@ def precisions(laws, t):
 @claim(
     "CFG-15",
     "rescaling at phi = 1 gives every event the std of its conditional answer, at phi = 0 nothing, and depends on the space",
-    of=("diffx.guide.variants.rescale", "diffx.guide.variants.guide_rescaled"),
+    of=("diffx.guidance.rescale", "diffx.guidance.guide_rescaled"),
     source="Lin et al. 2024, arXiv:2305.08891, eqs. (13) to (16)",
 )
 @given(cond=st_.normals(2, 3, 4), uncond=st_.normals(2, 3, 4), phi=st_.floats(0.0, 1.0), w=st_.floats(1.0, 9.0))
@@ -260,8 +262,8 @@ def test_rescaling_restores_the_spread_of_every_event(dtype, cond, uncond, phi, 
 def rescaled(cond, uncond, phi, w, guided):
     """With events of one axis and of two: (n, on arrays, as a denoiser)."""
     pair, x = [Partial(constant, cond), Partial(constant, uncond)], jnp.zeros_like(cond)
-    on_arrays = [diffx.rescale(guided, cond, phi=phi, event_ndim=n) for n in (1, 2)]
-    wrapped = [diffx.guide_rescaled(*pair, w=w, phi=phi, event_ndim=n)(x, 0.5) for n in (1, 2)]
+    on_arrays = [diffx.guidance.rescale(guided, cond, phi=phi, event_ndim=n) for n in (1, 2)]
+    wrapped = [diffx.guidance.guide_rescaled(*pair, w=w, phi=phi, event_ndim=n)(x, 0.5) for n in (1, 2)]
     return list(zip((1, 2), on_arrays, wrapped, strict=True))
 
 
@@ -275,16 +277,16 @@ def space_matters(dtype):
 @jax.jit
 def in_two_spaces(x, c, u):
     process, t = diffx.Trig(), 0.5
-    to_eps = lambda x0: diffx.eps_of_x0(process, x, x0, t)
-    in_x0 = diffx.rescale(diffx.cfg(c, u, w=4.0), c, phi=1.0, event_ndim=1)
-    in_eps = diffx.rescale(diffx.cfg(to_eps(c), to_eps(u), w=4.0), to_eps(c), phi=1.0, event_ndim=1)
-    return in_x0, diffx.x0_of_eps(process, x, in_eps, t)
+    to_eps = lambda x0: diffx.predictions.eps_of_x0(process, x, x0, t)
+    in_x0 = diffx.guidance.rescale(diffx.cfg(c, u, w=4.0), c, phi=1.0, event_ndim=1)
+    in_eps = diffx.guidance.rescale(diffx.cfg(to_eps(c), to_eps(u), w=4.0), to_eps(c), phi=1.0, event_ndim=1)
+    return in_x0, diffx.predictions.x0_of_eps(process, x, in_eps, t)
 
 
 @claim(
     "CFG-16",
     "projected guidance with eta = 1 is classifier-free guidance; with eta = 0 it adds only what is orthogonal to the answer",
-    of=("diffx.guide.variants.apg", "diffx.guide.variants.guide_apg"),
+    of=("diffx.guidance.apg", "diffx.guidance.guide_apg"),
     source="Sadat et al. 2024, arXiv:2410.02416, without momentum",
 )
 @given(cond=st_.normals(2, 3, 4), uncond=st_.normals(2, 3, 4), eta=st_.floats(0.0, 2.0), w=st_.floats(-1.0, 9.0))
@@ -318,12 +320,12 @@ def projected(c, u, w, eta):
 def _projected(c, u, w, eta):
     pair, x = [Partial(constant, c), Partial(constant, u)], jnp.zeros_like(c)
     keywords = [{"w": w, "event_ndim": 2, "eta": eta, "radius": radius} for radius in RADII]
-    return [[diffx.apg(c, u, **given), diffx.guide_apg(*pair, **given)(x, 0.5)] for given in keywords]
+    return [[diffx.guidance.apg(c, u, **given), diffx.guidance.guide_apg(*pair, **given)(x, 0.5)] for given in keywords]
 
 
 @jax.jit
 def apg_of(c, u, w, eta):
-    return diffx.apg(c, u, w=w, event_ndim=2, eta=eta)
+    return diffx.guidance.apg(c, u, w=w, event_ndim=2, eta=eta)
 
 
 # --- training and rounding -------------------------------------------------------------------------------------------
@@ -332,7 +334,7 @@ def apg_of(c, u, w, eta):
 @claim(
     "CFG-19",
     "dropping labels at a rate p makes the loss p L_uncond + (1 - p) L_cond, least at the two posterior means whatever p",
-    of="diffx.guide.variants.drop_labels",
+    of="diffx.guidance.drop_labels",
     source="Ho and Salimans 2022, arXiv:2207.12598, Algorithm 1; the decomposition: derived here",
 )
 def test_dropped_labels_train_both_denoisers(dtype):
@@ -345,7 +347,7 @@ def labels_are_dropped_at_the_rate(dtype):
     n, rate = 100_000, 0.25
     embeddings = jnp.asarray(np.arange(3.0 * n).reshape(n, 3) + 1, dtype)
     null = jnp.asarray([-1.0, -2.0, -3.0], dtype)
-    got = np.asarray(diffx.drop_labels(jax.random.key(5), embeddings, null=null, rate=rate))
+    got = np.asarray(diffx.guidance.drop_labels(jax.random.key(5), embeddings, null=null, rate=rate))
     dropped = (got == np.asarray(null)).all(1)
     holds((got == np.where(dropped[:, None], np.asarray(null), np.asarray(embeddings))), "a label is kept or dropped whole")
     low, high = stats.binom.ppf([5e-10, 1 - 5e-10], n, rate)
@@ -353,9 +355,9 @@ def labels_are_dropped_at_the_rate(dtype):
     pairs = (dropped[1:] & dropped[:-1])[::2].sum()
     low, high = stats.binom.ppf([5e-10, 1 - 5e-10], n // 2, rate**2)
     holds(low <= pairs <= high, "neighbours are independent", measured=float(pairs), bound=float(high))
-    numbers = diffx.drop_labels(jax.random.key(5), jnp.arange(6), null=-1, rate=1.0)
+    numbers = diffx.guidance.drop_labels(jax.random.key(5), jnp.arange(6), null=-1, rate=1.0)
     holds(np.asarray(numbers) == -1, "rate 1 drops all")
-    kept = diffx.drop_labels(jax.random.key(5), jnp.arange(6), null=-1, rate=0.0)
+    kept = diffx.guidance.drop_labels(jax.random.key(5), jnp.arange(6), null=-1, rate=0.0)
     holds((np.asarray(kept) == np.arange(6)) & (kept.dtype == jnp.arange(6).dtype), "rate 0 drops none")
 
 
@@ -382,7 +384,7 @@ def loss_is_least_at_the_posterior_means():
 @claim(
     "NUM-07",
     "guidance amplifies errors of its branches by |w| + |w - 1|, and no more: 14 at w = 7.5",
-    of="diffx.guide.combine.cfg",
+    of="diffx.cfg",
     source="derived here",
 )
 @given(cond=st_.points(D), uncond=st_.points(D), w=weights_of_guidance)
@@ -409,9 +411,9 @@ PLAIN = (  # the samplers (process, denoise) -> Sampler that need no more
 )
 MORE = {  # those that do
     "ddim with noise": lambda process, denoise: diffx.ddim(process, denoise, eta=0.5),
-    "edm_stochastic": lambda process, denoise: diffx.edm_stochastic(process, denoise, gamma=0.1),
-    "predictor_corrector": lambda process, denoise: diffx.predictor_corrector(
-        diffx.ddpm(process, denoise), diffx.langevin_corrector(process, denoise, snr=0.1)
+    "edm_stochastic": lambda process, denoise: diffx.samplers.edm_stochastic(process, denoise, gamma=0.1),
+    "predictor_corrector": lambda process, denoise: diffx.samplers.predictor_corrector(
+        diffx.ddpm(process, denoise), diffx.samplers.langevin_corrector(process, denoise, snr=0.1)
     ),
 }
 
@@ -430,7 +432,7 @@ QUICK = {"ddim", "ddpm", "dpm_solver_pp", "sde_dpm_solver_pp_2s", "unipc", "pred
 )
 def test_guide_composes_with_every_sampler(name):
     """Three steps with `guide`, noise included, are those with the combined denoiser written by hand."""
-    method = MORE.get(name) or getattr(diffx, name)
+    method = MORE.get(name) or getattr(diffx.samplers, name)
     pair = [diffx.denoiser(diffx.Trig(), part) for part in (one(1.0, 1.0), one(0.0, 2.0))]
 
     def end(denoise, x, ts):
@@ -452,7 +454,7 @@ def test_one_batched_call_serves_all_conditions():
     x, conditions = jnp.ones((4, D)), [jnp.full(5, float(i)) for i in range(3)]
     denoisers = {
         2: diffx.guide_net(net, *conditions[:2], w=2.0),
-        3: diffx.compose_net(net, conditions[0], conditions[1:], weights=[2.0, -1.0]),
+        3: diffx.guidance.compose_net(net, conditions[0], conditions[1:], weights=[2.0, -1.0]),
     }
     for n, denoise in denoisers.items():
         equations = jax.make_jaxpr(denoise)(x, 0.5).jaxpr.eqns
@@ -470,10 +472,10 @@ def two_denoisers():
 
 def test_intervals_upside_down_are_refused():
     with pytest.raises(ValueError, match=r"t_min=0.8 and t_max=0.2; swap them"):
-        diffx.guide_interval(*two_denoisers(), w=2.0, t_min=0.8, t_max=0.2)
+        diffx.guidance.guide_interval(*two_denoisers(), w=2.0, t_min=0.8, t_max=0.2)
     with pytest.raises(ValueError, match=r"t_max must lie in \[0, 1\]"):
-        diffx.guide_interval(*two_denoisers(), w=2.0, t_min=0.8, t_max=20.0)
-    at_once = diffx.guide_interval(*two_denoisers(), w=2.0, t_min=0.5, t_max=0.5)  # an empty interval is none
+        diffx.guidance.guide_interval(*two_denoisers(), w=2.0, t_min=0.8, t_max=20.0)
+    at_once = diffx.guidance.guide_interval(*two_denoisers(), w=2.0, t_min=0.5, t_max=0.5)  # an empty interval is none
     x = jnp.ones((2, 1))
     np.testing.assert_array_equal(at_once(x, 0.5), two_denoisers()[0](x, 0.5))
 
@@ -482,50 +484,52 @@ def test_shares_outside_their_range_are_refused():
     x = jnp.ones((2, D))
     for phi in (-0.1, 1.5):
         with pytest.raises(ValueError, match=rf"phi must lie in \[0, 1\], got {phi}"):
-            diffx.rescale(x, x, phi=phi, event_ndim=1)
+            diffx.guidance.rescale(x, x, phi=phi, event_ndim=1)
         with pytest.raises(ValueError, match="phi must lie"):
-            diffx.guide_rescaled(*two_denoisers(), w=2.0, phi=phi, event_ndim=1)
+            diffx.guidance.guide_rescaled(*two_denoisers(), w=2.0, phi=phi, event_ndim=1)
         with pytest.raises(ValueError, match="rate must lie"):
-            diffx.drop_labels(jax.random.key(0), jnp.arange(3), null=0, rate=phi)
+            diffx.guidance.drop_labels(jax.random.key(0), jnp.arange(3), null=0, rate=phi)
 
 
 def test_events_that_do_not_fit_are_refused():
     x = jnp.ones((2, D))
     with pytest.raises(ValueError, match=r"event_ndim=3 axes does not fit predictions of shape \(2, 3\)"):
-        diffx.rescale(x, x, phi=0.5, event_ndim=3)
+        diffx.guidance.rescale(x, x, phi=0.5, event_ndim=3)
     with pytest.raises(ValueError, match="event_ndim must be at least 1, got 0"):
-        diffx.apg(x, x, w=2.0, event_ndim=0)
+        diffx.guidance.apg(x, x, w=2.0, event_ndim=0)
     with pytest.raises(TypeError, match="event_ndim must be a Python integer"):
-        diffx.guide_apg(*two_denoisers(), w=2.0, event_ndim=1.0)  # pyright: ignore
+        diffx.guidance.guide_apg(*two_denoisers(), w=2.0, event_ndim=1.0)  # pyright: ignore
     with pytest.raises(ValueError, match="radius must be positive"):
-        diffx.apg(x, x, w=2.0, event_ndim=1, radius=-1.0)
+        diffx.guidance.apg(x, x, w=2.0, event_ndim=1, radius=-1.0)
     with pytest.raises(ValueError, match="one shape, nothing is broadcast"):
-        diffx.rescale(x, x[0], phi=0.5, event_ndim=1)
+        diffx.guidance.rescale(x, x[0], phi=0.5, event_ndim=1)
 
 
 def test_weights_that_do_not_match_the_conditions_are_refused():
     uncond, cond = two_denoisers()
     with pytest.raises(ValueError, match=r"shape \(2,\), one for each of the 2 conditions, got shape \(1,\)"):
-        diffx.compose(uncond, [cond, cond], weights=[1.0])
+        diffx.guidance.compose(uncond, [cond, cond], weights=[1.0])
     with pytest.raises(ValueError, match=r"one for each of the 1 conditions, got shape \(\)"):
-        diffx.compose(uncond, [cond], weights=jnp.asarray(1.0))
+        diffx.guidance.compose(uncond, [cond], weights=jnp.asarray(1.0))
     with pytest.raises(ValueError, match="weights must be finite"):
-        diffx.compose(uncond, [cond], weights=[np.inf])
+        diffx.guidance.compose(uncond, [cond], weights=[np.inf])
     with pytest.raises(ValueError, match="must have the same shapes"):
-        diffx.compose_net(lookup, jnp.ones(3), [jnp.ones(3), jnp.ones(2)], weights=[1.0, 1.0])
+        diffx.guidance.compose_net(lookup, jnp.ones(3), [jnp.ones(3), jnp.ones(2)], weights=[1.0, 1.0])
     with pytest.raises(ValueError, match="one shape, nothing is broadcast"):
-        diffx.compose(Partial(constant, jnp.ones(2)), [Partial(constant, jnp.ones(3))], weights=[1.0])(jnp.ones(2), 0.5)
+        diffx.guidance.compose(Partial(constant, jnp.ones(2)), [Partial(constant, jnp.ones(3))], weights=[1.0])(
+            jnp.ones(2), 0.5
+        )
 
 
 def test_labels_and_nulls_of_other_shapes_are_refused():
     with pytest.raises(ValueError, match="labels must have a leading axis"):
-        diffx.drop_labels(jax.random.key(0), jnp.asarray(3), null=0, rate=0.1)
+        diffx.guidance.drop_labels(jax.random.key(0), jnp.asarray(3), null=0, rate=0.1)
     with pytest.raises(ValueError, match=r"null must have the shape of one label, \(2,\), got \(\)"):
-        diffx.drop_labels(jax.random.key(0), jnp.ones((4, 2)), null=0.0, rate=0.1)
+        diffx.guidance.drop_labels(jax.random.key(0), jnp.ones((4, 2)), null=0.0, rate=0.1)
     with pytest.raises(TypeError, match="key must be a key"):
-        diffx.drop_labels(0, jnp.ones((4, 2)), null=jnp.ones(2), rate=0.1)  # pyright: ignore
+        diffx.guidance.drop_labels(0, jnp.ones((4, 2)), null=jnp.ones(2), rate=0.1)  # pyright: ignore
 
 
 def test_classifiers_must_be_callable():
     with pytest.raises(TypeError, match=r"log_classifier \(x, t\)"):
-        diffx.classifier_guidance(diffx.Trig(), two_denoisers()[0], jnp.ones(3), w=1.0)  # pyright: ignore
+        diffx.guidance.classifier_guidance(diffx.Trig(), two_denoisers()[0], jnp.ones(3), w=1.0)  # pyright: ignore

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 import diffx
-from diffx.guide._along import expm1_over, log1p_over
+from diffx.guidance._commuting import expm1_over, log1p_over
 from spec_tests import strategies as st_
 from spec_tests.close import below, close, holds, slope
 from spec_tests.oracles import guidance
@@ -40,7 +40,10 @@ def number_of(law: diffx.GaussianLaw) -> tuple[float, float]:
 @jax.jit
 def exact_laws(cond, uncond, w, start, t, s):
     """Both laws of a process with alpha^2 + sigma^2 != 1; compiled once for diagonals and once for matrices."""
-    return [law(sub_vp(), cond, uncond, w=w, start=start, t=t, s=s) for law in (diffx.guided_flow_law, diffx.guided_sde_law)]
+    return [
+        law(sub_vp(), cond, uncond, w=w, start=start, t=t, s=s)
+        for law in (diffx.guidance.guided_flow_law, diffx.guidance.guided_sde_law)
+    ]
 
 
 def laws_follow_the_moments(dtype, eta, cond, uncond, start, w, t, s):
@@ -100,7 +103,7 @@ def symmetric(a: np.ndarray) -> np.ndarray:
 @claim(
     "CFG-02",
     "p_c^w p_u^(1-w) is a law exactly where w/L_c + (1-w)/L_u > 0: always for w >= 1 and L_c <= L_u, else up to a boundary",
-    of="diffx.guide.law.tilted_law",
+    of="diffx.guidance.tilted_law",
     source="completing the square; the boundary: derived here",
 )
 def test_tilted_law_is_proper_where_its_precision_is_positive(dtype):
@@ -127,7 +130,7 @@ def tilting_completes_the_square(dtype, cond, uncond, w):
     holds(np.isnan(np.asarray(got.cov)) == ~proper, "where the precision is negative, traced: NaN")
 
 
-tilted = jax.jit(lambda cond, uncond, w: diffx.tilted_law(cond, uncond, w=w))
+tilted = jax.jit(lambda cond, uncond, w: diffx.guidance.tilted_law(cond, uncond, w=w))
 
 
 def boundaries_are_sharp(dtype):
@@ -136,19 +139,25 @@ def boundaries_are_sharp(dtype):
     for (l_c, l_u), inside, outside in (((2.0, 1.0), 1.875, 2.0), ((1.0, 2.0), -0.875, -1.0), ((1.0, 2.0), 100.0, -1.125)):
         pair = [law(dtype, [1.0, 0.0], [0.5, v]) for v in (l_c, l_u)]
         variance = 1 / (inside / l_c + (1 - inside) / l_u)
-        close(diffx.tilted_law(*pair, w=inside).cov, [0.5, variance], ulps=8, scale=[0.5, variance**2], why="precisions cancel")
+        close(
+            diffx.guidance.tilted_law(*pair, w=inside).cov,
+            [0.5, variance],
+            ulps=8,
+            scale=[0.5, variance**2],
+            why="precisions cancel",
+        )
         with pytest.raises(ValueError, match=r"the precision .* direction 1 .* w must stay (below 2|above -1)"):
-            diffx.tilted_law(*pair, w=outside)
+            diffx.guidance.tilted_law(*pair, w=outside)
         traced = tilted(*pair, jnp.asarray(outside, dtype))
         holds(np.isnan(np.asarray(traced.cov)) == [False, True], "traced, an improper law is NaN")
     pair = [law(dtype, turn @ [1.0, 2.0], symmetric((turn * [0.5, v]) @ turn.T)) for v in (2.0, 1.0)]
-    got = diffx.tilted_law(*pair, w=1.5)
+    got = diffx.guidance.tilted_law(*pair, w=1.5)
     close(got.cov, (turn * [0.5, 4.0]) @ turn.T, ulps=64, scale=16.0, why="precisions cancel to a quarter; a basis by eigh")
     close(got.mean, turn @ [1.0, 2.0], ulps=64, why="equal means stay")
     # one law alone tells the directions, on a scale a million times smaller
     round_, narrow = law(dtype, [1.0, 2.0], np.eye(2)), law(dtype, [3.0, 4.0], 2**-20 * symmetric((turn * [1.0, 4.0]) @ turn.T))
     for pair, w in (((round_, narrow), 0.0), ((narrow, round_), 1.0)):
-        got = diffx.tilted_law(*pair, w=w)
+        got = diffx.guidance.tilted_law(*pair, w=w)
         close(got.mean, [3.0, 4.0], ulps=64, why="w = 0 and w = 1 are the laws themselves")
         close(got.cov, np.asarray(narrow.cov, np.float64), ulps=64, scale=2**-18, why="w = 0 and w = 1 are the laws themselves")
 
@@ -156,7 +165,7 @@ def boundaries_are_sharp(dtype):
 def folklore_has_its_numbers(dtype):
     """2/(w + 1) and 2w/(w + 1) for N(1, 1) in N(0, 2)."""
     for w in (1.0, 3.0, 7.0):
-        got = diffx.tilted_law(law(dtype, [1.0], [1.0]), law(dtype, [0.0], 2.0), w=w)
+        got = diffx.guidance.tilted_law(law(dtype, [1.0], [1.0]), law(dtype, [0.0], 2.0), w=w)
         close(got.mean, [2 * w / (w + 1)], ulps=4, why="small integers")
         close(np.asarray(got.cov), [2 / (w + 1)], ulps=4, why="small integers")
 
@@ -179,7 +188,7 @@ def cases():
 @claim(
     "CFG-03",
     "the guided probability flow samples the geometric mean of the variances, L_c^w L_u^(1-w), not the harmonic mean",
-    of=("diffx.guide.law.guided_flow_law", "diffx.guide.combine.guide"),
+    of=("diffx.guidance.guided_flow_law", "diffx.guide"),
     source="Bradley and Nakkiran 2024, arXiv:2408.09000, for L_c = 1, L_u = 2; the general form: derived here",
 )
 def test_guided_flow_samples_a_geometric_mean(dtype):
@@ -187,23 +196,23 @@ def test_guided_flow_samples_a_geometric_mean(dtype):
         laws_follow_the_moments(dtype, 0.0, *case)
     laws_turn_with_the_axes(dtype, 0.0, *next(cases()))
     for make in (cosine_vp, rectified_flow, trig):  # alpha(1) = 0
-        got = diffx.guided_flow_law(make(), law(dtype, [5.0], [0.25]), law(dtype, [1.0], 4.0), w=1.5)
+        got = diffx.guidance.guided_flow_law(make(), law(dtype, [5.0], [0.25]), law(dtype, [1.0], 4.0), w=1.5)
         close(np.asarray(got.cov), [0.25**1.5 * 4**-0.5], ulps=16, why="powers of small integers")
-    finite = diffx.guided_flow_law(diffx.EDM(2.0), law(dtype, [5.0], [1.0]), law(dtype, [1.0], 2.0), w=3.0)
+    finite = diffx.guidance.guided_flow_law(diffx.EDM(2.0), law(dtype, [5.0], [1.0]), law(dtype, [1.0], 2.0), w=3.0)
     close(
         np.asarray(finite.cov), [2**-2 * 5 / (5**3 * 6**-2)], ulps=16, why="powers of small integers: T = 4, v_c = 5, v_u = 6"
     )
     if dtype == np.float64:
         for w, variance in ((3.0, 0.25), (7.0, 0.015625)):
-            _, got = number_of(diffx.guided_flow_law(trig(), one(1.0, 1.0), one(0.0, 2.0), w=w))
+            _, got = number_of(diffx.guidance.guided_flow_law(trig(), one(1.0, 1.0), one(0.0, 2.0), w=w))
             below(abs(got - variance), 1e-14, f"2^(1-w) at w = {w}")
-        samplers_converge(diffx.ddim, diffx.guided_flow_law)
+        samplers_converge(diffx.ddim, diffx.guidance.guided_flow_law)
 
 
 @claim(
     "CFG-04",
     "the guided reverse SDE samples L_u (r - r^(2w))/((2w-1)(1-r)), r = L_c/L_u: for large w half the tilted variance",
-    of=("diffx.guide.law.guided_sde_law", "diffx.guide.combine.guide"),
+    of=("diffx.guidance.guided_sde_law", "diffx.guide"),
     source="Bradley and Nakkiran 2024, arXiv:2408.09000, for L_c = 1, L_u = 2; the general form: derived here",
 )
 def test_guided_sde_samples_half_the_tilted_variance(dtype):
@@ -213,17 +222,17 @@ def test_guided_sde_samples_half_the_tilted_variance(dtype):
     quotients_are_one_at_zero(dtype)
     pair = law(dtype, [5.0], [0.25]), law(dtype, [1.0], 4.0)
     for make in (cosine_vp, rectified_flow, trig):
-        got = diffx.guided_sde_law(make(), *pair, w=0.5)  # 2w - 1 = 0: a logarithm
+        got = diffx.guidance.guided_sde_law(make(), *pair, w=0.5)  # 2w - 1 = 0: a logarithm
         close(np.asarray(got.cov), [4 * np.log(16) / 15], ulps=16, why="a quotient that is 1 at 0")
         close(got.mean, [1 + 4 * (1 - 0.25) / (1 - 1 / 16)], ulps=16, scale=5.0, why="powers of small integers")
     if dtype == np.float64:
         for w, variance in ((3.0, 0.3875), (7.0, 0.15382737)):
-            _, got = number_of(diffx.guided_sde_law(trig(), one(1.0, 1.0), one(0.0, 2.0), w=w))
+            _, got = number_of(diffx.guidance.guided_sde_law(trig(), one(1.0, 1.0), one(0.0, 2.0), w=w))
             below(abs(got - (2 - 2 ** (2 - 2 * w)) / (2 * w - 1)), 1e-14, "(2 - 2^(2-2w))/(2w - 1)")
             below(abs(got - variance), 5e-9, f"as printed at w = {w}")
-        half = number_of(diffx.guided_sde_law(trig(), one(1.0, 1.0), one(0.0, 2.0), w=1e6))[1] * (1e6 + 1) / 2
+        half = number_of(diffx.guidance.guided_sde_law(trig(), one(1.0, 1.0), one(0.0, 2.0), w=1e6))[1] * (1e6 + 1) / 2
         below(abs(half - 0.5), 1e-6, "half the tilted variance 2/(w + 1), not twice")
-        samplers_converge(diffx.ddpm, diffx.guided_sde_law)
+        samplers_converge(diffx.ddpm, diffx.guidance.guided_sde_law)
 
 
 def quotients_are_one_at_zero(dtype):
@@ -259,7 +268,7 @@ def samplers_converge(method, exact):
     errors = [np.abs(output(sampler, one(0.0, 1.0), diffx.uniform(n)) - wanted) for n in ns]
     for which, name in enumerate(("mean", "variance")):
         slope(ns, [error[which] for error in errors], order=1, why=f"{name} of a first-order sampler")
-    away = abs(wanted - number_of(diffx.tilted_law(*pair, w=w)))
+    away = abs(wanted - number_of(diffx.guidance.tilted_law(*pair, w=w)))
     holds(errors[-1] < away / 10, "what comes out is nearer to the exact law than to the tilted one")
 
 
@@ -269,7 +278,7 @@ def samplers_converge(method, exact):
 @claim(
     "CFG-05",
     "the mean of the guided flow is c phi(w), beyond that of the tilted law: up to 2.4000 near w = 7.04, then down to 2",
-    of="diffx.guide.law.guided_flow_law",
+    of="diffx.guidance.guided_flow_law",
     source="Xia et al. 2024, arXiv:2410.18737, for phi and its limit; the peak: derived here",
     **LIMITED,
 )
@@ -295,13 +304,13 @@ def mean_of_flow(process, v_c=1.0, v_u=2.0):
     return lambda w: float(one_flow(process, one(1.0, v_c), one(0.0, v_u), float(w)).mean[0])
 
 
-one_flow = jax.jit(lambda process, cond, uncond, w: diffx.guided_flow_law(process, cond, uncond, w=w))
+one_flow = jax.jit(lambda process, cond, uncond, w: diffx.guidance.guided_flow_law(process, cond, uncond, w=w))
 
 
 @claim(
     "CFG-10",
     "on a mixture of two the guided flow ends further out the larger w, from every start, and beyond the component's mean",
-    of=("diffx.guide.combine.guide", "diffx.guide.combine.cfg"),
+    of=("diffx.guide", "diffx.cfg"),
     source="Chidambaram et al. 2024, arXiv:2409.13074, in quality; the numbers: derived here",
     **LIMITED,
 )
@@ -341,14 +350,14 @@ def fifty_steps(ws, x, ts):
 @claim(
     "CFG-13",
     "the guided score is not that of the noised tilted law: tilting, like a product of experts, does not commute with noising",
-    of=("diffx.guide.law.tilted_law", "diffx.guide.combine.guide"),
+    of=("diffx.guidance.tilted_law", "diffx.guide"),
     source="derived here; Du et al. 2023, arXiv:2302.11552, for products of experts",
 )
 def test_guided_score_is_not_that_of_the_noised_tilted_law(dtype):
     process = diffx.EDM(2.0)
     cond, uncond = law(dtype, [1.0], [1.0]), law(dtype, [0.0], 2.0)
     guided = diffx.guide(diffx.denoiser(process, cond), diffx.denoiser(process, uncond), w=3.0)
-    noised = diffx.denoiser(process, diffx.tilted_law(cond, uncond, w=3.0))
+    noised = diffx.denoiser(process, diffx.guidance.tilted_law(cond, uncond, w=3.0))
     for tau, of_tilted, of_guided in ((1.0, 2 / 3, 5 / 6), (0.25, 4 / 3, 3 / 1.25 - 2 / 2.25), (1e-6, 2.0, 2.0)):
         t = jnp.asarray(np.sqrt(tau) / 2, dtype)
         for denoise, wanted in ((noised, of_tilted), (guided, of_guided)):
@@ -364,7 +373,7 @@ def test_guided_score_is_not_that_of_the_noised_tilted_law(dtype):
     experts = [diffx.denoiser(process, law(dtype, [0.0], variance)) for variance in (0.5, 2.0)]
     each = np.array([precision(process, expert, jnp.asarray(0.5, dtype)) for expert in experts])
     close(each.sum(), 1.0, ulps=16, why="scores added at noise 1: 1/1.5 + 1/3")
-    product = diffx.denoiser(process, diffx.tilted_law(law(dtype, [0.0], 0.25), law(dtype, [0.0], 1.0), w=0.5))
+    product = diffx.denoiser(process, diffx.guidance.tilted_law(law(dtype, [0.0], 0.25), law(dtype, [0.0], 1.0), w=0.5))
     close(
         precision(process, product, jnp.asarray(0.5, dtype)),
         5 / 7,
@@ -383,13 +392,13 @@ def precision(process, denoise, t):
 @claim(
     "CFG-17",
     "autoguidance by a bad model of variance L_b > L sharpens: the flow samples L^w L_b^(1-w) < L",
-    of=("diffx.guide.law.guided_flow_law", "diffx.guide.combine.guide"),
+    of=("diffx.guidance.guided_flow_law", "diffx.guide"),
     source="Karras et al. 2024, arXiv:2406.02507, for the method; the law: CFG-03",
 )
 def test_autoguidance_by_a_bad_model_sharpens(dtype):
     good, bad = law(dtype, [1.0], [1.0]), law(dtype, [1.0], 4.0)
     for w in (1.5, 2.0, 3.0):
-        got = diffx.guided_flow_law(diffx.Trig(), good, bad, w=w)
+        got = diffx.guidance.guided_flow_law(diffx.Trig(), good, bad, w=w)
         close(np.asarray(got.cov), [4 ** (1 - w)], ulps=16, why="powers of small integers")
         close(got.mean, [1.0], ulps=4, why="equal means: guidance does not move them")
         holds(np.asarray(got.cov) < 1, "narrower than the good model")
@@ -401,7 +410,7 @@ def test_autoguidance_by_a_bad_model_sharpens(dtype):
 @claim(
     "CFG-18",
     "where alpha(1) = 0 the first guided answer is mu_u + w (mu_c - mu_u), whatever the noise: overexposed from the first step",
-    of="diffx.guide.combine.guide",
+    of="diffx.guide",
     source="Lin et al. 2024, arXiv:2305.08891, section 5.2",
 )
 @given(x=st_.points(3, 2), means=st_.points(3, 2), w=weights_of_guidance)
@@ -431,34 +440,38 @@ def first_answers(cond, both, w, x):
 
 def test_laws_without_common_eigenvectors_are_refused():
     tall, turned = law(float, [0.0, 0.0], [1.0, 2.0]), law(float, [0.0, 0.0], [[2.0, 1.0], [1.0, 2.0]])
-    for exact in (partial(diffx.guided_flow_law, trig()), partial(diffx.guided_sde_law, trig()), diffx.tilted_law):
+    for exact in (
+        partial(diffx.guidance.guided_flow_law, trig()),
+        partial(diffx.guidance.guided_sde_law, trig()),
+        diffx.guidance.tilted_law,
+    ):
         with pytest.raises(ValueError, match="the covariances of cond and uncond must commute"):
             exact(tall, turned, w=2.0)
-    traced = jax.jit(partial(diffx.guided_flow_law, trig()))(tall, turned, w=2.0)
+    traced = jax.jit(partial(diffx.guidance.guided_flow_law, trig()))(tall, turned, w=2.0)
     assert np.isnan(np.asarray(traced.cov)).all(), "traced: NaN"
 
 
 def test_laws_that_are_no_gaussians_are_refused():
     with pytest.raises(TypeError, match="closed forms of GaussianLaw, got PointSet"):
-        diffx.tilted_law(one(0.0, 1.0), diffx.PointSet(jnp.ones((3, 1))), w=2.0)  # pyright: ignore
+        diffx.guidance.tilted_law(one(0.0, 1.0), diffx.PointSet(jnp.ones((3, 1))), w=2.0)  # pyright: ignore
     with pytest.raises(ValueError, match=r"one dimension, got means of shapes \[\(1,\), \(2,\)\]"):
-        diffx.guided_flow_law(trig(), one(0.0, 1.0), law(float, [0.0, 0.0], 1.0), w=2.0)
+        diffx.guidance.guided_flow_law(trig(), one(0.0, 1.0), law(float, [0.0, 0.0], 1.0), w=2.0)
     with pytest.raises(ValueError, match="one dimension"):
-        diffx.guided_sde_law(trig(), one(0.0, 1.0), one(0.0, 1.0), w=2.0, start=law(float, [0.0, 0.0], 1.0))
+        diffx.guidance.guided_sde_law(trig(), one(0.0, 1.0), one(0.0, 1.0), w=2.0, start=law(float, [0.0, 0.0], 1.0))
     with pytest.raises(ValueError, match="from t down to s"):
-        diffx.guided_sde_law(trig(), one(0.0, 1.0), one(0.0, 1.0), w=2.0, t=0.25, s=0.5)
+        diffx.guidance.guided_sde_law(trig(), one(0.0, 1.0), one(0.0, 1.0), w=2.0, t=0.25, s=0.5)
 
 
 def test_w_one_gives_the_conditional_law_whatever_the_other():
     cond, uncond = law(float, [1.0, -2.0], [0.5, 2.0]), law(float, [0.0, 3.0], 1.0)
-    for exact in (diffx.guided_flow_law, diffx.guided_sde_law):
+    for exact in (diffx.guidance.guided_flow_law, diffx.guidance.guided_sde_law):
         got = jax.jit(partial(exact, w=1.0))(diffx.VP(), cond, uncond)  # from the marginal of cond, down to data
         np.testing.assert_allclose(got.mean, cond.mean, rtol=1e-13)
         np.testing.assert_allclose(got.cov, cond.cov, rtol=1e-13)
 
 
 def test_derivatives_are_finite_where_the_variances_agree():
-    for exact in (diffx.guided_flow_law, diffx.guided_sde_law):
+    for exact in (diffx.guidance.guided_flow_law, diffx.guidance.guided_sde_law):
         mean = jax.jit(lambda v, exact=exact: exact(trig(), one(1.0, 1.0), diffx.GaussianLaw(jnp.zeros(1), v), w=3.0).mean[0])
         step = 1e-4
         slope_ = (mean(jnp.array([1 + step])) - mean(jnp.array([1 - step]))) / (2 * step)

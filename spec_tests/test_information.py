@@ -8,15 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import diffx
 from diffx.likelihood import snr_rate
 from spec_tests import strategies as st_
 from spec_tests.close import below, close, holds, slope
-from spec_tests.oracles import bayes
-from spec_tests.oracles import information as exact
+from spec_tests.oracles import bayes, information as exact
 from spec_tests.paths import PROCESSES, oracle
 from spec_tests.registry import claim
 
@@ -29,7 +27,7 @@ NODES = 97  # of each variable of a mixture, on [-8, 8]: exp(-32) is left beyond
 
 TIMES = (0.0625, 0.75)
 
-mmse = jax.jit(diffx.mmse)
+mmse = jax.jit(diffx.likelihood.mmse)
 
 
 def cast(dtype, *arrays):
@@ -74,7 +72,7 @@ def gaussian_draws(mean, cov):
 
 def curve(process, law, draws, ts, **options):
     x0, eps, weights = cast(ts.dtype, *draws)
-    return diffx.mmse_curve(process, diffx.denoiser(process, law), x0, eps, ts, weights=weights, **options)
+    return diffx.likelihood.mmse_curve(process, diffx.denoiser(process, law), x0, eps, ts, weights=weights, **options)
 
 
 # --- mmse -------------------------------------------------------------------------------------------------------------
@@ -83,7 +81,7 @@ def curve(process, law, draws, ts, **options):
 @claim(
     "DEN-14",
     "mmse falls with the SNR g and is at most L/(1 + g L), with equality for Gaussians alone",
-    of="diffx.likelihood.information.mmse",
+    of="diffx.likelihood.mmse",
     source="Guo, Wu, Shamai and Verdu 2011, arXiv:1004.3332",
 )
 def test_mmse_falls_and_gaussians_are_the_hardest(dtype):
@@ -135,7 +133,7 @@ def drawn_mixtures_are_easier(dtype, share, means, variances):
 @claim(
     "LIK-03",
     "dI/dSNR = mmse/2 in nats: half the integral of the denoising error is the information of x_t about x_0",
-    of=("diffx.likelihood.information.mutual_information", "diffx.likelihood.information.mmse_curve"),
+    of=("diffx.likelihood.mutual_information", "diffx.likelihood.mmse_curve"),
     source=GSV,
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
@@ -154,7 +152,10 @@ def test_half_the_integrated_error_is_mutual_information(dtype):
     for law, draws, low, wanted in cases:
         dim, ts = draws[0].shape[1], grid(process, low, high, steps[-1])
         found = nested(
-            lambda *at, dim=dim: diffx.mutual_information(process, *at, dim=dim), curve(process, law, draws, ts), ts, steps
+            lambda *at, dim=dim: diffx.likelihood.mutual_information(process, *at, dim=dim),
+            curve(process, law, draws, ts),
+            ts,
+            steps,
         )
         errors = np.array(found) - wanted(np.exp(high))
         constant = (high - low) ** 2 / 24 * (bend(wanted, high) - bend(wanted, low)) * 2
@@ -180,7 +181,7 @@ def bend(information, l, h=0.02):
 @claim(
     "LIK-04",
     "the entropy of a density is (d/2) log 2 pi e - (1/2) int [d/(1 + g) - mmse] dg: the denoiser alone knows it",
-    of="diffx.likelihood.information.entropy",
+    of="diffx.likelihood.entropy",
     source=f"{GSV}; {KONG}",
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
@@ -193,11 +194,11 @@ def test_entropy_comes_from_the_denoiser_alone(dtype):
         (diffx.GaussianLaw(mean, cov), gaussian_draws(mean, cov), 2 * HALF_LOG + np.log(np.linalg.det(cov)) / 2),
     ):
         ts = grid(process, *LONG)
-        got = diffx.entropy(process, curve(process, law, draws, ts), ts, dim=draws[0].shape[1])
+        got = diffx.likelihood.entropy(process, curve(process, law, draws, ts), ts, dim=draws[0].shape[1])
         below(abs(float(got) - wanted), 1e-8, "128 steps from l = -16 to 16: the ends bend by h^2/24 exp(-16) = 3e-10")
     steps, ts, law = (64, 128, 256), grid(process, -1.0, 2.0, 256), diffx.GaussianLaw(mean, 3.0)
     errors = curve(process, law, gaussian_draws(mean, 3 * np.eye(2)), ts)  # every tail is closed: a short grid will do
-    found = nested(lambda *at: diffx.entropy(process, *at, dim=2), errors, ts, steps)
+    found = nested(lambda *at: diffx.likelihood.entropy(process, *at, dim=2), errors, ts, steps)
     errors = np.abs(np.array(found) - 2 * HALF_LOG - np.log(3))
     slope(steps, errors, order=2, why="nothing but the trapezoidal rule is left, whatever the ends of the grid")
 
@@ -205,7 +206,7 @@ def test_entropy_comes_from_the_denoiser_alone(dtype):
 @claim(
     "LIK-05",
     "-log p(x) is the same integral of the error at fixed x, for every x",
-    of=("diffx.likelihood.information.surprisal", "diffx.likelihood.information.pointwise_information"),
+    of=("diffx.likelihood.surprisal", "diffx.likelihood.pointwise_information"),
     source=KONG,
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
@@ -217,7 +218,7 @@ def test_surprisal_of_a_point_is_its_integrated_error(dtype):
     g = np.exp(np.linspace(*LONG[:2], LONG[2] + 1))
     for x in (-2.0, 0.25, 3.0):
         draws = np.full((NODES, 1), x), z[:, None], w
-        got = diffx.surprisal(process, curve(process, law_of(p), draws, ts), ts, dim=1)
+        got = diffx.likelihood.surprisal(process, curve(process, law_of(p), draws, ts), ts, dim=1)
         below(abs(float(got) + float(p.log_density(np.array(x)))), 1e-7, "ends of exp(-16), squared deviations of 10")
     x, variances = np.array([1.5, -0.5]), np.array([2.0, 0.25])
     nodes, weights = bayes.hermite(3, 2)
@@ -226,7 +227,7 @@ def test_surprisal_of_a_point_is_its_integrated_error(dtype):
     wanted = ((x**2 + variances**2 * g[:, None]) / (1 + g[:, None] * variances) ** 2).sum(1)
     size = wanted + np.sqrt(wanted) * np.abs(x).max()
     close(errors, wanted, ulps=64, scale=size * (1 + np.abs(np.log(g))), why="x - D of the size of x; the level's own rounding")
-    got = diffx.surprisal(process, errors, ts, dim=2)
+    got = diffx.likelihood.surprisal(process, errors, ts, dim=2)
     below(abs(float(got) - 2 * HALF_LOG + 1 - ((x**2 / variances).sum() + np.log(variances).sum()) / 2), 1e-7, "as above")
 
 
@@ -237,9 +238,9 @@ def test_surprisal_of_a_point_is_its_integrated_error(dtype):
     "LIK-06",
     "for finitely many points half the integrated error at an atom is -log of its weight; its average is their entropy, log n",
     of=(
-        "diffx.likelihood.information.mmse_curve",
-        "diffx.likelihood.information.mutual_information",
-        "diffx.likelihood.information.pointwise_information",
+        "diffx.likelihood.mmse_curve",
+        "diffx.likelihood.mutual_information",
+        "diffx.likelihood.pointwise_information",
     ),
     source=f"{GSV}; {KONG}",
 )
@@ -267,17 +268,17 @@ def counts_atoms(dtype, atoms, weights):
     size = (1 + np.abs(atoms).max()) ** 2 * np.exp(6.5 / 2)
     why = "logits of gaps over sigma amplify the rounding of x_t by up to |x|/sigma where the error still counts"
     for errors, weight in zip(found, weights, strict=True):
-        got = diffx.pointwise_information(process, errors, ts)
+        got = diffx.likelihood.pointwise_information(process, errors, ts)
         close(got, np.array(-np.log(weight)), ulps=64, scale=size, why=why)
     mean = sum(weight * errors for errors, weight in zip(found, weights, strict=True))
-    whole = diffx.mutual_information(process, mean.astype(dtype), ts, dim=1)
+    whole = diffx.likelihood.mutual_information(process, mean.astype(dtype), ts, dim=1)
     close(whole, np.array(-(weights * np.log(weights)).sum()), ulps=64, scale=size, why=why)
 
 
 @claim(
     "LIK-07",
     "coding theory's numbers of +-1 in Gaussian noise come out of a denoiser: half a bit at sigma = .97869, one bit in all",
-    of=("diffx.likelihood.information.mmse", "diffx.likelihood.information.mutual_information"),
+    of=("diffx.likelihood.mmse", "diffx.likelihood.mutual_information"),
     source="rate 1/2 on the binary-input Gaussian channel: sigma = .97869 or .187 dB (Richardson and Urbanke 2008)",
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
@@ -295,7 +296,9 @@ def test_binary_input_reaches_the_shannon_limit(dtype):
         below(abs(best - printed), 3e-6 if g == limit else 5e-7, "the digits in print, extrapolated in the step")
     below(abs(10 * np.log10(limit) - 0.187), 5e-4, "the limit in dB")
     one = process.time_of_log_snr(0.0)
-    error = diffx.mmse(process, diffx.denoiser(process, law), *cast(np.float64, *draws[:2]), one, weights=jnp.asarray(w))
+    error = diffx.likelihood.mmse(
+        process, diffx.denoiser(process, law), *cast(np.float64, *draws[:2]), one, weights=jnp.asarray(w)
+    )
     below(abs(float(error) - 0.449600), 5e-7, "the digits in print")
     close(error, np.array(exact.binary_mmse(1.0)), ulps=64, scale=1, why="1 - E tanh(1 + z) by quadrature")
     below(abs(information_in_bits(process, law, draws, 6.0, steps)[0] - 1), 1e-7, "a sign is one bit")
@@ -304,7 +307,10 @@ def test_binary_input_reaches_the_shannon_limit(dtype):
 def information_in_bits(process, law, draws, high, steps):
     ts = grid(process, -18.0, high, steps[-1])
     errors = curve(process, law, draws, ts)
-    return [found / np.log(2) for found in nested(lambda *at: diffx.mutual_information(process, *at, dim=1), errors, ts, steps)]
+    return [
+        found / np.log(2)
+        for found in nested(lambda *at: diffx.likelihood.mutual_information(process, *at, dim=1), errors, ts, steps)
+    ]
 
 
 def plane(points, n, reach):
@@ -318,7 +324,7 @@ def plane(points, n, reach):
 @claim(
     "PTS-06",
     "the entropy of n points in the plane is log n, by half the integrated error of their denoiser",
-    of=("diffx.likelihood.information.mutual_information", "diffx.likelihood.information.mmse_curve"),
+    of=("diffx.likelihood.mutual_information", "diffx.likelihood.mmse_curve"),
     source=f"{GSV}; {KONG}",
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
@@ -329,7 +335,7 @@ def test_entropy_of_points_in_the_plane_is_log_n(dtype):
     ts = grid(process, -16.0, 6.0, 44)
     draws = plane(points, 57, 7.0)
     errors = curve(process, diffx.PointSet(jnp.asarray(points)), draws, ts)
-    got = float(diffx.mutual_information(process, errors, ts, dim=2))
+    got = float(diffx.likelihood.mutual_information(process, errors, ts, dim=2))
     below(abs(got - np.log(5)), 1e-5, "noises 1/4 apart; 57^2 x 5 of them at 45 levels")
 
 
@@ -342,7 +348,7 @@ def test_surprisal_of_a_point_of_a_spiral_is_log_of_their_number():
     process = diffx.RectifiedFlow()
     ts, law = grid(process, -16.0, 12.0, 112), diffx.PointSet(jnp.asarray(points))
     for i in (0, 13, 50, 99):
-        got = diffx.pointwise_information(process, curve(process, law, plane(points[i : i + 1], 85, 7.0), ts), ts)
+        got = diffx.likelihood.pointwise_information(process, curve(process, law, plane(points[i : i + 1], 85, 7.0), ts), ts)
         below(abs(float(got) - np.log(100)), 1e-4, "noises 1/6 apart; every atom of weight 1/n has the surprisal log n")
 
 
@@ -352,7 +358,7 @@ def test_surprisal_of_a_point_of_a_spiral_is_log_of_their_number():
 @claim(
     "LIK-11",
     "KL(P || Q) is half the integral of what Q's denoiser errs more than P's on draws of P",
-    of="diffx.likelihood.information.mmse_gap",
+    of="diffx.likelihood.mmse_gap",
     source="Verdu 2010, IEEE Trans. Inf. Theory 56(8)",
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
@@ -370,20 +376,20 @@ def test_kl_is_half_the_gap_of_two_denoisers(dtype):
     ):
         ts = grid(process, -16.0, 14.0, 120)
         smaller, larger = (curve(process, law, draws, ts) for law in laws)
-        got = diffx.mmse_gap(process, larger, smaller, ts)
+        got = diffx.likelihood.mmse_gap(process, larger, smaller, ts)
         below(abs(float(got) - divergence), 1e-7, "from l = -16 to 14: what is beyond the ends falls as SNR^2 and 1/SNR^2")
     for n in (1, 2):  # what is beyond a short grid: a constant below, 1/g^2 above
         ts, (a, b) = grid(process, -1.0, 1.0, n), (np.arange(n + 1) + 2.0, np.ones(n + 1))
         g = np.exp(np.linspace(-1, 1, n + 1))
         inner = np.trapezoid(g * (a - b), np.linspace(-1, 1, n + 1))
         wanted = np.array((inner + g[0] * (a - b)[0] + g[-1] * (a - b)[-1]) / 2)
-        close(diffx.mmse_gap(process, *cast(np.float64, a, b), ts), wanted, ulps=32, why="the rule itself, by numpy")
+        close(diffx.likelihood.mmse_gap(process, *cast(np.float64, a, b), ts), wanted, ulps=32, why="the rule itself, by numpy")
 
 
 @claim(
     "LIK-12",
     "what a condition tells of the data is half the gap between the unconditional and the conditional denoiser's errors",
-    of="diffx.likelihood.information.mmse_gap",
+    of="diffx.likelihood.mmse_gap",
     source=f"{GSV}, the chain rule",
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
@@ -396,7 +402,7 @@ def test_information_of_a_condition_is_half_the_mmse_gap(dtype):
     for weight, mean, variance in zip(*p, strict=True):
         law = diffx.GaussianLaw(jnp.asarray([mean]), jnp.asarray(variance))
         knowing = knowing + weight * curve(process, law, gaussian_draws(np.array([mean]), np.array([[variance]])), ts)
-    got = diffx.mmse_gap(process, curve(process, law_of(p), draws, ts), knowing, ts)
+    got = diffx.likelihood.mmse_gap(process, curve(process, law_of(p), draws, ts), knowing, ts)
     wanted = exact.entropy(p) - sum(w * (HALF_LOG + np.log(v) / 2) for w, v in zip(p.weights, p.variances, strict=True))
     below(abs(float(got) - wanted), 1e-7, "from l = -16 to 14")
 
@@ -414,7 +420,7 @@ def moving(path, p, t):
 @jax.jit
 def rates_of_entropy(processes, law, x0, eps, ts, weights):
     """At every time for every process: one compilation."""
-    one = lambda p, t: diffx.entropy_rate(p, diffx.denoiser(p, law), x0, eps, t, weights=weights)
+    one = lambda p, t: diffx.likelihood.entropy_rate(p, diffx.denoiser(p, law), x0, eps, t, weights=weights)
     return jnp.stack([jnp.stack([one(p, t) for t in ts]) for p in processes])
 
 
@@ -422,7 +428,7 @@ def rates_of_entropy(processes, law, x0, eps, ts, weights):
 def rates_of_kl(processes, law, other, x0, eps, ts, weights):
     """Those of KL, and SNR'."""
     both = lambda p: (diffx.denoiser(p, law), diffx.denoiser(p, other))
-    one = lambda p, t: diffx.kl_rate(p, *both(p), x0, eps, t, weights=weights)
+    one = lambda p, t: diffx.likelihood.kl_rate(p, *both(p), x0, eps, t, weights=weights)
     rates = jnp.stack([jnp.stack([one(p, t) for t in ts]) for p in processes])
     return rates, jnp.stack([jnp.stack([snr_rate(p, t) for t in ts]) for p in processes])
 
@@ -430,7 +436,7 @@ def rates_of_kl(processes, law, other, x0, eps, ts, weights):
 @claim(
     "FWD-16",
     "entropy grows at d f + (g^2/2) E|score|^2: de Bruijn's identity with a drift",
-    of="diffx.likelihood.information.entropy_rate",
+    of="diffx.likelihood.entropy_rate",
     source="Stam 1959; derived here for a drift",
 )
 def test_entropy_grows_by_drift_and_fisher_information(dtype):
@@ -465,7 +471,7 @@ def rates_scale(path, t, least):
 @claim(
     "LIK-13",
     "under one forward SDE KL(p_t || q_t) falls at (g^2/2) E_p|score_p - score_q|^2",
-    of=("diffx.likelihood.information.kl_rate", "diffx.likelihood.information.snr_rate"),
+    of=("diffx.likelihood.kl_rate", "diffx.likelihood.snr_rate"),
     source="Song et al. 2021, arXiv:2101.09258",
 )
 def test_kl_falls_by_the_squared_score_difference(dtype):
@@ -510,34 +516,34 @@ def gaussian_kl_rate(path, t, away, p, q):
 def test_data_without_an_axis_of_draws_are_refused():
     process, law = diffx.VP(), diffx.GaussianLaw(jnp.zeros(2), jnp.ones(2))
     with pytest.raises(ValueError, match=r"n draws of shape \(n, \*event\)"):
-        diffx.mmse(process, diffx.denoiser(process, law), jnp.ones(2), jnp.ones(2), 0.5)
+        diffx.likelihood.mmse(process, diffx.denoiser(process, law), jnp.ones(2), jnp.ones(2), 0.5)
 
 
 def test_weights_of_another_length_or_sum_are_refused():
     process, x = diffx.VP(), jnp.ones((3, 2))
     denoise = diffx.denoiser(process, diffx.GaussianLaw(jnp.zeros(2), jnp.ones(2)))
     with pytest.raises(ValueError, match=r"weights must have shape \(3,\)"):
-        diffx.mmse(process, denoise, x, x, 0.5, weights=jnp.ones(2) / 2)
+        diffx.likelihood.mmse(process, denoise, x, x, 0.5, weights=jnp.ones(2) / 2)
     with pytest.raises(ValueError, match=r"weights must sum to 1, got 3"):
-        diffx.mmse_curve(process, denoise, x, x, diffx.uniform(2, t_min=0.5), weights=jnp.ones(3))
+        diffx.likelihood.mmse_curve(process, denoise, x, x, diffx.uniform(2, t_min=0.5), weights=jnp.ones(3))
 
 
 def test_a_curve_of_another_length_than_its_grid_is_refused():
     ts = diffx.uniform(4, t_min=0.1)
     with pytest.raises(ValueError, match=r"errors must have one value for each time of ts, shape \(5,\), got \(4,\)"):
-        diffx.entropy(diffx.VP(), jnp.ones(4), ts, dim=2)
+        diffx.likelihood.entropy(diffx.VP(), jnp.ones(4), ts, dim=2)
 
 
 def test_a_grid_with_infinite_log_snr_is_refused_with_a_hint():
     with pytest.raises(
-        ValueError, match=r"log-SNR must be finite along ts, got .* at ts.0. = 1.0 .* see diffx.uniform_log_snr"
+        ValueError, match=r"log-SNR must be finite along ts, got .* at ts.0. = 1.0 .* see diffx.grids.uniform_log_snr"
     ):
-        diffx.mutual_information(diffx.RectifiedFlow(), jnp.ones(3), jnp.asarray([1.0, 0.5, 0.1]), dim=1)
+        diffx.likelihood.mutual_information(diffx.RectifiedFlow(), jnp.ones(3), jnp.asarray([1.0, 0.5, 0.1]), dim=1)
     with pytest.raises(ValueError, match="the grid must end before t = 0"):
-        diffx.pointwise_information(diffx.VP(), jnp.ones(3), jnp.asarray([1.0, 0.5, 0.0]))
+        diffx.likelihood.pointwise_information(diffx.VP(), jnp.ones(3), jnp.asarray([1.0, 0.5, 0.0]))
 
 
 def test_the_dimension_must_be_a_positive_integer():
-    for function in (diffx.entropy, diffx.surprisal, diffx.mutual_information):
+    for function in (diffx.likelihood.entropy, diffx.likelihood.surprisal, diffx.likelihood.mutual_information):
         with pytest.raises(ValueError, match="dim must be at least 1, got 0"):
             function(diffx.VP(), jnp.ones(3), diffx.uniform(2, t_min=0.5), dim=0)

@@ -9,8 +9,7 @@ from scipy.optimize import minimize
 import diffx
 from spec_tests import strategies as st_
 from spec_tests.close import close, holds
-from spec_tests.paths import oracle as path_of
-from spec_tests.paths import rectified_flow, ve, vp
+from spec_tests.paths import oracle as path_of, rectified_flow, ve, vp
 from spec_tests.registry import claim
 from spec_tests.test_reverse import cast, single
 from spec_tests.test_sampler import MEAN, VARIANCES, grid, law_of, mixture, nodes
@@ -20,9 +19,9 @@ from spec_tests.test_sampler import MEAN, VARIANCES, grid, law_of, mixture, node
     "REV-18",
     "DDIM inversion and DDIM over one grid multiply the deviation from the mean by prod cos^2: lossy, never expansive",
     of=(
-        "diffx.sampler.inversion.ddim_invert",
-        "diffx.sampler.inversion.ddim_inversion_step",
-        "diffx.sampler.ddim.ddim",
+        "diffx.samplers.ddim_invert",
+        "diffx.samplers.ddim_inversion_step",
+        "diffx.ddim",
     ),
     source="derived here; Song, Meng and Ermon 2021, arXiv:2010.02502, section 5.4, for the inversion",
 )
@@ -37,7 +36,7 @@ def test_inversion_round_trip_is_a_product_of_squared_cosines(dtype):
         cosines = np.cos(np.diff(phi, axis=0)).prod(0)
         rho = np.sqrt(alpha[:, None] ** 2 * VARIANCES + variance[:, None])
         away, denoise = x - alpha[-1] * MEAN, diffx.denoiser(make(), law)
-        latent = diffx.ddim_invert(make(), denoise, jnp.asarray(x, dtype), ts_)
+        latent = diffx.samplers.ddim_invert(make(), denoise, jnp.asarray(x, dtype), ts_)
         wanted = alpha[0] * MEAN + rho[0] / rho[-1] * cosines * away
         grown = np.maximum(rho[0] / rho[-1], 1)
         size = (np.abs(x) + np.abs(MEAN)) * grown
@@ -50,7 +49,7 @@ def test_inversion_round_trip_is_a_product_of_squared_cosines(dtype):
 @claim(
     "REV-27",
     "The target of progressive distillation takes a student in one DDIM step to where its teacher came in two",
-    of="diffx.sampler.distillation.progressive_target",
+    of="diffx.distillation.progressive_target",
     source="Salimans and Ho 2022, arXiv:2202.00512",
 )
 def test_progressive_target_makes_one_step_of_two(dtype):
@@ -61,7 +60,7 @@ def test_progressive_target_makes_one_step_of_two(dtype):
         path = path_of(make)
         teacher = diffx.ddim(make(), diffx.denoiser(make(), mixture(dtype)))
         end = diffx.fold(teacher, jnp.asarray(x, dtype), ts_)[0]
-        target = diffx.progressive_target(make(), jnp.asarray(x, dtype), end, ts_[0], ts_[-1])
+        target = diffx.distillation.progressive_target(make(), jnp.asarray(x, dtype), end, ts_[0], ts_[-1])
         x0 = np.asarray(target, np.float64)
         eps = (x - path.alpha(ts[0]) * x0) / path.sigma(ts[0])
         got = path.alpha(ts[-1]) * x0 + path.sigma(ts[-1]) * eps
@@ -73,7 +72,7 @@ def test_progressive_target_makes_one_step_of_two(dtype):
 @claim(
     "REV-28",
     "The consistency function of a Gaussian is constant along a line of the probability flow, and the point itself at t = 0",
-    of="diffx.sampler.distillation.consistency",
+    of="diffx.distillation.consistency",
     source="Song et al. 2023, arXiv:2303.01469, for the notion; derived here for Gaussians",
 )
 def test_consistency_function_is_constant_along_the_flow(dtype):
@@ -86,7 +85,7 @@ def test_consistency_function_is_constant_along_the_flow(dtype):
         for t in single([0.75, 0.25, 0.0]):
             root = np.sqrt(path.alpha(t) ** 2 * variances + path.variance(t))
             x = single(path.alpha(t) * MEAN + u * root @ basis.T)
-            got = diffx.consistency(make(), law_of(dtype, MEAN, cov), *cast(dtype, x, t))
+            got = diffx.distillation.consistency(make(), law_of(dtype, MEAN, cov), *cast(dtype, x, t))
             # the axes of cov are known to cond = 64 ulps, single(x) to one of float32
             scale = 64 * (np.abs(MEAN).max() + np.abs(end).max() + np.abs(x).max())
             wanted = MEAN + (((x - path.alpha(t) * MEAN) @ basis) * np.sqrt(variances) / root) @ basis.T
@@ -100,7 +99,7 @@ def test_consistency_function_is_constant_along_the_flow(dtype):
 @claim(
     "REV-13",
     "Of all grids of N steps equal angles lose the least: DDIM's gain on N(0, .25) in ten steps from 80 to .002 is .884916",
-    of=("diffx.grid.equal_angle", "diffx.sampler.ddim.ddim"),
+    of=("diffx.grids.equal_angle", "diffx.ddim"),
     source="derived here: log cos is concave; the same grid in Sabour et al. 2024, arXiv:2404.14507, Theorem 3.1",
 )
 def test_equal_angles_are_the_best_grid(dtype):
@@ -110,9 +109,9 @@ def test_equal_angles_are_the_best_grid(dtype):
     last = jnp.asarray(low / high, dtype)
     sampler = diffx.ddim(process, diffx.denoiser(process, law))
     grids = {
-        "equal": diffx.equal_angle(process, 10, std=jnp.asarray(std, dtype), t_max=jnp.asarray(1, dtype), t_min=last),
+        "equal": diffx.grids.equal_angle(process, 10, std=jnp.asarray(std, dtype), t_max=jnp.asarray(1, dtype), t_min=last),
         "karras": diffx.karras(process, 11, sigma_min=low).astype(dtype)[:-1],
-        "log": diffx.uniform_log_snr(process, 10, t_max=jnp.asarray(1, dtype), t_min=last),
+        "log": diffx.grids.uniform_log_snr(process, 10, t_max=jnp.asarray(1, dtype), t_min=last),
     }
     rho = np.sqrt((std**2 + low**2) / (std**2 + high**2))
     gain = {name: float(diffx.fold(sampler, jnp.ones(1, dtype), ts)[0][0]) / rho for name, ts in grids.items()}
@@ -138,10 +137,10 @@ def test_inversion_and_distillation_keep_the_dtype_of_x():
     law, x = law_of(np.float64, MEAN, VARIANCES), jax.ShapeDtypeStruct((3,), np.float32)
     ts, denoise = jnp.array([0.75, 0.5, 0.25]), diffx.denoiser(vp(), law)
     functions = (
-        lambda x: diffx.consistency(vp(), law, x, ts[0]),
-        lambda x: diffx.progressive_target(vp(), x, x, ts[0], ts[1]),
-        lambda x: diffx.ddim_invert(vp(), denoise, x, ts),
-        lambda x: diffx.langevin_step(vp(), denoise, x, ts[0], x, step_size=ts[2]),
+        lambda x: diffx.distillation.consistency(vp(), law, x, ts[0]),
+        lambda x: diffx.distillation.progressive_target(vp(), x, x, ts[0], ts[1]),
+        lambda x: diffx.samplers.ddim_invert(vp(), denoise, x, ts),
+        lambda x: diffx.samplers.langevin_step(vp(), denoise, x, ts[0], x, step_size=ts[2]),
     )
     assert all(jax.eval_shape(function, x).dtype == np.float32 for function in functions)
 
@@ -155,9 +154,14 @@ def test_constants_of_a_jitted_function_pass_the_doors():
     def everything(x):
         process = diffx.VP(half, 12.0)
         denoise = diffx.denoiser(process, law)
-        samplers = [diffx.ddim(process, denoise, eta=half), diffx.dpm2_ancestral(process, denoise, eta=half)]
-        samplers += [diffx.edm_stochastic(process, denoise, gamma=half / 2), diffx.exact_flow(process, law, eta=half)]
-        return [diffx.fold(sampler, x, diffx.uniform(2))[0] for sampler in samplers], diffx.consistency(process, law, x, 0.5)
+        samplers = [diffx.ddim(process, denoise, eta=half), diffx.samplers.dpm2_ancestral(process, denoise, eta=half)]
+        samplers += [
+            diffx.samplers.edm_stochastic(process, denoise, gamma=half / 2),
+            diffx.samplers.exact_flow(process, law, eta=half),
+        ]
+        return [diffx.fold(sampler, x, diffx.uniform(2))[0] for sampler in samplers], diffx.distillation.consistency(
+            process, law, x, 0.5
+        )
 
     assert all(jnp.isfinite(end).all() for end in jax.tree.leaves(everything(x)))
 
@@ -168,11 +172,11 @@ def test_constants_of_a_jitted_function_pass_the_doors():
 def test_inversion_refuses_to_start_at_clean_data():
     law = law_of(np.float64, MEAN, VARIANCES)
     with pytest.raises(ValueError, match="sigma is 0 and x does not tell eps; end the grid above 0"):
-        diffx.ddim_invert(vp(), diffx.denoiser(vp(), law), jnp.ones(3), diffx.uniform(3))
+        diffx.samplers.ddim_invert(vp(), diffx.denoiser(vp(), law), jnp.ones(3), diffx.uniform(3))
 
 
 def test_distillation_refuses_wrong_laws_and_shapes():
     with pytest.raises(TypeError, match="closed form for a GaussianLaw, got MixtureLaw"):
-        diffx.consistency(vp(), mixture(np.float64), jnp.ones(1), 0.5)  # pyright: ignore[reportArgumentType]
+        diffx.distillation.consistency(vp(), mixture(np.float64), jnp.ones(1), 0.5)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="must have one shape"):
-        diffx.progressive_target(vp(), jnp.ones(3), jnp.ones(2), 0.5, 0.25)
+        diffx.distillation.progressive_target(vp(), jnp.ones(3), jnp.ones(2), 0.5, 0.25)

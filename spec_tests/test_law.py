@@ -8,7 +8,12 @@ import numpy as np
 import scipy.linalg
 from hypothesis import given
 
-from diffx.law import GaussianLaw, LowRank, MixtureLaw, PointSet, dense, kl, marginal, prior, w2
+from diffx.laws.covariance import LowRank, dense
+from diffx.laws.distances import kl, w2
+from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.marginals import marginal, prior
+from diffx.laws.mixture import MixtureLaw
+from diffx.laws.point_set import PointSet
 from spec_tests import strategies as st_
 from spec_tests.close import below, close, holds
 from spec_tests.paths import NOISELESS_MEAN, PROCESSES, VARIANCE_PRESERVING, oracle, rectified_flow, sub_vp, ve, vp
@@ -61,7 +66,7 @@ def growth(process, law, t):
 @claim(
     "FWD-03",
     "The law of x_t has the moments that the SDE dx = f x dt + g dw gives it, for every process and form of law",
-    of=("diffx.law.marginal", "diffx.law.prior", *CLASSES),
+    of=("diffx.marginal", "diffx.prior", *CLASSES),
     source="m' = f m, V' = 2 f V + g^2 integrated by DOP853; Song et al. 2021, arXiv:2011.13456, eq. 29",
 )
 @given(mean=st_.points(3), means=st_.points(3, 3), variances=st_.variances(3), q=st_.rotations(3))
@@ -157,7 +162,7 @@ def unit_at(process, t):
 @claim(
     "FWD-07",
     "VP keeps N(0, I) and contracts: W2(p_t, q_t) <= exp(-B/2) W2(p_0, q_0), KL(p_t || N) <= exp(-B) KL(p_0 || N)",
-    of=("diffx.process.VP", "diffx.law.kl", "diffx.law.w2", "diffx.law.marginal"),
+    of=("diffx.VP", "diffx.kl", "diffx.w2", "diffx.marginal"),
     source="Bakry-Emery for the Ornstein-Uhlenbeck process; synchronous coupling",
 )
 @given(means=st_.points(2, 3), values=st_.arrays((2, 3), st_.log_uniform(0.125, 8.0)), q=st_.rotations(3), t=st_.times(0.01, 1))
@@ -231,7 +236,7 @@ def fokker_planck(process, law, xs, t):
 @claim(
     "FWD-08",
     "The density of a noised mixture solves the Fokker-Planck equation of its process",
-    of=("diffx.law.marginal", "diffx.law.MixtureLaw"),
+    of=("diffx.marginal", "diffx.MixtureLaw"),
     source="d_t p + div(f x p) = g^2/2 Lap p; Song et al. 2021, arXiv:2011.13456, appendix D",
 )
 @given(means=st_.points(3, 2), variances=st_.arrays((3, 2), st_.log_uniform(0.1, 4.0)), xs=st_.points(4, 2))

@@ -10,24 +10,15 @@ import scipy.linalg
 from scipy import stats
 
 from diffx._linalg import contract, polar, rows_times, sqrtm
-from diffx.denoise import denoiser, score
-from diffx.law import (
-    GaussianLaw,
-    LowRank,
-    MixtureLaw,
-    PointSet,
-    dense,
-    diagonalised,
-    eigenvalues,
-    gaussian_of,
-    kl,
-    marginal,
-    noised,
-    prior,
-    transformed,
-    w2,
-)
-from diffx.process import VP, RectifiedFlow
+from diffx.denoisers import denoiser, score
+from diffx.laws.covariance import LowRank, apply_to_eigenvalues, dense, diagonalise, eigenvalues, noised_covariance
+from diffx.laws.distances import kl, w2
+from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.marginals import gaussian_of, marginal, prior
+from diffx.laws.mixture import MixtureLaw
+from diffx.laws.point_set import PointSet
+from diffx.processes.rectified_flow import RectifiedFlow
+from diffx.processes.vp import VP
 from spec_tests import strategies as st_
 from spec_tests.close import close
 from spec_tests.level import level
@@ -67,13 +58,19 @@ def test_every_form_of_covariance_stands_for_its_matrix(form, dtype):
     size = np.abs(matrix).max()
     close(dense(law.cov, 3), matrix, ulps=8, scale=size, why="entries")
     close(jnp.sort(eigenvalues(law.cov, 3)), np.linalg.eigvalsh(matrix), ulps=8, scale=size, why="eigenvalues")
-    close(dense(diagonalised(law.cov), 3), matrix, ulps=16, scale=size, why="from eigenvectors")
+    close(dense(diagonalise(law.cov), 3), matrix, ulps=16, scale=size, why="from eigenvectors")
     process, t = level(0.75, 0.5, dtype)
     wanted = 0.5625 * matrix + 0.25 * np.eye(3)
-    close(dense(noised(law.cov, process.alpha(t), process.sigma(t)), 3), wanted, ulps=8, scale=size, why="a^2 C + s^2 I")
+    close(
+        dense(noised_covariance(law.cov, process.alpha(t), process.sigma(t)), 3),
+        wanted,
+        ulps=8,
+        scale=size,
+        why="a^2 C + s^2 I",
+    )
     values, vectors = np.linalg.eigh(matrix)
     exact = X @ (vectors * np.exp(-values)) @ vectors.T
-    found = transformed(diagonalised(law.cov), jnp.asarray(X, dtype), lambda v: jnp.exp(-v))
+    found = apply_to_eigenvalues(diagonalise(law.cov), jnp.asarray(X, dtype), lambda v: jnp.exp(-v))
     close(found, exact, ulps=16, scale=np.abs(X).max(), why="exp(-C) x")
 
 

@@ -13,8 +13,7 @@ import diffx
 from spec_tests import strategies as st_
 from spec_tests.close import below, close, holds
 from spec_tests.oracles.change import flow_density
-from spec_tests.paths import oracle as path_of
-from spec_tests.paths import rectified_flow, ve, vp
+from spec_tests.paths import oracle as path_of, rectified_flow, ve, vp
 from spec_tests.registry import claim
 from spec_tests.test_reverse import FEW, cast
 
@@ -53,8 +52,8 @@ def traces(matrix, x, t, probes):
     def field(x, t):
         return t * (jnp.einsum("...j,ij->...i", x, matrix, precision="highest") + jnp.tanh(x))
 
-    exact, estimate = diffx.divergence(field, x, t), diffx.hutchinson(field, x, t, probes)
-    return exact, estimate, diffx.sign_probe_variance(matrix), diffx.normal_probe_variance(matrix)
+    exact, estimate = diffx.likelihood.divergence(field, x, t), diffx.likelihood.hutchinson(field, x, t, probes)
+    return exact, estimate, diffx.likelihood.sign_probe_variance(matrix), diffx.likelihood.normal_probe_variance(matrix)
 
 
 def signs_have_the_mean_and_variance(dtype, matrix, d, t):
@@ -86,10 +85,10 @@ def normals_have_the_mean_and_variance(dtype, matrix, d):
     "DEN-17",
     "Hutchinson's estimate has the trace as its mean; signs have variance 2 sum S_ij^2 off the diagonal, normals 2 |S|^2",
     of=(
-        "diffx.likelihood.divergence.divergence",
-        "diffx.likelihood.divergence.hutchinson",
-        "diffx.likelihood.divergence.sign_probe_variance",
-        "diffx.likelihood.divergence.normal_probe_variance",
+        "diffx.likelihood.divergence",
+        "diffx.likelihood.hutchinson",
+        "diffx.likelihood.sign_probe_variance",
+        "diffx.likelihood.normal_probe_variance",
     ),
     source="Hutchinson 1989; Avron and Toledo 2011; all 2^d signs enumerated, normals by Gauss-Hermite quadrature",
 )
@@ -183,7 +182,7 @@ SIDE = 71  # of a square grid: as many points as are drawn, so that one program 
 def mixture_has_its_density(dtype):
     """5,041 points from alpha = 0 down to sigma = 0, and the integral by the trapezoid rule, spectrally accurate here."""
     law, truth = mixture(dtype), mixture_log_density(x := mixture_points(SIDE**2))
-    ts = diffx.equal_angle(rectified_flow(), 48, std=jnp.asarray(0.35, dtype)).astype(dtype)
+    ts = diffx.grids.equal_angle(rectified_flow(), 48, std=jnp.asarray(0.35, dtype)).astype(dtype)
     exact = mixture_density(law, *cast(dtype, x), ts, None)
     below(np.abs(exact - truth), 4e-5, "48 steps of order 4; float32 alone errs by 2e-5")
     line = np.linspace(-4.5, 4.5, SIDE)
@@ -211,9 +210,9 @@ def one_probe_errs_by_a_nat(law, x, ts, truth, exact):
     "LIK-01",
     "log p(x) is log prior of where the probability flow carries x, plus the integral of the field's divergence",
     of=(
-        "diffx.likelihood.change.log_prob_ode",
-        "diffx.likelihood.divergence.divergence",
-        "diffx.likelihood.divergence.hutchinson",
+        "diffx.log_prob_ode",
+        "diffx.likelihood.divergence",
+        "diffx.likelihood.hutchinson",
     ),
     source="Chen et al. 2018, Theorem 1; Runge-Kutta in plain numpy on Gaussians, closed form of a mixture, quadrature",
 )
@@ -232,7 +231,7 @@ def test_log_density_follows_the_flow_and_its_divergence(dtype):
 def ddim_density(basis, mean, variances, x, ts):
     law = diffx.GaussianLaw(basis @ mean, diffx.LowRank(basis, variances))
     start = diffx.marginal(vp(), law, ts[0])
-    return diffx.log_prob_discrete(diffx.ddim(vp(), diffx.denoiser(vp(), law)), x, prior=start, ts=ts)
+    return diffx.likelihood.log_prob_discrete(diffx.ddim(vp(), diffx.denoiser(vp(), law)), x, prior=start, ts=ts)
 
 
 def ddim_has_the_product_of_cosines(dtype, x, d):
@@ -259,7 +258,7 @@ def history_is_part_of_the_map(dtype):
     x, ts, h = mixture_points(8), jnp.asarray([0.9375, 0.7, 0.45, 0.2], dtype), 2.0**-13
     start = diffx.GaussianLaw(*cast(dtype, np.zeros(2), 1.0))
     moved = np.concatenate([x, *(x + sign * h * axis for axis in np.eye(2) for sign in (1, -1))])
-    end, got = diffx.log_prob_discrete(sampler, jnp.asarray(moved), prior=start, ts=ts)
+    end, got = diffx.likelihood.log_prob_discrete(sampler, jnp.asarray(moved), prior=start, ts=ts)
     runs = np.asarray(end).reshape(5, 8, 2)
     jacobian = np.stack([(runs[1] - runs[2]) / (2 * h), (runs[3] - runs[4]) / (2 * h)], -1)
     wanted = -(x**2).sum(1) / 2 - math.log(2 * math.pi) - np.log(np.abs(np.linalg.det(jacobian)))
@@ -269,7 +268,7 @@ def history_is_part_of_the_map(dtype):
 @claim(
     "LIK-02",
     "the density of what a deterministic sampler puts out is the prior's over the determinant of its own Jacobian",
-    of="diffx.likelihood.change.log_prob_discrete",
+    of="diffx.likelihood.log_prob_discrete",
     source="change of variables; DDIM's product of cosines on Gaussians, central differences with a multi-step method",
 )
 @FEW
@@ -287,17 +286,17 @@ def test_sampler_output_has_the_density_of_its_jacobian(dtype, x, wide):
 @claim(
     "LIK-14",
     "bits per dimension are -log p/(d log 2) plus log2 of the levels in one unit: 6.994353, 7 and 8 for the usual pixels",
-    of="diffx.likelihood.change.bits_per_dim",
+    of="diffx.likelihood.bits_per_dim",
     source="a uniform law on [-1, 1]^d or [0, 1]^d costs 8 bits a pixel of 256 levels",
 )
 @given(d=st_.seeds().map(lambda seed: 1 + seed % 4096), log_p=st_.floats(-5000.0, 5000.0))
 def test_bits_count_the_levels_in_a_unit(dtype, d, log_p):
     for scale, offset in ((127.5, 6.994353), (128.0, 7.0), (256.0, 8.0)):
-        got = diffx.bits_per_dim(jnp.zeros(2, dtype), d, scale=scale)
+        got = diffx.likelihood.bits_per_dim(jnp.zeros(2, dtype), d, scale=scale)
         below(np.abs(np.asarray(got, np.float64) - offset), 1e-6, "the offsets of the literature, to six digits")
     flat = jnp.asarray([-d * math.log(2)], dtype)  # the uniform law on [-1, 1]^d
-    close(diffx.bits_per_dim(flat, d, scale=128.0), np.array([8.0]), ulps=4, why="256 equal levels cost 8 bits")
-    got = diffx.bits_per_dim(jnp.asarray(log_p, dtype), d, scale=0.5)
+    close(diffx.likelihood.bits_per_dim(flat, d, scale=128.0), np.array([8.0]), ulps=4, why="256 equal levels cost 8 bits")
+    got = diffx.likelihood.bits_per_dim(jnp.asarray(log_p, dtype), d, scale=0.5)
     close(got, np.asarray(-1 - log_p / d / math.log(2)), ulps=8, scale=1 + abs(log_p / d) * 2, why="a sum of two")
 
 
@@ -321,7 +320,7 @@ def test_sampler_in_place_of_a_denoiser_is_refused():
 def test_stochastic_sampler_has_no_jacobian_density():
     sampler = diffx.ddpm(vp(), diffx.denoiser(vp(), mixture(np.float64)))
     with pytest.raises(ValueError, match="a stochastic sampler is no change of variables"):
-        diffx.log_prob_discrete(sampler, jnp.ones((2, 2)), prior=mixture(np.float64), ts=diffx.uniform(2))
+        diffx.likelihood.log_prob_discrete(sampler, jnp.ones((2, 2)), prior=mixture(np.float64), ts=diffx.uniform(2))
 
 
 def test_probes_shared_by_all_points_are_refused():
@@ -331,7 +330,7 @@ def test_probes_shared_by_all_points_are_refused():
     with pytest.raises(TypeError, match="probes must be an array of floats, got int8"):
         ask(probes=jax.random.rademacher(jax.random.key(0), (1, 2, 2)).astype(jnp.int8))
     with pytest.raises(ValueError, match="probes must have shape"):
-        diffx.hutchinson(lambda x, t: x, jnp.ones((2, 3)), 0.5, jnp.ones((2, 3)))
+        diffx.likelihood.hutchinson(lambda x, t: x, jnp.ones((2, 3)), 0.5, jnp.ones((2, 3)))
 
 
 def test_laws_grids_and_shapes_are_checked_at_the_door():
@@ -344,19 +343,19 @@ def test_laws_grids_and_shapes_are_checked_at_the_door():
     with pytest.raises(ValueError, match="an event on its last axis, got one number"):
         ask(x=jnp.asarray(0.5))
     with pytest.raises(ValueError, match="matrix must be the square"):
-        diffx.normal_probe_variance(jnp.ones((2, 3)))
+        diffx.likelihood.normal_probe_variance(jnp.ones((2, 3)))
     with pytest.raises(ValueError, match="matrix must be the square"):
-        diffx.sign_probe_variance(jnp.ones(3))
+        diffx.likelihood.sign_probe_variance(jnp.ones(3))
     with pytest.raises(TypeError, match="prior must be a law"):
         sampler = diffx.ddim(vp(), diffx.denoiser(vp(), mixture(np.float64)))
-        diffx.log_prob_discrete(sampler, jnp.ones((2, 2)), prior=None, ts=diffx.uniform(2))
+        diffx.likelihood.log_prob_discrete(sampler, jnp.ones((2, 2)), prior=None, ts=diffx.uniform(2))
 
 
 def test_bits_want_a_dimension_and_a_positive_scale():
     with pytest.raises(ValueError, match="dims must be at least 1"):
-        diffx.bits_per_dim(jnp.zeros(()), 0, scale=1.0)
+        diffx.likelihood.bits_per_dim(jnp.zeros(()), 0, scale=1.0)
     with pytest.raises(ValueError, match="scale must be positive"):
-        diffx.bits_per_dim(jnp.zeros(()), 2, scale=0.0)
+        diffx.likelihood.bits_per_dim(jnp.zeros(()), 2, scale=0.0)
 
 
 def test_law_that_is_no_pytree_serves_as_prior():
@@ -376,6 +375,6 @@ def test_float32_points_stay_float32_beside_float64_times():
     law = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), mixture(np.float64))
     denoise, x, ts = diffx.denoiser(vp(), law), jnp.ones((2, 3, 2), jnp.float32), diffx.uniform(2)
     got = jax.eval_shape(lambda x: diffx.log_prob_ode(vp(), denoise, x, prior=law, ts=ts), x)
-    end, other = jax.eval_shape(lambda x: diffx.log_prob_discrete(diffx.ddim(vp(), denoise), x, prior=law, ts=ts), x)
+    end, other = jax.eval_shape(lambda x: diffx.likelihood.log_prob_discrete(diffx.ddim(vp(), denoise), x, prior=law, ts=ts), x)
     assert got.dtype == end.dtype == other.dtype == jnp.float32
     assert got.shape == other.shape == (2, 3) and end.shape == (2, 3, 2)

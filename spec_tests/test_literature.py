@@ -29,7 +29,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 import diffx
-from diffx.data.spiral import spiral
+from diffx.data.spirals import spiral
 from spec_tests.close import below, close, holds, slope
 from spec_tests.registry import claim
 from spec_tests.test_contrastive import clip, siglip_of_pairs
@@ -54,25 +54,25 @@ def as_printed(value: Any, text: str, what: str):
     "the terminal SNRs of Lin's Table 1 come out to the last digit, those of the cosine schedule to the fifth: theirs has "
     "float32 error, 2.428735e-09 for 2.428767e-09",
     of=(
-        *(f"diffx.chain.{name}" for name in ("alpha_bar", "linear_betas", "scaled_linear_betas", "cosine_betas")),
-        "diffx.chain.DDPMChain",
+        *(f"diffx.processes.{name}" for name in ("alpha_bar", "linear_betas", "scaled_linear_betas", "cosine_betas")),
+        "diffx.DDPMChain",
     ),
     source=f"{LIN}, Table 1 and eq. (10)",
     **ONLY_64,
 )
 def test_terminal_snrs_are_those_in_print(dtype):
     table = (
-        (diffx.linear_betas(), "4.035993e-05", "0.006353"),
-        (diffx.scaled_linear_betas(), "0.004682", "0.068265"),
-        (diffx.cosine_betas(), "2.428767e-09", "4.928252e-05"),
+        (diffx.processes.linear_betas(), "4.035993e-05", "0.006353"),
+        (diffx.processes.scaled_linear_betas(), "0.004682", "0.068265"),
+        (diffx.processes.cosine_betas(), "2.428767e-09", "4.928252e-05"),
     )
     for betas, snr, root in table:
-        bar = float(diffx.alpha_bar(betas)[-1])
+        bar = float(diffx.processes.alpha_bar(betas)[-1])
         as_printed(bar / (1 - bar), snr, "SNR(T)")
         as_printed(np.sqrt(bar), root, "sqrt(alphabar_T)")
     for ours, theirs in ((2.428767e-09, 2.428735e-09), (4.928252e-05, 4.928220e-05)):
         holds(5e-6 < abs(theirs / ours - 1) < 5e-5, "five digits agree, the sixth does not", abs(theirs / ours - 1), 5e-5)
-    stable = diffx.DDPMChain(diffx.scaled_linear_betas())
+    stable = diffx.DDPMChain(diffx.processes.scaled_linear_betas())
     as_printed(stable.alpha(1.0), "0.068265", "x_T has this much of x_0")
     as_printed(stable.sigma(1.0), "0.997667", "and this much of eps")
 
@@ -80,13 +80,13 @@ def test_terminal_snrs_are_those_in_print(dtype):
 @claim(
     "LIT-02",
     "ten steps of a thousand are those of Lin's Table 2, for leading, linspace and trailing",
-    of=tuple(f"diffx.grid.{name}" for name in ("leading", "linspace", "trailing")),
+    of=tuple(f"diffx.grids.{name}" for name in ("leading", "linspace", "trailing")),
     source=f"{LIN}, Table 2",
 )
 def test_ten_steps_of_a_thousand_are_those_in_print(dtype):
     table = {
-        diffx.leading: "1 101 201 301 401 501 601 701 801 901",
-        diffx.linspace: "1 112 223 334 445 556 667 778 889 1000",
+        diffx.grids.leading: "1 101 201 301 401 501 601 701 801 901",
+        diffx.grids.linspace: "1 112 223 334 445 556 667 778 889 1000",
         diffx.trailing: "100 200 300 400 500 600 700 800 900 1000",
     }
     with precision(dtype):
@@ -99,16 +99,24 @@ def test_ten_steps_of_a_thousand_are_those_in_print(dtype):
 @claim(
     "LIT-03",
     "two signs in print are wrong by their own conventions: at zero SNR v = -x0; on the straight path eps = x + (1 - sigma) u",
-    of=("diffx.predict.v_of_x0", "diffx.predict.eps_of_velocity"),
+    of=("diffx.predictions.v_of_x0", "diffx.predictions.eps_of_velocity"),
     source=f"{LIN}, section 3.2 after eq. (11), has v_T = x_0; Wan-Video/Wan2.1, wan/utils/fm_solvers.py and "
     "fm_solvers_unipc.py, have epsilon = sample - (1 - sigma_t) * model_output",
 )
 def test_signs_of_lin_and_wan_are_turned(dtype):
     x0, eps, t = np.array([0.75, -2.0, 1.5]), np.array([-0.5, 1.25, 0.375]), 0.375
     cast = lambda value: jnp.asarray(value, dtype)
-    close(diffx.v_of_x0(diffx.Trig(), cast(eps), cast(x0), cast(1.0)), -x0, ulps=4, why="alpha = 0: v = 0 eps - 1 x0")
+    close(
+        diffx.predictions.v_of_x0(diffx.Trig(), cast(eps), cast(x0), cast(1.0)), -x0, ulps=4, why="alpha = 0: v = 0 eps - 1 x0"
+    )
     x, u = (1 - t) * x0 + t * eps, eps - x0
-    close(diffx.eps_of_velocity(diffx.RectifiedFlow(), cast(x), cast(u), cast(t)), eps, ulps=8, scale=4, why="x + (1 - t) u")
+    close(
+        diffx.predictions.eps_of_velocity(diffx.RectifiedFlow(), cast(x), cast(u), cast(t)),
+        eps,
+        ulps=8,
+        scale=4,
+        why="x + (1 - t) u",
+    )
     close(cast(x) - (1 - t) * cast(u), eps - 2 * (1 - t) * u, ulps=8, scale=4, why="their line is off by twice (1 - t) u")
     holds(x - t * u == x0, "while x0 = x - t u, their other branch, has the right sign")
 
@@ -116,7 +124,7 @@ def test_signs_of_lin_and_wan_are_turned(dtype):
 @claim(
     "LIT-08",
     "Karras' 18 levels are 80, 57.586, 40.786, ... .00753, .002, 0, and Heun's method uses 35 = 2N - 1 answers on them",
-    of=("diffx.grid.karras", "diffx.sampler.heun.heun", "diffx.sampler.heun.heun_step"),
+    of=("diffx.karras", "diffx.heun", "diffx.samplers.heun_step"),
     source="Karras et al. 2022, arXiv:2206.00364, eq. (5), abstract (35 evaluations); NVlabs/edm, README (18 steps, NFE = 35)",
     **ONLY_64,
 )
@@ -156,20 +164,22 @@ def step_of_heun(nudges, t, s):
 @claim(
     "LIT-12",
     "Stable Diffusion 3's shift of 3 takes the middle to .75, and WAN's 50 steps begin at 1, .995935, .991736",
-    of=("diffx.grid.time_shift", "diffx.flow.settings.flow_grid"),
+    of=("diffx.time_shift", "diffx.flow_matching.flow_grid"),
     source="Esser et al. 2024, arXiv:2403.03206, eq. (23); Wan-Video/Wan2.1, wan/utils/fm_solvers.py (get_sampling_sigmas)",
 )
 def test_shifts_of_sd3_and_wan_are_theirs(dtype):
     with precision(dtype):
         as_printed(diffx.time_shift(jnp.asarray(0.5, dtype), 3.0), "0.75", "3 (1/2)/(1 + 2 (1/2))")
-        for found, text in zip(diffx.flow_grid(diffx.WAN["t2v"]), ("1", "0.995935", "0.991736"), strict=False):
+        for found, text in zip(
+            diffx.flow_matching.flow_grid(diffx.flow_matching.WAN["t2v"]), ("1", "0.995935", "0.991736"), strict=False
+        ):
             as_printed(found, text, "5u/(1 + 4u)")
 
 
 @claim(
     "LIT-13",
     "a time drawn uniformly has log-SNR density sech^2(l/4)/8 on the straight path and sech(l/2)/(2 pi) on the cosine one",
-    of="diffx.process.log_snr_density",
+    of="diffx.processes.log_snr_density",
     source="Kingma and Gao 2023, arXiv:2303.00848",
 )
 def test_log_snr_densities_are_the_two_in_print(dtype):
@@ -178,7 +188,7 @@ def test_log_snr_densities_are_the_two_in_print(dtype):
         (diffx.RectifiedFlow(), 1 / np.cosh(l / 4) ** 2 / 8),
         (diffx.Trig(), 1 / np.cosh(l / 2) / (2 * np.pi)),
     ):
-        found = diffx.log_snr_density(process, jnp.asarray(l, dtype))
+        found = diffx.processes.log_snr_density(process, jnp.asarray(l, dtype))
         size = wanted * (1 + np.abs(l)) + (l < 0)  # sigmoid' = y (1 - y) knows 1 - y to an ulp of 1
         close(found, wanted, ulps=16, scale=size, why="exp of a rounded l, in a product")
 
@@ -186,7 +196,7 @@ def test_log_snr_densities_are_the_two_in_print(dtype):
 @claim(
     "LIT-14",
     "for data of variance 1 the equal-angle grid is kl_optimal's: sigma = tan((1 - u) atan sigma_max + u atan sigma_min)",
-    of="diffx.grid.equal_angle",
+    of="diffx.grids.equal_angle",
     source="Sabour et al. 2024, arXiv:2404.14507, Theorem 3.1; kl_optimal_scheduler of ComfyUI, comfy/samplers.py",
 )
 def test_equal_angles_are_kl_optimal_at_variance_one(dtype):
@@ -195,7 +205,7 @@ def test_equal_angles_are_kl_optimal_at_variance_one(dtype):
     ends = {"t_max": jnp.asarray(1, dtype), "t_min": jnp.asarray(low / high, dtype)}
     u = np.arange(n + 1) / n
     angle = (1 - u) * np.arctan(high) + u * np.arctan(low)
-    found = process.sigma(diffx.equal_angle(process, n, std=jnp.asarray(1, dtype), **ends))
+    found = process.sigma(diffx.grids.equal_angle(process, n, std=jnp.asarray(1, dtype), **ends))
     sigma = np.tan(angle)
     size = sigma + 2 * (1 + sigma**2)  # an angle of at most pi/2 is rounded, and tan' = 1 + tan^2
     close(found, sigma, ulps=4, scale=size, why="the tangent of a rounded angle, through a logarithm and back")
@@ -209,9 +219,9 @@ def three_variances(w):
     """The tilted law, the guided flow and the guided SDE for N(0, 1) in N(0, 2), in the dtype of w."""
     cond, uncond = (diffx.GaussianLaw(jnp.zeros(1, w.dtype), jnp.asarray([v], w.dtype)) for v in (1, 2))
     laws = (
-        diffx.tilted_law(cond, uncond, w=w),
-        diffx.guided_flow_law(diffx.Trig(), cond, uncond, w=w),
-        diffx.guided_sde_law(diffx.Trig(), cond, uncond, w=w),
+        diffx.guidance.tilted_law(cond, uncond, w=w),
+        diffx.guidance.guided_flow_law(diffx.Trig(), cond, uncond, w=w),
+        diffx.guidance.guided_sde_law(diffx.Trig(), cond, uncond, w=w),
     )
     return jnp.concatenate([law.cov for law in laws])
 
@@ -220,7 +230,7 @@ def three_variances(w):
     "LIT-04",
     "guided samplers of N(0, 1) in N(0, 2) have variance 2^(1-w) and (2 - 2^(2-2w))/(2w-1), the tilted law 2/(w+1): "
     ".015625, .153827 and .25 at w = 7, and for large w the SDE's is half the tilted one, not twice",
-    of=tuple(f"diffx.guide.law.{name}" for name in ("tilted_law", "guided_flow_law", "guided_sde_law")),
+    of=tuple(f"diffx.guidance.{name}" for name in ("tilted_law", "guided_flow_law", "guided_sde_law")),
     source="Bradley and Nakkiran 2024, arXiv:2408.09000, section 3.1 (version 2 says twice where its formula says half)",
 )
 def test_guided_variances_are_the_three_in_print(dtype):
@@ -239,7 +249,7 @@ def test_guided_variances_are_the_three_in_print(dtype):
     "LIT-05",
     "the guided flow of N(c, 1) in N(0, 2) ends at mean c phi(w), phi(1) = 1, phi(3) = 2, phi >= 2 beyond and phi -> 2; "
     "from a finite T its variance is 2^(1-w) (T+1)/((T+1)^w (T+2)^(1-w))",
-    of="diffx.guide.law.guided_flow_law",
+    of="diffx.guidance.guided_flow_law",
     source="Xia et al. 2024, arXiv:2410.18737, Theorem 2",
     **ONLY_64,
 )
@@ -259,7 +269,7 @@ def test_guided_mean_is_doubled_from_weight_three(dtype):
 
 def guided_law(process, w):
     cond, uncond = diffx.GaussianLaw(jnp.ones(1), jnp.ones(1)), diffx.GaussianLaw(jnp.zeros(1), jnp.full(1, 2.0))
-    return diffx.guided_flow_law(process, cond, uncond, w=w)
+    return diffx.guidance.guided_flow_law(process, cond, uncond, w=w)
 
 
 guided_from_pure_noise = jax.jit(lambda w: guided_law(diffx.Trig(), w).mean[0])
@@ -273,7 +283,7 @@ guided_from_noise = jax.jit(lambda w, noise: guided_law(diffx.EDM(noise), w).cov
 def push_at_zero(t):
     """The slope at 0 of the reverse SDE's drift for data at -1 and 1, on the VP path of their code."""
     process, pair = diffx.VP(0.1, 20.0), diffx.PointSet(jnp.asarray([[-1.0], [1.0]]))
-    drift = lambda x: diffx.reverse_drift(process, diffx.denoiser(process, pair), x, t)
+    drift = lambda x: diffx.reverse.reverse_drift(process, diffx.denoiser(process, pair), x, t)
     return jax.jacfwd(drift)(jnp.zeros(1))[0, 0]
 
 
@@ -294,7 +304,7 @@ def test_symmetry_breaks_at_the_critical_theta(dtype):
 @claim(
     "LIT-07",
     "half a bit of a sign in Gaussian noise is left at sigma = .97869, the .187 dB of rate-1/2 codes",
-    of=("diffx.likelihood.information.mutual_information", "diffx.likelihood.information.mmse_curve"),
+    of=("diffx.likelihood.mutual_information", "diffx.likelihood.mmse_curve"),
     source="coding theory, Richardson and Urbanke 2008: the limit of rate 1/2 on the binary-input Gaussian channel",
     **ONLY_64,
 )
@@ -313,21 +323,21 @@ def information_of_a_sign(z, w, g):
     """I at SNR g on grids of 64 and 128 steps, in nats, and the mmse there; the law is even, so that x_0 = 1 will do."""
     process, law = diffx.RectifiedFlow(), diffx.PointSet(jnp.asarray([[-1.0], [1.0]]))
     ts = process.time_of_log_snr(jnp.linspace(-18.0, jnp.log(g), 129))
-    errors = diffx.mmse_curve(process, diffx.denoiser(process, law), jnp.ones((65, 1)), z[:, None], ts, weights=w)
-    return [diffx.mutual_information(process, errors[::k], ts[::k], dim=1) for k in (2, 1)], errors[-1]
+    errors = diffx.likelihood.mmse_curve(process, diffx.denoiser(process, law), jnp.ones((65, 1)), z[:, None], ts, weights=w)
+    return [diffx.likelihood.mutual_information(process, errors[::k], ts[::k], dim=1) for k in (2, 1)], errors[-1]
 
 
 @claim(
     "LIT-09",
     "Ho's chain of 1000 steps ends 7.3e-6 bits a dimension from its prior for data of mean square .252: their 1e-5",
-    of=("diffx.likelihood.elbo.prior_kl", "diffx.chain.linear_betas"),
+    of=("diffx.likelihood.prior_kl", "diffx.processes.linear_betas"),
     source="Ho et al. 2020, arXiv:2006.11239, section 4: L_T is about 1e-5 bits a dimension; the mean square: ours",
 )
 def test_ends_of_the_chain_of_ho_cost_a_hundred_thousandth_of_a_bit(dtype):
     """L_T/d = alphabar_T E x0^2/(2 log 2): at most 2.9e-5, for pixels of -1 and 1."""
     with precision(dtype):
-        chain, shape = diffx.DDPMChain(diffx.linear_betas()), (1, 4)
-        bits = lambda square: float(diffx.prior_kl(chain, jnp.full(shape, square**0.5, dtype))[0]) / (4 * np.log(2))
+        chain, shape = diffx.DDPMChain(diffx.processes.linear_betas()), (1, 4)
+        bits = lambda square: float(diffx.likelihood.prior_kl(chain, jnp.full(shape, square**0.5, dtype))[0]) / (4 * np.log(2))
         as_printed(bits(0.252), "7.3e-6", "L_T in bits a dimension")
         holds(round(np.log10(bits(0.252))) == -5, "of the order of 1e-5")
         as_printed(bits(1.0), "2.9e-5", "at most")
@@ -339,7 +349,7 @@ def test_ends_of_the_chain_of_ho_cost_a_hundred_thousandth_of_a_bit(dtype):
 @claim(
     "LIT-10",
     "with CLIP's first scale, 1/.07, and its batch of 32,768 the loss of random embeddings in 512 dimensions is 10.596",
-    of="diffx.contrastive.dense.clip_loss",
+    of="diffx.clip_loss",
     source="Radford et al. 2021, arXiv:2103.00020, section 2.5 (.07 and 32,768); the loss, log N + log 0F1(d/2, s^2/4): ours",
 )
 def test_first_loss_of_clip_is_log_n_and_a_fifth(dtype):
@@ -359,7 +369,7 @@ def test_first_loss_of_clip_is_log_n_and_a_fifth(dtype):
 @claim(
     "LIT-11",
     "with SigLIP's first bias, -10, and a batch of 32,768 the loss of images orthogonal to texts is 11.4876",
-    of="diffx.contrastive.dense.siglip_loss",
+    of="diffx.siglip_loss",
     source="Zhai et al. 2023, arXiv:2303.15343, Algorithm 1; big_vision (t = 10, b = -10); the loss: ours",
 )
 def test_first_loss_of_siglip_is_that_of_its_bias(dtype):
@@ -380,7 +390,7 @@ def test_first_loss_of_siglip_is_that_of_its_bias(dtype):
 @claim(
     "LIT-15",
     "without its noise DDPM collapses the lecture's spiral of 100 points to a place .107 from their mean",
-    of="diffx.sampler.ddpm.ddpm",
+    of="diffx.ddpm",
     source="Welch Labs and 3Blue1Brown, the lecture on diffusion, for the collapse; the numbers: ours",
     dtypes=("float64",),
     why_dtypes="1000 steps through unstable points: which point a path ends on depends on the last digits",
@@ -388,7 +398,7 @@ def test_first_loss_of_siglip_is_that_of_its_bias(dtype):
 def test_lectured_spiral_collapses_without_noise(dtype):
     """Ho's chain, 64 paths: the points nearest to the mean are .107 away, and so are all ends."""
     points = np.asarray(spiral(100))
-    chain = diffx.DDPMChain(diffx.linear_betas())
+    chain = diffx.DDPMChain(diffx.processes.linear_betas())
     sampler = diffx.ddpm(chain, diffx.denoiser(chain, diffx.PointSet(jnp.asarray(points))))
     start = jnp.asarray(np.random.default_rng(0).standard_normal((64, 2)))
     end = np.asarray(diffx.fold(sampler, start, diffx.uniform(1000))[0])
@@ -402,7 +412,7 @@ def test_lectured_spiral_collapses_without_noise(dtype):
 @claim(
     "LIT-16",
     "on SYN-256, variances 1/k^2 of sum 1.641035436, DDPM without its noise misses the data by 1.27486 in any number of steps",
-    of=("diffx.sampler.ddpm.ddpm", "diffx.law.w2"),
+    of=("diffx.ddpm", "diffx.w2"),
     source="derived here: without noise DDPM gives E[x_0 | x_T], whatever the steps; the numbers: here",
     **ONLY_64,
 )

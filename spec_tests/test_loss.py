@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from jax.tree_util import Partial
 
-from diffx import loss, predict
-from diffx.law import GaussianLaw, LowRank
+from diffx import losses, predictions
+from diffx.laws.covariance import LowRank
+from diffx.laws.gaussian import GaussianLaw
 from spec_tests import strategies as st_
 from spec_tests.close import close, holds
 from spec_tests.level import level
@@ -33,12 +34,12 @@ def affine(theta: tuple, x: Any, t: Any) -> Any:
 
 def expected(name: str, process: Any, theta: tuple, draws: tuple, t: Any) -> Any:
     """The coded loss of an affine prediction at each pair (x0, eps), averaged."""
-    one = lambda x0, eps: getattr(loss, f"{name}_loss")(process, Partial(affine, theta), x0, eps, t)
+    one = lambda x0, eps: getattr(losses, f"{name}_loss")(process, Partial(affine, theta), x0, eps, t)
     return (jnp.asarray(MASSES, t.dtype) * jax.vmap(one)(*draws)).sum()  # a product would be rounded to TF32
 
 
 compiled = {name: jax.jit(jax.value_and_grad(partial(expected, name), argnums=1)) for name in KINDS}
-optimal = jax.jit(lambda process, law, t: {name: getattr(loss, f"optimal_{name}_loss")(process, law, t) for name in KINDS})
+optimal = jax.jit(lambda process, law, t: {name: getattr(losses, f"optimal_{name}_loss")(process, law, t) for name in KINDS})
 
 
 def draws_of(mean: np.ndarray, v: np.ndarray, dtype: Any) -> tuple:
@@ -61,7 +62,7 @@ def regression(mean: np.ndarray, v: np.ndarray, a: float, s: float, of: tuple[fl
 @claim(
     "DEN-08",
     "Denoising score matching is explicit score matching plus 1/sigma^2 - mean 1/v, and has the same gradient.",
-    of=("diffx.loss.score_loss", "diffx.loss.optimal_score_loss"),
+    of=("diffx.losses.score_loss", "diffx.losses.optimal_score_loss"),
     source=VINCENT,
 )
 @given(
@@ -96,7 +97,7 @@ def test_denoising_score_matching_is_explicit_score_matching(dtype, mean, v, mat
 @claim(
     "DEN-09",
     "The best prediction of x0, eps, v, velocity or score leaves the residual variance of least squares, and no less.",
-    of=tuple(f"diffx.loss.{prefix}{name}_loss" for name in KINDS for prefix in ("", "optimal_")),
+    of=tuple(f"diffx.losses.{prefix}{name}_loss" for name in KINDS for prefix in ("", "optimal_")),
     source="Gaussian conditioning; Salimans and Ho 2022, arXiv:2202.00512, for v",
 )
 @given(mean=st_.points(2), v=st_.arrays(2, st_.log_uniform(0.1, 10.0)), a=LEVELS, s=LEVELS, da=LEVELS, ds=LEVELS)
@@ -148,9 +149,9 @@ def answer(value: Any, x: Any, t: Any) -> Any:
 def exchanged(process, x0, eps, guess, t, gamma):
     """The five coded losses of one guess of x0, each told in the loss's own language; the weights."""
     x = process.alpha(t) * x0 + process.sigma(t) * eps
-    told = {name: getattr(predict, f"{name}_of_x0")(process, x, guess, t) for name in KINDS[1:]} | {"x0": guess}
-    losses = {name: getattr(loss, f"{name}_loss")(process, Partial(answer, told[name]), x0, eps, t) for name in KINDS}
-    return losses, loss.loss_weights(process, t), loss.min_snr_weight(process, t, gamma=gamma)
+    told = {name: getattr(predictions, f"{name}_of_x0")(process, x, guess, t) for name in KINDS[1:]} | {"x0": guess}
+    coded = {name: getattr(losses, f"{name}_loss")(process, Partial(answer, told[name]), x0, eps, t) for name in KINDS}
+    return coded, losses.loss_weights(process, t), losses.min_snr_weight(process, t, gamma=gamma)
 
 
 RATES = st_.log_uniform(0.25, 4.0)
@@ -159,7 +160,7 @@ RATES = st_.log_uniform(0.25, 4.0)
 @claim(
     "DEN-10",
     "Errors squared of eps, v, velocity, score are that of x0 times SNR, SNR + 1 (VP), 1/t^2 (rectified flow), SNR/sigma^2",
-    of=("diffx.loss.loss_weights", "diffx.loss.min_snr_weight"),
+    of=("diffx.losses.loss_weights", "diffx.losses.min_snr_weight"),
     source="Salimans and Ho 2022, arXiv:2202.00512; Hang et al. 2023, arXiv:2303.09556",
 )
 @given(x0=st_.points(4), off=st_.points(4), eps=st_.points(4), a=LEVELS, s=LEVELS, da=RATES, ds=RATES, gamma=RATES)
@@ -205,13 +206,13 @@ def on_known_paths(dtype):
 
 @jax.jit
 def known(process, t):
-    return loss.loss_weights(process, t), loss.min_snr_weight(process, t)
+    return losses.loss_weights(process, t), losses.min_snr_weight(process, t)
 
 
 def test_min_snr_needs_a_positive_gamma_and_a_scalar_time():
     with pytest.raises(ValueError, match="gamma must be positive"):
-        loss.min_snr_weight(vp(), 0.5, gamma=0.0)
-    for function in (loss.min_snr_weight, loss.loss_weights):
+        losses.min_snr_weight(vp(), 0.5, gamma=0.0)
+    for function in (losses.min_snr_weight, losses.loss_weights):
         with pytest.raises(ValueError, match="scalar time"):
             function(vp(), jnp.asarray([0.25, 0.5]))
-    assert loss.min_snr_weight(rectified_flow(), 0.0) == 5.0, "no noise: SNR is infinite, the weight is not"
+    assert losses.min_snr_weight(rectified_flow(), 0.0) == 5.0, "no noise: SNR is infinite, the weight is not"

@@ -10,28 +10,25 @@ from pathlib import Path
 
 import pytest
 
-import diffx
 import spec_tests
 from spec_tests.families import ID
+from spec_tests.house import AT_FIRST_USE, ROOMS, by_short_name, is_public, modules, public
 from spec_tests.registry import CLAIMS, resolve
 
 ROOT = Path(__file__).parent.parent
 TESTS = sorted(Path(__file__).parent.glob("test_*.py"))
 ORACLES = sorted((Path(__file__).parent / "oracles").rglob("*.py"))
 
-# The rooms of the house: a module imports from the rooms before its own; modules with an underscore stand before all.
-ROOMS: tuple[str, ...] = (
-    *("process", "chain", "predict", "law", "denoise", "reverse", "grid", "sampler", "adaptive", "exact"),
-    *("likelihood", "loss", "precondition", "flow", "guide", "contrastive", "concept", "check", "data", "train", "nn"),
-)
-OUTSIDE = {"adaptive", "data", "nn", "train"}  # not the formula layer: more than jax may be imported here
 OPTIONAL = {"diffx.adaptive"}  # needs an extra that may not be installed
 ALLOWED = {"jax", "jaxtyping", "diffx"}
-HOST = {room: {"numpy"} for room in ("_check", "chain", "law")}  # value checks look at concrete arrays on the host
-HOST["concept"] = {"numpy"}  # value checks look at concrete arrays on the host
-HOST["guide"] = {"numpy"}  # value checks, and the nodes of Gauss and Legendre
+HOST = {room: {"numpy"} for room in ("_arguments", "processes", "laws")}  # value checks look at concrete arrays on the host
+HOST["concepts"] = {"numpy"}  # value checks look at concrete arrays on the host
+HOST["guidance"] = {"numpy"}  # value checks, and the nodes of Gauss and Legendre
 HOST["check"] = {"numpy", "scipy"}  # asks foreign code, in numpy float64; scipy for a reference, imported where it is called
-HOST["flow"] = {"numpy", "scipy"}  # minibatch optimal transport is an assignment on the host, imported where it is called
+HOST["flow_matching"] = {
+    "numpy",
+    "scipy",
+}  # optimal transport is an assignment on the host
 
 # Public names that no claim holds, and why.
 UNCLAIMED: dict[str, str] = {
@@ -48,17 +45,12 @@ UNCLAIMED: dict[str, str] = {
     "LossWeights": "the values of loss_weights, which DEN-10 holds",
     "Preconditioning": "the values of preconditioning, which DEN-11 holds",
     "gaussian_of": "no theory: its two moments are held by test_law_values",
+    "standard_normal": "jax.random.normal; API-02 holds what sample does with it",
+    "GaussianStep": "the values of gaussian_step, which REV-02 holds",
+    "Posterior": "the values of posterior, which REV-05 holds",
+    "reverse_drift_of_x0": "reverse_drift, which REV-01 holds, after its denoiser has answered",
     "hashed_normal": "a generator, no formula of diffusion: exact quantiles in test_noise",
 }
-
-
-def modules() -> dict[str, Path]:
-    """Every module of diffx, by dotted name."""
-    base = ROOT / "diffx"
-    return {
-        ".".join(("diffx", *path.relative_to(base).with_suffix("").parts)).removesuffix(".__init__"): path
-        for path in sorted(base.rglob("*.py"))
-    }
 
 
 def room(module: str) -> str:
@@ -67,7 +59,7 @@ def room(module: str) -> str:
 
 
 def formula_modules() -> dict[str, Path]:
-    return {name: path for name, path in modules().items() if room(name) not in OUTSIDE}
+    return {name: path for name, path in modules().items() if room(name) not in AT_FIRST_USE}
 
 
 def imports(path: Path) -> set[str]:
@@ -97,16 +89,11 @@ def none_of(found: list[str], message: str) -> None:
         pytest.fail("\n  ".join([f"{message}:", *sorted(found)]), pytrace=False)
 
 
-def public_names() -> list[str]:
-    """What `import diffx` offers."""
-    return list(getattr(diffx, "__all__", ()))
-
-
 def public_objects() -> dict[str, object]:
     """Public functions, classes and their methods, by the dotted name of where they are defined."""
     found = {}
     for module in modules():
-        if not any(part.startswith("_") for part in module.split(".")) and (module not in OPTIONAL or exists(module)):
+        if is_public(module) and (module not in OPTIONAL or exists(module)):
             found |= members(importlib.import_module(module))
     return found
 
@@ -166,15 +153,19 @@ def test_claims_in_docstrings_are_declared_by_a_test_of_that_object():
 
 
 def test_public_names_of_the_formula_layer_are_held_by_a_claim():
-    assert public_names(), "diffx names what is public in __all__"
-    bare = [name for name in public_names() if not claims_in(getattr(diffx, name).__doc__) and name not in UNCLAIMED]
+    bare = [name for name, value in public().items() if not claims_in(value.__doc__) and _last(name) not in UNCLAIMED]
     none_of(bare, "no 'Claims:' line and no reason in UNCLAIMED")
 
 
 def test_exceptions_without_a_claim_are_still_needed():
-    stale = [name for name in UNCLAIMED if name not in public_names() or claims_in(getattr(diffx, name).__doc__)]
+    names = by_short_name()
+    stale = [name for name in UNCLAIMED if name not in names or claims_in(names[name].__doc__)]
     none_of(stale, "these have a claim or are gone")
     assert all(UNCLAIMED.values()), "every exception has its reason"
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def test_names_of_tests_are_conclusions():

@@ -8,19 +8,21 @@ import pytest
 import diffx
 from spec_tests.close import close
 from spec_tests.oracles import gauge
-from spec_tests.paths import oracle as path_of
-from spec_tests.paths import rectified_flow, vp
+from spec_tests.paths import oracle as path_of, rectified_flow, vp
 from spec_tests.test_reverse import cast, single
 from spec_tests.test_sampler import MEAN, VARIANCES, grid, law_of, mixture, nodes
 
-MULTISTEP = ("diffx.sampler.adams.lms", "diffx.sampler.adams.lms_step", "diffx.sampler.adams.adams_weights")
+MULTISTEP = ("diffx.samplers.lms", "diffx.samplers.lms_step", "diffx.samplers.adams_weights")
 
 
 @jax.jit
 def lms_runs(process, mean, cov, x, ts):
     """Where the methods of order 1 and 4 end."""
     denoise = diffx.denoiser(process, diffx.GaussianLaw(mean, cov))
-    return [diffx.fold(sampler, x, ts)[0] for sampler in (diffx.lms(process, denoise, order=1), diffx.lms(process, denoise))]
+    return [
+        diffx.fold(sampler, x, ts)[0]
+        for sampler in (diffx.samplers.lms(process, denoise, order=1), diffx.samplers.lms(process, denoise))
+    ]
 
 
 def multistep_follows_adams(dtype):
@@ -41,18 +43,18 @@ def start_without_signal_leaves_no_memory():
     """On the rectified flow from t = 1: DDIM's step, then a start of its own; with two points given, the same end."""
     _, ts = grid(np.float64, 1.0, 0.7, 0.4, 0.2, 0.1)
     denoise = diffx.denoiser(rectified_flow(), mixture(np.float64))
-    x, sampler = jnp.array([[-1.0], [0.5]]), diffx.lms(rectified_flow(), denoise, order=3)
+    x, sampler = jnp.array([[-1.0], [0.5]]), diffx.samplers.lms(rectified_flow(), denoise, order=3)
     whole, path = diffx.fold(sampler, x, ts, keep=diffx.keep_x)
     first = diffx.fold(diffx.ddim(rectified_flow(), denoise), x, ts[:2])[0]
     close(whole, np.asarray(diffx.fold(sampler, first, ts[1:])[0]), ulps=64, scale=2.0, why="the same steps")
-    known = diffx.with_past(sampler, path[:2], ts[1:4])
+    known = diffx.samplers.with_past(sampler, path[:2], ts[1:4])
     close(whole, np.asarray(diffx.fold(known, path[2], ts[3:])[0]), ulps=64, scale=2.0, why="the memory of the same points")
 
 
 def law_of_the_output_is_carried(ts):
     """The history too: from N(b, V) the exact law is that of one gain."""
     law = law_of(np.float64, MEAN, VARIANCES)
-    sampler = diffx.lms(vp(), diffx.denoiser(vp(), law), order=2)
+    sampler = diffx.samplers.lms(vp(), diffx.denoiser(vp(), law), order=2)
     got = diffx.exact_law(sampler, law_of(np.float64, np.zeros(3), np.array([0.5, 1.0, 2.0])), ts)
     alpha, variance = nodes(path_of(vp), np.asarray(ts))
     gain = gauge.adams(alpha, variance, VARIANCES, 2)
@@ -63,4 +65,4 @@ def law_of_the_output_is_carried(ts):
 @pytest.mark.parametrize("order", [0, 5])
 def test_lms_refuses_orders_that_it_lacks(order):
     with pytest.raises(ValueError, match="order"):
-        diffx.lms(vp(), diffx.denoiser(vp(), law_of(np.float64, MEAN, VARIANCES)), order=order)
+        diffx.samplers.lms(vp(), diffx.denoiser(vp(), law_of(np.float64, MEAN, VARIANCES)), order=order)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from diffx import hashed_normal
+from diffx.noise import hashed_normal
 from spec_tests.close import close
 
 N, KEYS, LEVEL = 1 << 14, 8, 1e-9  # a fair generator fails a test here once in 1e9 choices of the key

@@ -6,16 +6,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from diffx import predict
-from diffx.chain import DDPMChain, alpha_bar, cosine_betas, linear_betas
-from diffx.denoise import denoiser, points_denoise
-from diffx.grid import time_shift
-from diffx.law import GaussianLaw, LowRank, MixtureLaw, PointSet
-from diffx.process import CosineVP, log_snr_density, perturb, transition
+from diffx import predictions
+from diffx.denoisers import denoiser, points_denoise
+from diffx.grids import time_shift
+from diffx.laws.covariance import LowRank
+from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.mixture import MixtureLaw
+from diffx.laws.point_set import PointSet
+from diffx.processes.betas import alpha_bar, cosine_betas, linear_betas
+from diffx.processes.cosine import CosineVP
+from diffx.processes.ddpm_chain import DDPMChain
+from diffx.processes.protocol import log_snr_density, perturb, transition
 from diffx.reverse import posterior
-from diffx.sampler.core import State, fold
-from diffx.sampler.ddim import ddim, ddim_eta_step
-from diffx.sampler.ddpm import ddpm
+from diffx.samplers.ddim import ddim, ddim_eta_step
+from diffx.samplers.ddpm import ddpm
+from diffx.samplers.protocol import State
+from diffx.samplers.run import fold
 from spec_tests import strategies as st_
 from spec_tests.close import close, holds
 from spec_tests.level import level
@@ -29,7 +35,7 @@ from spec_tests.test_process import CLASSES, LOG1P, log_snrs, paths_at, transiti
 @claim(
     "NUM-01",
     "sigma keeps all its digits down to t = 1e-7, where 1 - exp(-B) has lost every one",
-    of=("diffx.process.VP", "diffx.process.SubVP"),
+    of=("diffx.VP", "diffx.SubVP"),
     source="measured in float32: 1 - exp(-B) is off by 2e-4 at B = 1e-4 and by 100% at B = 3e-8, expm1 by 3e-8",
 )
 @given(ts=st_.arrays(8, st_.log_uniform(1e-6, 1.0)))
@@ -44,7 +50,7 @@ def test_sigma_of_vp_loses_nothing_at_small_times(dtype, ts):
 @claim(
     "NUM-02",
     "The log-SNR increment between neighbours of 1000 steps keeps its digits, and alpha^2 = sigmoid(l), sigma^2 = sigmoid(-l)",
-    of=("diffx.process.transition", *CLASSES),
+    of=("diffx.transition", *CLASSES),
     source="measured in float32 at N = 1000: the closed form is off by 2.4e-7, a difference of two log-SNRs by 1.1e-4",
 )
 def test_log_snr_increment_keeps_the_digits_of_a_small_step(dtype):
@@ -82,7 +88,7 @@ def test_log_snr_increment_keeps_the_digits_of_a_small_step(dtype):
 @claim(
     "NUM-03",
     "The cosine never gives a negative alpha: alpha(1) = 0 exactly, log-SNR is finite or -inf, never NaN",
-    of=("diffx.process.CosineVP", "diffx.process.Trig"),
+    of=("diffx.CosineVP", "diffx.Trig"),
     source="cos(pi/2) in float32 is -4.37e-8",
 )
 def test_cosine_paths_end_at_zero_and_never_below(dtype):
@@ -125,7 +131,7 @@ def ddim_coefficients(process, t, s, eta):
 @claim(
     "NUM-04",
     "Posterior and DDIM coefficients keep their digits in small steps: expm1 of the log-SNR increment",
-    of=("diffx.reverse.posterior", "diffx.sampler.ddim.ddim_eta_step"),
+    of=("diffx.posterior", "diffx.samplers.ddim_eta_step"),
     source="at h = 1e-4 exp(h) - 1 is off by 1.2e-4 in float32, expm1 by 4e-8",
 )
 def test_coefficients_of_small_steps_keep_their_digits(dtype):
@@ -173,7 +179,7 @@ def points_slope(law, x, t):
 @claim(
     "NUM-05",
     "The point-set denoiser survives logits of -5e9, resolves points 1e-3 apart far from 0, and has finite gradients at ties",
-    of="diffx.denoise.points_denoise",
+    of="diffx.denoisers.points_denoise",
     source="log-sum-exp; |x|^2 + |y|^2 - 2xy loses every digit at sigma = 1e-3 in float32, direct differences none",
 )
 @given(z=st_.normals(100), seed=st_.seeds())
@@ -214,7 +220,7 @@ def ddim_of_gaussian(process, law, x, ts):
 @claim(
     "NUM-08",
     "A DDIM sampler of N steps in float32 is right to (16 + N/8) ulps",
-    of=("diffx.sampler.ddim.ddim", "diffx.sampler.ddim.ddim_step"),
+    of=("diffx.ddim", "diffx.samplers.ddim_step"),
     source="measured: 2, 3 and 23 ulps at N = 10, 100, 1000",
     dtypes=("float32",),
     why_dtypes="the claim is how far float32 lies from the closed form in float64",
@@ -246,7 +252,7 @@ def converted(process, x, values, t):
     """The conversions of CONVERSIONS, and the derivative of each in what is given."""
     found = {}
     for name in CONVERSIONS:
-        function = lambda value, name=name: getattr(predict, name)(process, x, value, t)
+        function = lambda value, name=name: getattr(predictions, name)(process, x, value, t)
         found[name] = jax.jvp(function, (values[name[name.index("_of_") + 4 :]],), (jnp.ones_like(x),))
     return found
 
@@ -254,7 +260,7 @@ def converted(process, x, values, t):
 @claim(
     "NUM-06",
     "x0 from eps multiplies an error of eps by sigma/alpha, eps from x0 by alpha/sigma, either from v by no more than 1",
-    of=tuple(f"diffx.predict.{name}" for name in CONVERSIONS),
+    of=tuple(f"diffx.predictions.{name}" for name in CONVERSIONS),
     source="the last node of Ho's linear schedule: 157; of the cosine schedule: 2e4; sigma = 1e-4: 1e4",
 )
 def test_conversions_amplify_by_the_noise_to_signal_ratio(dtype):
@@ -294,7 +300,7 @@ def chain_sums(betas):
 @claim(
     "NUM-09",
     "alphabar of 1000 betas keeps its digits, and so does sigma of the first nodes, where 1 - alphabar has lost three",
-    of=("diffx.chain.alpha_bar", "diffx.chain.DDPMChain"),
+    of=("diffx.processes.alpha_bar", "diffx.DDPMChain"),
     source="measured in float32: cumprod 7e-7; 1 - alphabar at the first node 1.7e-4, by log1p and expm1 2.5e-8",
 )
 def test_products_of_a_thousand_alphas_keep_their_digits(dtype):
@@ -351,8 +357,8 @@ def slopes_of_fields(process, law, x, ts):
     "NUM-10",
     "Derivatives are finite at t = 0, t = 1, x = 0, tied responsibilities and variance 0, in x, in the law and in the schedule",
     of=(
-        *(f"diffx.process.{name}" for name in ("VP", "CosineVP", "VE", "RectifiedFlow", "Trig", "transition", "perturb")),
-        *("diffx.chain.DDPMChain", "diffx.reverse.posterior", "diffx.denoise.denoiser"),
+        *(f"diffx.{name}" for name in ("VP", "CosineVP", "VE", "RectifiedFlow", "Trig", "transition", "perturb")),
+        *("diffx.DDPMChain", "diffx.posterior", "diffx.denoiser"),
     ),
     source="double where: 0 times an infinite derivative is NaN, and one NaN spoils a whole gradient",
     dtypes=(),
@@ -396,7 +402,7 @@ def finite(tree):
 @claim(
     "NUM-11",
     "Times in half precision are refused: bfloat16 makes 999/1000 and 1 one time, whatever the dtype of x",
-    of=("diffx.process.Process", "diffx.process.perturb", "diffx.process.transition", "diffx.process.log_snr_density"),
+    of=("diffx.processes.Process", "diffx.perturb", "diffx.transition", "diffx.processes.log_snr_density"),
     source="bfloat16 has 8 bits: its numbers near 1000 are 4 apart",
     dtypes=(),
     why_dtypes="about dtypes that are refused",

@@ -6,25 +6,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy.integrate import solve_ivp
 from scipy.optimize import linear_sum_assignment
 from scipy.special import expit, ive
 from scipy.stats import norm
 
-from diffx.chain import DDPMChain
-from diffx.denoise import CHUNK, denoiser, points_denoise, score
+from diffx.denoisers import CHUNK, denoiser, points_denoise, score
 from diffx.exact import exact_law
-from diffx.grid import karras, linspace, trailing, uniform
-from diffx.law import GaussianLaw, MixtureLaw, PointSet
-from diffx.process import EDM, VP, RectifiedFlow
+from diffx.grids import karras, linspace, trailing, uniform
+from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.mixture import MixtureLaw
+from diffx.laws.point_set import PointSet
+from diffx.processes.ddpm_chain import DDPMChain
+from diffx.processes.edm import EDM
+from diffx.processes.rectified_flow import RectifiedFlow
+from diffx.processes.vp import VP
 from diffx.reverse import probability_flow
-from diffx.sampler.core import fold, keep_x
-from diffx.sampler.ddim import ddim
-from diffx.sampler.ddpm import ddpm
-from diffx.sampler.euler import euler
-from diffx.sampler.heun import heun
+from diffx.samplers.ddim import ddim
+from diffx.samplers.ddpm import ddpm
+from diffx.samplers.euler import euler
+from diffx.samplers.heun import heun
+from diffx.samplers.run import fold, keep_x
 from spec_tests import strategies as st_
 from spec_tests.close import below, close, slope
 from spec_tests.level import level
@@ -66,7 +69,7 @@ def seeded(n: int, seed: int, zeros: bool) -> tuple[np.ndarray, np.ndarray]:
 @claim(
     "DEN-06",
     "The denoiser of points is their average under one softmax, however many chunks they are streamed in.",
-    of=("diffx.denoise.points_denoise", "diffx.denoise.points_score", "diffx.law.PointSet"),
+    of=("diffx.denoisers.points_denoise", "diffx.denoisers.points_score", "diffx.PointSet"),
     source=KARRAS,
 )
 @given(seed=st_.seeds(), a=LEVELS, s=LEVELS, z=st_.normals(4, 2))
@@ -110,7 +113,7 @@ def as_mixture(process, t, dtype, seed, a, s, z):
 @claim(
     "PTS-01",
     "High noise: |D - mean| <= 2 R tanh(osc/4), and D leaves the mean by C (y - mean)/sigma^2 and a known second order.",
-    of="diffx.denoise.points_denoise",
+    of="diffx.denoisers.points_denoise",
     source="derived here: total variation of a softmax is at most tanh(osc/4)",
 )
 @given(seed=st_.seeds(), s=st_.log_uniform(0.25, 100.0), z=st_.normals(4, 2))
@@ -162,7 +165,7 @@ def second_order(away):
 @claim(
     "PTS-02",
     "Low noise: |D - nearest point| <= (n - 1) diameter exp(-gap/(2 sigma^2)), gap the difference of squared distances.",
-    of="diffx.denoise.points_denoise",
+    of="diffx.denoisers.points_denoise",
     source="derived here: the softmax of the others is at most (n - 1) exp(-gap/(2 sigma^2))",
 )
 @given(seed=st_.seeds(), s=st_.log_uniform(1e-3, 1.0), z=st_.normals(4, 2))
@@ -193,7 +196,7 @@ jacobian = jax.jit(lambda process, law, x, t: jax.vmap(jax.jacfwd(lambda y: deno
 @claim(
     "PTS-03",
     "dD/dx = alpha/sigma^2 times the posterior covariance: symmetric, PSD, of trace <= alpha R^2/sigma^2; D is in the hull.",
-    of=("diffx.denoise.points_denoise", "diffx.law.PointSet"),
+    of=("diffx.denoisers.points_denoise", "diffx.PointSet"),
     source="the derivative of a softmax average",
 )
 @given(seed=st_.seeds(), a=LEVELS, s=LEVELS, z=st_.normals(4, 2), u=st_.normals(8, 2))
@@ -263,7 +266,7 @@ def beyond_the_hull(x: Any, points: np.ndarray, directions: np.ndarray) -> float
 @claim(
     "PTS-04",
     "A sampler whose last step returns D ends in the convex hull and, with little noise before it, on the points themselves.",
-    of=("diffx.sampler.ddim.ddim", "diffx.sampler.euler.euler", "diffx.sampler.heun.heun"),
+    of=("diffx.ddim", "diffx.euler", "diffx.heun"),
     source="D is an average of the points",
 )
 def test_samplers_that_end_with_the_denoiser_end_on_the_points(dtype):
@@ -310,7 +313,7 @@ def lectured(dtype):
 @claim(
     "PTS-05",
     "Without its noise DDPM collapses a spiral of 100 points to the three that are nearest to its mean.",
-    of=("diffx.sampler.ddpm.ddpm", "diffx.sampler.ddpm.ddpm_step"),
+    of=("diffx.ddpm", "diffx.samplers.ddpm_step"),
     source="derived here; for Gaussian data it is exact, REV-09",
     dtypes=("float64",),
     why_dtypes="1000 steps through unstable points: which of the three a path ends on depends on the last digits",
@@ -353,7 +356,7 @@ def ahead(first, second):
 @claim(
     "PTS-07",
     "In few steps DDIM comes closer to the data than DDPM does: exactly for a Gaussian, by assignment on the spiral.",
-    of=("diffx.sampler.ddim.ddim", "diffx.sampler.ddpm.ddpm"),
+    of=("diffx.ddim", "diffx.ddpm"),
     source="derived here; Song, Meng and Ermon 2021, arXiv:2010.02502, Table 1, on pictures",
     dtypes=("float64",),
     why_dtypes="printed digits, and a comparison of samples at six standard errors",
@@ -394,7 +397,7 @@ def aliased(radius, k, n, angle):
 @claim(
     "PTS-08",
     "On a circle D = R I_1(k)/I_0(k) x/|x| with k = alpha R |x|/sigma^2, and n equal points differ from it by I_n(k)",
-    of="diffx.denoise.points_denoise",
+    of="diffx.denoisers.points_denoise",
     source="derived here: the generating function of the Bessel functions, exp(k cos u) = sum_m I_m(k) exp(i m u)",
 )
 @given(
@@ -440,7 +443,7 @@ def line_flow(process, law, x, t):
 @claim(
     "PTS-09",
     "On a line no two paths of the probability flow cross, for each keeps its quantile; nor do DDIM's, whatever its steps.",
-    of=("diffx.reverse.probability_flow", "diffx.sampler.ddim.ddim"),
+    of=("diffx.reverse.probability_flow", "diffx.ddim"),
     source="derived here: dF/dt = -u p; dD/dx >= 0",
 )
 def test_paths_on_a_line_keep_their_order(dtype):

@@ -31,25 +31,27 @@ def silent(u: Any, c_noise: Any) -> Any:
 
 @jax.jit
 def coefficients(sigma, std):
-    return diffx.preconditioning(sigma, std=std), diffx.edm_weight(sigma, std=std)
+    return diffx.preconditioning.preconditioning(sigma, std=std), diffx.preconditioning.edm_weight(sigma, std=std)
 
 
 @jax.jit
 def denoised(process, x, x0, eps, t, std):
     """By the network that differs and by the one that is 0; and the coded loss of the first."""
-    loud, quiet = (diffx.denoiser_of_network(process, Partial(net), std=std) for net in (network, silent))
-    return loud(x, t), quiet(x, t), diffx.x0_loss(process, loud, x0, eps, t)
+    loud, quiet = (diffx.preconditioning.denoiser_of_network(process, Partial(net), std=std) for net in (network, silent))
+    return loud(x, t), quiet(x, t), diffx.losses.x0_loss(process, loud, x0, eps, t)
 
 
 @jax.jit
 def least_loss(process, law, t, std):
-    return diffx.edm_weight(process.sigma(t) / process.alpha(t), std=std) * diffx.optimal_x0_loss(process, law, t)
+    return diffx.preconditioning.edm_weight(process.sigma(t) / process.alpha(t), std=std) * diffx.losses.optimal_x0_loss(
+        process, law, t
+    )
 
 
 @claim(
     "DEN-11",
     "EDM's c_skip, c_out, c_in make input and target of unit variance, lambda c_out^2 = 1, and for N(0, std^2) the best F is 0",
-    of=tuple(f"diffx.precondition.{name}" for name in ("preconditioning", "edm_weight", "denoiser_of_network")),
+    of=tuple(f"diffx.preconditioning.{name}" for name in ("preconditioning", "edm_weight", "denoiser_of_network")),
     source="Karras et al. 2022, arXiv:2206.00364, Table 1 and Appendix B.6",
 )
 @given(sigma=st_.arrays(4, st_.log_uniform(1e-3, 1e3)), std=SCALES, x=st_.points(3), x0=st_.points(3))
@@ -123,17 +125,17 @@ def doubled(u: Any, c_noise: Any) -> Any:
 
 def without_signal(dtype, std, x):
     """At alpha = 0 the network sees x/sigma and answers for x0/std."""
-    denoise = diffx.denoiser_of_network(diffx.RectifiedFlow(), doubled, std=jnp.asarray(std, dtype))
+    denoise = diffx.preconditioning.denoiser_of_network(diffx.RectifiedFlow(), doubled, std=jnp.asarray(std, dtype))
     close(denoise(jnp.asarray(x, dtype), jnp.ones((), dtype)), 2 * std * x, ulps=4, why="D = std F(x/sigma) with no 0/0")
 
 
 def test_defaults_are_data_of_unit_scale_and_half_precision_stays():
     narrow = jnp.ones(3, jnp.bfloat16)
-    assert diffx.preconditioning(2.0) == diffx.preconditioning(2.0, std=1.0)
-    assert diffx.edm_weight(2.0) == diffx.edm_weight(2.0, std=1.0) == 1.25
-    answer = diffx.denoiser_of_network(diffx.EDM(), doubled)(narrow, 0.5)
+    assert diffx.preconditioning.preconditioning(2.0) == diffx.preconditioning.preconditioning(2.0, std=1.0)
+    assert diffx.preconditioning.edm_weight(2.0) == diffx.preconditioning.edm_weight(2.0, std=1.0) == 1.25
+    answer = diffx.preconditioning.denoiser_of_network(diffx.EDM(), doubled)(narrow, 0.5)
     assert answer.dtype == narrow.dtype
-    same = diffx.denoiser_of_network(diffx.EDM(), doubled, std=1.0)(narrow, 0.5)
+    same = diffx.preconditioning.denoiser_of_network(diffx.EDM(), doubled, std=1.0)(narrow, 0.5)
     holds(np.asarray(answer == same), "std is 1 unless said otherwise")
 
 
@@ -142,21 +144,21 @@ def test_defaults_are_data_of_unit_scale_and_half_precision_stays():
 
 def test_wrong_scales_and_levels_are_refused_with_a_way_out():
     for call in (
-        lambda: diffx.preconditioning(1.0, std=0.0),
-        lambda: diffx.edm_weight(1.0, std=-1.0),
-        lambda: diffx.denoiser_of_network(diffx.EDM(), network, std=0.0),
+        lambda: diffx.preconditioning.preconditioning(1.0, std=0.0),
+        lambda: diffx.preconditioning.edm_weight(1.0, std=-1.0),
+        lambda: diffx.preconditioning.denoiser_of_network(diffx.EDM(), network, std=0.0),
     ):
         with pytest.raises(ValueError, match="std must be positive"):
             call()
-    for function in (diffx.preconditioning, diffx.edm_weight):
+    for function in (diffx.preconditioning.preconditioning, diffx.preconditioning.edm_weight):
         with pytest.raises(ValueError, match="must not be negative, got"):
             function(jnp.asarray([1.0, -1.0]))
     with pytest.raises(TypeError, match="a network"):
-        diffx.denoiser_of_network(diffx.EDM(), 3.0)  # pyright: ignore[reportArgumentType]
+        diffx.preconditioning.denoiser_of_network(diffx.EDM(), 3.0)  # pyright: ignore[reportArgumentType]
 
 
 def test_an_answer_of_another_shape_is_refused():
     with pytest.raises(ValueError, match="one shape"):
-        diffx.denoiser_of_network(diffx.EDM(), lambda u, n: u[:1])(jnp.ones(3), 0.5)
+        diffx.preconditioning.denoiser_of_network(diffx.EDM(), lambda u, n: u[:1])(jnp.ones(3), 0.5)
     with pytest.raises(ValueError, match="scalar time"):
-        diffx.denoiser_of_network(diffx.EDM(), network)(jnp.ones(3), jnp.asarray([0.5, 0.25, 0.125]))
+        diffx.preconditioning.denoiser_of_network(diffx.EDM(), network)(jnp.ones(3), jnp.asarray([0.5, 0.25, 0.125]))

@@ -5,12 +5,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from jax.tree_util import Partial
 
-from diffx import predict
-from diffx.process import EDM, CosineVP, RectifiedFlow, Trig
+from diffx import predictions
+from diffx.processes.cosine import CosineVP
+from diffx.processes.edm import EDM
+from diffx.processes.rectified_flow import RectifiedFlow
+from diffx.processes.trig import Trig
 from spec_tests import strategies as st_
 from spec_tests.close import close, holds
 from spec_tests.level import level
@@ -21,13 +23,15 @@ KINDS = ("x0", "eps", "score", "v", "velocity")
 PAIRS = tuple((wanted, given) for wanted in KINDS for given in KINDS if wanted != given)
 DENOISERS = ("eps", "score", "v", "velocity")
 NAMES = (
-    *(f"diffx.predict.{wanted}_of_{given}" for wanted, given in PAIRS),
-    *(f"diffx.predict.denoiser_of_{given}" for given in DENOISERS),
+    *(f"diffx.predictions.{wanted}_of_{given}" for wanted, given in PAIRS),
+    *(f"diffx.predictions.denoiser_of_{given}" for given in DENOISERS),
 )
 
 
 def every_conversion(process, x, values, t):
-    return {(wanted, given): getattr(predict, f"{wanted}_of_{given}")(process, x, values[given], t) for wanted, given in PAIRS}
+    return {
+        (wanted, given): getattr(predictions, f"{wanted}_of_{given}")(process, x, values[given], t) for wanted, given in PAIRS
+    }
 
 
 def network(offset, x, t):
@@ -37,7 +41,7 @@ def network(offset, x, t):
 
 def every_denoiser(process, x, values, t):
     return {
-        given: getattr(predict, f"denoiser_of_{given}")(process, Partial(network, values[given] - (x + 2 * t)))(x, t)
+        given: getattr(predictions, f"denoiser_of_{given}")(process, Partial(network, values[given] - (x + 2 * t)))(x, t)
         for given in DENOISERS
     }
 
@@ -126,20 +130,20 @@ def at_the_ends_of_time(dtype):
     for process, rate in ((RectifiedFlow(), (-1.0, 1.0)), (Trig(), (-np.pi / 2, 0.0)), (CosineVP(0.0), (-np.pi / 2, 0.0))):
         velocity = jnp.asarray(rate[0] * X0 + rate[1] * EPS, dtype)
         found = {
-            "x0 of v": (predict.x0_of_v(process, eps, -x0, one), X0),
-            "v of x0": (predict.v_of_x0(process, eps, x0, one), -X0),
-            "x0 of velocity": (predict.x0_of_velocity(process, eps, velocity, one), X0),
-            "denoiser of v": (predict.denoiser_of_v(process, Partial(network, -x0 - (eps + 2)))(eps, one), X0),
+            "x0 of v": (predictions.x0_of_v(process, eps, -x0, one), X0),
+            "v of x0": (predictions.v_of_x0(process, eps, x0, one), -X0),
+            "x0 of velocity": (predictions.x0_of_velocity(process, eps, velocity, one), X0),
+            "denoiser of v": (predictions.denoiser_of_v(process, Partial(network, -x0 - (eps + 2)))(eps, one), X0),
         }
         for name, (value, exact) in found.items():
             close(value, exact, ulps=4, scale=np.abs(X0) + np.abs(EPS), why=f"{name} at alpha = 0: x is eps")
     flow = RectifiedFlow()
     at_data = {
-        "x0 of eps": (predict.x0_of_eps(flow, x0, eps, zero), X0),
-        "x0 of velocity": (predict.x0_of_velocity(flow, x0, eps - x0, zero), X0),
-        "eps of velocity": (predict.eps_of_velocity(flow, x0, eps - x0, zero), EPS),
-        "eps of v": (predict.eps_of_v(flow, x0, eps, zero), EPS),
-        "velocity of eps": (predict.velocity_of_eps(EDM(40.0), x0, eps, zero), 40 * EPS),
+        "x0 of eps": (predictions.x0_of_eps(flow, x0, eps, zero), X0),
+        "x0 of velocity": (predictions.x0_of_velocity(flow, x0, eps - x0, zero), X0),
+        "eps of velocity": (predictions.eps_of_velocity(flow, x0, eps - x0, zero), EPS),
+        "eps of v": (predictions.eps_of_v(flow, x0, eps, zero), EPS),
+        "velocity of eps": (predictions.velocity_of_eps(EDM(40.0), x0, eps, zero), 40 * EPS),
     }
     for name, (value, exact) in at_data.items():
         close(value, exact, ulps=4, scale=np.abs(X0) + np.abs(exact), why=f"{name} at sigma = 0: x is x0")
@@ -149,7 +153,7 @@ def where_the_literature_slips(dtype):
     """For the rectified flow eps = x + (1 - t) u; a minus, as in WAN's solver, is off by 2 (1 - t) u."""
     t = jnp.asarray(0.25, dtype)
     x, u = 0.75 * X0 + 0.25 * EPS, EPS - X0
-    eps = predict.eps_of_velocity(RectifiedFlow(), jnp.asarray(x, dtype), jnp.asarray(u, dtype), t)
+    eps = predictions.eps_of_velocity(RectifiedFlow(), jnp.asarray(x, dtype), jnp.asarray(u, dtype), t)
     close(eps, x + 0.75 * u, ulps=4, scale=np.abs(x) + np.abs(u), why="eps = x + (1 - t) u")
     close(eps, EPS, ulps=4, scale=np.abs(x) + np.abs(u), why="which is the noise that was put in")
     holds(np.abs(eps - (x - 0.75 * u)) > 1, "with a minus it is another number")

@@ -8,18 +8,25 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from diffx.denoise import denoiser, score
-from diffx.grid import time_shift
-from diffx.law import GaussianLaw, MixtureLaw, marginal
-from diffx.process import VE, VP, CosineVP, RectifiedFlow, SubVP, Trig, log_snr_density, perturb, rates, transition
-from spec_tests import strategies as st_
-from spec_tests import test_grid
+from diffx.denoisers import denoiser, score
+from diffx.grids import time_shift
+from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.marginals import marginal
+from diffx.laws.mixture import MixtureLaw
+from diffx.processes.cosine import CosineVP
+from diffx.processes.protocol import log_snr_density, perturb, rates, transition
+from diffx.processes.rectified_flow import RectifiedFlow
+from diffx.processes.sub_vp import SubVP
+from diffx.processes.trig import Trig
+from diffx.processes.ve import VE
+from diffx.processes.vp import VP
+from spec_tests import strategies as st_, test_grid
 from spec_tests.close import close, holds
 from spec_tests.level import level
 from spec_tests.paths import NOISELESS_MEAN, PROCESSES, VARIANCE_PRESERVING, cosine_vp, edm, oracle, rectified_flow, sub_vp
 from spec_tests.registry import claim
 
-CLASSES = tuple(f"diffx.process.{name}" for name in ("VP", "SubVP", "CosineVP", "VE", "EDM", "RectifiedFlow", "Trig"))
+CLASSES = tuple(f"diffx.{name}" for name in ("VP", "SubVP", "CosineVP", "VE", "EDM", "RectifiedFlow", "Trig"))
 LOG1P = {"float64": 8, "float32": 1}  # XLA's float64 log1p is off by 118 ulp near -0.41 and 70 near 0.41, not by 2
 EARLY = np.array([2.0**-20, 2.0**-13, 2.0**-10])  # where 1 - exp(-B) has lost its digits in float32
 
@@ -52,7 +59,7 @@ def log_snrs(process, ts, ls):
 @claim(
     "FWD-01",
     "x_t given x_0 is N(alpha x_0, sigma^2 I) with the alpha and sigma of the seven papers, from t = 0 to t = 1",
-    of=("diffx.process.Process", "diffx.process.perturb", *CLASSES),
+    of=("diffx.processes.Process", "diffx.perturb", *CLASSES),
     source="Song 2021 eqs. 9, 11, 12, 29; Karras 2022 Table 1; Nichol & Dhariwal 2021 eq. 17; Liu 2023; Albergo 2023",
 )
 @given(ts=st_.arrays(5, st_.times()), x0=st_.points(4), eps=st_.points(4))
@@ -78,7 +85,7 @@ def test_every_path_has_the_kernel_of_its_paper(dtype, ts, x0, eps):
 @claim(
     "FWD-02",
     "f = alpha'/alpha and g^2 = (sigma^2)' - 2 f sigma^2 = -sigma^2 l' for every process, and rates are alpha' and sigma'",
-    of=("diffx.process.Process", "diffx.process.rates", *CLASSES),
+    of=("diffx.processes.Process", "diffx.processes.rates", *CLASSES),
     source="Kingma et al. 2021, arXiv:2107.00630, appendix; Karras et al. 2022",
 )
 @given(ts=st_.arrays(5, st_.times(2e-3, 0.998)))
@@ -104,7 +111,7 @@ def test_drift_and_diffusion_follow_from_alpha_and_sigma(dtype, ts):
 @claim(
     "FWD-04",
     "Two transitions in a row are the transition of the whole, and sigma_{t|s}^2 = sigma_t^2 - alpha_{t|s}^2 sigma_s^2",
-    of=("diffx.process.transition", *CLASSES),
+    of=("diffx.transition", *CLASSES),
     source="Chapman-Kolmogorov; Kingma et al. 2021, arXiv:2107.00630, appendix A",
 )
 @given(grid=st_.grids(2, 1e-3, 0.999))
@@ -144,9 +151,9 @@ def test_transitions_compose_and_match_the_difference_of_variances(dtype, grid):
     "FWD-05",
     "log-SNR decreases strictly, time_of_log_snr inverts it, and grids in log-SNR, in sigma and in angle are what they say",
     of=(
-        "diffx.process.Process",
+        "diffx.processes.Process",
         *CLASSES,
-        *(f"diffx.grid.{name}" for name in ("uniform_log_snr", "karras", "equal_angle", "time_shift")),
+        *(f"diffx.grids.{name}" for name in ("uniform_log_snr", "karras", "equal_angle", "time_shift")),
     ),
     source="Kingma et al. 2021; Lu et al. 2022; Karras et al. 2022, eq. 5; Esser et al. 2024, eq. 23",
 )
@@ -179,7 +186,7 @@ def check_log_snr(dtype):
 @claim(
     "FWD-06",
     "Divided by alpha every path is the VE path: denoiser, score and density depend on log-SNR alone",
-    of=("diffx.denoise.denoiser", "diffx.denoise.score", "diffx.law.marginal"),
+    of=("diffx.denoiser", "diffx.score", "diffx.marginal"),
     source="Karras et al. 2022, appendix B; Kingma et al. 2021, section 3",
 )
 @given(means=st_.points(3, 2), variances=st_.arrays((3, 2), st_.log_uniform(0.1, 4.0)), y=st_.points(2))
@@ -233,7 +240,7 @@ def score_equation(process, law, x, t, f, g):
 @claim(
     "FWD-09",
     "The score obeys its own Fokker-Planck equation: d_t s = grad[g^2/2 div s + g^2/2 |s|^2 - f x . s - d f]",
-    of=("diffx.denoise.score", "diffx.denoise.mixture_score", *CLASSES),
+    of=("diffx.score", "diffx.denoisers.mixture_score", *CLASSES),
     source="Lai et al. 2023, arXiv:2210.04296",
 )
 def test_scores_of_mixtures_obey_the_score_equation(dtype):
@@ -269,7 +276,7 @@ def on(end: float) -> tuple[np.ndarray, np.ndarray]:
 @claim(
     "FWD-14",
     "The variance of sub-VP is that of VP squared, so below it, both tend to 1, and each solves V' = -beta V + g^2",
-    of=("diffx.process.SubVP", "diffx.process.VP"),
+    of=("diffx.SubVP", "diffx.VP"),
     source="Song et al. 2021, arXiv:2011.13456, section 3.4 and Appendix B",
 )
 def test_sub_vp_has_less_variance_than_vp(dtype):
@@ -302,7 +309,7 @@ def exploding(process, law, x, ts):
 @claim(
     "FWD-15",
     "VE begins at the data: sigma(t)^2 is the integral of g^2, sigma_min^2 less than the sigma_min^2 r^(2t) of common code",
-    of=("diffx.process.VE", "diffx.process.transition", "diffx.law.marginal"),
+    of=("diffx.VE", "diffx.transition", "diffx.marginal"),
     source="Song et al. 2021, arXiv:2011.13456, eqs. (9), (29): the SDE started at x_0 has variance sigma(t)^2 - sigma(0)^2",
 )
 def test_ve_variance_is_the_integral_of_its_diffusion(dtype):
@@ -351,7 +358,7 @@ def densities_of(make):
 @claim(
     "FWD-17",
     "Uniform times have log-SNR density sech^2(l/4)/8 (rectified flow), sech(l/2)/(2 pi) (cosine); shift S moves l by -2 log S",
-    of=("diffx.process.log_snr_density", "diffx.grid.time_shift"),
+    of=("diffx.processes.log_snr_density", "diffx.time_shift"),
     source="Kingma and Gao 2023, arXiv:2303.00848; Esser et al. 2024, arXiv:2403.03206, eq. (23)",
 )
 def test_uniform_times_have_the_known_densities_of_log_snr(dtype):
@@ -382,7 +389,7 @@ def test_uniform_times_have_the_known_densities_of_log_snr(dtype):
 @claim(
     "FWD-21",
     "Time is one scalar and x has any shape; a batch of times is vmap; a batched time against an x is refused",
-    of=("diffx.process.perturb", "diffx.process.transition", "diffx.process.rates"),
+    of=("diffx.perturb", "diffx.transition", "diffx.processes.rates"),
     source="a time broadcast along features is right in shape and wrong in value",
 )
 def test_time_is_a_scalar_and_batches_of_times_are_vmap(dtype):

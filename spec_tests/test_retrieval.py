@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from scipy.special import softmax
 
 import diffx
@@ -16,13 +15,15 @@ from spec_tests.registry import claim
 
 QUERIES, CANDIDATES, WIDTH = 13, 17, 4
 
-metrics_of_pairs = jax.jit(lambda images, texts, positives: diffx.retrieval_metrics(images, texts, positives=positives))
-ranks_of_pairs = jax.jit(lambda scores, positives: diffx.partner_ranks(scores, positives=positives))
-discriminant = jax.jit(lambda means, cov, priors: diffx.discriminant(means, cov, priors=priors))
-discriminant_error = jax.jit(diffx.discriminant_error)
-mean_class_recall = jax.jit(diffx.mean_class_recall, static_argnames="classes")
-zero_shot_weights = jax.jit(lambda vectors: diffx.zero_shot_weights(lambda texts: vectors, CLASSES, TEMPLATES))
-zero_shot = jax.jit(lambda images, weights, biases: diffx.zero_shot(images, weights, biases=biases))
+metrics_of_pairs = jax.jit(
+    lambda images, texts, positives: diffx.concepts.retrieval_metrics(images, texts, positives=positives)
+)
+ranks_of_pairs = jax.jit(lambda scores, positives: diffx.concepts.partner_ranks(scores, positives=positives))
+discriminant = jax.jit(lambda means, cov, priors: diffx.concepts.discriminant(means, cov, priors=priors))
+discriminant_error = jax.jit(diffx.concepts.discriminant_error)
+mean_class_recall = jax.jit(diffx.concepts.mean_class_recall, static_argnames="classes")
+zero_shot_weights = jax.jit(lambda vectors: diffx.concepts.zero_shot_weights(lambda texts: vectors, CLASSES, TEMPLATES))
+zero_shot = jax.jit(lambda images, weights, biases: diffx.concepts.zero_shot(images, weights, biases=biases))
 
 
 # --- retrieval --------------------------------------------------------------------------------------------------------
@@ -31,7 +32,7 @@ zero_shot = jax.jit(lambda images, weights, biases: diffx.zero_shot(images, weig
 @claim(
     "CON-07",
     "the rank of the best partner counts every stranger that is not worse: ties and NaN count against the model, both ways",
-    of=("diffx.concept.retrieval.retrieval_metrics", "diffx.concept.retrieval.partner_ranks"),
+    of=("diffx.concepts.retrieval_metrics", "diffx.concepts.partner_ranks"),
     source="derived here; recall at k as the papers on CLIP count it: at least one partner among the first k",
 )
 @given(seed=st_.seeds(), broken=st.integers(0, 3))
@@ -85,16 +86,16 @@ def collapse_and_nan(dtype, rng):
 
 def test_partners_are_the_diagonal_unless_given():
     vectors = jnp.eye(3)
-    for way in jax.jit(diffx.retrieval_metrics)(vectors, 2 * vectors):
+    for way in jax.jit(diffx.concepts.retrieval_metrics)(vectors, 2 * vectors):
         np.testing.assert_array_equal(jnp.stack(way), [1, 1, 1, 1, 1])
-    ranks = jax.jit(diffx.partner_ranks)
+    ranks = jax.jit(diffx.concepts.partner_ranks)
     np.testing.assert_array_equal(ranks(vectors), [1, 1, 1])
     np.testing.assert_array_equal(ranks(-vectors), [3, 3, 3])
 
 
 def test_half_precision_embeddings_are_compared_in_float32():
     half = jax.ShapeDtypeStruct((3, 3), jnp.bfloat16)
-    found = jax.eval_shape(diffx.retrieval_metrics, half, half)
+    found = jax.eval_shape(diffx.concepts.retrieval_metrics, half, half)
     assert {value.dtype for way in found for value in way} == {jnp.dtype("float32")}
 
 
@@ -108,9 +109,9 @@ CLASSES, TEMPLATES = ("hat", "cap", "red crown"), ("a {}", "a picture of a {} on
     "zero-shot weights are the unit means of unit vectors over the templates, the class is the nearest cosine, and recall is "
     "averaged class by class",
     of=(
-        "diffx.concept.zero_shot.zero_shot_weights",
-        "diffx.concept.zero_shot.zero_shot",
-        "diffx.concept.zero_shot.mean_class_recall",
+        "diffx.concepts.zero_shot_weights",
+        "diffx.concepts.zero_shot",
+        "diffx.concepts.mean_class_recall",
     ),
     source="Radford et al. 2021, arXiv:2103.00020, and its notebook Prompt_Engineering_for_ImageNet",
 )
@@ -137,9 +138,9 @@ def test_zero_shot_weights_average_unit_vectors_over_templates(dtype, seed):
     "for Gaussian classes of one covariance the linear scores C^-1 m x - m'C^-1 m/2 + log prior are Bayes' rule: the nearest "
     "Mahalanobis mean; two classes are confused with probability Phi(-Delta/2)",
     of=(
-        "diffx.concept.zero_shot.discriminant",
-        "diffx.concept.zero_shot.discriminant_error",
-        "diffx.concept.zero_shot.zero_shot",
+        "diffx.concepts.discriminant",
+        "diffx.concepts.discriminant_error",
+        "diffx.concepts.zero_shot",
     ),
     source="Fisher 1936; Hastie, Tibshirani and Friedman 2009, section 4.3",
 )
@@ -198,7 +199,7 @@ def test_templates_are_filled_class_by_class_and_encoded_at_once():
         return jax.ShapeDtypeStruct((6, 2), jnp.float32)
 
     with pytest.raises(TypeError):  # what is no array ends here: the texts have been seen
-        diffx.zero_shot_weights(encode, CLASSES, TEMPLATES)
+        diffx.concepts.zero_shot_weights(encode, CLASSES, TEMPLATES)
     assert asked == [[template.format(name) for name in CLASSES for template in TEMPLATES]]
 
 
@@ -221,20 +222,28 @@ NOBODY = np.array([[True, False, True], [False, False, False], [False, True, Fal
 
 
 def weights_of(classes=("hat",), templates=("a {}",), encode=lambda texts: np.ones((len(texts), 2))):
-    return diffx.zero_shot_weights(encode, classes, templates)
+    return diffx.concepts.zero_shot_weights(encode, classes, templates)
 
 
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: diffx.retrieval_metrics(V, V[:, :2]), ValueError, "one width d"),
-        (lambda: diffx.retrieval_metrics(V, V[0]), ValueError, r"texts \(m, d\)"),
-        (lambda: diffx.retrieval_metrics(V, V[:2]), ValueError, "3 queries and 2 candidates: say who belongs to whom"),
-        (lambda: diffx.retrieval_metrics(V, V, positives=NOBODY), ValueError, r"every query needs a partner, rows \[1\]"),
-        (lambda: diffx.retrieval_metrics(V, V, positives=V), TypeError, "array of booleans.*positives > 0"),
-        (lambda: diffx.retrieval_metrics(V, V[:2], positives=NOBODY), ValueError, r"the shape of the scores, \(3, 2\)"),
-        (lambda: diffx.retrieval_metrics(V[:0], V[:0]), ValueError, "n, m >= 1"),
-        (lambda: diffx.partner_ranks(V[0]), ValueError, r"scores must have shape \(n, m\)"),
+        (lambda: diffx.concepts.retrieval_metrics(V, V[:, :2]), ValueError, "one width d"),
+        (lambda: diffx.concepts.retrieval_metrics(V, V[0]), ValueError, r"texts \(m, d\)"),
+        (lambda: diffx.concepts.retrieval_metrics(V, V[:2]), ValueError, "3 queries and 2 candidates: say who belongs to whom"),
+        (
+            lambda: diffx.concepts.retrieval_metrics(V, V, positives=NOBODY),
+            ValueError,
+            r"every query needs a partner, rows \[1\]",
+        ),
+        (lambda: diffx.concepts.retrieval_metrics(V, V, positives=V), TypeError, "array of booleans.*positives > 0"),
+        (
+            lambda: diffx.concepts.retrieval_metrics(V, V[:2], positives=NOBODY),
+            ValueError,
+            r"the shape of the scores, \(3, 2\)",
+        ),
+        (lambda: diffx.concepts.retrieval_metrics(V[:0], V[:0]), ValueError, "n, m >= 1"),
+        (lambda: diffx.concepts.partner_ranks(V[0]), ValueError, r"scores must have shape \(n, m\)"),
         (lambda: weights_of(classes=()), ValueError, "classes must name at least one"),
         (lambda: weights_of(templates=()), ValueError, "templates must name at least one"),
         (lambda: weights_of(templates=("",)), ValueError, r"one \{\} in the place of the name.*\['']"),
@@ -244,21 +253,21 @@ def weights_of(classes=("hat",), templates=("a {}",), encode=lambda texts: np.on
         (lambda: weights_of(encode=lambda texts: np.ones(2)), ValueError, r"encode must turn 1 texts into an array \(1, d\)"),
         (lambda: weights_of(encode=lambda texts: np.zeros((1, 2))), ValueError, "mean embedding of a class must not be zero"),
         (lambda: weights_of(encode=lambda texts: np.full((1, 2), np.nan)), ValueError, r"encode\(texts\) must be finite"),
-        (lambda: diffx.zero_shot(V[:, :2], V), ValueError, "images must be an event of shape"),
-        (lambda: diffx.zero_shot(V, V[0]), ValueError, r"weights must have shape \(k, d\)"),
-        (lambda: diffx.zero_shot(V, V[:0]), ValueError, "k >= 1 classes"),
-        (lambda: diffx.zero_shot(V, V, biases=np.ones(2)), ValueError, r"biases must have shape \(3,\)"),
-        (lambda: diffx.mean_class_recall(V[0], V[0], classes=2), TypeError, "array of integers"),
-        (lambda: diffx.mean_class_recall([0, 1], [0], classes=2), ValueError, "one shape"),
-        (lambda: diffx.mean_class_recall(np.zeros(0, int), np.zeros(0, int), classes=2), ValueError, "n >= 1"),
-        (lambda: diffx.mean_class_recall([0, 1], [0, 2], classes=2), ValueError, r"lie in 0 to 1, got \[2\]"),
-        (lambda: diffx.mean_class_recall([0, 1], [0, -1], classes=2), ValueError, r"lie in 0 to 1, got \[-1\]"),
-        (lambda: diffx.discriminant(V[0], 1.0), ValueError, r"means must have shape \(k, d\)"),
-        (lambda: diffx.discriminant(V[:0], 1.0), ValueError, "k >= 1"),
-        (lambda: diffx.discriminant(V, -V), ValueError, "positive semi-definite"),
-        (lambda: diffx.discriminant(V, 1.0, priors=np.array([0.5, 0.5, 0.0])), ValueError, "priors must be positive"),
-        (lambda: diffx.discriminant(V, 1.0, priors=np.ones(2)), ValueError, r"priors must have shape \(3,\)"),
-        (lambda: diffx.discriminant_error(V, 1.0), ValueError, r"means must have shape \(2, d\)"),
+        (lambda: diffx.concepts.zero_shot(V[:, :2], V), ValueError, "images must be an event of shape"),
+        (lambda: diffx.concepts.zero_shot(V, V[0]), ValueError, r"weights must have shape \(k, d\)"),
+        (lambda: diffx.concepts.zero_shot(V, V[:0]), ValueError, "k >= 1 classes"),
+        (lambda: diffx.concepts.zero_shot(V, V, biases=np.ones(2)), ValueError, r"biases must have shape \(3,\)"),
+        (lambda: diffx.concepts.mean_class_recall(V[0], V[0], classes=2), TypeError, "array of integers"),
+        (lambda: diffx.concepts.mean_class_recall([0, 1], [0], classes=2), ValueError, "one shape"),
+        (lambda: diffx.concepts.mean_class_recall(np.zeros(0, int), np.zeros(0, int), classes=2), ValueError, "n >= 1"),
+        (lambda: diffx.concepts.mean_class_recall([0, 1], [0, 2], classes=2), ValueError, r"lie in 0 to 1, got \[2\]"),
+        (lambda: diffx.concepts.mean_class_recall([0, 1], [0, -1], classes=2), ValueError, r"lie in 0 to 1, got \[-1\]"),
+        (lambda: diffx.concepts.discriminant(V[0], 1.0), ValueError, r"means must have shape \(k, d\)"),
+        (lambda: diffx.concepts.discriminant(V[:0], 1.0), ValueError, "k >= 1"),
+        (lambda: diffx.concepts.discriminant(V, -V), ValueError, "positive semi-definite"),
+        (lambda: diffx.concepts.discriminant(V, 1.0, priors=np.array([0.5, 0.5, 0.0])), ValueError, "priors must be positive"),
+        (lambda: diffx.concepts.discriminant(V, 1.0, priors=np.ones(2)), ValueError, r"priors must have shape \(3,\)"),
+        (lambda: diffx.concepts.discriminant_error(V, 1.0), ValueError, r"means must have shape \(2, d\)"),
     ],
 )
 def test_wrong_batches_classes_and_templates_are_refused_with_the_way_out(call, error, message):

@@ -4,18 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import Phase, given, settings, strategies as st
 from scipy.special import softmax
 
 import diffx
-from diffx.sampler.core import State
+from diffx.samplers.protocol import State
 from spec_tests import strategies as st_
 from spec_tests.close import close, holds
 from spec_tests.oracles import bayes
 from spec_tests.oracles.recursions import reverse_family
-from spec_tests.paths import NOISELESS_MEAN, PROCESSES, rectified_flow, ve, vp
-from spec_tests.paths import oracle as path_of
+from spec_tests.paths import NOISELESS_MEAN, PROCESSES, oracle as path_of, rectified_flow, ve, vp
 from spec_tests.registry import claim
 
 ETAS = (0.0, 0.5, 1.0, 2.0)
@@ -33,32 +31,32 @@ def covariances():
 
 @jax.jit
 def reverse_drift(process, mean, cov, x, t):
-    return diffx.reverse_drift(process, diffx.denoiser(process, diffx.GaussianLaw(mean, cov)), x, t)
+    return diffx.reverse.reverse_drift(process, diffx.denoiser(process, diffx.GaussianLaw(mean, cov)), x, t)
 
 
 @jax.jit
 def probability_flow(process, mean, cov, x, t):
-    return diffx.probability_flow(process, diffx.denoiser(process, diffx.GaussianLaw(mean, cov)), x, t)
+    return diffx.reverse.probability_flow(process, diffx.denoiser(process, diffx.GaussianLaw(mean, cov)), x, t)
 
 
 @jax.jit
 def family_drift(process, weights, means, variances, x, t, eta):
     law = diffx.MixtureLaw(weights, means, variances)
-    return diffx.reverse_drift(process, diffx.denoiser(process, law), x, t, eta=eta)
+    return diffx.reverse.reverse_drift(process, diffx.denoiser(process, law), x, t, eta=eta)
 
 
 @jax.jit
 def exact_step(process, mean, cov, x, t, s):
-    state, info = diffx.exact_flow(process, diffx.GaussianLaw(mean, cov)).step(State(x), t, s, None)
+    state, info = diffx.samplers.exact_flow(process, diffx.GaussianLaw(mean, cov)).step(State(x), t, s, None)
     return state.x, info.x0
 
 
 @jax.jit
 def exact_noisy_step(process, mean, cov, x, t, s, z, eta):
-    return diffx.exact_flow(process, diffx.GaussianLaw(mean, cov), eta=eta).step(State(x), t, s, z)[0].x
+    return diffx.samplers.exact_flow(process, diffx.GaussianLaw(mean, cov), eta=eta).step(State(x), t, s, z)[0].x
 
 
-gaussian_step = jax.jit(diffx.gaussian_step)
+gaussian_step = jax.jit(diffx.reverse.gaussian_step)
 posterior = jax.jit(diffx.posterior)
 
 
@@ -144,8 +142,8 @@ def sqrtm(a):
     of=(
         "diffx.reverse.probability_flow",
         "diffx.reverse.gaussian_step",
-        "diffx.sampler.exact_flow.exact_flow",
-        "diffx.sampler.exact_flow.exact_flow_step",
+        "diffx.samplers.exact_flow",
+        "diffx.samplers.exact_flow_step",
     ),
     source="Song et al. 2021, arXiv:2011.13456, eq. (13); derived here for Gaussians",
 )
@@ -204,7 +202,7 @@ def steps_compose(dtype, mean, cov, x, ts):
     path, cond = path_of(ve), np.linalg.cond(cov)
     now, then = (moving_covariance(path, cov, r)[0] for r in (ts[0], ts[-1]))
     law = diffx.GaussianLaw(*cast(dtype, mean, cov))
-    got, _ = diffx.fold(diffx.exact_flow(ve(), law), *cast(dtype, x, ts))
+    got, _ = diffx.fold(diffx.samplers.exact_flow(ve(), law), *cast(dtype, x, ts))
     scale = np.abs(x).max() + np.sqrt(cond) * np.abs(x - mean).max()
     close(got, mean + (x - mean) @ transport(now, then), ulps=32, scale=scale, why="two steps of 16 ulps each")
 
@@ -274,8 +272,8 @@ def current_drift(path, weights, means, variances, x, t, eta):
     of=(
         "diffx.reverse.reverse_drift",
         "diffx.reverse.gaussian_step",
-        "diffx.sampler.exact_flow.exact_flow",
-        "diffx.sampler.exact_flow.exact_flow_step",
+        "diffx.samplers.exact_flow",
+        "diffx.samplers.exact_flow_step",
     ),
     source="Karras et al. 2022, arXiv:2206.00364, eq. (6); Song et al. 2021, arXiv:2011.13456, Appendix D.1",
 )
@@ -333,7 +331,7 @@ def moves_rotated_data(dtype, mean, variances, z, t, s):
 @claim(
     "REV-05",
     "The posterior of a step, x_s given x_t and x_0, is that of Gaussian conditioning; on a chain its variance is beta-tilde",
-    of="diffx.reverse.posterior",
+    of="diffx.posterior",
     source="Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7)",
 )
 def test_posterior_is_gaussian_conditioning(dtype):
@@ -396,7 +394,9 @@ def test_long_and_short_exact_steps_keep_their_digits(t, s, dtype):
     b_t, b_s = (wide(r) * (wide(0.25) + wide(16 - 0.25) * wide(r) / 2) for r in (t, s))
     v_t, v_s = (np.exp(-b) * v - np.expm1(-b) for b in (b_t, b_s))
     share = v_s / v_t * np.exp(b_s - b_t)
-    got = diffx.gaussian_step(diffx.VP(0.25, 16.0), jnp.asarray(0.5, dtype), *(jnp.asarray(r, dtype) for r in (t, s)), eta=1.0)
+    got = diffx.reverse.gaussian_step(
+        diffx.VP(0.25, 16.0), jnp.asarray(0.5, dtype), *(jnp.asarray(r, dtype) for r in (t, s)), eta=1.0
+    )
     why = "exp(-8) multiplies rounding by 8, log1p of XLA is good to 8 ulps"
     close(got.gain, np.float64(np.sqrt(v_s / v_t * share)), ulps=64, why=why)
     close(got.sigma, np.float64(np.sqrt(v_s * (1 - share))), ulps=64, why=why)

@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import diffx
-from diffx.sampler.core import State
+from diffx.samplers.protocol import State
 from spec_tests.close import below, close, holds, slope
-from spec_tests.paths import oracle as path_of
-from spec_tests.paths import vp
+from spec_tests.paths import oracle as path_of, vp
 from spec_tests.registry import claim
 from spec_tests.test_reverse import cast
 from spec_tests.test_sampler import grid, law_of, nodes
@@ -70,7 +69,7 @@ def joint_errors(ts, gain, noise):
 @claim(
     "REV-21",
     "Euler-Maruyama on the reverse SDE has strong order 1 and weak order 1: its noise is additive",
-    of=("diffx.sampler.euler_maruyama.euler_maruyama", "diffx.sampler.euler_maruyama.euler_maruyama_step"),
+    of=("diffx.euler_maruyama", "diffx.samplers.euler_maruyama_step"),
     source="Kloeden and Platen 1992, chapter 10: with additive noise Milstein's method is Euler's; here without sampling",
     dtypes=("float64",),
     why_dtypes="orders are limits of many steps: rounding in float32 hides them",
@@ -97,7 +96,7 @@ def nothing(z):
 @claim(
     "REV-23",
     "Started at N(0, I) the ODE ends off by L(1 - v)/v, the SDE by alpha^2 L/v times that: the SDE forgets a wrong prior",
-    of=("diffx.sampler.exact_flow.exact_flow", "diffx.sampler.ddpm.ddpm_optimal"),
+    of=("diffx.samplers.exact_flow", "diffx.samplers.ddpm_optimal"),
     source="Pierret and Galerne 2024, arXiv:2405.14250, Proposition 4; derived here",
 )
 def test_reverse_sde_forgets_a_wrong_prior(dtype):
@@ -109,8 +108,8 @@ def test_reverse_sde_forgets_a_wrong_prior(dtype):
     law = law_of(dtype, 0 * variances, variances)
     wrong, share = variances * (1 - v) / v, alpha[0] ** 2 * variances / v
     denoise, size = diffx.denoiser(vp(), law), 1 + variances.max() + np.abs(wrong).max()
-    sde = [diffx.exact_flow(vp(), law, eta=1.0), diffx.ddpm_optimal(vp(), denoise, law=law)]
-    for sampler, off in [(diffx.exact_flow(vp(), law), wrong), *((sampler, share * wrong) for sampler in sde)]:
+    sde = [diffx.samplers.exact_flow(vp(), law, eta=1.0), diffx.samplers.ddpm_optimal(vp(), denoise, law=law)]
+    for sampler, off in [(diffx.samplers.exact_flow(vp(), law), wrong), *((sampler, share * wrong) for sampler in sde)]:
         arrange = nothing if sampler.noise is None else itemgetter(0)
         _, got = output_moments(sampler, ts_, 0 * variances, 1 + 0 * variances, arrange, slots=1)
         close(got.astype(dtype), variances + off, ulps=32, scale=size, why="two steps")
@@ -133,7 +132,7 @@ def path_jacobians(sampler, x, ts, zs):
 @claim(
     "REV-24",
     "The reverse SDE has the forward covariance between times, (alpha_t/alpha_s) v_s; along the flow it is complete",
-    of=("diffx.sampler.exact_flow.exact_flow", "diffx.sampler.ddpm.ddpm_optimal", "diffx.sampler.core.fold"),
+    of=("diffx.samplers.exact_flow", "diffx.samplers.ddpm_optimal", "diffx.fold"),
     source="derived here",
 )
 def test_same_marginals_have_different_couplings(dtype):
@@ -146,8 +145,8 @@ def test_same_marginals_have_different_couplings(dtype):
     forward, flow = alpha[earlier] / alpha[later] * v[later], np.sqrt(v[:, None] * v)
     x, zs = jnp.zeros(1, dtype), jnp.zeros((4, 1), dtype)
     denoise = diffx.denoiser(vp(), law)
-    sde = [diffx.exact_flow(vp(), law, eta=1.0), diffx.ddpm_optimal(vp(), denoise, law=law)]
-    for sampler, wanted in [(diffx.exact_flow(vp(), law), flow), *((sampler, forward) for sampler in sde)]:
+    sde = [diffx.samplers.exact_flow(vp(), law, eta=1.0), diffx.samplers.ddpm_optimal(vp(), denoise, law=law)]
+    for sampler, wanted in [(diffx.samplers.exact_flow(vp(), law), flow), *((sampler, forward) for sampler in sde)]:
         of_x, of_z = path_jacobians(sampler, x, ts_, None if sampler.noise is None else zs)
         of_x = np.append(1.0, np.asarray(of_x, np.float64)[:, 0])
         got = v[0] * np.outer(of_x, of_x)
@@ -165,7 +164,7 @@ def test_same_marginals_have_different_couplings(dtype):
 @claim(
     "REV-29",
     "Heun's last stage at t = 0 would multiply a variance of 6.3e-6 by 13^2; with Euler's step there, or cut short, it cannot",
-    of=("diffx.sampler.heun.heun", "diffx.sampler.heun.heun_step"),
+    of=("diffx.heun", "diffx.samplers.heun_step"),
     source="Pierret and Galerne 2024, arXiv:2405.14250, Table 1; the multiplier: derived here",
     dtypes=("float64",),
     why_dtypes="multipliers of 1 - 1e-5 are told from 1; float32 holds the same steps under REV-22",

@@ -9,13 +9,11 @@ from hypothesis import given
 from jax.tree_util import Partial
 
 import diffx
-from diffx.sampler.core import State
-from spec_tests import solvers
-from spec_tests import strategies as st_
+from diffx.samplers.protocol import State
+from spec_tests import solvers, strategies as st_
 from spec_tests.close import close, holds, slope
 from spec_tests.oracles import bayes, recursions
-from spec_tests.paths import PROCESSES, edm, rectified_flow, trig, ve, vp
-from spec_tests.paths import oracle as path_of
+from spec_tests.paths import PROCESSES, edm, oracle as path_of, rectified_flow, trig, ve, vp
 from spec_tests.registry import claim
 from spec_tests.test_reverse import FEW, cast, single
 
@@ -75,10 +73,10 @@ def answers_are_exact(dtype, path, ts, x, trajectory, answers, variances=VARIANC
     "REV-06",
     "DDPM ends with too little variance by beta-tilde; by beta with too much for data of variance below 1, too little above",
     of=(
-        "diffx.sampler.ddpm.ddpm",
-        "diffx.sampler.ddpm.ddpm_step",
-        "diffx.sampler.ddpm.ddpm_beta",
-        "diffx.sampler.ddpm.ddpm_beta_step",
+        "diffx.ddpm",
+        "diffx.samplers.ddpm_step",
+        "diffx.samplers.ddpm_beta",
+        "diffx.samplers.ddpm_beta_step",
     ),
     source="Ho et al. 2020, arXiv:2006.11239, section 3.2; Bao et al. 2022, arXiv:2201.06503; numbers derived here",
 )
@@ -90,8 +88,8 @@ def test_two_variances_of_ddpm_sandwich_the_data(dtype):
     chain, law = diffx.DDPMChain(jnp.asarray(betas, dtype)), law_of(dtype, m, L)
     start = law_of(dtype, 0 * m, 1 + 0 * L)
     got = {}
-    for kind, method in (("tilde", diffx.ddpm), ("beta", diffx.ddpm_beta)):
-        ts = diffx.linspace(10).astype(dtype)
+    for kind, method in (("tilde", diffx.ddpm), ("beta", diffx.samplers.ddpm_beta)):
+        ts = diffx.grids.linspace(10).astype(dtype)
         steps = np.round(np.asarray(ts, np.float64) * 1000).astype(int)
         alpha, variance = np.exp(total[steps] / 2), -np.expm1(total[steps])
         wanted = recursions.run(recursions.ancestral(alpha, variance, L, kind), alpha, 0 * m, 1 + 0 * L, m)
@@ -111,7 +109,7 @@ def test_two_variances_of_ddpm_sandwich_the_data(dtype):
 def quiet_last_step_ends_below(chain, law, start):
     """With the trailing grid and no noise in the last step beta too ends below L = 1/4."""
     ts, denoise = diffx.trailing(10).astype(law.mean.dtype), diffx.denoiser(chain, law)
-    near = diffx.exact_law(diffx.ddpm_beta(chain, denoise), start, ts[:-1])
+    near = diffx.exact_law(diffx.samplers.ddpm_beta(chain, denoise), start, ts[:-1])
     last = diffx.exact_law(diffx.ddpm(chain, denoise), near, ts[-2:])  # its variance is 0 at s = 0
     holds(abs(float(last.cov[1, 1]) - 0.2439) < 5e-5, "L = 1/4 ends with .2439")
 
@@ -119,7 +117,7 @@ def quiet_last_step_ends_below(chain, law, start):
 @claim(
     "REV-07",
     "With the optimal variance the ancestral sampler of Gaussian data is exact, in one step as in seven",
-    of=("diffx.sampler.ddpm.ddpm_optimal", "diffx.sampler.ddpm.ddpm_optimal_step", "diffx.exact.exact_law"),
+    of=("diffx.samplers.ddpm_optimal", "diffx.samplers.ddpm_optimal_step", "diffx.exact_law"),
     source="Bao et al. 2022, arXiv:2201.06503, Theorem 1",
 )
 def test_optimal_variance_makes_ddpm_exact(dtype):
@@ -133,17 +131,19 @@ def test_optimal_variance_makes_ddpm_exact(dtype):
     ends_as_data(dtype, vp, flat, flat_matrix, (0.9, 0.4, 0.0))
     ts, ts_ = grid(dtype, 0.9, 0.4, 0.0)
     law, x = law_of(dtype, MEAN, VARIANCES), np.array([1.0, -2.0, 3.0])
-    sampler = diffx.ddpm_optimal(vp(), diffx.denoiser(vp(), law), law=law)
+    sampler = diffx.samplers.ddpm_optimal(vp(), diffx.denoiser(vp(), law), law=law)
     end, (trajectory, answers) = diffx.fold(sampler, jnp.asarray(x, dtype), ts_, keep=x_and_answer)
     answers_are_exact(dtype, path_of(vp), ts, x, trajectory, answers)
     close(end, np.asarray(answers[0], np.float64), ulps=16, scale=np.abs(MEAN) + np.abs(x), why="no noise: E[x_0 | x_T]")
-    steps_keep_the_dtype_of_x(diffx.ddpm_optimal(vp(), diffx.denoiser(vp(), law), law=law_of(jnp.float32, MEAN, VARIANCES)))
+    steps_keep_the_dtype_of_x(
+        diffx.samplers.ddpm_optimal(vp(), diffx.denoiser(vp(), law), law=law_of(jnp.float32, MEAN, VARIANCES))
+    )
 
 
 def ends_as_data(dtype, make, cov, matrix, times):
     """exact_law of the optimal sampler from the marginal at the first time."""
     law, (_, ts) = diffx.GaussianLaw(jnp.asarray(MEAN, dtype), cov), grid(dtype, *times)
-    sampler = diffx.ddpm_optimal(make(), diffx.denoiser(make(), law), law=law)
+    sampler = diffx.samplers.ddpm_optimal(make(), diffx.denoiser(make(), law), law=law)
     got = diffx.exact_law(sampler, diffx.marginal(make(), law, ts[0]), ts)
     cond = np.linalg.cond(matrix)  # the eigenvalues are known to cond ulps
     close(got.mean, MEAN, ulps=4 * len(times), scale=cond + np.abs(MEAN).max(), why="4 ulps a step")
@@ -153,7 +153,7 @@ def ends_as_data(dtype, make, cov, matrix, times):
 @claim(
     "REV-09",
     "DDPM without noise goes from x_T to E[x_0 | x_T], whatever the number of steps: its variance collapses",
-    of=("diffx.sampler.ddpm.ddpm", "diffx.sampler.ddpm.ddpm_step"),
+    of=("diffx.ddpm", "diffx.samplers.ddpm_step"),
     source="derived here: the product of sqrt(1 - beta) v_s/v_t telescopes",
 )
 def test_ddpm_without_noise_lands_on_the_posterior_mean(dtype):
@@ -190,7 +190,7 @@ def lands_on_the_posterior_mean(dtype, x, ts):
 @claim(
     "REV-11",
     "DDIM on Gaussian data is the exact flow times a product of cosines, on any grid of any process",
-    of=("diffx.sampler.ddim.ddim", "diffx.sampler.ddim.ddim_step", "diffx.grid.equal_angle", "diffx.exact.exact_law"),
+    of=("diffx.ddim", "diffx.samplers.ddim_step", "diffx.grids.equal_angle", "diffx.exact_law"),
     source="derived here; compare Sun, Poor and Zhang, arXiv:2601.13602",
 )
 def test_ddim_gain_is_a_product_of_cosines(dtype):
@@ -198,7 +198,7 @@ def test_ddim_gain_is_a_product_of_cosines(dtype):
     product_of_cosines_is_the_gain(dtype)
     unit = law_of(dtype, np.zeros(1), np.ones(1))
     for n, printed in ((2, 0.5), (4, 0.728553), (50, 0.975624)):
-        ts = diffx.equal_angle(trig(), n).astype(dtype)
+        ts = diffx.grids.equal_angle(trig(), n).astype(dtype)
         gain, _ = diffx.fold(diffx.ddim(trig(), diffx.denoiser(trig(), unit)), jnp.ones(1, dtype), ts)
         close(gain[0], np.cos(np.pi / 2 / n) ** n, ulps=8 * n, scale=1.0, why="8 ulps a step")
         holds(abs(float(gain[0]) - printed) < 3e-6, "the printed gain")
@@ -229,7 +229,7 @@ def product_of_cosines_is_the_gain(dtype, x, ts):
 
 def equal_angles_are_equal(dtype):
     path, (_, ends) = path_of(vp), grid(dtype, 0.875, 0.125)
-    ts = diffx.equal_angle(vp(), 5, std=jnp.asarray(0.5, dtype), t_max=ends[0], t_min=ends[1])
+    ts = diffx.grids.equal_angle(vp(), 5, std=jnp.asarray(0.5, dtype), t_max=ends[0], t_min=ends[1])
     times = np.asarray(ts, np.float64)
     alpha, variance = nodes(path, times)
     phi = np.arctan2(np.sqrt(variance), 0.5 * alpha)
@@ -241,7 +241,7 @@ def equal_angles_are_equal(dtype):
 @claim(
     "REV-12",
     "The error of DDIM on a rectified flow is (1/2)[1 + (pi/4)(1 + L)/sqrt L] sqrt L/N to leading order",
-    of="diffx.sampler.ddim.ddim",
+    of="diffx.ddim",
     source="derived here: N (1 - prod cos) -> (1/2) int (dphi/du)^2 du",
     dtypes=("float64",),
     why_dtypes="a leading constant is the limit of many steps: rounding in float32 hides it",
@@ -273,7 +273,7 @@ def mixture(dtype):
 @claim(
     "REV-14",
     "Trajectories x/alpha of DDIM and of every exponential solver on one grid of log-SNRs are the same for all processes",
-    of=("diffx.sampler.ddim.ddim", "diffx.sampler.ddim.ddim_step", *solvers.OF),
+    of=("diffx.ddim", "diffx.samplers.ddim_step", *solvers.OF),
     source="Karras et al. 2022, arXiv:2206.00364, section 4; derived here",
 )
 def test_ddim_does_not_see_the_schedule(dtype):
@@ -313,12 +313,12 @@ def trajectory_at_levels(make, levels, start):
     "REV-15",
     "DDIM, DPM-Solver-1, DEIS-1, Euler on straight paths and in EDM's time are one map; Euler in the time of VP is another",
     of=(
-        "diffx.sampler.ddim.ddim",
-        "diffx.sampler.ddim.ddim_step",
-        "diffx.sampler.euler.euler",
-        "diffx.sampler.euler.euler_step",
-        "diffx.sampler.euler.flow_euler",
-        "diffx.sampler.euler.flow_euler_step",
+        "diffx.ddim",
+        "diffx.samplers.ddim_step",
+        "diffx.euler",
+        "diffx.samplers.euler_step",
+        "diffx.flow_euler",
+        "diffx.samplers.flow_euler_step",
         *solvers.FIRST_ORDER_OF,
     ),
     source="Lu et al. 2022, arXiv:2206.00927, section 4; Karras et al. 2022, arXiv:2206.00364",
@@ -330,7 +330,7 @@ def test_ddim_is_euler_on_straight_paths_only(dtype):
     rf, law = rectified_flow(), mixture(dtype)
     denoise = diffx.denoiser(rf, law)
     straight = [diffx.ddim(rf, denoise), diffx.euler(rf, denoise)]
-    straight.append(diffx.flow_euler(Partial(diffx.probability_flow, rf, denoise)))
+    straight.append(diffx.flow_euler(Partial(diffx.reverse.probability_flow, rf, denoise)))
     for make, samplers in ((rectified_flow, straight), (edm, [m(edm(), diffx.denoiser(edm(), law)) for m in STRAIGHT])):
         path, x = path_of(make), start * (40 if make is edm else 1)
         wanted, answers = straight_steps(path, ts, x)
@@ -372,12 +372,12 @@ def straight_steps(path, ts, x):
     "REV-16",
     "DDIM's noise eta has variance eta^2 beta-tilde: eta = 1 is DDPM and SDE-DPM-Solver++1, eta = 0 DDIM; all tend to the data",
     of=(
-        "diffx.sampler.ddim.ddim",
-        "diffx.sampler.ddim.ddim_eta_step",
-        "diffx.sampler.ddpm.ddpm",
-        "diffx.sampler.ddpm.ddpm_step",
-        "diffx.sampler.sde_dpm_solver_pp.sde_dpm_solver_pp",
-        "diffx.sampler.sde_dpm_solver_pp.sde_dpm_solver_pp_1_step",
+        "diffx.ddim",
+        "diffx.samplers.ddim_eta_step",
+        "diffx.ddpm",
+        "diffx.samplers.ddpm_step",
+        "diffx.samplers.sde_dpm_solver_pp",
+        "diffx.samplers.sde_dpm_solver_pp_1_step",
     ),
     source="Song, Meng and Ermon 2021, arXiv:2010.02502, eqs. (12), (16); Lu et al. 2022, arXiv:2211.01095, section 6",
 )
@@ -394,7 +394,7 @@ def test_eta_family_runs_from_ddim_to_ddpm(dtype):
         eta_laws[eta] = diffx.exact_law(sampler, start, ts_)
         has_law(eta_laws[eta], wanted, "four steps")
         deterministic_without_noise(dtype, sampler, ts, ts_, eta)
-    for eta, method in ((0.0, diffx.ddim), (1.0, diffx.ddpm), (1.0, Partial(diffx.sde_dpm_solver_pp, order=1))):
+    for eta, method in ((0.0, diffx.ddim), (1.0, diffx.ddpm), (1.0, Partial(diffx.samplers.sde_dpm_solver_pp, order=1))):
         same = diffx.exact_law(method(vp(), denoise), start, ts_)
         end = recursions.run(recursions.ddim(alpha, variance, VARIANCES, eta), alpha, 0 * MEAN, 1 + 0 * MEAN, MEAN)
         scale = np.sqrt(np.outer(end.variance_scale, end.variance_scale))
@@ -441,7 +441,7 @@ def constant_noise(process, eps, x, t):
 @claim(
     "REV-17",
     "DDIM and exponential solvers are exact on any grid where the predicted x_0 or the predicted noise is constant",
-    of=("diffx.sampler.ddim.ddim", "diffx.sampler.ddim.ddim_step", *solvers.OF, *solvers.SDE_OF),
+    of=("diffx.ddim", "diffx.samplers.ddim_step", *solvers.OF, *solvers.SDE_OF),
     source="Song, Meng and Ermon 2021, arXiv:2010.02502, section 4; derived here",
 )
 def test_solvers_are_exact_where_the_prediction_is_constant(dtype):
@@ -473,10 +473,10 @@ def ddim_keeps_a_constant_prediction(dtype, x, point, ts):
     "REV-30",
     "A deterministic sampler keeps a wrong mean in proportion: started at N(0, I) it is off by -gain alpha_T m",
     of=(
-        "diffx.sampler.ddim.ddim",
-        "diffx.sampler.euler.euler",
-        "diffx.sampler.heun.heun",
-        "diffx.law.prior",
+        "diffx.ddim",
+        "diffx.euler",
+        "diffx.heun",
+        "diffx.prior",
     ),
     source="Lin et al. 2024, arXiv:2305.08891, section 3.1; derived here",
 )
@@ -530,10 +530,10 @@ def test_only_stochastic_methods_ask_for_noise():
     process, law = vp(), law_of(np.float64, MEAN, VARIANCES)
     denoise = diffx.denoiser(process, law)
     quiet = [method(process, denoise) for method in (diffx.ddim, diffx.euler, diffx.heun)]
-    quiet += [diffx.flow_euler(denoise), diffx.exact_flow(process, law)]
-    noisy = [method(process, denoise) for method in (diffx.ddpm, diffx.ddpm_beta, diffx.euler_maruyama)]
-    noisy += [diffx.ddpm_optimal(process, denoise, law=law), diffx.ddim(process, denoise, eta=0.0)]
-    noisy += [diffx.exact_flow(process, law, eta=1.0)]
+    quiet += [diffx.flow_euler(denoise), diffx.samplers.exact_flow(process, law)]
+    noisy = [method(process, denoise) for method in (diffx.ddpm, diffx.samplers.ddpm_beta, diffx.euler_maruyama)]
+    noisy += [diffx.samplers.ddpm_optimal(process, denoise, law=law), diffx.ddim(process, denoise, eta=0.0)]
+    noisy += [diffx.samplers.exact_flow(process, law, eta=1.0)]
     assert all(sampler.noise is None for sampler in quiet)
     assert all(sampler.noise is not None for sampler in noisy)
 

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from jax.sharding import PartitionSpec as P
 
 import diffx
-from diffx.contrastive import normalised
+from diffx.contrast import normalise
 from spec_tests import strategies as st_
 from spec_tests.batches import (
     AXIS,
@@ -119,8 +119,8 @@ def same_by_model(kind, found, model, data, positives=None, mask=None, why=ROUND
     "CLP-11",
     "in blocks of scores or over the devices of a mesh a loss has the dense value and gradient, by every parameter of a model",
     of=(
-        *("diffx.contrastive.tiled.tiled_clip_loss", "diffx.contrastive.tiled.tiled_siglip_loss"),
-        *("diffx.contrastive.sharded.sharded_clip_loss", "diffx.contrastive.sharded.sharded_siglip_loss"),
+        *("diffx.contrast.tiled_clip_loss", "diffx.contrast.tiled_siglip_loss"),
+        *("diffx.contrast.sharded_clip_loss", "diffx.contrast.sharded_siglip_loss"),
     ),
     source="Radford et al. 2021, arXiv:2103.00020, Figure 3; Zhai et al. 2023, arXiv:2303.15343, section 3.2",
 )
@@ -189,7 +189,7 @@ def gathered_without_gradient(x):
 
 def local_loss(model, data):
     """A device's rows against the embeddings of all, to which no gradient flows (open_clip's local_loss by itself)."""
-    x, y = map(normalised, encode(model, data))
+    x, y = map(normalise, encode(model, data))
     labels = jnp.arange(len(x)) + len(x) * jax.lax.axis_index(AXIS)
     rows = (jnp.exp(model.log_scale) * own @ gathered_without_gradient(other).T for own, other in ((x, y), (y, x)))
     return -sum(jnp.take_along_axis(jax.nn.log_softmax(s), labels[:, None], 1).mean() for s in rows) / 2
@@ -279,7 +279,7 @@ def test_a_batch_that_the_mesh_does_not_divide_is_refused(kind):
 
 def test_the_rows_of_a_device_are_refused_where_their_table_lacks_columns():
     def here(x, positives):
-        return diffx.sharded_clip_loss(x, x, log_scale=1.0, axis_name=AXIS, positives=positives)
+        return diffx.contrast.sharded_clip_loss(x, x, log_scale=1.0, axis_name=AXIS, positives=positives)
 
     narrow = np.zeros((N, N - 1), bool)
     with pytest.raises(ValueError, match="positives must have shape"):

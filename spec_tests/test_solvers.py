@@ -10,12 +10,11 @@ from jax.tree_util import Partial
 from scipy.integrate import solve_ivp
 
 import diffx
-from diffx.sampler.history import History
+from diffx.samplers.multistep import History
 from spec_tests.close import close, slope
 from spec_tests.methods import EXPONENTIAL, METHODS
 from spec_tests.oracles import solvers
-from spec_tests.paths import oracle as path_of
-from spec_tests.paths import vp
+from spec_tests.paths import oracle as path_of, vp
 from spec_tests.registry import claim
 from spec_tests.solvers import (
     KS,
@@ -33,7 +32,7 @@ from spec_tests.solvers import (
 )
 from spec_tests.test_reverse import single
 
-NOISY_OF = tuple(f"diffx.sampler.sde_dpm_solver_pp.sde_dpm_solver_pp_{which}_step" for which in ("2m", "2s"))
+NOISY_OF = tuple(f"diffx.samplers.sde_dpm_solver_pp_{which}_step" for which in ("2m", "2s"))
 
 # --- what the papers write -------------------------------------------------------------------------------------------
 
@@ -41,7 +40,7 @@ NOISY_OF = tuple(f"diffx.sampler.sde_dpm_solver_pp.sde_dpm_solver_pp_{which}_ste
 @claim(
     "REV-20",
     "Solvers in Newton's form are their papers' maps; UniPC predicts as 2M, 3M; both noises of 2S are of one Brownian path",
-    of=(*OF, *NOISY_OF, "diffx.sampler.history.with_past"),
+    of=(*OF, *NOISY_OF, "diffx.samplers.with_past"),
     source="Lu et al. 2022, arXiv:2206.00927 and arXiv:2211.01095; Zhao et al. 2023, arXiv:2302.04867",
 )
 def test_solvers_are_the_maps_of_their_papers(dtype):
@@ -73,7 +72,7 @@ def noisy_steps_are_as_written(dtype, ts, ks, law):
     """Both noises of a step of 2S come from one Brownian path; without noise they are its mean."""
     zs = single(np.random.default_rng(0).standard_normal((2, len(ks) - 1, len(START))))
     x, denoise = START.astype(dtype), diffx.denoiser(vp(), law)
-    two_m, two_s = diffx.sde_dpm_solver_pp(vp(), denoise, order=2), diffx.sde_dpm_solver_pp_2s(vp(), denoise)
+    two_m, two_s = diffx.samplers.sde_dpm_solver_pp(vp(), denoise, order=2), diffx.samplers.sde_dpm_solver_pp_2s(vp(), denoise)
     scale = 4 * (np.abs(START).max() + np.abs(zs).max())
     got = walk(two_m, x, ts, zs[0].astype(dtype))
     close(got.astype(dtype), solvers.sde_2m(answer, START, ks, zs[0]), ulps=64, scale=scale, why="six noisy steps of 2M")
@@ -108,7 +107,7 @@ def begin_after_given_points(dtype, ts, law):
     x = START.astype(dtype)
     whole = walk(sampler, x, ts)
     points = np.stack([x, whole[0]])[..., None]
-    rest = walk(diffx.with_past(sampler, points, ts[:3]), whole[1], ts[2:])
+    rest = walk(diffx.samplers.with_past(sampler, points, ts[:3]), whole[1], ts[2:])
     close(rest.astype(dtype), whole[2:].astype(np.float64), ulps=16, scale=4 * np.abs(START).max(), why="the same steps")
 
 
@@ -167,9 +166,9 @@ def test_every_solver_has_its_order(dtype):
         slope(ns, [error(name, n) for n in ns], order=method.order, within=0.25, why=f"{name} against DOP853")
     released_third_order_is_second()
     for order, make in (
-        (1, Partial(diffx.sde_dpm_solver_pp, order=1)),
-        (2, diffx.sde_dpm_solver_pp),
-        (2, diffx.sde_dpm_solver_pp_2s),
+        (1, Partial(diffx.samplers.sde_dpm_solver_pp, order=1)),
+        (2, diffx.samplers.sde_dpm_solver_pp),
+        (2, diffx.samplers.sde_dpm_solver_pp_2s),
     ):
         slope(LAW_NS, [law_error(make, n) for n in LAW_NS], order=order, why="the variance of Gaussian data")
 
@@ -212,9 +211,14 @@ def law_error(make, n):
 
 def test_defaults_are_the_orders_that_people_use():
     process, denoise = vp(), Partial(of_time_alone)
-    for make, order in ((diffx.dpm_solver, 2), (diffx.dpm_solver_pp, 2), (diffx.dpm_solver_pp_single, 2), (diffx.deis, 3)):
+    for make, order in (
+        (diffx.samplers.dpm_solver, 2),
+        (diffx.dpm_solver_pp, 2),
+        (diffx.samplers.dpm_solver_pp_single, 2),
+        (diffx.samplers.deis, 3),
+    ):
         assert same_method(make(process, denoise), make(process, denoise, order=order))
-    for make, order in ((diffx.unipc, 3), (diffx.unipc_bh1, 3), (diffx.sde_dpm_solver_pp, 2)):
+    for make, order in ((diffx.unipc, 3), (diffx.samplers.unipc_bh1, 3), (diffx.samplers.sde_dpm_solver_pp, 2)):
         assert same_method(make(process, denoise), make(process, denoise, order=order))
 
 
@@ -229,14 +233,19 @@ def same_method(one, other):
 
 def test_orders_that_a_method_lacks_are_refused():
     process, denoise = vp(), Partial(of_time_alone)
-    for make, most in ((diffx.dpm_solver, 3), (diffx.dpm_solver_pp, 3), (diffx.dpm_solver_pp_single, 3), (diffx.deis, 4)):
+    for make, most in (
+        (diffx.samplers.dpm_solver, 3),
+        (diffx.dpm_solver_pp, 3),
+        (diffx.samplers.dpm_solver_pp_single, 3),
+        (diffx.samplers.deis, 4),
+    ):
         with pytest.raises(ValueError, match=f"has the orders 1 to {most}, got order={most + 1}"):
             make(process, denoise, order=most + 1)
-    for make, most in ((diffx.unipc, 3), (diffx.unipc_bh1, 3), (diffx.sde_dpm_solver_pp, 2)):
+    for make, most in ((diffx.unipc, 3), (diffx.samplers.unipc_bh1, 3), (diffx.samplers.sde_dpm_solver_pp, 2)):
         with pytest.raises(ValueError, match=f"has the orders 1 to {most}, got order={most + 1}"):
             make(process, denoise, order=most + 1)
     with pytest.raises(ValueError, match="order must be at least 1"):
-        diffx.deis(process, denoise, order=0)
+        diffx.samplers.deis(process, denoise, order=0)
 
 
 def test_multistep_methods_refuse_grids_too_short_to_start():
@@ -252,7 +261,7 @@ def test_multistep_methods_refuse_grids_too_short_to_start():
 def test_exact_start_refuses_points_that_do_not_fit():
     sampler = diffx.dpm_solver_pp(vp(), Partial(of_time_alone), order=2)
     with pytest.raises(ValueError, match="ts must hold the times of the"):
-        diffx.with_past(sampler, jnp.zeros((1, 2, 1)), diffx.uniform(3))
-    begun = diffx.with_past(sampler, jnp.zeros((1, 2, 1)), diffx.uniform(1, t_min=0.5))
+        diffx.samplers.with_past(sampler, jnp.zeros((1, 2, 1)), diffx.uniform(3))
+    begun = diffx.samplers.with_past(sampler, jnp.zeros((1, 2, 1)), diffx.uniform(1, t_min=0.5))
     with pytest.raises(ValueError, match="must have the shape of x"):
         diffx.fold(begun, jnp.zeros((3, 1)), diffx.uniform(2, t_max=0.5))

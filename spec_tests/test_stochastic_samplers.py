@@ -7,12 +7,11 @@ import pytest
 from jax.tree_util import Partial
 
 import diffx
-from diffx.sampler.churn import churned
-from diffx.sampler.core import State
+from diffx.samplers.edm_stochastic import churn
+from diffx.samplers.protocol import State
 from spec_tests.close import below, close, holds
 from spec_tests.oracles import bayes, gauge, recursions
-from spec_tests.paths import edm, rectified_flow, ve, vp
-from spec_tests.paths import oracle as path_of
+from spec_tests.paths import edm, oracle as path_of, rectified_flow, ve, vp
 from spec_tests.registry import claim
 from spec_tests.test_reverse import cast, single
 from spec_tests.test_sampler import (
@@ -31,25 +30,27 @@ from spec_tests.test_sampler import (
 
 GAMMA, LOW, HIGH = 0.3, 0.5, 8.0
 SCHEMES = {
-    "euler_ancestral": lambda p, d, n: diffx.euler_ancestral(p, d, eta=n[0]),
-    "euler_ancestral, default": lambda p, d, n: diffx.euler_ancestral(p, d),
-    "dpm2_ancestral": lambda p, d, n: diffx.dpm2_ancestral(p, d, eta=n[0]),
-    "dpm2_ancestral, default": lambda p, d, n: diffx.dpm2_ancestral(p, d),
-    "edm_stochastic": lambda p, d, n: diffx.edm_stochastic(p, d, gamma=n[1], noise_scale=n[2], sigma_low=n[3], sigma_high=n[4]),
-    "edm_stochastic, default": lambda p, d, n: diffx.edm_stochastic(p, d, gamma=n[1]),
-    "sde_dpm_solver": lambda p, d, n: diffx.sde_dpm_solver(p, d),
-    "exponential_sde": lambda p, d, n: diffx.exponential_sde(p, d),
+    "euler_ancestral": lambda p, d, n: diffx.samplers.euler_ancestral(p, d, eta=n[0]),
+    "euler_ancestral, default": lambda p, d, n: diffx.samplers.euler_ancestral(p, d),
+    "dpm2_ancestral": lambda p, d, n: diffx.samplers.dpm2_ancestral(p, d, eta=n[0]),
+    "dpm2_ancestral, default": lambda p, d, n: diffx.samplers.dpm2_ancestral(p, d),
+    "edm_stochastic": lambda p, d, n: diffx.samplers.edm_stochastic(
+        p, d, gamma=n[1], noise_scale=n[2], sigma_low=n[3], sigma_high=n[4]
+    ),
+    "edm_stochastic, default": lambda p, d, n: diffx.samplers.edm_stochastic(p, d, gamma=n[1]),
+    "sde_dpm_solver": lambda p, d, n: diffx.samplers.sde_dpm_solver(p, d),
+    "exponential_sde": lambda p, d, n: diffx.samplers.exponential_sde(p, d),
 }
 STOCHASTIC_SAMPLERS = (
-    "diffx.sampler.ancestral.euler_ancestral",
-    "diffx.sampler.ancestral.dpm2_ancestral",
-    "diffx.sampler.ancestral.dpm2_ancestral_step",
-    "diffx.sampler.churn.edm_stochastic",
-    "diffx.sampler.churn.edm_stochastic_step",
-    "diffx.sampler.exponential_sde.sde_dpm_solver",
-    "diffx.sampler.exponential_sde.sde_dpm_solver_step",
-    "diffx.sampler.exponential_sde.exponential_sde",
-    "diffx.sampler.exponential_sde.exponential_sde_step",
+    "diffx.samplers.euler_ancestral",
+    "diffx.samplers.dpm2_ancestral",
+    "diffx.samplers.dpm2_ancestral_step",
+    "diffx.samplers.edm_stochastic",
+    "diffx.samplers.edm_stochastic_step",
+    "diffx.samplers.sde_dpm_solver",
+    "diffx.samplers.sde_dpm_solver_step",
+    "diffx.samplers.exponential_sde",
+    "diffx.samplers.exponential_sde_step",
 )
 NUMBERS = (0.75, GAMMA, 1.25, LOW, HIGH)
 
@@ -111,7 +112,9 @@ def spectrum_steps(process, variances, t, s):
         step = lambda x, z: jax.vmap(lambda t, s: sampler.step(State(x), t, s, z)[0].x)(t, s)
         return jnp.stack([step(one, 0 * one), step(0 * one, one)])
 
-    return jnp.stack([parts(diffx.exponential_sde(process, denoise)), parts(diffx.sde_dpm_solver(process, denoise))])
+    return jnp.stack(
+        [parts(diffx.samplers.exponential_sde(process, denoise)), parts(diffx.samplers.sde_dpm_solver(process, denoise))]
+    )
 
 
 def spectrum_has_the_distances_of_exponential_integrators():
@@ -145,13 +148,13 @@ def narrowed(inputs):
 def churn_by_parts(process, t, gammas):
     """What churning multiplies x and z by, and the time it leads to, for each gamma."""
     x, z = jnp.array([1.0, 0.0], t.dtype), jnp.array([0.0, 1.0], t.dtype)
-    return jax.vmap(lambda gamma: churned(process, x, t, z, gamma=gamma, noise_scale=1))(gammas)
+    return jax.vmap(lambda gamma: churn(process, x, t, z, gamma=gamma, noise_scale=1))(gammas)
 
 
 @claim(
     "REV-26",
     "Churning by gamma turns the marginal at noise-to-signal ratio r into that at (1 + gamma) r; gamma = 0 is Heun's method",
-    of=("diffx.sampler.churn.churned", "diffx.sampler.churn.edm_stochastic", "diffx.sampler.churn.edm_stochastic_step"),
+    of=("diffx.samplers.churn", "diffx.samplers.edm_stochastic", "diffx.samplers.edm_stochastic_step"),
     source="Karras et al. 2022, arXiv:2206.00364, Algorithm 2",
 )
 def test_churning_leads_to_the_marginal_of_more_noise(dtype):
@@ -176,7 +179,7 @@ def without_churn_the_step_is_heuns(dtype):
     _, ts = grid(dtype, 0.9, 0.6, 0.3, 0.1, 0.0)
     x, zs = (jnp.asarray(a, dtype) for a in (single([[-80.0], [-20.0], [10.0], [40.0]]), np.ones((4, 4, 1))))
     denoise = diffx.denoiser(edm(), mixture(dtype))
-    got = diffx.fold(diffx.edm_stochastic(edm(), denoise, gamma=0.0), x, ts, zs)[0]
+    got = diffx.fold(diffx.samplers.edm_stochastic(edm(), denoise, gamma=0.0), x, ts, zs)[0]
     wanted = diffx.fold(diffx.heun(edm(), denoise), x, ts)[0]
     why = "four steps of a mixture; x - D is 80 times the data"
     close(got, np.asarray(wanted, np.float64), ulps=16, scale=10 * 80.0, why=why)
@@ -189,7 +192,7 @@ def without_churn_the_step_is_heuns(dtype):
 def langevin_by_parts(process, variance, mean, t, step_size):
     """What one Langevin step multiplies x and z by, and what it makes of x = 0 without noise; (k,) for the step sizes."""
     denoise = diffx.denoiser(process, diffx.GaussianLaw(mean, variance))
-    step = lambda x, z, e: diffx.langevin_step(process, denoise, x, t, z, step_size=e)
+    step = lambda x, z, e: diffx.samplers.langevin_step(process, denoise, x, t, z, step_size=e)
     one, none = jnp.ones_like(mean), jnp.zeros_like(mean)
     parts = lambda e: jnp.stack([step(one, none, e), step(none, one, e), step(none, None, e)])
     return jax.vmap(parts)(step_size)
@@ -214,10 +217,10 @@ def output_moments(sampler, ts, mean, variance, arrange, slots=3):
     "REV-25",
     "Langevin steps of size e settle at the variance v/(1 - e/(2v)), and blow up for e > 2v; a predictor takes them in between",
     of=(
-        "diffx.sampler.langevin.langevin_step",
-        "diffx.sampler.langevin.langevin_corrector",
-        "diffx.sampler.langevin.predictor_corrector",
-        "diffx.sampler.langevin.predictor_corrector_step",
+        "diffx.samplers.langevin_step",
+        "diffx.samplers.langevin_corrector",
+        "diffx.samplers.predictor_corrector",
+        "diffx.samplers.predictor_corrector_step",
     ),
     source="Song et al. 2021, arXiv:2011.13456, section 4.2 and Algorithm 1; derived here for Gaussians",
 )
@@ -263,8 +266,8 @@ def corrected_runs_follow_their_recursion(dtype):
         (diffx.ddpm, recursions.ancestral(alpha, variance, VARIANCES, "tilde"), 2, 0.25),
         (diffx.ddim, recursions.ddim(alpha, variance, VARIANCES), 1, None),
     ):
-        correct = diffx.langevin_corrector(vp(), denoise, **({} if snr is None else {"snr": snr}))
-        sampler = diffx.predictor_corrector(method(vp(), denoise), correct, **({} if n == 1 else {"n": n}))
+        correct = diffx.samplers.langevin_corrector(vp(), denoise, **({} if snr is None else {"snr": snr}))
+        sampler = diffx.samplers.predictor_corrector(method(vp(), denoise), correct, **({} if n == 1 else {"n": n}))
         mean, spread, scale = 0 * MEAN, 1 + 0 * MEAN, 1 + np.abs(MEAN)
         for p, q, noise, a, s2 in zip(steps.p, steps.q, steps.n, alpha[1:], variance[1:], strict=True):
             mean, spread, scale = p * mean + q * MEAN, p**2 * spread + noise, (1 + np.abs(p)) * scale
@@ -283,9 +286,9 @@ def noises_are_independent():
     """One key makes three different noises: the predictor's and one for each corrector; a deterministic predictor has none."""
     law = law_of(np.float64, MEAN, VARIANCES)
     denoise, x = diffx.denoiser(vp(), law), jnp.zeros((2, 3))
-    correct = diffx.langevin_corrector(vp(), denoise)
+    correct = diffx.samplers.langevin_corrector(vp(), denoise)
     for method in (diffx.ddpm, diffx.ddim):
-        noise = diffx.predictor_corrector(method(vp(), denoise), correct, n=2).noise
+        noise = diffx.samplers.predictor_corrector(method(vp(), denoise), correct, n=2).noise
         first, rest = noise(jax.random.key(0), x)  # pyright: ignore[reportOptionalCall]
         drawn = [*rest] if first is None else [first, *rest]
         holds((first is None) == (method is diffx.ddim) and len(rest) == 2, "a tuple: the predictor's, the correctors'")
@@ -310,7 +313,7 @@ def one_step_of(sampler, x, t, s, z):
 def analytic_steps(process, mean, variance, nodes, mmse, t, s, x):
     """One step from x, from x + 1, and with noise 1."""
     denoise = diffx.denoiser(process, diffx.GaussianLaw(mean, variance))
-    sampler = diffx.analytic_ddpm(process, denoise, mmse=Partial(table, nodes, mmse))
+    sampler = diffx.samplers.analytic_ddpm(process, denoise, mmse=Partial(table, nodes, mmse))
     step = jax.vmap(lambda x, z, t, s: sampler.step(State(x), t, s, z)[0].x)
     return step(x, 0 * x, t, s), step(x + 1, 0 * x, t, s), step(x, 0 * x + 1, t, s)
 
@@ -318,7 +321,7 @@ def analytic_steps(process, mean, variance, nodes, mmse, t, s, x):
 @claim(
     "REV-08",
     "Analytic-DPM's variance from E|score|^2 is what the law of total variance says, and beta v_s/v_t for Gaussians: exact",
-    of=("diffx.sampler.analytic.analytic_ddpm", "diffx.sampler.analytic.analytic_ddpm_step"),
+    of=("diffx.samplers.analytic_ddpm", "diffx.samplers.analytic_ddpm_step"),
     source="Bao et al. 2022, arXiv:2201.06503, Theorem 1",
 )
 def test_analytic_variance_is_optimal(dtype):
@@ -348,7 +351,7 @@ def mixture_has_the_variance_of_the_theorem(dtype):
     tilde = path.variance(s) * spread**2 / v
     wanted = tilde + (np.sqrt(v) / gain - np.sqrt(path.variance(s) - tilde)) ** 2 * (1 - v * score2)
     known = Partial(table, *cast(dtype, [0, 1], [mmse] * 2))
-    sampler = diffx.analytic_ddpm(vp(), diffx.denoiser(vp(), mixture(dtype)), mmse=known)
+    sampler = diffx.samplers.analytic_ddpm(vp(), diffx.denoiser(vp(), mixture(dtype)), mmse=known)
     ends = one_step_of(sampler, *cast(dtype, [[0.25], [0.25]], t, s, [[0.0], [1.0]]))
     got = float(ends[1, 0]) - float(ends[0, 0])
     off = abs(got**2 / wanted - 1)
@@ -362,10 +365,10 @@ def mixture_has_the_variance_of_the_theorem(dtype):
     "REV-10",
     "The final variance of an ancestral sampler is a sum: (alpha_T L/v_T)^2 V_T + sum of (alpha_s L/v_s)^2 noise_s",
     of=(
-        "diffx.sampler.ddpm.ddpm",
-        "diffx.sampler.ddpm.ddpm_step",
-        "diffx.sampler.ddpm.ddpm_beta",
-        "diffx.sampler.ddpm.ddpm_beta_step",
+        "diffx.ddpm",
+        "diffx.samplers.ddpm_step",
+        "diffx.samplers.ddpm_beta",
+        "diffx.samplers.ddpm_beta_step",
     ),
     source="derived here: the posterior means from any time to 0 telescope to the denoiser",
 )
@@ -377,7 +380,7 @@ def test_final_variance_is_a_sum_over_the_steps(dtype):
     slopes = a * VARIANCES / (a**2 * VARIANCES + s2)
     fresh = s2[:-1] - (a[:-1] / a[1:]) ** 2 * s2[1:]
     law, begin = law_of(dtype, MEAN, VARIANCES), law_of(dtype, MEAN, 2 + 0 * MEAN)
-    for method, noise in ((diffx.ddpm, fresh * s2[1:] / s2[:-1]), (diffx.ddpm_beta, fresh)):
+    for method, noise in ((diffx.ddpm, fresh * s2[1:] / s2[:-1]), (diffx.samplers.ddpm_beta, fresh)):
         wanted = slopes[0] ** 2 * 2 + (slopes[1:] ** 2 * noise).sum(0)
         _, got = output_moments(method(vp(), diffx.denoiser(vp(), law)), ts_, begin.mean, begin.cov, lambda z: z[0], slots=1)
         close(got, wanted, ulps=64, scale=2 * wanted + 1, why="four steps; differences of rows around the mean")
@@ -386,8 +389,8 @@ def test_final_variance_is_a_sum_over_the_steps(dtype):
 def test_gradients_of_stochastic_samplers_at_time_zero_are_finite():
     """eps is not defined at sigma = 0: there the second answer is asked for elsewhere, and a corrector does nothing."""
     d, ts = denoise(), diffx.uniform(2, t_max=0.9)
-    pc = diffx.predictor_corrector(diffx.ddim(vp(), d), diffx.langevin_corrector(vp(), d))
-    for sampler in (diffx.edm_stochastic(vp(), d, gamma=0.25), diffx.dpm2_ancestral(vp(), d), pc):
+    pc = diffx.samplers.predictor_corrector(diffx.ddim(vp(), d), diffx.samplers.langevin_corrector(vp(), d))
+    for sampler in (diffx.samplers.edm_stochastic(vp(), d, gamma=0.25), diffx.samplers.dpm2_ancestral(vp(), d), pc):
         slope = jax.grad(lambda x, sampler=sampler: diffx.fold(sampler, x, ts)[0].sum())(jnp.ones(3))
         assert jnp.isfinite(slope).all()
 
@@ -402,21 +405,29 @@ def denoise(process=None):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: diffx.edm_stochastic(edm(), denoise(), gamma=-0.1), "gamma must not be negative"),
-        (lambda: diffx.edm_stochastic(edm(), denoise(), gamma=0.5), r"min\(S_churn / N, 2\*\*0.5 - 1\)"),
-        (lambda: diffx.edm_stochastic(edm(), denoise(), gamma=0.25, sigma_high=40.0), "give sigma_high <= 32"),
-        (lambda: diffx.edm_stochastic(edm(), denoise(), gamma=0.1, noise_scale=-1.0), "noise_scale must not be negative"),
-        (lambda: diffx.edm_stochastic(edm(), denoise(), gamma=0.1, sigma_low=-1.0), "sigma_low must not be negative"),
-        (lambda: diffx.euler_ancestral(vp(), denoise(), eta=1.5), r"eta must lie in \[0, 1\]"),
-        (lambda: diffx.dpm2_ancestral(vp(), denoise(), eta=1.5), r"eta must lie in \[0, 1\], got 1.5: 0 is DPM-Solver-2"),
-        (lambda: diffx.dpm2_ancestral(vp(), denoise(), eta=-0.5), r"eta must lie in \[0, 1\]"),
+        (lambda: diffx.samplers.edm_stochastic(edm(), denoise(), gamma=-0.1), "gamma must not be negative"),
+        (lambda: diffx.samplers.edm_stochastic(edm(), denoise(), gamma=0.5), r"min\(S_churn / N, 2\*\*0.5 - 1\)"),
+        (lambda: diffx.samplers.edm_stochastic(edm(), denoise(), gamma=0.25, sigma_high=40.0), "give sigma_high <= 32"),
         (
-            lambda: diffx.exponential_sde(rectified_flow(), denoise()),
+            lambda: diffx.samplers.edm_stochastic(edm(), denoise(), gamma=0.1, noise_scale=-1.0),
+            "noise_scale must not be negative",
+        ),
+        (lambda: diffx.samplers.edm_stochastic(edm(), denoise(), gamma=0.1, sigma_low=-1.0), "sigma_low must not be negative"),
+        (lambda: diffx.samplers.euler_ancestral(vp(), denoise(), eta=1.5), r"eta must lie in \[0, 1\]"),
+        (
+            lambda: diffx.samplers.dpm2_ancestral(vp(), denoise(), eta=1.5),
+            r"eta must lie in \[0, 1\], got 1.5: 0 is DPM-Solver-2",
+        ),
+        (lambda: diffx.samplers.dpm2_ancestral(vp(), denoise(), eta=-0.5), r"eta must lie in \[0, 1\]"),
+        (
+            lambda: diffx.samplers.exponential_sde(rectified_flow(), denoise()),
             "alpha.2 . sigma.2 = 1, here it is 0.5 .*use sde_dpm_solver",
         ),
-        (lambda: diffx.langevin_corrector(vp(), denoise(), snr=0.0), "snr must be positive"),
+        (lambda: diffx.samplers.langevin_corrector(vp(), denoise(), snr=0.0), "snr must be positive"),
         (
-            lambda: diffx.predictor_corrector(diffx.ddpm(vp(), denoise()), diffx.langevin_corrector(vp(), denoise()), n=0),
+            lambda: diffx.samplers.predictor_corrector(
+                diffx.ddpm(vp(), denoise()), diffx.samplers.langevin_corrector(vp(), denoise()), n=0
+            ),
             "n must be",
         ),
     ],
@@ -429,9 +440,9 @@ def test_stochastic_samplers_refuse_bad_parameters(build, message):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: diffx.predictor_corrector(denoise(), denoise()), "predictor must be a Sampler"),  # pyright: ignore[reportArgumentType]
-        (lambda: diffx.predictor_corrector(diffx.ddpm(vp(), denoise()), 3), "a corrector .* must be callable"),  # pyright: ignore[reportArgumentType]
-        (lambda: diffx.analytic_ddpm(vp(), denoise(), mmse=0.5), "mmse, a function .* must be callable"),  # pyright: ignore[reportArgumentType]
+        (lambda: diffx.samplers.predictor_corrector(denoise(), denoise()), "predictor must be a Sampler"),  # pyright: ignore[reportArgumentType]
+        (lambda: diffx.samplers.predictor_corrector(diffx.ddpm(vp(), denoise()), 3), "a corrector .* must be callable"),  # pyright: ignore[reportArgumentType]
+        (lambda: diffx.samplers.analytic_ddpm(vp(), denoise(), mmse=0.5), "mmse, a function .* must be callable"),  # pyright: ignore[reportArgumentType]
     ],
 )
 def test_stochastic_samplers_refuse_wrong_kinds(build, message):

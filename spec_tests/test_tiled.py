@@ -172,4 +172,4 @@ def test_wrong_arguments_of_tiled_losses_are_refused(kind, images, texts, given,
 
 def test_a_traced_or_fractional_tile_is_refused():
     with pytest.raises(TypeError, match="tile must be a Python integer"):
-        diffx.tiled_clip_loss(jnp.ones((4, 3)), jnp.ones((4, 3)), log_scale=1.0, tile=2.0)  # pyright: ignore[reportArgumentType]
+        diffx.contrast.tiled_clip_loss(jnp.ones((4, 3)), jnp.ones((4, 3)), log_scale=1.0, tile=2.0)  # pyright: ignore[reportArgumentType]

@@ -9,9 +9,9 @@ from flax import nnx
 from jax.tree_util import Partial
 
 import diffx
-from diffx import train as train_module
+from diffx import training as train_module
 from diffx.nn import LabelledTimeMLP, TimeMLP, noise_features
-from diffx.train import train
+from diffx.training import train
 
 
 def a_key():
@@ -72,7 +72,7 @@ def expected_eps_loss(nodes, weights, params, key):
     """E of the coded loss for eps = gain x on N(0, 0.7) data at one time, by Gauss-Hermite: no sampling error."""
     process, x0, eps = diffx.VP(), jnp.sqrt(VARIANCE) * nodes[:, None], nodes[None, :]
     predict = lambda x, t: params["gain"] * x
-    loss = lambda x0, eps: diffx.eps_loss(process, predict, x0[None], eps[None], T)
+    loss = lambda x0, eps: diffx.losses.eps_loss(process, predict, x0[None], eps[None], T)
     pairs = jax.vmap(jax.vmap(loss))(*jnp.broadcast_arrays(x0, eps))
     return (pairs * weights[:, None] * weights[None, :]).sum()
 
@@ -82,7 +82,7 @@ def test_training_reaches_the_optimal_loss_and_no_less():
     loss = Partial(expected_eps_loss, jnp.asarray(nodes), jnp.asarray(weights / weights.sum()))
     trained = train(loss, {"gain": jnp.asarray(0.0)}, optax.sgd(0.3), steps=120, key=a_key())
     law = diffx.GaussianLaw(jnp.zeros(1), jnp.asarray(VARIANCE))
-    best = float(diffx.optimal_eps_loss(diffx.VP(), law, T))
+    best = float(diffx.losses.optimal_eps_loss(diffx.VP(), law, T))
     np.testing.assert_allclose(trained.losses[-1], best, rtol=1e-12)
     assert (trained.losses >= best * (1 - 1e-13)).all()
 

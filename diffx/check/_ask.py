@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 
-def checked_precision(precision: str) -> str:
+def check_precision(precision: str) -> str:
     if precision not in ("float32", "float64"):  # in fewer bits rounding would hide what is asked
         raise ValueError(f'precision must be "float32" or "float64", got {precision!r}')
     return precision
@@ -66,7 +66,7 @@ def far(got: Any, wanted: Any) -> float:
     return float(np.abs(np.asarray(got) - wanted).max() / max(np.abs(wanted).max(), 1e-300))
 
 
-def recognised(got: Any, candidates: Mapping[str, Any], wanted: Any = None, *, tolerance: float) -> str:
+def recognise(got: Any, candidates: Mapping[str, Any], wanted: Any = None, *, tolerance: float) -> str:
     """The name of the first candidate that `got` is, and that is not `wanted` itself; else nothing."""
     got = np.asarray(got, np.float64)
     for name, other in candidates.items():
@@ -96,7 +96,7 @@ def in_words(constant: float) -> str:
     return f"{constant:.4g}"
 
 
-def fitted(out: np.ndarray, *parts: np.ndarray) -> tuple[np.ndarray, float]:
+def fit(out: np.ndarray, *parts: np.ndarray) -> tuple[np.ndarray, float]:
     """Coefficients of `out` as a sum of multiples of `parts`, by least squares, and what they leave, relatively."""
     columns = np.stack([np.ravel(part) for part in parts], 1)
     found = np.linalg.lstsq(columns, np.ravel(out), rcond=None)[0]

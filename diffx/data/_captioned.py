@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Array
 
-from diffx import _check
+from diffx import _arguments
 
 SPLITS = ("all", "train", "test")
 
@@ -18,4 +18,4 @@ class Captioned(NamedTuple):
 
 def choice(name: str, value: Any, choices: tuple) -> None:
     """Raises ValueError, with the list, unless value is one of the choices."""
-    _check.require(value in choices, f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    _arguments.require(value in choices, f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")

@@ -8,14 +8,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from diffx import _check
-from diffx._callables import as_pytree
+from diffx import _arguments
 from diffx._linalg import excess
-from diffx._types import Floats, Number, Points
-from diffx.law import LOG_2PI, GaussianLaw, kl, noised_variance
-from diffx.likelihood._parts import Denoiser, draws, gaussian_variances, over_grid, square_error
+from diffx._pytrees import as_pytree
+from diffx._types import Denoiser, Floats, Number, Points, Scalar
+from diffx.laws.covariance import noised_variance
+from diffx.laws.distances import kl
+from diffx.laws.gaussian import LOG_2PI, GaussianLaw
+from diffx.likelihood._averages import draws, gaussian_variances, over_grid, square_error
 from diffx.likelihood.information import snr_rate
-from diffx.process import Process, Scalar
+from diffx.processes.protocol import Process
 
 
 def vlb_term(process: Process, denoise: Denoiser, x0: Points, eps: Points, t: Scalar, s: Scalar) -> Floats:
@@ -26,7 +28,7 @@ def vlb_term(process: Process, denoise: Denoiser, x0: Points, eps: Points, t: Sc
     Source: Kingma et al. 2021, arXiv:2107.00630.  Raises ValueError for unequal shapes or s > t.
     Domain: sigma(s) > 0.  Claims: LIK-09, LIK-16.
     """
-    t, s = _check.step_times(t, s)
+    t, s = _arguments.step_times(t, s)
     grown = -jnp.expm1(process.log_snr_step(t, s)) * jnp.exp(process.log_snr(s))
     return grown * square_error(process, denoise, x0, eps, t) / 2
 
@@ -65,7 +67,7 @@ def reconstruction(process: Process, denoise: Denoiser, x0: Points, eps: Points,
     x0, eps: n draws, (n, *event); t: scalar time; variance: squared data units, > 0.  Returns (n,).
     Source: the Gaussian density.  Raises ValueError for unequal shapes or a variance that is not positive.  Claims: LIK-10.
     """
-    _check.positive(variance=variance)
+    _arguments.positive(variance=variance)
     errors, d = square_error(process, denoise, x0, eps, t), x0[0].size
     return errors / (2 * variance) + d * (LOG_2PI + jnp.log(variance)) / 2
 
@@ -87,9 +89,9 @@ def nelbo(
     Jitted.  Source: Kingma et al. 2021, arXiv:2107.00630; Ho et al. 2020, arXiv:2006.11239, eq. (5).
     Raises ValueError for a grid that does not begin at 1 and what the three terms raise.  Claims: LIK-10.
     """
-    ts, (x0, eps) = _check.grid(ts), draws(x0, eps)
-    if _check.is_concrete(ts):
-        _check.require(float(jax.device_get(ts)[0]) == 1, f"the bound starts at the prior, at t = 1, but ts[0] = {ts[0]}")
+    ts, (x0, eps) = _arguments.grid(ts), draws(x0, eps)
+    if _arguments.is_concrete(ts):
+        _arguments.require(float(jax.device_get(ts)[0]) == 1, f"the bound starts at the prior, at t = 1, but ts[0] = {ts[0]}")
     denoise = as_pytree(denoise)
     last = reconstruction(process, denoise, x0, eps, ts[-1], variance=variance)
     return prior_kl(process, x0, prior=prior) + _vlb_terms(process, denoise, x0, eps, ts) + last
@@ -109,7 +111,7 @@ def elbo_gap(process: Process, law: GaussianLaw, ts: Floats) -> Number:
     ts: (N + 1,), decreasing.  Source: derived here, from the terms of Kingma et al. 2021, arXiv:2107.00630.
     Raises TypeError unless law is a GaussianLaw.  Domain: sigma(ts[-1]) > 0.  Claims: LIK-09.
     """
-    ts, variances = _check.grid(ts), gaussian_variances(law)
+    ts, variances = _arguments.grid(ts), gaussian_variances(law)
     t, s = ts[:-1, None], ts[1:, None]
     spread = noised_variance(variances, process.alpha(t), process.sigma(t)) / process.sigma(t) ** 2
     grown = -jnp.expm1(process.log_snr_step(t, s)) * jnp.exp(process.log_snr(s))

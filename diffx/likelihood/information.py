@@ -18,12 +18,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from diffx import _check
-from diffx._callables import as_pytree
-from diffx._types import Floats, Number, Points
-from diffx.law import LOG_2PI
-from diffx.likelihood._parts import (
-    Denoiser,
+from diffx import _arguments
+from diffx._pytrees import as_pytree
+from diffx._types import Denoiser, Floats, Number, Points, Scalar
+from diffx.laws.gaussian import LOG_2PI
+from diffx.likelihood._averages import (
     average,
     curve,
     draws,
@@ -34,9 +33,9 @@ from diffx.likelihood._parts import (
     square_error,
     square_gap,
 )
-from diffx.predict import score_of_x0
-from diffx.process import Process, Scalar, perturb
-from diffx.sampler.core import ask
+from diffx.predictions import score_of_x0
+from diffx.processes.protocol import Process, perturb
+from diffx.samplers.protocol import ask
 
 
 def mmse(process: Process, denoise: Denoiser, x0: Points, eps: Points, t: Scalar, *, weights: Floats | None = None) -> Number:
@@ -60,7 +59,7 @@ def mmse_curve(
     For the curve of one point x, repeat it: x0 = jnp.broadcast_to(x, eps.shape).  Jitted; memory is that of one time.
     ts: (N + 1,), decreasing.  Raises what `mmse` raises.  Claims: LIK-03, LIK-06, PTS-06, LIT-07.
     """
-    ts, (x0, eps) = _check.grid(ts), draws(x0, eps)
+    ts, (x0, eps) = _arguments.grid(ts), draws(x0, eps)
     if weights is not None:
         average(jnp.zeros(x0.shape[0], x0.dtype), weights)  # its checks, outside jit
     return _mmse_curve(process, as_pytree(denoise), x0, eps, ts, weights)
@@ -81,7 +80,7 @@ def mutual_information(process: Process, errors: Floats, ts: Floats, *, dim: int
     Domain: SNR(ts[0]) errors[0] < d.  Claims: LIK-03, LIK-06, LIK-07, PTS-06, LIT-07.
     """
     ts, errors = curve(ts, errors=errors)
-    d = _check.count("dim", dim)
+    d = _arguments.count("dim", dim)
     first, _ = snr_at_ends(process, ts)
     return half_integral(process, errors, ts) - d * jnp.log1p(-first * errors[0] / d) / 2
 
@@ -124,7 +123,7 @@ def surprisal(process: Process, errors: Floats, ts: Floats, *, dim: int) -> Numb
     Source: Kong, Brekelmans and Ver Steeg 2023, arXiv:2302.03792.
     Raises ValueError for unequal lengths or an infinite log-SNR.  Domain: x_0 has a density.  Claims: LIK-05.
     """
-    return pointwise_information(process, errors, ts) + _left(errors, _check.count("dim", dim))
+    return pointwise_information(process, errors, ts) + _left(errors, _arguments.count("dim", dim))
 
 
 def mmse_gap(process: Process, larger: Floats, smaller: Floats, ts: Floats) -> Number:
@@ -169,7 +168,7 @@ def snr_rate(process: Process, t: Scalar) -> Number:
 
     t: scalar time.  Domain: 0 < t, sigma(t) > 0.  Claims: LIK-08, LIK-13.
     """
-    t = _check.time(t)
+    t = _arguments.time(t)
     log_snr, rate = jax.jvp(process.log_snr, (t,), (jnp.ones_like(t),))
     return jnp.exp(log_snr) * rate
 

@@ -1,16 +1,10 @@
 """Networks in flax.nnx. `import diffx` never imports this package."""
 
-from diffx.nn.dual_encoder import DualEncoder
-from diffx.nn.time_mlp import LabelledTimeMLP, TimeMLP, noise_features
-from diffx.nn.weights import dual_encoder, load_provenance, load_weights, save_weights
-
-__all__ = [
-    "DualEncoder",
-    "LabelledTimeMLP",
-    "TimeMLP",
-    "dual_encoder",
-    "load_provenance",
-    "load_weights",
-    "noise_features",
-    "save_weights",
-]
+from diffx.nn.encoders import DualEncoder as DualEncoder
+from diffx.nn.time_mlp import LabelledTimeMLP as LabelledTimeMLP, TimeMLP as TimeMLP, noise_features as noise_features
+from diffx.nn.weights import (
+    dual_encoder as dual_encoder,
+    load_provenance as load_provenance,
+    load_weights as load_weights,
+    save_weights as save_weights,
+)

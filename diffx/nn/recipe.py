@@ -21,12 +21,16 @@ from jax.tree_util import Partial
 from jaxtyping import Array
 
 import diffx
-from diffx import _check
-from diffx.data.world import DRAWINGS, LENGTH, VOCABULARY, Drawings, cap_in_corner, caption, render, sample_scene
-from diffx.nn.dual_encoder import DualEncoder
+from diffx import _arguments
+from diffx.data.world.captions import caption
+from diffx.data.world.drawings import DRAWINGS, Drawings, cap_in_corner
+from diffx.data.world.rendering import render
+from diffx.data.world.sample import sample_scene
+from diffx.data.world.words import LENGTH, VOCABULARY
+from diffx.nn.encoders import DualEncoder
 from diffx.nn.report import report
 from diffx.nn.weights import pin, save_weights
-from diffx.train import train
+from diffx.training import train
 
 # 0.15 s a step of 256 on two cores, the large one 1.5 s
 SMALL = {"patch": 8, "image_width": 192, "image_layers": 1, "text_width": 96, "text_layers": 1}
@@ -64,7 +68,7 @@ def make_pool(key: Array, n: int, control: str) -> Pool:
     return jax.tree_util.tree_map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
-def picked(pool: Pool, key: Array, n: int) -> Pool:
+def pick(pool: Pool, key: Array, n: int) -> Pool:
     """n different scenes of the pool."""
     chosen = jax.random.permutation(key, len(pool.images))[:n]
     return jax.tree_util.tree_map(lambda leaf: leaf[chosen], pool)
@@ -73,7 +77,7 @@ def picked(pool: Pool, key: Array, n: int) -> Pool:
 def batch_of(pool: Pool | None, n: int, captions: int, control: str, key: Array) -> tuple[Array, Array]:
     """n pictures (n, 32, 32, 3) and the captions of each, (captions, n, L): new scenes, or a draw from the pool."""
     for_scenes, for_words, for_control = jax.random.split(key, 3)
-    shown = drawn(for_scenes, n, control) if pool is None else picked(pool, for_scenes, n)
+    shown = drawn(for_scenes, n, control) if pool is None else pick(pool, for_scenes, n)
     words = jax.vmap(jax.vmap(caption), (0, None))(jax.random.split(for_words, (captions, n)), shown.scenes)
     return shown.images, jax.random.permutation(for_control, words, axis=1) if control == "shuffled" else words
 
@@ -95,7 +99,7 @@ def loss(graph: Any, n: int, captions: int, control: str, pool: Pool | None, par
 def clamp(params: Any) -> Any:
     """After each step: a scale of at most 100, as CLIP has it (arXiv:2103.00020, section 2.5)."""
     params = jax.tree_util.tree_map(lambda leaf: leaf, params)  # a copy, whose entries may be set
-    params["log_scale"] = params["log_scale"].replace(diffx.clamp_log_scale(params["log_scale"][...]))
+    params["log_scale"] = params["log_scale"].replace(diffx.contrast.clamp_log_scale(params["log_scale"][...]))
     return params
 
 
@@ -128,16 +132,16 @@ def arguments(words: list[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def checked(chosen: argparse.Namespace) -> argparse.Namespace:
+def check(chosen: argparse.Namespace) -> argparse.Namespace:
     """What would otherwise fail after minutes: nowhere to write, a pool smaller than a batch."""
     folder = Path(chosen.out).absolute().parent
-    _check.require(folder.is_dir(), f"--out must lie in a folder that exists, {folder} does not: make it first")
+    _arguments.require(folder.is_dir(), f"--out must lie in a folder that exists, {folder} does not: make it first")
     large = not chosen.pool or chosen.pool >= chosen.batch
-    _check.require(large, f"--pool must hold a batch, got a pool of {chosen.pool} and a batch of {chosen.batch}")
+    _arguments.require(large, f"--pool must hold a batch, got a pool of {chosen.pool} and a batch of {chosen.batch}")
     return chosen
 
 
-def fitted(chosen: argparse.Namespace) -> tuple[DualEncoder, dict[str, Any]]:
+def fit(chosen: argparse.Namespace) -> tuple[DualEncoder, dict[str, Any]]:
     """The trained encoder, and in how many steps and seconds, at which loss."""
     for_pool, for_steps = jax.random.split(jax.random.key(chosen.seed))
     sizes = (SMALL if chosen.network == "small" else LARGE) | {"length": LENGTH, "dtype": jnp.dtype(chosen.precision)}
@@ -152,8 +156,8 @@ def fitted(chosen: argparse.Namespace) -> tuple[DualEncoder, dict[str, Any]]:
 
 
 def main(words: list[str]) -> None:
-    chosen = checked(arguments(words))
-    encoder, facts = fitted(chosen)
+    chosen = check(arguments(words))
+    encoder, facts = fit(chosen)
     made = provenance([Path(word).name if word == chosen.out else word for word in words]) | facts
     keep = partial(save_weights, chosen.out, encoder, vocabulary=VOCABULARY, half=chosen.half)
     keep(provenance=made)  # before the report, lest a mistake there cost the training

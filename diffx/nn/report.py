@@ -9,20 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from diffx.concept import concept_direction, rank_words, retrieval_metrics
-from diffx.contrastive import normalised
-from diffx.data.world import (
-    ATTRIBUTES,
-    HEADWEAR_WORDS,
-    VOCABULARY,
-    Scene,
-    caption,
-    encode_words,
-    sample_scene,
-    with_headwear,
-    without_headwear,
-)
-from diffx.nn.dual_encoder import DualEncoder
+from diffx.concepts.algebra import concept_direction, rank_words
+from diffx.concepts.retrieval import retrieval_metrics
+from diffx.contrast.scores import normalise
+from diffx.data.world.attributes import ATTRIBUTES
+from diffx.data.world.captions import caption
+from diffx.data.world.sample import sample_scene
+from diffx.data.world.scene import Scene, with_headwear, without_headwear
+from diffx.data.world.words import HEADWEAR_WORDS, VOCABULARY, encode_words
+from diffx.nn.encoders import DualEncoder
 
 ASKED = ("headwear", "place", "eyewear")
 
@@ -102,7 +97,7 @@ def hat_experiment(by: Judge, scenes: Scene) -> dict[str, dict[str, Any]]:
 
 def one_hat(worn: Array, bare: Array, words: Array, own: int) -> dict[str, Any]:
     """Ranks of one word: mean difference (raw and centred), single pairs, and the picture with it without subtraction."""
-    mean, single = concept_direction(worn, bare), normalised(worn) - normalised(bare)
+    mean, single = concept_direction(worn, bare), normalise(worn) - normalise(bare)
     alone = ranks(single, words, own, centre=False)
     return {
         "rank": int(ranks(mean, words, own, centre=False)),

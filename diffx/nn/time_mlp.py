@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array
 
-from diffx import _check
-from diffx.process import Scalar
+from diffx import _arguments
+from diffx._types import Scalar
 
 HIDDEN = (16, 128, 128, 128, 128, 16)
 
@@ -21,8 +21,8 @@ def noise_features(sigma: Scalar) -> Array:
     sigma: data units.  log(sigma)/2 runs over 3.5 radians from 0.01 to 10: no two levels look alike.
     Source: get_sigma_embeds of smalldiffusion.  Domain: sigma > 0.
     """
-    sigma = _check.floats("sigma", sigma)
-    _check.require(
+    sigma = _arguments.floats("sigma", sigma)
+    _arguments.require(
         sigma.ndim == 0, f"sigma must be one noise level, got shape {sigma.shape}; for a batch use jax.vmap over x and sigma"
     )
     phase = jnp.log(sigma) / 2
@@ -38,11 +38,11 @@ class TimeMLP(nnx.Module):
     """
 
     def __init__(self, dim: int = 2, *, hidden: Sequence[int] = HIDDEN, rngs: nnx.Rngs):
-        self.dim = _check.count("dim", dim)
+        self.dim = _arguments.count("dim", dim)
         self.layers = _layers((dim + 2, *hidden, dim), rngs)
 
     def __call__(self, x: Array, sigma: Scalar) -> Array:
-        x = _check.events("x", x, (self.dim,))
+        x = _arguments.events("x", x, (self.dim,))
         return _through(self.layers, x, noise_features(sigma))
 
 
@@ -56,13 +56,13 @@ class LabelledTimeMLP(nnx.Module):
     """
 
     def __init__(self, dim: int = 2, *, classes: int, features: int = 4, hidden: Sequence[int] = HIDDEN, rngs: nnx.Rngs):
-        self.dim, self.null = _check.count("dim", dim), _check.count("classes", classes)
-        width = _check.count("features", features)
+        self.dim, self.null = _arguments.count("dim", dim), _arguments.count("classes", classes)
+        width = _arguments.count("features", features)
         self.embedding = nnx.Embed(classes + 1, width, embedding_init=jax.nn.initializers.normal(1.0), rngs=rngs)
         self.layers = _layers((dim + 2 + width, *hidden, dim), rngs)
 
     def __call__(self, x: Array, sigma: Scalar, label: Any) -> Array:
-        x = _check.events("x", x, (self.dim,))
+        x = _arguments.events("x", x, (self.dim,))
         known = self.embedding(_label(label, self.null))
         return _through(self.layers, x, jnp.concatenate([noise_features(sigma).astype(x.dtype), known]))
 
@@ -70,10 +70,10 @@ class LabelledTimeMLP(nnx.Module):
 def _label(label: Any, null: int) -> Array:
     label = jnp.asarray(label)
     one = label.ndim == 0 and jnp.issubdtype(label.dtype, jnp.integer)
-    _check.require(one, f"label must be one integer, got shape {label.shape} of {label.dtype}; for a batch use jax.vmap")
-    if _check.is_concrete(label):
+    _arguments.require(one, f"label must be one integer, got shape {label.shape} of {label.dtype}; for a batch use jax.vmap")
+    if _arguments.is_concrete(label):
         wanted = f"label must lie in 0 to {null}, where {null} is no label, got {label}"
-        _check.require(bool((label >= 0) & (label <= null)), wanted)
+        _arguments.require(bool((label >= 0) & (label <= null)), wanted)
     return jnp.where(label < 0, null + 1, label)  # jax would count a negative index from the end; beyond it answers NaN
 
 

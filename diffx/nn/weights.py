@@ -13,9 +13,9 @@ import safetensors
 import safetensors.numpy
 from flax import nnx
 
-from diffx import _check
-from diffx.data.world import VOCABULARY
-from diffx.nn.dual_encoder import DualEncoder
+from diffx import _arguments
+from diffx.data.world.words import VOCABULARY
+from diffx.nn.encoders import DualEncoder
 
 SHIPPED = Path(__file__).parent / "shipped"  # the file, and weights.toml: its name, its sha256 and the command that made it
 Tensors = dict[str, np.ndarray]
@@ -77,7 +77,7 @@ def dual_encoder(path: str | Path | None = None) -> DualEncoder:
     path = shipped() if path is None else Path(path)
     facts = _read(path)[1]
     _check_vocabulary(path, facts["vocabulary"])
-    _check.require(facts["architecture"], f"{path} holds no dual encoder: it names no architecture; use load_weights")
+    _arguments.require(facts["architecture"], f"{path} holds no dual encoder: it names no architecture; use load_weights")
     module = DualEncoder(**facts["architecture"], rngs=nnx.Rngs(0))
     load_weights(path, module)
     return module
@@ -93,7 +93,7 @@ def shipped() -> Path:
     _check_there(path, pinned["command"])
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     message = f"{path} has the sha256 {found}, pinned is {pinned['sha256']}: install diffx again, or give your own file's path"
-    _check.require(found == pinned["sha256"], message)
+    _arguments.require(found == pinned["sha256"], message)
     return path
 
 
@@ -137,11 +137,11 @@ def _architecture(module: nnx.Module) -> dict[str, Any] | None:
 
 
 def _stored(name: str, value: np.ndarray, half: bool) -> np.ndarray:
-    _check.require(np.isfinite(value).all(), f"{name} must be finite to be saved: train with a lower learning rate")
+    _arguments.require(np.isfinite(value).all(), f"{name} must be finite to be saved: train with a lower learning rate")
     if not half or value.ndim < 2:
         return value.astype(np.float32)
     largest = np.abs(value).max(initial=0)
-    _check.require(largest < 65504, f"{name} reaches {largest:g}, float16 ends at 65504: save with half=False")
+    _arguments.require(largest < 65504, f"{name} reaches {largest:g}, float16 ends at 65504: save with half=False")
     return value.astype(np.float16)
 
 
@@ -155,11 +155,11 @@ def _read(path: Path) -> tuple[Tensors, dict[str, Any]]:
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path} is corrupt or no safetensors file ({error}): copy or make it again") from error
     missing = {"architecture", "provenance", "sha256", "vocabulary"} - set(metadata)
-    _check.require(not missing, f"{path} was not written by save_weights: its metadata lack {', '.join(sorted(missing))}")
+    _arguments.require(not missing, f"{path} was not written by save_weights: its metadata lack {', '.join(sorted(missing))}")
     facts = {name: json.loads(text) for name, text in metadata.items()}
     found = digest(tensors)
     message = f"{path} is damaged: its tensors have the sha256 {found}, written was {facts['sha256']}; copy or make it again"
-    _check.require(found == facts["sha256"], message)
+    _arguments.require(found == facts["sha256"], message)
     return tensors, facts
 
 
@@ -178,7 +178,7 @@ def _check_names(path: Path, found: Tensors, wanted: Tensors) -> None:
         for name in both
         if found[name].shape != wanted[name].shape
     ]
-    _check.require(not wrong, f"{path} is for another architecture: {'; '.join(wrong)}")
+    _arguments.require(not wrong, f"{path} is for another architecture: {'; '.join(wrong)}")
 
 
 def _check_vocabulary(path: Path, found: str | None) -> None:
@@ -186,6 +186,6 @@ def _check_vocabulary(path: Path, found: str | None) -> None:
     way_out = (
         "its word ids mean other words: train again by `python -m diffx.nn.recipe`, or use load_weights with your own words"
     )
-    _check.require(
+    _arguments.require(
         found == ours, f"{path} was trained on another vocabulary ({found}) than diffx.data.world's ({ours}); {way_out}"
     )

@@ -26,7 +26,7 @@ class Kind(NamedTuple):
 
 
 def _check(name: str) -> Callable[..., Iterable[Finding]]:
-    return lambda **arguments: getattr(diffx, name)(**arguments)
+    return lambda **arguments: getattr(diffx.check, name)(**arguments)
 
 
 KINDS = {

@@ -24,7 +24,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--most", type=int, default=900, metavar="N", help="draw at most N edits, each function its share (900)")
     add("--seed", type=int, default=0, help="of the draw (0)")
-    add("--only", default="*", metavar="GLOB", help="functions by dotted name, such as 'diffx.process.VP.*'")
+    add("--only", default="*", metavar="GLOB", help="functions by dotted name, such as 'diffx.VP.*'")
     add("--since", metavar="REV", help="only functions whose lines have changed since this revision")
     add("--jobs", type=int, default=2, help="children at once (2)")
     add("--minutes", type=float, default=60.0, help="after which nothing new is started (60)")

@@ -266,7 +266,7 @@ def functions(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, Steps, str]]:
 
 
 def _mutants(function: ast.FunctionDef, path: Steps, name: str, module: str, everywhere) -> Iterator[Mutant]:
-    if name.split(".")[-1].startswith("_check"):
+    if name.split(".")[-1].startswith(("_check", "require_")):
         return  # checks of values are held by the tests of errors
     readable, attributes = everywhere
     whole = text(without_docstring(function))
@@ -317,8 +317,8 @@ def left_alone(node: ast.AST) -> bool:
 
 
 def is_check(node: ast.AST) -> bool:
-    """_check.something(...) or _check_something(...)."""
-    return isinstance(node, ast.Call) and text(node.func).startswith(("_check.", "_check_"))
+    """_arguments.something(...), _check_something(...) or require_something(...)."""
+    return isinstance(node, ast.Call) and text(node.func).startswith(("_arguments.", "_check_", "require_"))
 
 
 def described(site: Site, new: ast.expr, whole: str) -> tuple[str, str]:

@@ -28,5 +28,5 @@ def _case(name: str, parameters: dict) -> dict[str, Any]:
     counts = {key: value for key, value in parameters.items() if isinstance(value, int)}
     numbers = {key: jnp.float64(value) for key, value in parameters.items() if isinstance(value, float)}
     process = {"process": process_of(parameters["process"])} if "process" in parameters else {}
-    make = jax.jit(partial(getattr(diffx, name), **counts))
+    make = jax.jit(partial(getattr(diffx.grids, name), **counts))
     return {"checked": True, "grid": name, "parameters": parameters, "t": make(**process, **numbers)}

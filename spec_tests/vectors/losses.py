@@ -25,7 +25,7 @@ def cases() -> Iterator[dict]:
 
 def _case(loss: str, scalars: dict, names: list[int]) -> dict[str, Any]:
     given = {"images": IMAGES, "texts": TEXTS, **scalars}
-    call = partial(getattr(diffx, loss), positives=jnp.array(names))
+    call = partial(getattr(diffx.contrast, loss), positives=jnp.array(names))
     value, gradient = jax.jit(jax.value_and_grad(lambda learnt: call(**learnt)))(
         {key: jnp.array(one, jnp.float64) for key, one in given.items()}
     )
@@ -34,7 +34,7 @@ def _case(loss: str, scalars: dict, names: list[int]) -> dict[str, Any]:
 
 
 def _scores(table: list) -> dict[str, Any]:
-    value, gradient = jax.jit(jax.value_and_grad(diffx.info_nce))(jnp.array(table, jnp.float64))
+    value, gradient = jax.jit(jax.value_and_grad(diffx.contrast.info_nce))(jnp.array(table, jnp.float64))
     return {
         "checked": False,
         "loss": "info_nce",

@@ -7,7 +7,11 @@ import numpy as np
 
 import diffx
 
-BETAS = {"linear": diffx.linear_betas, "scaled_linear": diffx.scaled_linear_betas, "cosine": diffx.cosine_betas}
+BETAS = {
+    "linear": diffx.processes.linear_betas,
+    "scaled_linear": diffx.processes.scaled_linear_betas,
+    "cosine": diffx.processes.cosine_betas,
+}
 VP = {"name": "VP", "beta_min": 0.1, "beta_max": 20.0}
 COSINE = {"name": "CosineVP", "offset": 0.008}
 FLOW = {"name": "RectifiedFlow"}
@@ -42,10 +46,10 @@ def process_of(spec: dict) -> Any:
     """The diffx process that {"name": ..., parameters} names."""
     if spec["name"] == "DDPMChain":
         return diffx.DDPMChain(betas_of(spec))
-    return getattr(diffx, spec["name"])(**{key: value for key, value in spec.items() if key != "name"})
+    return getattr(diffx.processes, spec["name"])(**{key: value for key, value in spec.items() if key != "name"})
 
 
 def betas_of(spec: dict) -> Any:
     parameters = {key: value for key, value in spec.items() if key not in ("name", "betas", "n", "zero_terminal_snr")}
     betas = jnp.asarray(BETAS[spec["betas"]](spec["n"], **parameters), jnp.float64)
-    return diffx.zero_terminal_snr(betas) if spec.get("zero_terminal_snr") else betas
+    return diffx.processes.zero_terminal_snr(betas) if spec.get("zero_terminal_snr") else betas

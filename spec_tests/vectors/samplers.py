@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import diffx
-from diffx.check.probe import affine_probe
-from diffx.check.problem import Gaussian
+from diffx.check.problems import Gaussian
+from diffx.check.samplers.probe import affine_probe
 from spec_tests.vectors.plain import COSINE, EDM, FLOW, SCALED_LINEAR, VE, VP, process_of
 
 
@@ -69,7 +69,7 @@ class World(NamedTuple):
 
 WORLDS = (
     World(VP, AXES, lambda: diffx.uniform(N, t_max=jnp.float64(0.99), t_min=jnp.float64(0.01)), True),
-    World(SCALED_LINEAR, PLANE, lambda: diffx.leading(N), True),
+    World(SCALED_LINEAR, PLANE, lambda: diffx.grids.leading(N), True),
     World(EDM, SAME, lambda: diffx.karras(process_of(EDM), N), True),
     World(FLOW, AXES, lambda: diffx.uniform(N, t_max=jnp.float64(0.95)), False),
     World(COSINE, PLANE, lambda: diffx.uniform(N, t_max=jnp.float64(0.9), t_min=jnp.float64(0.1)), False),
@@ -98,8 +98,8 @@ def _case(world: World, method: Method) -> dict[str, Any]:
 
 def build(method: Method, process: Any, denoise: Callable) -> diffx.Sampler:
     if method.sampler == "flow_euler":
-        return diffx.flow_euler(lambda x, t: diffx.velocity_of_x0(process, x, denoise(x, t), t))
-    return getattr(diffx, method.sampler)(process, denoise, **method.parameters)
+        return diffx.flow_euler(lambda x, t: diffx.predictions.velocity_of_x0(process, x, denoise(x, t), t))
+    return getattr(diffx.samplers, method.sampler)(process, denoise, **method.parameters)
 
 
 def output_law(sampler: diffx.Sampler, start: Any, ts: Any) -> Gaussian:

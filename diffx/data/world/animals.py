@@ -1,7 +1,6 @@
 """Animals, each of at most seven shapes in the square [-1, 1]^2: rows of `shapes.ROW`."""
 
-from diffx.data.world.shapes import box as B
-from diffx.data.world.shapes import ellipse as E
+from diffx.data.world.shapes import box as B, ellipse as E
 
 ANIMALS = {
     "cat": [

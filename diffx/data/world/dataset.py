@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from diffx import _check
-from diffx.data.world.caption import caption
-from diffx.data.world.render import render
+from diffx import _arguments
+from diffx.data.world.captions import caption
+from diffx.data.world.rendering import render
 from diffx.data.world.sample import SPLITS, sample_scene
 from diffx.data.world.scene import Scene
 from diffx.data.world.words import decode_words
@@ -56,8 +56,8 @@ def miniworld(n: int, *, size: int = 32, seed: int = 0, split: str = "train") ->
     Raises TypeError or ValueError unless n and size are integers of at least 1 and 8, seed is an integer of at least 0, and
     split is one of the two.
     """
-    n, size, seed = _check.count("n", n), _check.count("size", size, least=8), _check.count("seed", seed, least=0)
-    _check.require(split in SPLITS, f"split must be 'train' or 'test', got {split!r}")
+    n, size, seed = _arguments.count("n", n), _arguments.count("size", size, least=8), _arguments.count("seed", seed, least=0)
+    _arguments.require(split in SPLITS, f"split must be 'train' or 'test', got {split!r}")
     return _miniworld(n, size, seed, split)
 
 

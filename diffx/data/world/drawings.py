@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from diffx.data.world import people as _people
-from diffx.data.world import places as _places
+from diffx.data.world import people as _people, places as _places
 from diffx.data.world.attributes import ATTRIBUTES, THINGS, index
 from diffx.data.world.marks import MARKS
 from diffx.data.world.shapes import table

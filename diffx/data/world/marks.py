@@ -1,7 +1,6 @@
 """What shows that a thing moves, in the frame of the thing, and which thing may move how."""
 
-from diffx.data.world.shapes import box as B
-from diffx.data.world.shapes import ellipse as E
+from diffx.data.world.shapes import box as B, ellipse as E
 
 MARKS = {
     "": [],

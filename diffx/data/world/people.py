@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from diffx.data.world.shapes import box as B
-from diffx.data.world.shapes import ellipse as E
+from diffx.data.world.shapes import box as B, ellipse as E
 
 BODY = {
     "": [],

@@ -1,7 +1,6 @@
 """Backgrounds in the frame of the picture, [-1, 1]^2: places, skies, weathers, seasons; and plants, standing on y = -1."""
 
-from diffx.data.world.shapes import box as B
-from diffx.data.world.shapes import ellipse as E
+from diffx.data.world.shapes import box as B, ellipse as E
 
 GROUND = -0.45  # where sky and ground meet, in units of the picture
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from diffx import _check
+from diffx import _arguments
 from diffx.data.world.attributes import ATTRIBUTES, COLOURS, COUNTABLE, index
 from diffx.data.world.marks import MARKS, MOVES
 from diffx.data.world.places import GROUND
@@ -209,8 +209,8 @@ def sample_scene(key: Array, split: str = "train") -> Scene:
     split: "train" never satisfies `held_out`; "test" always: a bearded man with headwear.
     Raises ValueError for another split, TypeError unless key is a key of jax.random.
     """
-    _check.key(key)
-    _check.require(split in SPLITS, f"split must be 'train' or 'test', got {split!r}")
+    _arguments.key(key)
+    _arguments.require(split in SPLITS, f"split must be 'train' or 'test', got {split!r}")
     n = len(ATTRIBUTES)
     u = jax.random.uniform(key, (n + 24,), jnp.float32)
     a = _keep_split(_attributes(u), u[n + 18 :], split)

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from flow_matching.path import AffineProbPath, CondOTProbPath, GeodesicProbPath
-from flow_matching.path import scheduler as schedulers
+from flow_matching.path import AffineProbPath, CondOTProbPath, GeodesicProbPath, scheduler as schedulers
 from flow_matching.utils.manifolds import Euclidean
 
 from spec_tests.conformance.adapters._torch import array, tensor

@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from hackable_diffusion.lib.corruption import gaussian, schedules
 from hackable_diffusion.lib.inference import guidance
-from hackable_diffusion.lib.sampling import gaussian_step_sampler as steps
-from hackable_diffusion.lib.sampling import time_scheduling
+from hackable_diffusion.lib.sampling import gaussian_step_sampler as steps, time_scheduling
 
 from spec_tests.conformance.adapters._jax import array, eager
 from spec_tests.conformance.target import Target

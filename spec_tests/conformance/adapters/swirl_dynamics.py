@@ -10,12 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import io_callback
-from swirl_dynamics.lib.diffusion import diffusion, guidance
-from swirl_dynamics.lib.diffusion import samplers as library
+from swirl_dynamics.lib.diffusion import diffusion, guidance, samplers as library
 from swirl_dynamics.lib.solvers import ode, sde
 
-from spec_tests.conformance.adapters import _swirl_dynamics_likelihood as likelihood
-from spec_tests.conformance.adapters import _swirl_dynamics_snippets as snippets
+from spec_tests.conformance.adapters import _swirl_dynamics_likelihood as likelihood, _swirl_dynamics_snippets as snippets
 from spec_tests.conformance.adapters._jax import array, network
 from spec_tests.conformance.target import Target
 

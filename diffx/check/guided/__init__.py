@@ -1,0 +1,1 @@
+"""`check_guidance`: the combination of two predictions."""

@@ -1,0 +1,1 @@
+"""`check_log_prob`: a log-likelihood against exact densities."""

@@ -1,0 +1,1 @@
+"""`check_contrastive_loss`: value and gradients."""

@@ -1,0 +1,170 @@
+r"""check_contrastive_loss: is this the loss of CLIP or SigLIP, dense or over devices, and are all its gradients right?"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from operator import index
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from diffx.check._ask import check_precision, far, in_words, number, ratio, recognise, rounding
+from diffx.check.finding import Finding, finding
+from diffx.check.losses.forms import Batch, clip, in_shards, siglip, wrong_clips, wrong_siglips
+
+Answer = tuple[bool, str, str, str]
+REFERENCES = {"clip": (clip, wrong_clips), "siglip": (siglip, wrong_siglips)}
+
+
+class Case(NamedTuple):
+    """A loss under test; see check_contrastive_loss."""
+
+    loss: Callable
+    kind: str
+    bias: bool
+    shards: int
+    precision: str
+
+    def call(self, batch: Batch) -> tuple[float, Mapping[str, Any]]:
+        images, texts = batch.images.copy(), batch.texts.copy()
+        out = self.loss(images, texts, batch.log_scale, batch.bias)
+        if not (isinstance(out, tuple | list) and len(out) == 2 and isinstance(out[1], Mapping)):
+            raise TypeError(f"the loss gave {type(out).__name__}, wanted (value, gradients by name)")
+        value, gradients = out
+        if not (np.array_equal(images, batch.images) and np.array_equal(texts, batch.texts)):
+            raise ValueError("the loss writes into an array that it is given")
+        return number("the loss", value), gradients
+
+    def gradients(self, batch: Batch) -> dict[str, np.ndarray]:
+        given = self.call(batch)[1]
+        return {name: self._gradient(given, name, batch) for name in self.parameters}
+
+    def _gradient(self, gradients: Mapping[str, Any], name: str, batch: Batch) -> np.ndarray:
+        if name not in gradients or gradients[name] is None:
+            raise ValueError(f"no gradient of {name} came back, only of {', '.join(gradients) or 'nothing'}")
+        got = np.asarray(gradients[name], np.float64)
+        wanted = np.shape(getattr(batch, name))
+        if got.shape != wanted and not (wanted == () and got.size == 1):
+            raise ValueError(f"the gradient of {name} has shape {got.shape}, wanted {wanted}")
+        return got.reshape(wanted)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return ("images", "texts", "log_scale", *(("bias",) if self.bias else ()))
+
+
+def check_contrastive_loss(
+    loss: Callable, *, kind: str = "clip", bias: bool = False, shards: int = 1, precision: str = "float64"
+) -> tuple[Finding, ...]:
+    r"""Findings on a contrastive loss: its values and the gradient of each of its parameters, against closed forms.
+
+    loss(images, texts, log_scale, bias) -> (value, {"images": (N, d), "texts": (N, d), "log_scale": (), and "bias": ()
+    with bias=True}): value in nats and gradients, for rows of unit length and scores exp(log_scale) x_i.y_j (+ bias, a
+    float or None).  Gradients are those of the rows as given, or their tangential part where the loss normalises.
+    kind: "clip" for symmetric InfoNCE, "siglip" for the sum of log-sigmoids over N.
+    shards: over how many devices the adapter lays the rows; value and gradients must be those of one.
+
+    Claims of the findings: CLP-01 (values) and CLP-02 (gradients) for clip, CLP-12 for siglip, CLP-11 (both) for shards.
+    precision: what the code computes in.  What raises or returns another shape is reported so.
+    Raises ValueError for an unknown kind or precision, TypeError and ValueError for shards below 1.  Claims: KIT-07.
+    """
+    if kind not in REFERENCES:
+        raise ValueError(f"kind must be one of {', '.join(map(repr, REFERENCES))}, got {kind!r}")
+    if index(shards) < 1:
+        raise ValueError(f"shards must be 1 or more, got {shards}")
+    case = Case(loss, kind, bias, shards, check_precision(precision))
+    values, gradients = partial(_values, case), partial(_gradients, case)
+    if shards > 1:
+        return finding("CLP-11", values), finding("CLP-11", gradients)
+    claims = ("CLP-01", "CLP-02") if kind == "clip" else ("CLP-12", "CLP-12")
+    return finding(claims[0], values), finding(claims[1], gradients)
+
+
+def _batches(case: Case) -> dict[str, Batch]:
+    """Random rows, pairs of cosine 1 at scale 100, equal scores, and the least batch."""
+    rng, n, bias = np.random.default_rng(7), 4 * max(case.shards, 2), (-1.5 if case.bias else None)
+    unit = lambda x: x / np.linalg.norm(x, axis=1, keepdims=True)
+    images, texts = (unit(rng.standard_normal((n, 5))) for _ in range(2))
+    one = np.ones((n, 1)) * images[:1], np.ones((n, 1)) * texts[:1]
+    return {
+        "random rows": Batch(images, texts, np.log(10.0), bias),
+        "cosine 1 at scale 100": Batch(images, images.copy(), np.log(100.0), bias),
+        "equal scores": Batch(*one, np.log(10.0), bias),
+        f"N = {case.shards}": Batch(images[: case.shards], texts[: case.shards], np.log(10.0), bias),
+    }
+
+
+def _values(case: Case) -> Answer:
+    """CLP-01, CLP-11, CLP-12: the loss in nats."""
+    right = REFERENCES[case.kind][0]
+    batches = _batches(case)
+    got = {name: case.call(batch)[0] for name, batch in batches.items()}
+    wanted = {name: right(batch).value for name, batch in batches.items()}
+    off = {name: abs(got[name] - wanted[name]) / (1 + abs(wanted[name])) for name in batches}
+    wrong = [name for name in batches if not off[name] <= rounding(case.precision)]
+    measured = f"off by {max(off.values()):.1e}" if not wrong else f"{got[wrong[0]]:.6g} for {wrong[0]}"
+    if not wrong:
+        return True, measured, "the closed form", f"{', '.join(batches)}: each has its value."
+    return (
+        False,
+        measured,
+        f"{wanted[wrong[0]]:.6g}",
+        f"Wrong for {', '.join(wrong)}.{_which_value(case, batches, got, wanted)}",
+    )
+
+
+def _wrongs(case: Case) -> dict[str, Callable]:
+    right, wrongs = REFERENCES[case.kind]
+    apart = {"the mean of the shards' own losses: nothing is gathered": partial(in_shards, right, case.shards)}
+    return wrongs | (apart if case.shards > 1 else {})
+
+
+def _which_value(case: Case, batches: dict[str, Batch], got: dict[str, float], wanted: dict[str, float]) -> str:
+    results = lambda form: np.array([form(batch).value for batch in batches.values()])
+    right, rows = np.array(list(wanted.values())), np.array([len(batch.images) for batch in batches.values()])
+    forms = {name: results(form) for name, form in _wrongs(case).items()}
+    forms |= {"a logarithm to base 2": right / np.log(2), "twice the loss, a sum of two directions": 2 * right}
+    forms |= {"half of the loss": right / 2, "N times the loss, a sum over the rows": rows * right}
+    forms |= {"1/N of the loss": right / rows}
+    name = recognise(list(got.values()), forms, right, tolerance=max(1e-6, rounding(case.precision)))
+    return f" It is {name}." if name else ""
+
+
+def _gradients(case: Case) -> Answer:
+    """CLP-02, CLP-11, CLP-12: the derivative for each parameter."""
+    right, batch = REFERENCES[case.kind][0], _batches(case)["random rows"]
+    got, wanted = case.gradients(batch), right(batch).gradients
+    tangent = {name: _tangential(wanted[name], getattr(batch, name)) for name in ("images", "texts")}
+    normalises = all(far(got[name], tangent[name]) <= rounding(case.precision) for name in tangent)
+    wanted = wanted | tangent if normalises else wanted
+    size = lambda name: max(np.abs(wanted[name]).max(), 1e-3)
+    off = {name: float(np.abs(got[name] - wanted[name]).max() / size(name)) for name in case.parameters}
+    wrong = [name for name in off if not off[name] <= rounding(case.precision)]
+    measured = ", ".join(f"{name} {error:.1e}" for name, error in off.items())
+    said = [_which_gradient(case, name, got[name], wanted[name], batch) for name in wrong]
+    kept = "Every parameter has its gradient" + (", the rows' after normalisation." if normalises else ".")
+    return not wrong, f"off by {measured}", "the closed form", " ".join(said) or kept
+
+
+def _tangential(gradient: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return gradient - (gradient * rows).sum(1, keepdims=True) * rows
+
+
+def _which_gradient(case: Case, name: str, got: np.ndarray, wanted: np.ndarray, batch: Batch) -> str:
+    if not np.any(got):
+        return f"The gradient of {name} is 0: it is cut off."
+    constant = ratio(got, wanted)
+    if np.isfinite(constant):
+        return f"The gradient of {name} is {in_words(constant)} of the right one{_factor(case, constant, batch)}."
+    forms = {form: make(batch).gradients[name] for form, make in _wrongs(case).items()}
+    known = recognise(got, forms, wanted, tolerance=1e-4)
+    return f"The gradient of {name} is off by {np.abs(got - wanted).max():.2g}" + (
+        f": it is that of {known}." if known else "."
+    )
+
+
+def _factor(case: Case, constant: float, batch: Batch) -> str:
+    shards, n, scale = case.shards, len(batch.images), float(np.exp(batch.log_scale))
+    known = {"the number of shards": float(shards), "1 over the number of shards": 1 / shards} if shards > 1 else {}
+    known |= {"N": float(n), "1/N": 1 / n, "1/scale: it is that of the scale, not of its logarithm": 1 / scale}
+    known |= {"the other sign": -1.0, "the scale": scale}
+    return next((f", which is {name}" for name, value in known.items() if abs(constant / value - 1) < 1e-3), "")

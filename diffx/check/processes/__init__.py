@@ -1,0 +1,1 @@
+"""`check_process`: a forward process, its rates, conversions and grids."""

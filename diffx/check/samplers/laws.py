@@ -1,0 +1,185 @@
+"""What check_sampler asks, one function a claim: (case) -> (holds, measured, expected, one sentence)."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from diffx.check.problems import PLANE, POINT, Denoise, Gaussian, w2
+from diffx.check.samplers.diagnosis import relatives, what_came, where_it_went, which_law
+from diffx.check.samplers.first_order import first_order
+from diffx.check.samplers.points import off_in_law, off_in_map
+from diffx.check.samplers.probe import Affine, affine_probe
+
+Nodes = Callable[[int], tuple[Any, Any]]  # n -> (alphas, sigmas), the noise levels of the n + 1 nodes, from noise to data
+SampleRun = Callable[[Denoise, np.ndarray, int, int, Callable | None], np.ndarray]
+Answer = tuple[bool, str, str, str]
+FEW = 10  # steps of the claims that hold at any number of them
+ROWS = np.array([[0.3, -1.0], [1.5, 0.2], [-0.7, 0.8]])  # what is asked of manners, not of laws
+STOP = 0.25  # orders are measured down to this tau: below it the steps of a grid in t grow in log tau, whatever their number
+
+
+class Case(NamedTuple):
+    """A sampler under test; see check_sampler."""
+
+    run: SampleRun
+    nodes: Nodes
+    noise: bool
+    rounding: float
+    steps: Sequence[int]
+
+    def levels(self, n: int) -> list[tuple[float, float]]:
+        alphas, sigmas = (np.asarray(a, np.float64).ravel() for a in self.nodes(n))
+        if alphas.shape != sigmas.shape or len(alphas) < 2:
+            raise ValueError(f"nodes({n}) gave {alphas.size} alphas and {sigmas.size} sigmas, wanted one of each a node")
+        return list(zip(alphas.tolist(), sigmas.tolist(), strict=True))
+
+    def affine(self, data: Gaussian, n: int, stop: int | None = None) -> Affine:
+        stop = self.last(n) if stop is None else stop
+        return affine_probe(lambda x, normal: self.rows(data.denoise, x, n, stop, normal), len(data.mean), noise=self.noise)
+
+    def rows(self, denoise: Denoise, x: np.ndarray, n: int, stop: int, normal: Callable | None = None) -> np.ndarray:
+        """What comes out, which must have the shape of what went in."""
+        out = np.asarray(self.run(denoise, x, n, stop, normal))
+        if out.dtype.kind not in "fiu":
+            raise TypeError(f"rows came back as {out.dtype}, wanted float64")
+        if out.shape != x.shape:
+            raise ValueError(f"rows of shape {x.shape} came back as {out.shape}")
+        return out
+
+    def last(self, n: int) -> int:
+        """All steps."""
+        return len(self.levels(n)) - 1
+
+    @property
+    def quiet(self) -> Callable | None:
+        """Normals that are 0, where any are drawn."""
+        return np.zeros if self.noise else None
+
+    def stop(self, n: int) -> int:
+        """The number of steps to where the coarsest grid has its last node with tau >= STOP: errors of one place compare."""
+        least = min((tau for tau in _taus(self.levels(self.steps[0])) if tau >= STOP), default=STOP)
+        return max((k for k, tau in enumerate(_taus(self.levels(n))) if tau >= least * (1 - 1e-9)), default=0)
+
+
+def _taus(levels: Sequence[tuple[float, float]]) -> list[float]:
+    return [sigma / max(alpha, 1e-300) for alpha, sigma in levels]
+
+
+def is_a_function(case: Case) -> Answer:
+    """API-01: one result for one input, row by row, and the input is left as it was."""
+    given = ROWS.copy()
+    once, again = (case.rows(PLANE.denoise, given, FEW, case.last(FEW), case.quiet) for _ in range(2))
+    if not np.array_equal(given, ROWS):
+        return False, "the input was changed", "the input as it was", "The sampler writes into the array that it is given."
+    if not np.array_equal(once, again, equal_nan=True):
+        apart = f"{np.abs(once - again).max():.3g} apart"
+        return False, apart, "equal results", "Two calls with the same input differ: it draws noise of its own."
+    mixed = np.abs(once[:1] - case.rows(PLANE.denoise, ROWS[:1].copy(), FEW, case.last(FEW), case.quiet)).max()
+    good = not mixed > case.rounding * _size(once)  # NaN is for API-04 to tell
+    says = "One row alone comes out as in a batch." if good else "A row's result depends on the other rows of the batch."
+    return good, f"rows {mixed:.1e} apart", "rows independent", says
+
+
+def keeps_the_type(case: Case) -> Answer:
+    """API-04: floats of the shape that came, all finite."""
+    out = np.asarray(case.run(PLANE.denoise, ROWS.copy(), FEW, case.last(FEW), case.quiet))
+    finite = out.dtype.kind not in "fiu" or bool(np.all(np.isfinite(out)))
+    got = f"{out.dtype}{list(out.shape)}" + ("" if finite else " with numbers that are not finite")
+    wrong = [] if out.shape == ROWS.shape else [f"shape {ROWS.shape} became {out.shape}"]
+    wrong += [] if out.dtype == ROWS.dtype else [f"{ROWS.dtype} became {out.dtype}"]
+    wrong += [] if finite else ["some numbers are NaN or infinite"]
+    says = f"Of the input: {', '.join(wrong)}." if wrong else "Shape and type are kept."
+    return not wrong, got, "float64[3, 2], finite", says
+
+
+def converges(case: Case) -> Answer:
+    """REV-01, REV-02: with the exact denoiser, the law of the output comes to the marginal at the last node."""
+    errors, last = [], None
+    for n in case.steps:
+        levels, last = case.levels(n), case.affine(PLANE, n)
+        if not np.isfinite(last.bend):
+            return False, "not finite", "falls to 0", f"At N = {n} numbers come out that are not finite."
+        if last.bend > max(1e-6, case.rounding):
+            says = f"At N = {n} the output is not affine in its input: something clips, thresholds or is not a Gaussian step."
+            return False, f"bent by {last.bend:.1e}", "affine on Gaussian data", says
+        errors.append(w2(last.law(PLANE.marginal(*levels[0])), PLANE.marginal(*levels[-1])))
+    assert last is not None
+    good = _fall(errors, 1e-2 * case.rounding**0.5, levels[-2], levels[-1])
+    measured = "W2 " + ", ".join(f"{e:.2g}" for e in errors) + f" at N = {', '.join(map(str, case.steps))}"
+    law, wanted = last.law(PLANE.marginal(*levels[0])), PLANE.marginal(*levels[-1])
+    detail = which_law(law, wanted, case.steps[-1]) + ("" if good else what_came(last, levels, noise=bool(case.noise)))
+    return good, measured, "falls to 0", detail
+
+
+def _fall(errors: list[float], rounding: float, before: tuple[float, float], end: tuple[float, float]) -> bool:
+    """Whether errors go to 0: by 1.5 over the last doubling, where a method of order 1 has 2, and by 2 in all.
+
+    A last step from tau to 0 costs 2 tau^2 for this data, whatever the steps before: a grid of a fixed least tau stops there.
+    """
+    last_step = 4 * (before[1] / max(before[0], 1e-9)) ** 2 if end[1] == 0 else 0.0
+    falls = errors[-1] <= min(errors[0] / 2, errors[-2] / 1.5)
+    return falls or errors[-1] <= rounding or (errors[-1] <= last_step and errors[-1] <= errors[0])
+
+
+def is_first_order(case: Case, *, eta: float) -> Answer:
+    """REV-11, REV-16: the law of the first-order family at a few steps, to rounding."""
+    levels, got = case.levels(FEW), case.affine(PLANE, FEW)
+    right, allowed = member(levels, eta), 16 * case.rounding
+    off = _apart(got, right, levels[0])
+    start = PLANE.marginal(*levels[0])
+    detail = which_law(got.law(start), right.law(start), FEW)
+    if not off <= allowed:
+        fits = [said for said, other in relatives(got, levels, eta).items() if _apart(got, other, levels[0]) <= allowed]
+        detail = " ".join([detail, *fits[:1]])
+    return off <= allowed, f"off by {off:.1e}", f"the law of eta = {eta:g} at N = {FEW}", detail
+
+
+def member(levels: list[tuple[float, float]], eta: float) -> Affine:
+    """The map of the first-order family.  Raises NotImplementedError where a step has none, as from data to noise."""
+    with np.errstate(invalid="ignore"):
+        found = first_order(PLANE, levels, eta)
+    if not (np.all(np.isfinite(found.matrix)) and np.all(np.isfinite(found.noises))):
+        raise NotImplementedError(f"on these nodes the first-order family has no eta = {eta:g}: do they go back to noise?")
+    return found
+
+
+def _apart(a: Affine, b: Affine, start: tuple[float, float]) -> float:
+    """Difference of two maps on the marginal of the data at their start, in deviations of the output."""
+    laws = [one.law(PLANE.marginal(*start)) for one in (a, b)]
+    parts = (
+        (a.matrix - b.matrix) * _size(PLANE.marginal(*start).cov) ** 0.5,
+        laws[0].mean - laws[1].mean,
+        laws[0].cov - laws[1].cov,
+    )
+    return max(float(np.abs(part).max()) for part in parts)
+
+
+def is_exact_on_points(case: Case) -> Answer:
+    """REV-17: where all data are one point, the denoiser's answer is constant and so is the noise: no error at any N.
+
+    Asked at the last node with noise, and without noise of its own at the end too: any step to sigma = 0 that returns the
+    denoiser's answer is exact there, whatever came before.
+    """
+    levels = case.levels(FEW)
+    inner = max(k for k, (_, sigma) in enumerate(levels) if sigma > 0)
+    stops = {inner} if case.noise else {inner, len(levels) - 1}
+    off_by = off_in_law if case.noise else off_in_map
+    off = max(off_by(case.affine(POINT, FEW, stop), levels[0], levels[stop]) for stop in stops)
+    good = bool(off <= 16 * case.rounding)
+    said = "An exponential integrator is exact where prediction and noise are constant."
+    return good, f"off by {off:.1e}", f"exact at N = {FEW}", said + ("" if good else _astray(case, levels))
+
+
+def _astray(case: Case, levels: list[tuple[float, float]]) -> str:
+    """The first step that does not come to its node, and where it comes to."""
+    for k in range(1, len(levels)) if not case.noise else ():
+        got = case.affine(POINT, FEW, k)
+        if not off_in_map(got, levels[0], levels[k]) <= 16 * case.rounding:
+            went = where_it_went(got, levels[0], levels[k])
+            return f" Step {k} {went}" if went else f" Step {k} is the first that is not."
+    return " This one is not."
+
+
+def _size(x: Any) -> float:
+    return float(np.abs(np.asarray(x)).max()) + 1.0

@@ -1,0 +1,19 @@
+"""How far a sampler is from exact where all data are one point (REV-17)."""
+
+import numpy as np
+
+from diffx.check.problems import POINT
+from diffx.check.samplers.probe import Affine
+
+Level = tuple[float, float]  # (alpha, sigma)
+
+
+def off_in_map(got: Affine, start: Level, end: Level) -> float:
+    matrix, offset = POINT.flow(start, end)
+    return float(max(np.abs(got.matrix - matrix).max() * start[1], np.abs(got.offset - offset).max()))
+
+
+def off_in_law(got: Affine, start: Level, end: Level) -> float:
+    """At an end with sigma > 0: fresh noise may take the place of the old, the law stays."""
+    law, wanted = got.law(POINT.marginal(*start)), POINT.marginal(*end)
+    return float(max(np.abs(law.mean - wanted.mean).max(), np.abs(law.cov - wanted.cov).max()))

@@ -1,0 +1,137 @@
+r"""Stochastic interpolants x_t = (1 - t) x0 + t x1 + gamma(t) z: any two laws joined, with a latent standard normal z."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax.tree_util import Partial
+from jaxtyping import Array
+
+from diffx import _arguments
+from diffx._linalg import contract
+from diffx._pytrees import record
+from diffx._types import Floats, Points, Scalar
+from diffx.laws.covariance import dense
+from diffx.laws.gaussian import GaussianLaw
+
+
+@record
+class Interpolant:
+    r"""x_t = (1 - t) x0 + t x1 + gamma(t) z with gamma = scale sqrt(t (1 - t)), the spread of a Brownian bridge.
+
+    x0 is data, at t = 0; x1 is noise or other data, at t = 1.  scale = 0 is the rectified flow of a coupling.
+    Source: Albergo, Boffi and Vanden-Eijnden 2023, arXiv:2303.08797.  scale: data units, not negative.
+    Raises ValueError for a negative scale.  Claims: FM-14.
+    """
+
+    scale: Scalar = 1.0
+
+    def __post_init__(self) -> None:
+        _arguments.not_negative(scale=self.scale)
+
+    def gamma(self, t: Any) -> Floats:
+        t = _arguments.times(t)
+        return self.scale * jnp.sqrt(t * (1 - t))
+
+    def gamma_rate(self, t: Any) -> Floats:
+        """gamma'(t), infinite at both ends.  Domain: t in (0, 1)."""
+        t = _arguments.times(t)
+        return self.scale * (1 - 2 * t) / (2 * jnp.sqrt(t * (1 - t)))
+
+
+def interpolate(interpolant: Interpolant, x0: Points, x1: Points, z: Points, t: Scalar) -> Points:
+    r"""x_t = (1 - t) x0 + t x1 + gamma(t) z.
+
+    x0, x1, z: one shape; t: scalar time.  Raises ValueError for unequal shapes.  Claims: FM-14.
+    """
+    x0, x1, z = _arguments.same_shape(x0=x0, x1=x1, z=z)
+    t = _arguments.time(t)
+    return ((1 - t) * x0 + t * x1 + interpolant.gamma(t) * z).astype(x0.dtype)
+
+
+def interpolant_target(interpolant: Interpolant, x0: Points, x1: Points, z: Points, t: Scalar) -> Points:
+    r"""dx_t/dt = x1 - x0 + gamma'(t) z: what a velocity network is trained on; its mean given x_t is the velocity b.
+
+    x0, x1, z: one shape; t: scalar time.  Raises ValueError for unequal shapes.  Domain: t in (0, 1).  Claims: FM-14.
+    """
+    x0, x1, z = _arguments.same_shape(x0=x0, x1=x1, z=z)
+    return (x1 - x0 + interpolant.gamma_rate(_arguments.time(t)) * z).astype(x0.dtype)
+
+
+def score_of_latent(interpolant: Interpolant, z: Points, t: Scalar) -> Points:
+    r"""grad log p_t(x) = -E[z | x_t = x]/gamma(t), z being that mean or a network's estimate of it.
+
+    Source: Albergo, Boffi and Vanden-Eijnden 2023, arXiv:2303.08797.  t: scalar time.
+    Raises ValueError where gamma(t) = 0: at t = 0, at t = 1 and for scale = 0.  Claims: FM-14.
+    """
+    z, gamma = _arguments.floats("z", z), interpolant.gamma(_arguments.time(t))
+    if _arguments.is_concrete(gamma):
+        _arguments.require(
+            float(gamma) > 0,
+            f"the score needs gamma(t) > 0, got gamma = {gamma} at t = {t}: take 0 < t < 1 and a scale > 0",
+        )
+    return (-z / gamma).astype(z.dtype)
+
+
+# --- Gaussian couplings: everything is linear in x_t -----------------------------------------------------------------
+
+
+def interpolant_law(interpolant: Interpolant, joint: GaussianLaw, t: Scalar) -> GaussianLaw:
+    r"""The law of x_t: N((1-t) m0 + t m1, (1-t)^2 C00 + t (1-t) (C01 + C10) + t^2 C11 + gamma^2 I).
+
+    joint: the GaussianLaw of (x0, x1), dimension 2d, such as `independent_coupling`, `entropic_coupling`.
+    With `entropic_coupling` of std = scale these are the marginals of the Schroedinger bridge.  Claims: FM-14.
+    """
+    t = _arguments.time(t)
+    (m0, m1), (to_x0, to_x1) = _parts(joint, t)
+    cov = (1 - t) * to_x0 + t * to_x1 + interpolant.gamma(t) ** 2 * jnp.eye(len(m0), dtype=to_x0.dtype)
+    return GaussianLaw((1 - t) * m0 + t * m1, (cov + cov.T) / 2)
+
+
+def _parts(joint: GaussianLaw, t: Array) -> tuple[Array, Array]:
+    """The means of x0 and x1, (2, d), and Cov(x0, (1-t) x0 + t x1), Cov(x1, ...), (2, d, d)."""
+    if not isinstance(joint, GaussianLaw):
+        raise TypeError(
+            f"joint must be the GaussianLaw of (x0, x1), such as independent_coupling(p, q), got {type(joint).__name__}"
+        )
+    size = joint.mean.shape[0]
+    _arguments.require(size % 2 == 0, f"joint must be the law of (x0, x1) with an even dimension 2d, got {size}")
+    cov = dense(joint.cov, size).reshape(2, size // 2, 2, size // 2)
+    return joint.mean.reshape(2, -1), (1 - t) * cov[:, :, 0] + t * cov[:, :, 1]
+
+
+def interpolant_velocity(interpolant: Interpolant, joint: GaussianLaw) -> Partial:
+    r"""The field (x, t) -> b = E[x1 - x0 | x_t = x] + gamma' E[z | x_t = x] of a Gaussian coupling: a pytree for `flow_euler`.
+
+    It carries the laws of x_t.  gamma gamma' = scale^2 (1 - 2t)/2 is taken as a product, finite at both ends.
+    joint: the GaussianLaw of (x0, x1).  x: (..., d); t: scalar time in [0, 1].
+    Source: Albergo, Boffi and Vanden-Eijnden 2023, arXiv:2303.08797; the closed form: Gaussian conditioning.
+    Domain: x_t of full rank.  Claims: FM-08, FM-09, FM-14.
+    """
+    return Partial(_velocity, interpolant, joint)
+
+
+def _velocity(interpolant: Interpolant, joint: GaussianLaw, x: Array, t: Scalar) -> Array:
+    t = _arguments.time(t)
+    (m0, m1), (to_x0, to_x1) = _parts(joint, t)
+    slope = to_x1 - to_x0 + interpolant.scale**2 * (1 - 2 * t) / 2 * jnp.eye(len(m0), dtype=to_x0.dtype)
+    return (m1 - m0 + contract("ij,...j->...i", slope, _whitened(interpolant, joint, x, t))).astype(x.dtype)
+
+
+def interpolant_latent(interpolant: Interpolant, joint: GaussianLaw) -> Partial:
+    r"""The function (x, t) -> E[z | x_t = x] = gamma Cov(x_t)^-1 (x - E x_t) of a Gaussian coupling: a pytree.
+
+    joint: the GaussianLaw of (x0, x1).  x: (..., d); t: scalar time.  `score_of_latent` makes it the score.
+    Domain: x_t of full rank.  Claims: FM-14.
+    """
+    return Partial(_latent, interpolant, joint)
+
+
+def _latent(interpolant: Interpolant, joint: GaussianLaw, x: Array, t: Scalar) -> Array:
+    return (interpolant.gamma(_arguments.time(t)) * _whitened(interpolant, joint, x, t)).astype(x.dtype)
+
+
+def _whitened(interpolant: Interpolant, joint: GaussianLaw, x: Array, t: Scalar) -> Array:
+    """Cov(x_t)^-1 (x - E x_t) on the last axis of x."""
+    law = interpolant_law(interpolant, joint, t)
+    away = _arguments.events("x", x, law.mean.shape) - law.mean
+    return jnp.linalg.solve(law.cov, away.reshape(-1, len(law.mean)).T).T.reshape(away.shape)

@@ -1,0 +1,147 @@
+"""Time grids: plain arrays of N + 1 decreasing times, from noise (1) towards data (0)."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from diffx import _arguments
+from diffx._types import Points, Scalar
+from diffx.processes.protocol import Process
+
+
+def uniform(n: int, *, t_max: Scalar = 1.0, t_min: Scalar = 0.0) -> Float[Array, "{n}+1"]:
+    """t_i = t_max + (t_min - t_max) i/n, shape (n + 1,).
+
+    Raises TypeError or ValueError unless n is an integer >= 1.  Domain: 0 <= t_min < t_max <= 1.  Claims: FWD-19.
+    """
+    t_max, t_min = _ends(t_max, t_min)
+    return _arguments.grid(jnp.linspace(t_max, t_min, _arguments.count("n", n) + 1))
+
+
+def _ends(t_max: Any, t_min: Any) -> tuple[Array, Array]:
+    t_max, t_min = _arguments.time(t_max, "t_max"), _arguments.time(t_min, "t_min")
+    if _arguments.is_concrete(t_max, t_min):
+        _arguments.require(
+            t_min < t_max, f"a grid goes from t_max down to t_min, got t_max={t_max} and t_min={t_min}; swap them"
+        )
+    return t_max, t_min
+
+
+def uniform_log_snr(process: Process, n: int, *, t_max: Scalar | None = None, t_min: Scalar = 1e-3) -> Float[Array, "{n}+1"]:
+    """l(t_i) uniform from l(t_max) to l(t_min), shape (n + 1,).        Lu et al. 2022, arXiv:2206.00927.
+
+    t_max: default 1, or 0.999 where alpha(1) = 0.
+    Raises ValueError where an end has no finite log-SNR: t_min = 0, or t_max = 1 where alpha(1) = 0.
+    Domain: 0 < t_min < t_max <= 1.  Claims: FWD-05.
+    """
+    if t_max is None:
+        t_max = jnp.where(process.alpha(1.0) > 0, 1.0, 0.999)
+    t_max, t_min = _ends(t_max, t_min)
+    ends = process.log_snr(t_max), process.log_snr(t_min)
+    if _arguments.is_concrete(*ends):
+        _arguments.require(
+            bool(jnp.isfinite(ends[0]) & jnp.isfinite(ends[1])),
+            f"log-SNR must be finite at both ends, got {ends[0]} at t_max={t_max} and {ends[1]} at t_min={t_min}; "
+            "where alpha(1) = 0 give t_max < 1, for example 0.999, and always t_min > 0",
+        )
+    ts = process.time_of_log_snr(jnp.linspace(*ends, _arguments.count("n", n) + 1))
+    return _arguments.grid(ts.at[0].set(t_max).at[-1].set(t_min))
+
+
+def karras(
+    process: Process, n: int, *, sigma_min: Scalar = 0.002, sigma_max: Scalar | None = None, rho: Scalar = 7.0
+) -> Float[Array, "{n}+1"]:
+    r"""sigma_i^(1/rho) uniform from sigma_max to sigma_min in n nodes, then 0; shape (n + 1,).
+
+    sigma here is the noise-to-signal ratio sigma(t)/alpha(t), in data units: t_i = time_of_log_snr(-2 log sigma_i).
+    sigma_max: default sigma(1)/alpha(1), or 80 where that is infinite.
+    Source: Karras et al. 2022, arXiv:2206.00364, eq. (5).
+    Raises ValueError where sigma_max is beyond the process: there sigma(1)/alpha(1) is smaller.
+    Domain: n >= 2, 0 < sigma_min < sigma_max, rho > 0.  Claims: FWD-05, LIT-08.
+    """
+    _arguments.positive(sigma_min=sigma_min, rho=rho)
+    if sigma_max is None:
+        ratio = jnp.exp(-process.log_snr(1.0) / 2)
+        sigma_max = jnp.where(jnp.isfinite(ratio), ratio, 80.0)
+    if _arguments.is_concrete(sigma_min, sigma_max):
+        _arguments.require(
+            sigma_min < sigma_max, f"sigma_min must be below sigma_max, got {sigma_min} and {sigma_max}; swap them"
+        )
+    u = jnp.linspace(0.0, 1.0, _arguments.count("n", n, least=2))
+    sigmas = (sigma_max ** (1 / rho) + u * (sigma_min ** (1 / rho) - sigma_max ** (1 / rho))) ** rho
+    ts = process.time_of_log_snr(-2 * jnp.log(sigmas))
+    last = 1 + 16 * jnp.finfo(ts.dtype).eps  # sigma_max = sigma(1) is the usual choice and rounds to either side of 1
+    if _arguments.is_concrete(ts):
+        _arguments.require(
+            ts[0] <= last,
+            f"sigma_max={sigma_max} is beyond this process, whose sigma(1)/alpha(1) is "
+            f"{float(jnp.exp(-process.log_snr(1.0) / 2)):.6g}; give a smaller sigma_max",
+        )
+    return _arguments.grid(jnp.append(jnp.where(ts <= last, jnp.minimum(ts, 1), ts), 0.0))
+
+
+def _nodes(steps: Array, n_train: int) -> Array:
+    return _arguments.grid(jnp.append(steps, 0) / n_train)
+
+
+def _counts(n: Any, n_train: Any) -> tuple[int, int]:
+    n, n_train = _arguments.count("n", n), _arguments.count("n_train", n_train)
+    _arguments.require(n <= n_train, f"a chain of {n_train} steps has no {n} distinct nodes; give n <= n_train")
+    return n, n_train
+
+
+def leading(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
+    """Nodes 1 + i floor(T/n), i < n, of a chain of T = n_train steps, as times i/T, then 0; shape (n + 1,).
+
+    The first node lies far below T: the sampler never sees the noisiest time.  Source: Lin et al. 2024,
+    arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.  Claims: FWD-19, LIT-02.
+    """
+    n, n_train = _counts(n, n_train)
+    return _nodes(1 + jnp.arange(n - 1, -1, -1) * (n_train // n), n_train)
+
+
+def linspace(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
+    """Nodes round(linspace(T, 1, n)) of a chain of T = n_train steps, as times i/T, then 0; shape (n + 1,).
+
+    Source: Lin et al. 2024, arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.  Claims: FWD-19, LIT-02.
+    """
+    n, n_train = _counts(n, n_train)
+    return _nodes(jnp.round(jnp.linspace(n_train, 1, n)), n_train)
+
+
+def trailing(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
+    """Nodes round(T - i T/n), i < n, of a chain of T = n_train steps, as times i/T, then 0; shape (n + 1,).
+
+    Source: Lin et al. 2024, arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.  Claims: FWD-19, LIT-02.
+    """
+    n, n_train = _counts(n, n_train)
+    return _nodes(jnp.round(jnp.arange(n, 0, -1) * (n_train / n)), n_train)
+
+
+def equal_angle(
+    process: Process, n: int, *, std: Scalar = 1.0, t_max: Scalar = 1.0, t_min: Scalar = 0.0
+) -> Float[Array, "{n}+1"]:
+    r"""phi(t_i) uniform, phi = atan2(sigma, alpha std): the n-step grid on which DDIM is best for data N(mu, std^2 I).
+
+    Source: derived here from DDIM's product of cosines (log cos is concave).  The same grid is the best in KL for
+    sigma = t, alpha = 1: Sabour et al. 2024, arXiv:2404.14507, Theorem 3.1.
+    std: data units.  Domain: 0 <= t_min < t_max <= 1, std > 0.  Claims: FWD-05, REV-11, REV-13, LIT-14.
+    """
+    _arguments.positive(std=std)
+    t_max, t_min = _ends(t_max, t_min)
+    first, last = (jnp.arctan2(process.sigma(t), process.alpha(t) * std) for t in (t_max, t_min))
+    phi = jnp.linspace(first, last, _arguments.count("n", n) + 1)[1:-1]
+    inner = process.time_of_log_snr(-2 * jnp.log(std * jnp.tan(phi)))
+    return _arguments.grid(jnp.concatenate([t_max[None], inner, t_min[None]]))
+
+
+def time_shift(ts: Points, shift: Scalar) -> Points:
+    r"""t' = S t/(1 + (S - 1) t): for the rectified flow, log-SNR moves by -2 log S (S > 1: more steps in the noise).
+
+    Source: Esser et al. 2024, arXiv:2403.03206, eq. (23); the shift of Stable Diffusion 3 (3) and WAN (5).
+    ts: times in [0, 1], any shape; returns that shape.  Raises ValueError unless S > 0.  Claims: FWD-05, FWD-17, FM-11, LIT-12.
+    """
+    _arguments.positive(shift=shift)
+    ts = _arguments.times(ts, "ts")
+    return shift * ts / (1 - ts + shift * ts)  # 1 + (S - 1) t may round below S at t = 1, and the time then exceeds 1

@@ -1,0 +1,149 @@
+r"""Covariances in four forms, (d, d), a diagonal (d,), one variance () for all directions, or `LowRank`; functions of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from diffx import _arguments
+from diffx._linalg import NARROW, contract, rows_times
+from diffx._pytrees import record, with_fields
+from diffx._types import Scalar
+
+
+@record
+class LowRank:
+    r"""Covariance U diag(variances) U' + rest (I - U U'), U orthonormal: variances on a subspace, one for the remainder.
+
+    basis: (d, k), orthonormal columns.  variances: (k,), squared data units.  rest: scalar, squared data units.
+    For `MixtureLaw` basis and variances have a leading axis, one entry for each component; rest may have it too.
+    Raises ValueError for columns that are not orthonormal or negative variances.  Claims: DEN-04, DEN-07.
+    """
+
+    basis: Array
+    variances: Array
+    rest: Scalar = 0.0
+
+    def __post_init__(self) -> None:
+        basis = _arguments.finite("basis", self.basis)
+        variances = _arguments.finite("variances", self.variances)
+        _arguments.require(
+            basis.ndim in (2, 3)
+            and variances.shape == basis.shape[:-2] + basis.shape[-1:]
+            and basis.shape[-1] <= basis.shape[-2],
+            f"LowRank wants a basis (d, k) with k <= d and variances (k,), got {basis.shape} and {variances.shape}",
+        )
+        if _arguments.is_concrete(basis, variances, self.rest):
+            _check_orthonormal(np.asarray(basis))
+            require_not_negative("variances", np.asarray(variances))
+        if basis.ndim == 3 and jnp.shape(self.rest) == basis.shape[:1]:  # one for each component of a mixture
+            if _arguments.is_concrete(self.rest):
+                require_not_negative("rest", np.asarray(self.rest))
+        else:
+            _arguments.not_negative(rest=self.rest)
+        with_fields(self, basis=basis, variances=variances)
+
+
+Covariance = Array | LowRank
+
+
+def _check_orthonormal(basis: np.ndarray) -> None:
+    off = np.abs(basis.swapaxes(-1, -2) @ basis - np.eye(basis.shape[-1])).max(initial=0)
+    allowed = 100 * basis.shape[-2] * np.finfo(basis.dtype).eps
+    _arguments.require(
+        off <= allowed,
+        f"the columns of basis must be orthonormal, off by {off:.2g}; numpy.linalg.qr(basis)[0] makes them so",
+    )
+
+
+def require_not_negative(name: str, values: np.ndarray) -> None:
+    _arguments.require(np.all(values >= 0), f"{name} must not be negative, the least is {values.min()}")
+
+
+def require_covariance(cov: Any, d: int) -> Covariance:
+    if isinstance(cov, LowRank):
+        _arguments.require(
+            cov.basis.ndim == 2 and cov.basis.shape[0] == d,
+            f"the basis must be (d, k) with d = {d} rows like the mean, got {cov.basis.shape}",
+        )
+        return cov
+    cov = _arguments.finite("cov", cov)
+    _arguments.require(
+        cov.shape in ((), (d,), (d, d)),
+        f"cov must be a scalar, (d,), (d, d) or LowRank for a mean of length d = {d}, got shape {cov.shape}",
+    )
+    if _arguments.is_concrete(cov):
+        require_psd(np.asarray(cov, np.float64), float(jnp.finfo(cov.dtype).eps))
+    return cov
+
+
+def require_psd(cov: np.ndarray, eps: float) -> None:
+    if cov.ndim < 2:
+        return require_not_negative("variances", cov)
+    scale = np.abs(cov).max(initial=0)
+    _arguments.require(
+        np.abs(cov - cov.T).max(initial=0) <= 100 * eps * scale, "cov must be symmetric; (cov + cov.T) / 2 makes it so"
+    )
+    least = np.linalg.eigvalsh(cov).min(initial=0)
+    _arguments.require(
+        least >= -100 * len(cov) * eps * scale,
+        f"a covariance must be positive semi-definite, but its least eigenvalue is {least:.6g}; "
+        "a (d,) array is taken as a diagonal of variances",
+    )
+
+
+def diagonalise(cov: Covariance) -> Covariance:
+    """The same covariance with its eigenvectors at hand: (d, d) becomes a LowRank of full rank."""
+    if isinstance(cov, LowRank) or cov.ndim < 2:
+        return cov
+    values, vectors = jnp.linalg.eigh(cov)
+    return LowRank(vectors, jnp.maximum(values, 0))  # eigh of a singular matrix gives -1e-17 for 0
+
+
+def apply_to_eigenvalues(cov: Covariance, x: Array, function: Callable[[Array], Array]) -> Array:
+    """function(cov) x on the last axis of x, for a function of the eigenvalues; cov diagonalised."""
+    if not isinstance(cov, LowRank):
+        return function(cov) * x
+    d, rank = cov.basis.shape
+    if rank == d <= NARROW:
+        return rows_times(x, contract("ik,k,jk->ij", cov.basis, function(cov.variances), cov.basis))
+    inside = rows_times(x, cov.basis)
+    mapped = rows_times(inside * function(cov.variances), cov.basis.T)
+    if rank == d:
+        return mapped
+    return mapped + function(jnp.asarray(cov.rest)) * (x - rows_times(inside, cov.basis.T))
+
+
+def eigenvalues(cov: Covariance, d: int) -> Array:
+    """All d eigenvalues, shape (d,)."""
+    cov = diagonalise(cov)
+    if not isinstance(cov, LowRank):
+        return jnp.broadcast_to(cov, (d,))
+    return jnp.concatenate([cov.variances, jnp.full(d - cov.variances.shape[0], cov.rest, cov.variances.dtype)])
+
+
+def dense(cov: Covariance, d: int) -> Array:
+    """The (d, d) matrix."""
+    if isinstance(cov, LowRank):
+        return apply_to_eigenvalues(cov, jnp.eye(d, dtype=cov.basis.dtype), lambda v: v)
+    return cov if cov.ndim == 2 else cov * jnp.eye(d, dtype=cov.dtype)
+
+
+def noised_variance(v: Any, alpha: Array, sigma: Array) -> Array:
+    """alpha^2 v + sigma^2: what a direction of the data with variance v, any shape, has at this noise level."""
+    return alpha**2 * v + sigma**2
+
+
+def noised_covariance(cov: Covariance, alpha: Array, sigma: Array) -> Covariance:
+    """alpha^2 cov + sigma^2 I, in the form of cov."""
+    if isinstance(cov, LowRank):
+        return LowRank(cov.basis, *(noised_variance(v, alpha, sigma) for v in (cov.variances, cov.rest)))
+    if cov.ndim == 2:
+        return alpha**2 * cov + sigma**2 * jnp.eye(cov.shape[0], dtype=cov.dtype)
+    return noised_variance(cov, alpha, sigma)
+
+
+def is_diagonal(cov: Covariance) -> bool:
+    return not isinstance(cov, LowRank) and cov.ndim < 2

@@ -1,0 +1,47 @@
+r"""Finitely many weighted points."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from diffx import _arguments
+from diffx._pytrees import record, with_fields
+from diffx.laws.mixture import over_batch, require_weights
+
+
+@record
+class PointSet:
+    r"""Finitely many points with weights: sum_i weights_i delta(x - points_i).
+
+    points: (n, *event), data units.  weights: (n,), not negative, of sum 1; None: all equal.
+    Raises ValueError for NaN, no points, or weights that are negative or do not sum to 1.  Claims: DEN-06, PTS-03.
+    """
+
+    points: Array
+    weights: Array | None = None
+
+    def __post_init__(self) -> None:
+        points = _arguments.finite("points", self.points)
+        _arguments.require(
+            points.ndim >= 2 and points.shape[0] >= 1,
+            f"points must have shape (n, *event) with n >= 1 points and at least one event axis, got {points.shape}",
+        )
+        weights = None if self.weights is None else require_weights(self.weights, points.shape[0])
+        with_fields(self, points=points, weights=weights)
+
+    def log_weights(self) -> Array:
+        n = self.points.shape[0]
+        return jnp.full(n, -np.log(n), self.points.dtype) if self.weights is None else jnp.log(self.weights)
+
+    def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
+        """Independent draws, shape (*shape, *event)."""
+        shape = _arguments.draws(key, shape)
+        return self.points[jax.random.categorical(key, self.log_weights(), shape=shape)]
+
+    def log_prob(self, x: Array) -> Array:
+        """The log-probability (not a density) of the value x (..., *event), shape (...,); -inf off the points."""
+        x = _arguments.events("x", x, self.points.shape[1:])
+        axes = tuple(range(-self.points.ndim + 1, 0))
+        hits = jax.vmap(lambda point: (x == point).all(axes))(self.points)
+        return jax.nn.logsumexp(jnp.where(hits, over_batch(self.log_weights(), hits), -jnp.inf), axis=0)

@@ -1,0 +1,28 @@
+r"""Log-SNR increments and derivatives where a value is 0 or infinite."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from diffx import _arguments
+
+
+def fixed_at_zero(process: Any, t: Array) -> Any:
+    """The process with parameters that do not move sigma(0) = 0: sigma'(0) is infinite, and infinity times 0 is NaN."""
+    return jax.tree_util.tree_map(lambda p: jnp.where(t > 0, p, jax.lax.stop_gradient(p)), process)
+
+
+def finite_increment(process: Any, t: Any, s: Any) -> tuple[Array, Array, Array]:
+    """The times of a log-SNR increment, and where it is -inf whatever the parameters: from data or to pure noise.
+
+    There the times are 1/2, so that no derivative meets 0/0; `_increment` puts the -inf back.
+    """
+    t, s = _arguments.times(t), _arguments.times(s, "s")
+    whole = (s == 0) | (process.alpha(t) == 0)
+    return jnp.where(whole, 0.5, t), jnp.where(whole, 0.5, s), whole
+
+
+def with_infinite_increment(whole: Array, step: Array) -> Array:
+    return jnp.where(whole, -jnp.inf, step)

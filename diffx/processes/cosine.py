@@ -1,0 +1,85 @@
+r"""Variance preserving with a cosine path.      Nichol and Dhariwal 2021, arXiv:2102.09672."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from diffx import _arguments
+from diffx._pytrees import record
+from diffx._types import Floats, Scalar
+from diffx.processes._increments import finite_increment, fixed_at_zero, with_infinite_increment
+
+HALF_PI = jnp.pi / 2
+
+
+@record
+class CosineVP:
+    r"""Variance preserving, cosine: alpha = cos(theta)/cos(theta_0), theta = (t + offset)/(1 + offset) pi/2.
+
+    theta_0 = theta(0). f = -beta/2 and g^2 = beta with beta = pi/(1 + offset) tan(theta), infinite at t = 1.
+    Source: Nichol and Dhariwal 2021, arXiv:2102.09672, eq. (17).  Domain: t in [0, 1], offset >= 0; f, g at t < 1.
+    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-03, NUM-10.
+    """
+
+    offset: Scalar = 0.008
+
+    def __post_init__(self) -> None:
+        _arguments.not_negative(offset=self.offset)
+
+    def _first(self) -> Array:
+        return self.offset / (1 + self.offset) * HALF_PI
+
+    def _passed(self, t: Any) -> Array:
+        return t / (1 + self.offset) * HALF_PI  # theta - theta_0
+
+    def _cos(self, t: Array) -> Array:
+        return jnp.sin((1 - t) / (1 + self.offset) * HALF_PI)  # cos(pi/2) in float32 is -4.4e-8: a negative alpha
+
+    def _sin(self, t: Array) -> Array:
+        return jnp.sin(self._passed(t) + self._first())
+
+    def _sin_of_both(self, t: Array, s: Array) -> Array:
+        """sin(theta_t + theta_s) without the sum, which is near pi at t = 1: float32 would lose 4 digits."""
+        return self._sin(t) * self._cos(s) + self._cos(t) * self._sin(s)
+
+    def alpha(self, t: Any) -> Floats:
+        return self._cos(_arguments.times(t)) / jnp.cos(self._first())
+
+    def sigma(self, t: Any) -> Floats:
+        """sigma^2 = (cos^2 theta_0 - cos^2 theta)/cos^2 theta_0, as a product of sines: nothing cancels at t = 0."""
+        t = _arguments.times(t)
+        steady = fixed_at_zero(self, t)
+        d, first = steady._passed(t), steady._first()
+        return jnp.sqrt(jnp.sin(d) * jnp.sin(d + 2 * first)) / jnp.cos(first)
+
+    def _rate(self, t: Array) -> Array:
+        return jnp.pi / (1 + self.offset) * self._sin(t) / self._cos(t)
+
+    def f(self, t: Any) -> Floats:
+        return -self._rate(_arguments.times(t)) / 2
+
+    def g(self, t: Any) -> Floats:
+        return jnp.sqrt(self._rate(_arguments.times(t)))
+
+    def log_snr(self, t: Any) -> Floats:
+        t = _arguments.times(t)
+        d = self._passed(t)
+        return 2 * jnp.log(self._cos(t)) - jnp.log(jnp.sin(d)) - jnp.log(jnp.sin(d + 2 * self._first()))
+
+    def log_snr_step(self, t: Any, s: Any) -> Floats:
+        """-log1p((tau_t - tau_s)/tau_s), tau = (sigma/alpha)^2 and the difference of two 1/cos^2 as a product."""
+        t, s, whole = finite_increment(self, t, s)
+        first, d = self._first(), self._passed(s)
+        ahead = self._passed(t - s)
+        grown = jnp.cos(first) ** 2 * jnp.sin(ahead) * self._sin_of_both(t, s)
+        return with_infinite_increment(whole, -jnp.log1p(grown / (self._cos(t) ** 2 * jnp.sin(d) * jnp.sin(d + 2 * first))))
+
+    def time_of_log_snr(self, l: Any) -> Floats:
+        """tan(theta - theta_0) = c q/(s_0 + sqrt(p (s_0^2 + c^2 q))), p = sigmoid(l), q = sigmoid(-l)."""
+        l = _arguments.log_snrs(l)
+        c, s0 = jnp.cos(self._first()), jnp.sin(self._first())
+        p, q = jax.nn.sigmoid(l), jax.nn.sigmoid(-l)
+        passed = jnp.arctan2(c * q, s0 + jnp.sqrt(p * (s0**2 + c**2 * q)))
+        return passed / HALF_PI * (1 + self.offset)

@@ -1,0 +1,84 @@
+r"""The discrete chain of DDPM as a process, t = i/T.      Ho et al. 2020, arXiv:2006.11239."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from diffx import _arguments
+from diffx._pytrees import record, with_fields
+from diffx._types import Floats
+from diffx.processes._increments import finite_increment, with_infinite_increment
+from diffx.processes._variance_preserving import vp_log_snr, vp_log_snr_step, vp_sigma
+from diffx.processes.betas import require_betas
+
+
+@record
+class DDPMChain:
+    r"""The chain with variances beta_1..beta_T: B(i/T) = -sum_{j <= i} log(1 - beta_j), exact at its nodes.
+
+    Between two nodes B grows linearly, so that f = -rate/2 and g^2 = rate with rate = -T log(1 - beta_i).
+    betas: shape (T,), 1.  A last beta of 1 (zero terminal SNR) makes every time after (T - 1)/T pure noise.
+    Source: Ho et al. 2020, arXiv:2006.11239, eqs. (2), (4).  Raises ValueError for betas outside (0, 1).
+    Claims: FWD-10, FWD-11, FWD-18, NUM-09, NUM-10, LIT-01.
+    """
+
+    betas: Array
+
+    def __post_init__(self) -> None:
+        with_fields(self, betas=require_betas(self.betas))
+
+    def _gains(self, dtype: Any) -> Array:
+        return -jnp.log1p(-self.betas).astype(dtype)  # the growth of B over each link
+
+    def _place(self, t: Array) -> Array:
+        """t in links. A time that rounding moved off a node goes back: 999/1000 * 1000 must not enter the last link."""
+        place = t * self.betas.shape[0]
+        node = jnp.round(place)
+        near = jnp.abs(place - node) <= 4 * jnp.finfo(t.dtype).eps * node
+        return place + jnp.where(near, jax.lax.stop_gradient(node - place), 0)
+
+    def _growth(self, t: Array, s: Array) -> Array:
+        """B(t) - B(s), summed over the links between: the difference of two sums of 10 loses 3 digits of float32."""
+        links = jnp.arange(self.betas.shape[0], dtype=t.dtype)
+        share = _passed(self._place(t)[..., None] - links) - _passed(self._place(s)[..., None] - links)
+        return (share * jnp.where(share > 0, self._gains(t.dtype), 0)).sum(-1)  # the last gain may be infinite
+
+    def _integral(self, t: Array) -> Array:
+        return self._growth(t, jnp.zeros_like(t))
+
+    def _rate(self, t: Array) -> Array:
+        link = jnp.ceil(self._place(t)).astype(int) - 1  # the link that ends at t
+        return self.betas.shape[0] * self._gains(t.dtype)[jnp.maximum(link, 0)]
+
+    def alpha(self, t: Any) -> Floats:
+        return jnp.exp(-self._integral(_arguments.times(t)) / 2)
+
+    def sigma(self, t: Any) -> Floats:
+        return vp_sigma(self._integral(_arguments.times(t)))
+
+    def f(self, t: Any) -> Floats:
+        return -self._rate(_arguments.times(t)) / 2
+
+    def g(self, t: Any) -> Floats:
+        return jnp.sqrt(self._rate(_arguments.times(t)))
+
+    def log_snr(self, t: Any) -> Floats:
+        return vp_log_snr(self._integral(_arguments.times(t)))
+
+    def log_snr_step(self, t: Any, s: Any) -> Floats:
+        t, s, whole = finite_increment(self, t, s)
+        return with_infinite_increment(whole, vp_log_snr_step(self._integral(s), self._growth(t, s)))
+
+    def time_of_log_snr(self, l: Any) -> Floats:
+        l = _arguments.log_snrs(l)
+        b, gains = jax.nn.softplus(-l)[..., None], self._gains(l.dtype)
+        before = jnp.concatenate([jnp.zeros_like(gains[:1]), jnp.cumsum(gains[:-1])])
+        t = jnp.clip((b - before) / gains, 0, 1).sum(-1) / gains.shape[0]
+        return jnp.where(l == -jnp.inf, 1, t)
+
+
+def _passed(place: Array) -> Array:
+    """The share of a link [0, 1] that lies before `place`; its derivative at a node is that of the link that ends there."""
+    return jnp.where(place > 0, jnp.where(place <= 1, place, 1), 0)

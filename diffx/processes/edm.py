@@ -1,0 +1,46 @@
+r"""Variance exploding with sigma proportional to time.      Karras et al. 2022, arXiv:2206.00364."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from diffx import _arguments
+from diffx._pytrees import record
+from diffx._types import Floats, Scalar
+from diffx.processes._increments import finite_increment, with_infinite_increment
+
+
+@record
+class EDM:
+    r"""alpha = 1, sigma = sigma_max t; f = 0, g^2 = 2 sigma_max^2 t.  Karras' own time is sigma = sigma_max t.
+
+    Source: Karras et al. 2022, arXiv:2206.00364, Table 1.  sigma: data units.  Domain: t in [0, 1], sigma_max > 0.
+    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02.
+    """
+
+    sigma_max: Scalar = 80.0
+
+    def __post_init__(self) -> None:
+        _arguments.positive(sigma_max=self.sigma_max)
+
+    def alpha(self, t: Any) -> Floats:
+        return jnp.ones_like(_arguments.times(t))
+
+    def sigma(self, t: Any) -> Floats:
+        return self.sigma_max * _arguments.times(t)
+
+    def f(self, t: Any) -> Floats:
+        return jnp.zeros_like(_arguments.times(t))
+
+    def g(self, t: Any) -> Floats:
+        return self.sigma_max * jnp.sqrt(2 * _arguments.times(t))
+
+    def log_snr(self, t: Any) -> Floats:
+        return -2 * jnp.log(self.sigma_max * _arguments.times(t))
+
+    def log_snr_step(self, t: Any, s: Any) -> Floats:
+        t, s, whole = finite_increment(self, t, s)
+        return with_infinite_increment(whole, -2 * jnp.log1p((t - s) / s))
+
+    def time_of_log_snr(self, l: Any) -> Floats:
+        return jnp.exp(-_arguments.log_snrs(l) / 2) / self.sigma_max

@@ -1,0 +1,57 @@
+r"""Sub-variance preserving with a linear beta.      Song et al. 2021, arXiv:2011.13456."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from diffx import _arguments
+from diffx._pytrees import record
+from diffx._types import Floats, Scalar
+from diffx.processes._increments import finite_increment, with_infinite_increment
+from diffx.processes._linear_beta import (
+    linear_alpha,
+    linear_check,
+    linear_f,
+    linear_integral,
+    linear_integral_step,
+    linear_rate,
+    linear_time_of_integral,
+)
+from diffx.processes._variance_preserving import vp_log_snr_step
+
+
+@record
+class SubVP:
+    r"""Sub-variance preserving, linear beta(t): alpha = exp(-B/2), sigma = 1 - exp(-B), g^2 = beta (1 - exp(-2B)).
+
+    Its log-SNR is -2 log(2 sinh(B/2)).  Source: Song et al. 2021, arXiv:2011.13456, eqs. (12), (29).
+    beta: 1/time.  Domain: t in [0, 1], 0 < beta_min.
+    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, FWD-14, NUM-01, NUM-02.
+    """
+
+    beta_min: Scalar = 0.1
+    beta_max: Scalar = 20.0
+
+    __post_init__ = linear_check
+    alpha = linear_alpha
+    f = linear_f
+
+    def sigma(self, t: Any) -> Floats:
+        return -jnp.expm1(-linear_integral(self, _arguments.times(t)))
+
+    def g(self, t: Any) -> Floats:
+        t = _arguments.times(t)
+        return jnp.sqrt(linear_rate(self, t) * -jnp.expm1(-2 * linear_integral(self, t)))
+
+    def log_snr(self, t: Any) -> Floats:
+        b = linear_integral(self, _arguments.times(t))
+        return -b - 2 * jnp.log(-jnp.expm1(-b))
+
+    def log_snr_step(self, t: Any, s: Any) -> Floats:
+        """2 times that of VP + dB: sigma^2 is that of VP squared."""
+        t, s, whole = finite_increment(self, t, s)
+        growth = linear_integral_step(self, t, s)
+        return with_infinite_increment(whole, 2 * vp_log_snr_step(linear_integral(self, s), growth) + growth)
+
+    def time_of_log_snr(self, l: Any) -> Floats:
+        return linear_time_of_integral(self, 2 * jnp.arcsinh(jnp.exp(-_arguments.log_snrs(l) / 2) / 2))

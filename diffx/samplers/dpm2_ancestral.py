@@ -1,0 +1,49 @@
+r"""Ancestral DPM-Solver-2: step down further than asked, to sigma_down, and add fresh noise sigma_up.
+
+sigma_up^2 + sigma_down^2 = sigma^2 and sigma_up = eta sigma_s sqrt(1 - r_s^2/r_t^2), r = sigma/alpha.
+Source: k-diffusion, sampling.py, get_ancestral_step (Crowson 2022), in the coordinates y = x/alpha and r.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from diffx import _arguments
+from diffx._pytrees import as_pytree
+from diffx._types import Denoiser, Scalar
+from diffx.predictions import eps_of_x0
+from diffx.processes.protocol import Process
+from diffx.samplers._exponential import ddim_update
+from diffx.samplers.protocol import Info, Sampler, State, add_noise, ask, ask_eps, one_step
+
+
+def dpm2_ancestral_step(
+    state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, denoise: Denoiser, eta: Scalar
+) -> tuple[State, Info]:
+    r"""y_s = y + (r_down - r_t) eps(y_mid, r_mid) + r_up z, r_mid = sqrt(r_t r_down), y_mid = y + (r_mid - r_t) eps(y, r_t).
+
+    Where sigma(s) = 0 Euler's step.  eta = 0 is DPM-Solver-2.  Two evaluations a step.
+    Source: k-diffusion, sampling.py, sample_dpm_2_ancestral.  Domain: alpha(t) > 0, sigma(t) > 0.
+    Claims: REV-22.
+    """
+    t, s = _arguments.step_times(t, s)
+    x, x0 = state.x, ask(denoise, state.x, t)
+    eps = eps_of_x0(process, x, x0, t)
+    fresh = -jnp.expm1(process.log_snr_step(t, s))  # 1 - (r_s/r_t)^2
+    up, down = (process.sigma(s) * jnp.sqrt(share) for share in (eta**2 * fresh, 1 - eta**2 * fresh))
+    end = process.alpha(s) * x0 + down * eps
+    last = process.sigma(s) == 0
+    half = (jnp.log1p(-(eta**2) * fresh) + process.log_snr_step(t, s)) / 4  # log(r_mid/r_t)
+    mid = jnp.where(last, t, process.time_of_log_snr(process.log_snr(t) - 2 * half))
+    ahead = ask_eps(process, denoise, ddim_update(process, x, x0, t, mid).astype(x.dtype), mid)
+    reach = jnp.where(last, 0, -down * jnp.expm1(-2 * half))  # alpha_s (r_down - r_t)
+    return State(add_noise(end + reach * (ahead - eps), up, z).astype(x.dtype)), Info(x0)
+
+
+def dpm2_ancestral(process: Process, denoise: Denoiser, *, eta: Scalar = 1.0) -> Sampler:
+    r"""DPM-Solver-2 down to sigma_down, then noise sigma_up. See `dpm2_ancestral_step`.
+
+    Raises ValueError for eta outside [0, 1].  Claims: REV-22.
+    """
+    _arguments.unit_interval("eta", eta, "0 is DPM-Solver-2, above 1 sigma_up exceeds sigma")
+    return one_step(dpm2_ancestral_step, stochastic=True, process=process, denoise=as_pytree(denoise), eta=eta)

@@ -1,0 +1,111 @@
+r"""UniPC: an exponential Adams predictor and corrector, one evaluation a step.        Zhao et al. 2023, arXiv:2302.04867."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax.tree_util import Partial
+from jaxtyping import Array
+
+from diffx import _arguments
+from diffx._pytrees import as_pytree
+from diffx._types import Denoiser, Scalar
+from diffx.processes.protocol import Process
+from diffx.samplers._exponential import Memory, an_order, bend, ddim_update, recall, span, weights
+from diffx.samplers.multistep import push
+from diffx.samplers.protocol import Info, Sampler, ask
+
+
+class Corrected(NamedTuple):
+    """x as predicted; corrected: x of the step before, as corrected; its memory: past (k, *x.shape) and times (k,)."""
+
+    x: Array
+    corrected: Array
+    past: Array
+    times: Array
+
+
+def unipc_step(
+    state: Corrected,
+    t: Scalar,
+    s: Scalar,
+    z: Any = None,
+    *,
+    process: Process,
+    denoise: Denoiser,
+    first: Callable[[Array], Array],
+) -> tuple[Corrected, Info]:
+    r"""Correct x_t with x0 = D(x, t) at the prediction x, then predict x_s.
+
+    Predictor: DDIM's step + alpha_s int_0^h e^(tau - h) (p(tau) - x0_t) dtau, p through x0_t and p - 1 answers before it.
+    Corrector: the same with the answer at the end of the step among the points of p.  A straight line that starts at x0_t
+    is integrated as h/2 B(h) times its slope instead of exactly, B = `first`: where one answer before it is known
+    (predictor), where none is (corrector).  The last x is a prediction; without memory it is DDIM's, and so it is where
+    sigma(s) = 0.
+    Source: Zhao et al. 2023, arXiv:2302.04867, Algorithms 1, 2, in Newton's form (derived here): from order 3 on nothing
+    depends on B but the first steps.  t, s: scalar times, s < t.  One evaluation.
+    Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
+    """
+    t, s = _arguments.step_times(t, s)
+    x0 = ask(denoise, state.x, t)
+    x = _correct(process, state, x0, t, first)
+    memory = recall(process, state, t)
+    short = Memory(memory.values[:-1], memory.nodes[:-1], memory.known[:-1])
+    ahead = _advance(process, x, x0, short, t, s, first)
+    after = push(state, ahead, x0, t)
+    return Corrected(after.x, x.astype(state.x.dtype), after.past, after.times), Info(x0)
+
+
+def _correct(process: Process, state: Corrected, x0: Array, t: Array, first: Callable) -> Array:
+    """The step that led to t once more, from the corrected point, now that the answer x0 at t is known."""
+    begun = state.times[0] > 0
+    r = jnp.where(begun, state.times[0], t).astype(t.dtype)
+    before = recall(process, state._replace(past=state.past[1:], times=state.times[1:]), r)
+    h = span(process, r, t)
+    new = Memory([x0, *before.values], [h, *before.nodes], [h > 0, *before.known])
+    again = _advance(process, state.corrected, state.past[0], new, r, t, first)
+    return jnp.where(begun & (h > 0), again, state.x)
+
+
+def _advance(process: Process, x: Array, x0: Array, memory: Memory, t: Array, s: Array, first: Callable) -> Array:
+    """From t to s with x0 at t, and p through it and the memory."""
+    h = span(process, t, s)
+    of_slopes = weights(memory, h, rate=-1)
+    if of_slopes:
+        alone = jnp.asarray(True) if len(of_slopes) == 1 else ~memory.known[1]
+        of_slopes[0] = jnp.where(alone, h / 2 * first(h), of_slopes[0])
+    return ddim_update(process, x, x0, t, s) + process.alpha(s) * bend(x0, memory, of_slopes)
+
+
+def _bh1(h: Array) -> Array:
+    return h
+
+
+def _bh2(h: Array) -> Array:
+    return -jnp.expm1(-h)
+
+
+def _begin(x: Array, *, times: Array) -> Corrected:
+    """No memory yet: one answer more than the predictor needs, for the corrector looks back from the step before."""
+    x = _arguments.floats("x", x)
+    return Corrected(x, x, jnp.zeros((times.shape[0] + 1, *x.shape), x.dtype), jnp.append(times, 0))
+
+
+def _unipc(process: Process, denoise: Denoiser, order: Any, first: Callable) -> Sampler:
+    init = Partial(_begin, times=jnp.zeros(an_order(order, 3, "UniPC") - 1))
+    step = Partial(unipc_step, process=process, denoise=as_pytree(denoise), first=Partial(first))
+    return Sampler(init, step)
+
+
+def unipc(process: Process, denoise: Denoiser, *, order: int = 3) -> Sampler:
+    r"""UniPC of order 1 to 3 with B(h) = 1 - e^-h (bh2): with its corrector of one order more. See `unipc_step`.
+
+    A start without memory takes its first steps at lower order; for an exact start see `with_past`.
+    Raises ValueError for another order.  Claims: REV-14, REV-17, REV-19, REV-20.
+    """
+    return _unipc(process, denoise, order, _bh2)
+
+
+def unipc_bh1(process: Process, denoise: Denoiser, *, order: int = 3) -> Sampler:
+    r"""UniPC of order 1 to 3 with B(h) = h (bh1). See `unipc_step`.  Claims: REV-14, REV-17, REV-19, REV-20."""
+    return _unipc(process, denoise, order, _bh1)
