@@ -1,5 +1,6 @@
 """The doors: shapes and dtypes are checked at trace time, values wherever they are concrete, never when traced."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -17,6 +18,17 @@ def is_concrete(*values: Any) -> bool:
 def require(condition: Any, message: str) -> None:
     if not condition:
         raise ValueError(message)
+
+
+def require_that(condition: Callable[..., Any], message: Callable[..., str], *values: Any) -> None:
+    """ValueError with message(*values) unless condition(*values); asked only where every value is concrete.
+
+    Both get numpy arrays: of a jax array that a jitted function closes over, numpy reads the numbers and jnp makes tracers.
+    """
+    if is_concrete(*values):
+        numbers = [np.asarray(value) for value in values]
+        if not np.all(condition(*numbers)):
+            raise ValueError(message(*numbers))
 
 
 def floats(name: str, x: Any) -> Array:
@@ -38,21 +50,23 @@ def _as_array(name: str, x: Any) -> Array:
 def finite(name: str, x: Any) -> Array:
     """An array of floats without NaN or infinity (checked where it is concrete)."""
     x = floats(name, x)
-    if is_concrete(x):
-        bad = int(np.size(x) - np.count_nonzero(np.isfinite(np.asarray(x, np.float64))))
-        require(bad == 0, f"{name} must be finite, but {bad} of its {np.size(x)} entries are NaN or infinite")
+    bad = lambda x: x.size - np.count_nonzero(np.isfinite(np.asarray(x, np.float64)))
+    require_that(
+        lambda x: bad(x) == 0, lambda x: f"{name} must be finite, but {bad(x)} of its {x.size} entries are NaN or infinite", x
+    )
     return x
 
 
 def times(t: Any, name: str = "t") -> Array:
     """Times in [0, 1]."""
     t = log_snrs(t, name)
-    if is_concrete(t):
-        numbers = np.asarray(t)
-        require(
-            np.all((numbers >= 0) & (numbers <= 1)),
-            f"{name} must lie in [0, 1], 0 is data and 1 is noise, got {t}; index i of a chain of T steps is the time i/T",
-        )
+    require_that(
+        lambda t: (t >= 0) & (t <= 1),
+        lambda t: (
+            f"{name} must lie in [0, 1], 0 is data and 1 is noise, got {t}; index i of a chain of T steps is the time i/T"
+        ),
+        t,
+    )
     return t
 
 
@@ -80,8 +94,8 @@ def time(t: Any, name: str = "t") -> Array:
 def step_times(t: Any, s: Any) -> tuple[Array, Array]:
     """The two times of a step, from t down to s."""
     t, s = time(t, "t"), time(s, "s")
-    if is_concrete(t, s):
-        require(s <= t, f"a step goes from t down to s (0 is data, 1 is noise), got t={t} and s={s}; swap them")
+    message = lambda t, s: f"a step goes from t down to s (0 is data, 1 is noise), got t={t} and s={s}; swap them"
+    require_that(lambda t, s: s <= t, message, t, s)
     return t, s
 
 
@@ -117,8 +131,7 @@ def number(name: str, value: Any) -> Any:
     require(
         jnp.ndim(value) == 0, f"{name} must be one number, got shape {jnp.shape(value)}; for several use jax.vmap over {name}"
     )
-    if is_concrete(value):
-        require(bool(np.isfinite(np.asarray(value, np.float64))), f"{name} must be finite, got {value}")
+    require_that(lambda v: np.isfinite(np.asarray(v, np.float64)), lambda v: f"{name} must be finite, got {v}", value)
     return value
 
 
@@ -126,35 +139,32 @@ def positive(**values: Any) -> None:
     """Every named value is one number greater than 0 (checked where it is concrete)."""
     for name, value in values.items():
         number(name, value)
-        if is_concrete(value):
-            require(bool(np.asarray(value) > 0), f"{name} must be positive, got {value}")  # under jit jax compares tracers
+        require_that(lambda v: v > 0, lambda v, name=name: f"{name} must be positive, got {v}", value)
 
 
 def not_negative(**values: Any) -> None:
     """Every named value is one number of at least 0 (checked where it is concrete)."""
     for name, value in values.items():
         number(name, value)
-        if is_concrete(value):
-            require(bool(np.asarray(value) >= 0), f"{name} must not be negative, got {value}")
+        require_that(lambda v: v >= 0, lambda v, name=name: f"{name} must not be negative, got {v}", value)
 
 
 def none_negative(name: str, values: Array) -> None:
     """No entry of the array is negative (checked where it is concrete)."""
-    if is_concrete(values):
-        require(bool((np.asarray(values) >= 0).all()), f"{name} must not be negative, got {values}")
+    require_that(lambda v: v >= 0, lambda v: f"{name} must not be negative, got {v}", values)
 
 
 def not_zero(name: str, vectors: Array) -> None:
     """No vector on the last axis is zero (checked where it is concrete)."""
-    if is_concrete(vectors):
-        zero = int(np.count_nonzero(~np.asarray(vectors).any(-1)))
-        require(zero == 0, f"{name} must not be zero, which points nowhere; {zero} of {vectors[..., 0].size} are")
+    zero = lambda v: np.count_nonzero(~v.any(-1))
+    message = lambda v: f"{name} must not be zero, which points nowhere; {zero(v)} of {v[..., 0].size} are"
+    require_that(lambda v: zero(v) == 0, message, vectors)
 
 
 def unit_interval(name: str, value: Any, meaning: str) -> None:
     """One number from 0 to 1 (checked where it is concrete); meaning: of its ends."""
-    if is_concrete(value):
-        require(0 <= float(value) <= 1, f"{name} must lie in [0, 1], got {value}: {meaning}")
+    message = lambda v: f"{name} must lie in [0, 1], got {v}: {meaning}"
+    require_that(lambda v: (v >= 0) & (v <= 1), message, value)
 
 
 def key(value: Any) -> None:
@@ -172,32 +182,20 @@ def draws(key_: Any, shape: Any) -> tuple[int, ...]:
     return tuple(count("an entry of shape", n, least=0) for n in shape)
 
 
-_decreasing: dict[int, Array] = {}  # grids already read, by id: arrays never change, so each is read once
-
-
 def grid(ts: Any) -> Array:
     """A decreasing grid of N + 1 >= 2 times in [0, 1]."""
-    if isinstance(ts, Array) and _decreasing.get(id(ts)) is ts:
-        return ts
     ts = times(ts, "ts")
     require(
         ts.ndim == 1 and ts.shape[0] >= 2,
         f"ts must be a grid of shape (N + 1,) with N >= 1 steps, got shape {ts.shape}; see diffx.uniform",
     )
-    if is_concrete(ts):
-        _read_grid(np.asarray(ts))
-        if len(_decreasing) >= 64:  # a bounded memory of grids in use
-            _decreasing.pop(next(iter(_decreasing)))
-        _decreasing[id(ts)] = ts
+    require_that(lambda ts: np.diff(ts) < 0, _not_decreasing, ts)
     return ts
 
 
-def _read_grid(ts: np.ndarray) -> None:
-    wrong = np.flatnonzero(np.diff(ts) >= 0)
-    require(
-        wrong.size == 0,
+def _not_decreasing(ts: np.ndarray) -> str:
+    first = np.flatnonzero(np.diff(ts) >= 0)[0]
+    return (
         "ts must decrease strictly, from noise (1) to data (0), "
-        f"but {', then '.join(f'{t:g}' for t in ts[wrong[0] : wrong[0] + 2])} came; an increasing grid is reversed by ts[::-1]"
-        if wrong.size
-        else "",
+        f"but {ts[first]:g}, then {ts[first + 1]:g} came; an increasing grid is reversed by ts[::-1]"
     )

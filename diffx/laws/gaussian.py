@@ -1,5 +1,7 @@
 r"""Gaussian laws. A law lives on the last axis of its arrays, every axis before it is a batch."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,6 +46,13 @@ class GaussianLaw:
         root = jnp.linalg.cholesky(self.cov)  # unlike eigh's, its derivative is finite for repeated eigenvalues
         white = jax.scipy.linalg.solve_triangular(root, (x - self.mean).reshape(-1, len(root)).T, lower=True)
         return _log_density(white.T.reshape(x.shape), 2 * jnp.log(jnp.diag(root)))
+
+
+def require_gaussian(law: Any, what: str) -> GaussianLaw:
+    """The law itself. what: begins the sentence, such as "exact_flow"."""
+    if not isinstance(law, GaussianLaw):
+        raise TypeError(f"{what} needs a GaussianLaw, got {type(law).__name__}; diffx.laws.gaussian_of has its moments")
+    return law
 
 
 def gaussian_log_prob(mean: Array, cov: Covariance, x: Array) -> Array:
