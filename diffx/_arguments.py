@@ -99,6 +99,13 @@ def step_times(t: Any, s: Any) -> tuple[Array, Array]:
     return t, s
 
 
+def answer(function: Callable[[Array, Any], Array], x: Array, t: Any) -> Array:
+    """What a denoiser or a velocity says at x, which must have the shape of x."""
+    found = function(x, t)
+    require(found.shape == x.shape, f"the denoiser must answer in the shape of x, {x.shape}, but gave {found.shape}")
+    return found
+
+
 def same_shape(**arrays: Any) -> tuple[Array, ...]:
     """The arrays, of floats and of one shape: nothing is broadcast."""
     values = tuple(floats(name, x) for name, x in arrays.items())

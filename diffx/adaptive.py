@@ -151,9 +151,7 @@ def _radius(process: Process, t: Array) -> Array:
 def _answer(process: Process, denoise: Callable, u: Array, log_snr: Array) -> Array:
     """D at the point u of the noise level."""
     t = process.time_of_log_snr(log_snr)
-    x0 = denoise((u * _radius(process, t)).astype(u.dtype), t)
-    _arguments.require(x0.shape == u.shape, f"the denoiser must answer in the shape of x, {u.shape}, but gave {x0.shape}")
-    return x0
+    return _arguments.answer(denoise, (u * _radius(process, t)).astype(u.dtype), t)
 
 
 def _flow(t: Array, u: Array, args: tuple) -> Array:

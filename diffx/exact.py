@@ -20,7 +20,7 @@ from diffx.laws.marginals import marginal
 from diffx.processes.protocol import Process
 from diffx.samplers.exact_flow import exact_flow
 from diffx.samplers.protocol import Sampler
-from diffx.samplers.run import ready
+from diffx.samplers.run import checked_run
 
 
 def exact_law(sampler: Sampler, initial_law: GaussianLaw, ts: Array) -> GaussianLaw:
@@ -34,7 +34,7 @@ def exact_law(sampler: Sampler, initial_law: GaussianLaw, ts: Array) -> Gaussian
     """
     if not isinstance(initial_law, GaussianLaw):
         raise TypeError(f"initial_law must be a GaussianLaw, such as prior(process, law), got {type(initial_law).__name__}")
-    sampler, _, ts, _ = ready(sampler, initial_law.mean, ts, None)
+    sampler, _, ts, _ = checked_run(sampler, initial_law.mean, ts, None)
     law, bend = _propagate(sampler, initial_law, ts)
     if _arguments.is_concrete(bend):
         allowed = float(jnp.finfo(initial_law.mean.dtype).eps) ** 0.5

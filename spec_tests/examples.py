@@ -367,6 +367,16 @@ example("hashed_normal", hashed, seed, x)
 example("hashed_normal, float64 where it is on", hashed, seed, lambda: x().astype(jax.dtypes.canonicalize_dtype("float64")))
 
 
+def cfg_pp(p: Any, cond: Any, uncond: Any, w: Any) -> diffx.Sampler:
+    return diffx.samplers.cfg_pp(p, diffx.denoiser(p, cond), diffx.denoiser(p, uncond), w=w)
+
+
+def of_formula(p: Any, law: Any) -> diffx.Sampler:
+    """A step function of one's own, which draws noise."""
+    formula = lambda x, t, s, z, *, denoise: (denoise(x, t) + p.sigma(s) * z, x)
+    return diffx.samplers.sampler_of_step(formula, denoise=diffx.denoiser(p, law))
+
+
 def step_example(name: str, *parameters: Callable[[], Any], **bound: Callable) -> None:
     """Example of `name`_step; the parameters are traced, `bound` makes keyword arguments from (process, *parameters)."""
     step = getattr(samplers, f"{name}_step")
@@ -383,12 +393,14 @@ for _name in ("ddim", "ddpm", "ddpm_beta", "euler", "euler_maruyama", "heun"):
 step_example("ddim_eta", law, number(0.6), **_of_law, eta=lambda p, law, eta: eta)
 step_example("ddpm_optimal", gaussian("diagonal"), **_of_law, cov=lambda p, law: law.cov)
 step_example("flow_euler", velocity=lambda p: partial(diffx.reverse.probability_flow, p, shrink))
-step_example(
-    "exact_flow",
-    *(gaussian("diagonal"), number(0.6)),
-    process=lambda p, law, eta: p,
-    law=lambda p, law, eta: (law.mean, law.cov),
-    eta=lambda p, law, eta: eta,
+_prepared = {"process": lambda p, law, *_: p, "law": lambda p, law, *_: (law.mean, law.cov)}
+step_example("exact_flow", gaussian("diagonal"), **_prepared)
+step_example("exact_flow_eta", gaussian("diagonal"), number(0.6), **_prepared, eta=lambda p, law, eta: eta)
+
+example("sampler_of_step", lambda p, law, x, ts: diffx.fold(of_formula(p, law), x, ts), vp, law, x, grid)
+
+example(
+    "cfg_pp", lambda p, c, u, w, x, ts: diffx.fold(cfg_pp(p, c, u, w), x, ts), vp, law, gaussian("full"), number(0.6), x, grid
 )
 
 example("error_budget", lambda p, law, ts: diffx.error_budget(diffx.ddim, p, law, ts), vp, law, grid)

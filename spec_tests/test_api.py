@@ -356,6 +356,55 @@ def test_sharded_samplers_say_what_one_device_says():
             close(np.asarray(four, dtype), np.asarray(one_device), ulps=40, scale=5, why=f"{name}: {STEPPED}")
 
 
+def own_step(x, t, s, z, *, process, denoise, eta):
+    """DDIM with noise eta as a stranger would write it."""
+    x0 = denoise(x, t)
+    eps = (x - process.alpha(t) * x0) / process.sigma(t)
+    fresh = -jnp.expm1(process.log_snr_step(t, s))
+    mean = process.alpha(s) * x0 + process.sigma(s) * jnp.sqrt(1 - eta**2 * fresh) * eps
+    return mean + process.sigma(s) * eta * jnp.sqrt(fresh) * z, x0
+
+
+def own_quiet_step(x, t, s, *, process, denoise):
+    x0 = denoise(x, t)
+    eps = (x - process.alpha(t) * x0) / process.sigma(t)
+    return process.alpha(s) * x0 + process.sigma(s) * eps, x0
+
+
+@claim(
+    "API-09",
+    "A step function (x, t, s, z) -> (x_s, x0) is a sampler in one call, bit for bit the one that is written out, and "
+    "deterministic where it has no z",
+    of="diffx.samplers.sampler_of_step",
+    source="the contract of Sampler",
+)
+@given(seed=st_.seeds(), ts=grids)
+@settings(max_examples=3)
+def test_step_functions_are_samplers_in_one_call(dtype, seed, ts):
+    process, x, ts = diffx.VP(), jnp.ones((3, D), dtype), jnp.asarray(ts, dtype)
+    denoise = diffx.denoiser(process, law(dtype))
+    own = diffx.samplers.sampler_of_step(own_step, process=process, denoise=denoise, eta=0.5)
+    quiet = diffx.samplers.sampler_of_step(own_quiet_step, process=process, denoise=denoise)
+    key = jax.random.key(seed)
+    for mine, theirs in ((own, diffx.ddim(process, denoise, eta=0.5)), (quiet, diffx.ddim(process, denoise))):
+        got, wanted = (diffx.sample(sampler, key, x, ts, keep=diffx.keep_x) for sampler in (mine, theirs))
+        holds(np.array_equal(got[1], wanted[1]), "the same trajectory, bit for bit")
+    holds(quiet.noise is None and own.noise is not None, "whoever asks for z gets noise")
+    state, info = own.step(own.init(x), ts[0], ts[1], None)
+    holds(state.x.dtype == x.dtype and info.x0.shape == x.shape, "no noise is noise zero")
+
+
+def test_a_step_function_is_compiled_once_for_all_numbers():
+    def run(eta):
+        process = diffx.VP()
+        denoise = jax.tree_util.Partial(counting, process)
+        sampler = diffx.samplers.sampler_of_step(own_step, process=process, denoise=denoise, eta=eta)
+        diffx.sample(sampler, jax.random.key(0), jnp.ones(D), jnp.linspace(0.9, 0.1, N + 1))
+        return Count.traced
+
+    assert run(0.5) == run(0.25) == run(1.0)
+
+
 PROCESSES = (
     *(diffx.VP(0.3, 12.0), diffx.CosineVP(0.05), diffx.SubVP(0.3, 12.0), diffx.VE(0.02, 30.0), diffx.EDM(40.0)),
     *(diffx.RectifiedFlow(), diffx.Trig()),

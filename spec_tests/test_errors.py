@@ -48,6 +48,11 @@ def ddpm():
     return diffx.ddpm(VP, diffx.denoiser(VP, law()))
 
 
+def shift_step(x, t, s, *, by):
+    """A step of one's own."""
+    return x + by, x
+
+
 def first_row(x, t):
     """A denoiser whose answer would broadcast."""
     return x[:1]
@@ -301,6 +306,23 @@ RUNS = {
         TypeError,
         lambda: diffx.samplers.ddpm_optimal(VP, first_row, law=mixture()),
         "GaussianLaw",
+    ),
+    "a step that is not a function": (TypeError, lambda: diffx.samplers.sampler_of_step(3), "step must be a function", "int"),
+    "a step without its parameters": (
+        TypeError,
+        lambda: diffx.samplers.sampler_of_step(shift_step, process=VP),
+        "shift_step is called as",
+        "missing a required argument: 'by'",
+    ),
+    "a step with a parameter too many": (
+        TypeError,
+        lambda: diffx.samplers.sampler_of_step(shift_step, by=1.0, of=2.0),
+        "unexpected keyword argument 'of'",
+    ),
+    "a step whose denoiser is none": (
+        TypeError,
+        lambda: diffx.samplers.sampler_of_step(shift_step, denoise=None),
+        "a denoiser (x, t) -> x0 must be callable, got NoneType",
     ),
     "exact flow of a mixture": (TypeError, lambda: diffx.samplers.exact_flow(VP, mixture()), "GaussianLaw"),
     "exact flow, eta below 0": (ValueError, lambda: diffx.samplers.exact_flow(VP, law(), eta=-1.0), "eta", "negative"),

@@ -273,7 +273,7 @@ def current_drift(path, weights, means, variances, x, t, eta):
         "diffx.reverse.reverse_drift",
         "diffx.reverse.gaussian_step",
         "diffx.samplers.exact_flow",
-        "diffx.samplers.exact_flow_step",
+        "diffx.samplers.exact_flow_eta_step",
     ),
     source="Karras et al. 2022, arXiv:2206.00364, eq. (6); Song et al. 2021, arXiv:2011.13456, Appendix D.1",
 )

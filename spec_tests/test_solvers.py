@@ -92,7 +92,7 @@ def predictors_are_multistep_methods(dtype, ts):
         for i in range(4):
             before = state
             state, _ = one_step(method, state, ts[i], ts[i + 1], None)
-        history = History(state.corrected, np.asarray(before.past)[:-1], np.asarray(before.times)[:-1])
+        history = History(state.corrected, np.asarray(before.past)[:-1], np.asarray(before.times)[:-1], before.missing)
         same, _ = one_step(multi, history, ts[3], ts[4], None)
         close(state.x, np.asarray(same.x, np.float64), ulps=16, scale=np.abs(START).max(), why="one map, twice evaluated")
 

@@ -13,7 +13,6 @@ from diffx._types import Denoiser, Scalar
 from diffx.laws.covariance import eigenvalues
 from diffx.laws.gaussian import GaussianLaw
 from diffx.processes.protocol import Process, perturb
-from diffx.samplers.protocol import ask
 
 
 def draws(x0: Any, eps: Any) -> tuple[Array, Array]:
@@ -34,7 +33,7 @@ def square(x: Array) -> Array:
 def square_error(process: Process, denoise: Denoiser, x0: Array, eps: Array, t: Scalar) -> Array:
     """|x0 - D(x_t, t)|^2 of each draw, shape (n,)."""
     x0, eps = draws(x0, eps)
-    return square(x0 - ask(denoise, perturb(process, x0, eps, t), _arguments.time(t)))
+    return square(x0 - _arguments.answer(denoise, perturb(process, x0, eps, t), _arguments.time(t)))
 
 
 def average(values: Array, weights: Any) -> Array:
@@ -90,7 +89,7 @@ def half_integral(process: Process, values: Array, ts: Array) -> Array:
 def square_gap(process: Process, denoise: Denoiser, other: Denoiser, x0: Array, eps: Array, t: Scalar) -> Array:
     """|D(x_t, t) - D'(x_t, t)|^2 of each draw, shape (n,)."""
     x = perturb(process, x0, eps, t)
-    return square(ask(denoise, x, t) - ask(other, x, t))
+    return square(_arguments.answer(denoise, x, t) - _arguments.answer(other, x, t))
 
 
 def over_grid(function: Callable, ts: Array) -> Array:

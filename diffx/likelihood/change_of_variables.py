@@ -15,9 +15,8 @@ from diffx._pytrees import as_pytree
 from diffx._types import Denoiser, Scalar
 from diffx.likelihood.trace import LANES, directions, value_and_divergence, vectors
 from diffx.processes.protocol import Process
-from diffx.samplers._loop import scan_steps
 from diffx.samplers.protocol import Sampler
-from diffx.samplers.run import fold_compiled, ready
+from diffx.samplers.run import checked_run, loop
 
 
 def log_prob_ode(process: Process, denoise: Denoiser, x: Array, *, prior: Any, ts: Array, probes: Array | None = None) -> Array:
@@ -68,7 +67,7 @@ def _log_prob_ode(process: Process, denoise: Denoiser, density: Callable, x: Arr
     y = (x / radii[0]).astype(x.dtype)
     begin = Progress(y, y, jnp.zeros_like(y), jnp.zeros(y.shape[:-1], y.dtype))
     stages = _stages(process, up, jnp.arctan2(sigma, alpha))
-    end, _ = scan_steps(lambda stage, state, _: (_advance(process, denoise, probes, state, stage), None), begin, stages, None)
+    end, _ = jax.lax.scan(lambda state, stage: (_advance(process, denoise, probes, state, stage), None), begin, stages)
     gained = end.gained + x.shape[-1] * jnp.log(radii[-1] / radii[0])
     return (density((radii[-1] * end.y).astype(x.dtype)) + gained).astype(x.dtype)
 
@@ -142,7 +141,7 @@ def log_prob_discrete(sampler: Sampler, x: Array, *, prior: Any, ts: Array) -> t
     Source: the change of variables of a density; Song et al. 2021, arXiv:2011.13456, is its limit.
     Raises ValueError for a stochastic sampler, TypeError for what is no Sampler or no law.  Claims: LIK-02.
     """
-    sampler, x, ts, _ = ready(sampler, x, ts, None)
+    sampler, x, ts, _ = checked_run(sampler, x, ts, None)
     _arguments.require(
         sampler.noise is None,
         "a stochastic sampler is no change of variables: the density of its output is an integral over all its noises; "
@@ -153,7 +152,7 @@ def log_prob_discrete(sampler: Sampler, x: Array, *, prior: Any, ts: Array) -> t
 
 @jax.jit
 def _log_prob_discrete(sampler: Sampler, density: Callable, x: Array, ts: Array) -> tuple[Array, Array]:
-    run = lambda x: fold_compiled(sampler, None, x, ts, None)[0]
+    run = lambda x: loop(sampler, None, x, ts, None)[0]
     along = lambda axis: jax.jvp(run, (x,), (jnp.broadcast_to(axis, x.shape),))[1]
     d = x.shape[-1]
     columns = jax.lax.map(along, jnp.eye(d, dtype=x.dtype), batch_size=None if d <= NARROW else LANES)

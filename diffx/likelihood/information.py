@@ -35,7 +35,6 @@ from diffx.likelihood._averages import (
 )
 from diffx.predictions import score_of_x0
 from diffx.processes.protocol import Process, perturb
-from diffx.samplers.protocol import ask
 
 
 def mmse(process: Process, denoise: Denoiser, x0: Points, eps: Points, t: Scalar, *, weights: Floats | None = None) -> Number:
@@ -184,6 +183,6 @@ def entropy_rate(
     """
     x0, eps = draws(x0, eps)
     x = perturb(process, x0, eps, t)
-    fisher = average(square(score_of_x0(process, x, ask(denoise, x, t), t)), weights)
+    fisher = average(square(score_of_x0(process, x, _arguments.answer(denoise, x, t), t)), weights)
     d = x0[0].size
     return d * process.f(t) + process.g(t) ** 2 * fisher / 2

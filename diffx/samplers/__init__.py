@@ -1,6 +1,7 @@
 r"""Samplers: one short file a method."""
 
 from diffx.samplers.analytic_ddpm import analytic_ddpm as analytic_ddpm, analytic_ddpm_step as analytic_ddpm_step
+from diffx.samplers.cfg_pp import cfg_pp as cfg_pp, cfg_pp_step as cfg_pp_step
 from diffx.samplers.ddim import ddim as ddim, ddim_eta_step as ddim_eta_step, ddim_step as ddim_step
 from diffx.samplers.ddim_invert import ddim_inversion_step as ddim_inversion_step, ddim_invert as ddim_invert
 from diffx.samplers.ddpm import ddpm as ddpm, ddpm_step as ddpm_step
@@ -31,7 +32,11 @@ from diffx.samplers.edm_stochastic import (
 from diffx.samplers.euler import euler as euler, euler_step as euler_step
 from diffx.samplers.euler_ancestral import euler_ancestral as euler_ancestral
 from diffx.samplers.euler_maruyama import euler_maruyama as euler_maruyama, euler_maruyama_step as euler_maruyama_step
-from diffx.samplers.exact_flow import exact_flow as exact_flow, exact_flow_step as exact_flow_step
+from diffx.samplers.exact_flow import (
+    exact_flow as exact_flow,
+    exact_flow_eta_step as exact_flow_eta_step,
+    exact_flow_step as exact_flow_step,
+)
 from diffx.samplers.exponential_sde import exponential_sde as exponential_sde, exponential_sde_step as exponential_sde_step
 from diffx.samplers.flow_euler import flow_euler as flow_euler, flow_euler_step as flow_euler_step
 from diffx.samplers.heun import heun as heun, heun_step as heun_step
@@ -42,7 +47,7 @@ from diffx.samplers.predictor_corrector import (
     predictor_corrector as predictor_corrector,
     predictor_corrector_step as predictor_corrector_step,
 )
-from diffx.samplers.protocol import Info as Info, Sampler as Sampler, State as State
+from diffx.samplers.protocol import Info as Info, Sampler as Sampler, State as State, sampler_of_step as sampler_of_step
 from diffx.samplers.run import fold as fold, keep_x as keep_x, keep_x0 as keep_x0, sample as sample
 from diffx.samplers.sde_dpm_solver import sde_dpm_solver as sde_dpm_solver, sde_dpm_solver_step as sde_dpm_solver_step
 from diffx.samplers.sde_dpm_solver_pp import (

@@ -18,10 +18,17 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from diffx import _arguments
+from diffx._types import Denoiser
+from diffx.predictions import eps_of_x0
 from diffx.processes.protocol import Process
 from diffx.samplers.multistep import memory_times
 
 TERMS = 24  # of the series: 2^24/25! = 1e-18
+
+
+def eps_at(process: Process, denoise: Denoiser, x: Array, t: Array) -> Array:
+    """The noise that the denoiser's answer leaves in x."""
+    return eps_of_x0(process, x, denoise(x, t), t)
 
 
 def phis(n: int, z: Array) -> list[Array]:

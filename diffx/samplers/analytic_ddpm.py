@@ -1,31 +1,31 @@
 r"""Analytic-DPM: DDPM with the isotropic variance that is optimal for the data, from the denoiser's mean squared error."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from diffx._pytrees import as_pytree
 from diffx._types import Denoiser, Scalar
 from diffx.processes.protocol import Process
 from diffx.reverse import posterior
-from diffx.samplers._posterior import draw_from_posterior
-from diffx.samplers.protocol import Info, Sampler, State, ask, one_step
+from diffx.samplers._posterior import posterior_mean
+from diffx.samplers.protocol import Sampler, sampler_of_step, step
 
 
+@step
 def analytic_ddpm_step(
-    state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, denoise: Denoiser, mmse: Callable[[Scalar], Scalar]
-) -> tuple[State, Info]:
+    x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser, mmse: Callable[[Scalar], Scalar]
+) -> tuple[Array, Array]:
     r"""The posterior mean at x0 = D(x, t), with variance beta-tilde + of_x0^2 mmse(t): what x0 leaves open is added.
 
     In the paper's terms mmse = (sigma/alpha)^2 (1 - sigma^2 E|score|^2/d), lambda^2 = beta-tilde, and the variance is
     lambda^2 + (sigma_t/alpha_{t|s} - sqrt(sigma_s^2 - lambda^2))^2 (1 - sigma_t^2 E|score|^2/d).
     Source: Bao et al. 2022, arXiv:2201.06503, Theorem 1.  Domain: sigma(t) > 0.  Claims: REV-08.
     """
-    x0 = ask(denoise, state.x, t)
-    weights = posterior(process, t, s)
-    spread = jnp.sqrt(weights.sigma**2 + weights.of_x0**2 * mmse(t))
-    return draw_from_posterior(state, x0, weights, spread, z)
+    x0 = denoise(x, t)
+    back = posterior(process, t, s)
+    return posterior_mean(back, x, x0) + jnp.sqrt(back.sigma**2 + back.of_x0**2 * mmse(t)) * z, x0
 
 
 def analytic_ddpm(process: Process, denoise: Denoiser, *, mmse: Callable[[Scalar], Scalar]) -> Sampler:
@@ -36,4 +36,4 @@ def analytic_ddpm(process: Process, denoise: Denoiser, *, mmse: Callable[[Scalar
     Raises TypeError unless mmse is callable.  Claims: REV-08.
     """
     mmse = as_pytree(mmse, "mmse, a function t -> E|x_0 - D(x_t, t)|^2/d,")
-    return one_step(analytic_ddpm_step, stochastic=True, process=process, denoise=as_pytree(denoise), mmse=mmse)
+    return sampler_of_step(analytic_ddpm_step, process=process, denoise=denoise, mmse=mmse)

@@ -1,42 +1,40 @@
 r"""DDIM: keep the predicted noise, move its level.            Song, Meng and Ermon 2021, arXiv:2010.02502."""
 
-from typing import Any
-
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from diffx import _arguments
-from diffx._pytrees import as_pytree
 from diffx._types import Denoiser, Scalar
 from diffx.processes.protocol import Process
-from diffx.samplers._exponential import ddim_update
-from diffx.samplers.protocol import Info, Sampler, State, add_noise, ask, one_step
+from diffx.samplers.protocol import Sampler, sampler_of_step, step
 
 
-def ddim_step(state: State, t: Scalar, s: Scalar, z: Any = None, *, process: Process, denoise: Denoiser) -> tuple[State, Info]:
+@step
+def ddim_step(x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser) -> tuple[Array, Array]:
     r"""x_s = alpha_s x0 + sigma_s eps, x0 = D(x, t), eps = (x - alpha_t x0)/sigma_t.
 
     Source: Song, Meng and Ermon 2021, arXiv:2010.02502, eq. (12) with sigma = 0.  t, s: scalar times, s < t.
     Domain: sigma(t) > 0.  Claims: REV-11, REV-14, REV-15, REV-17, NUM-08.
     """
-    t, s = _arguments.step_times(t, s)
-    x0 = ask(denoise, state.x, t)
-    return State(ddim_update(process, state.x, x0, t, s).astype(state.x.dtype)), Info(x0)
+    x0 = denoise(x, t)
+    eps = (x - process.alpha(t) * x0) / process.sigma(t)
+    return process.alpha(s) * x0 + process.sigma(s) * eps, x0
 
 
+@step
 def ddim_eta_step(
-    state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, denoise: Denoiser, eta: Scalar
-) -> tuple[State, Info]:
+    x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser, eta: Scalar
+) -> tuple[Array, Array]:
     r"""x_s = alpha_s x0 + sqrt(sigma_s^2 - sigma_eta^2) eps + sigma_eta z, sigma_eta = eta sigma_s sigma_{t|s}/sigma_t.
 
     Source: Song, Meng and Ermon 2021, arXiv:2010.02502, eqs. (12), (16).  eta = 1 is DDPM with beta-tilde.
     Domain: sigma(t) > 0, 0 <= eta <= 1.  Claims: REV-16, NUM-04.
     """
-    t, s = _arguments.step_times(t, s)
-    x0 = ask(denoise, state.x, t)
-    eps = (state.x - process.alpha(t) * x0) / process.sigma(t)
+    x0 = denoise(x, t)
+    eps = (x - process.alpha(t) * x0) / process.sigma(t)
     fresh = -jnp.expm1(process.log_snr_step(t, s))  # sigma_{t|s}^2/sigma_t^2
     mean = process.alpha(s) * x0 + process.sigma(s) * jnp.sqrt(1 - eta**2 * fresh) * eps
-    return State(add_noise(mean, process.sigma(s) * eta * jnp.sqrt(fresh), z).astype(state.x.dtype)), Info(x0)
+    return mean + process.sigma(s) * eta * jnp.sqrt(fresh) * z, x0
 
 
 def ddim(process: Process, denoise: Denoiser, *, eta: Scalar | None = None) -> Sampler:
@@ -47,6 +45,6 @@ def ddim(process: Process, denoise: Denoiser, *, eta: Scalar | None = None) -> S
     Claims: REV-11, REV-12, REV-13, REV-14, REV-15, REV-16, REV-17, REV-18, REV-30, PTS-04, PTS-07, PTS-09, NUM-08, FM-15.
     """
     if eta is None:
-        return one_step(ddim_step, stochastic=False, process=process, denoise=as_pytree(denoise))
+        return sampler_of_step(ddim_step, process=process, denoise=denoise)
     _arguments.unit_interval("eta", eta, "0 is DDIM, 1 is DDPM")
-    return one_step(ddim_eta_step, stochastic=True, process=process, denoise=as_pytree(denoise), eta=eta)
+    return sampler_of_step(ddim_eta_step, process=process, denoise=denoise, eta=eta)

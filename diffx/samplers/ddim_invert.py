@@ -10,8 +10,6 @@ from diffx._pytrees import as_pytree
 from diffx._types import Denoiser, Scalar
 from diffx.processes.protocol import Process
 from diffx.samplers._exponential import ddim_update
-from diffx.samplers._loop import scan_steps
-from diffx.samplers.protocol import ask
 
 
 def ddim_inversion_step(x: Array, t: Scalar, s: Scalar, *, process: Process, denoise: Denoiser) -> Array:
@@ -20,7 +18,7 @@ def ddim_inversion_step(x: Array, t: Scalar, s: Scalar, *, process: Process, den
     Source: Song, Meng and Ermon 2021, arXiv:2010.02502, section 5.4 (eq. (14) reversed).  Domain: sigma(t) > 0.
     Claims: REV-18.
     """
-    return ddim_update(process, x, ask(denoise, x, t), t, s).astype(x.dtype)
+    return ddim_update(process, x, _arguments.answer(denoise, x, t), t, s).astype(x.dtype)
 
 
 def ddim_invert(process: Process, denoise: Denoiser, x: Array, ts: Array) -> Array:
@@ -32,18 +30,15 @@ def ddim_invert(process: Process, denoise: Denoiser, x: Array, ts: Array) -> Arr
     Raises ValueError where sigma(ts[-1]) = 0: data without noise does not tell eps.  Claims: REV-18.
     """
     x, ts, denoise = _arguments.floats("x", x), _arguments.grid(ts), as_pytree(denoise)
-    first = process.sigma(ts[-1])
-    if _arguments.is_concrete(first):
-        _arguments.require(
-            bool(first > 0),
-            f"at ts[-1] = {ts[-1]} sigma is 0 and x does not tell eps; end the grid above 0, for example at t = 1e-3",
-        )
+    _arguments.require_that(lambda sigma, t: sigma > 0, _no_noise, process.sigma(ts[-1]), ts[-1])
     return _invert(process, denoise, x, ts)
+
+
+def _no_noise(sigma: Any, t: Any) -> str:
+    return f"at ts[-1] = {t} sigma is 0 and x does not tell eps; end the grid above 0, for example at t = 1e-3"
 
 
 @jax.jit
 def _invert(process: Process, denoise: Denoiser, x: Array, ts: Array) -> Array:
-    def step(times: tuple[Array, Array], x: Array, _: Any) -> tuple[Array, None]:
-        return ddim_inversion_step(x, *times, process=process, denoise=denoise), None
-
-    return scan_steps(step, x, (ts[::-1][:-1], ts[::-1][1:]), None)[0]
+    up = lambda x, times: (ddim_inversion_step(x, *times, process=process, denoise=denoise), None)
+    return jax.lax.scan(up, x, (ts[::-1][:-1], ts[::-1][1:]))[0]

@@ -3,25 +3,25 @@ r"""DDPM with variance beta-tilde: draw from the posterior of a step at the pred
 Ho, Jain and Abbeel 2020, arXiv:2006.11239.
 """
 
-from typing import Any
+from jaxtyping import Array
 
-from diffx._pytrees import as_pytree
-from diffx._types import Denoiser, Scalar
+from diffx._types import Denoiser
 from diffx.processes.protocol import Process
 from diffx.reverse import posterior
-from diffx.samplers._posterior import draw_from_posterior
-from diffx.samplers.protocol import Info, Sampler, State, ask, one_step
+from diffx.samplers._posterior import posterior_mean
+from diffx.samplers.protocol import Sampler, sampler_of_step, step
 
 
-def ddpm_step(state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, denoise: Denoiser) -> tuple[State, Info]:
+@step
+def ddpm_step(x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser) -> tuple[Array, Array]:
     r"""x_s ~ q(x_s | x_t, x0 = D(x, t)), variance beta-tilde = sigma_s^2 sigma_{t|s}^2/sigma_t^2.
 
     Source: Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7).  The last step, to sigma(s) = 0, adds no noise.
     Domain: sigma(t) > 0.  Claims: REV-06, REV-09, REV-10, REV-16, PTS-05.
     """
-    x0 = ask(denoise, state.x, t)
-    weights = posterior(process, t, s)
-    return draw_from_posterior(state, x0, weights, weights.sigma, z)
+    x0 = denoise(x, t)
+    back = posterior(process, t, s)
+    return posterior_mean(back, x, x0) + back.sigma * z, x0
 
 
 def ddpm(process: Process, denoise: Denoiser) -> Sampler:
@@ -29,4 +29,4 @@ def ddpm(process: Process, denoise: Denoiser) -> Sampler:
 
     Claims: REV-06, REV-09, REV-10, REV-16, PTS-05, PTS-07, LIT-15, LIT-16.
     """
-    return one_step(ddpm_step, stochastic=True, process=process, denoise=as_pytree(denoise))
+    return sampler_of_step(ddpm_step, process=process, denoise=denoise)

@@ -1,31 +1,30 @@
 r"""DDPM with the variance that is optimal for Gaussian data.            Bao et al. 2022, arXiv:2201.06503."""
 
-from typing import Any
-
 import jax.numpy as jnp
+from jaxtyping import Array
 
-from diffx._pytrees import as_pytree
-from diffx._types import Denoiser, Scalar
+from diffx._types import Denoiser
 from diffx.laws.covariance import Covariance, apply_to_eigenvalues, diagonalise, noised_variance
-from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.gaussian import GaussianLaw, require_gaussian
 from diffx.processes.protocol import Process, transition
 from diffx.reverse import posterior
-from diffx.samplers._posterior import draw_from_posterior
-from diffx.samplers.protocol import Info, Sampler, State, ask, one_step
+from diffx.samplers._posterior import posterior_mean
+from diffx.samplers.protocol import Sampler, sampler_of_step, step
 
 
+@step
 def ddpm_optimal_step(
-    state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, denoise: Denoiser, cov: Covariance
-) -> tuple[State, Info]:
+    x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser, cov: Covariance
+) -> tuple[Array, Array]:
     r"""The posterior mean with the covariance of x_s given x_t: sigma_{t|s}^2 v_s/v_t along each eigenvector of the data.
 
     v_t = alpha_t^2 L + sigma_t^2.  cov: the data's covariance, diagonalised.  Exact at any number of steps.
     Source: Bao et al. 2022, arXiv:2201.06503, Theorem 1, in each direction.  Domain: sigma(t) > 0.  Claims: REV-07.
     """
-    x0 = ask(denoise, state.x, t)
+    x0 = denoise(x, t)
     variance = lambda v, r: noised_variance(v, process.alpha(r), process.sigma(r))
-    noise = None if z is None else apply_to_eigenvalues(cov, z, lambda v: jnp.sqrt(variance(v, s) / variance(v, t)))
-    return draw_from_posterior(state, x0, posterior(process, t, s), transition(process, t, s).sigma, noise)
+    noise = apply_to_eigenvalues(cov, z, lambda v: jnp.sqrt(variance(v, s) / variance(v, t)))
+    return posterior_mean(posterior(process, t, s), x, x0) + transition(process, t, s).sigma * noise, x0
 
 
 def ddpm_optimal(process: Process, denoise: Denoiser, *, law: GaussianLaw) -> Sampler:
@@ -33,7 +32,5 @@ def ddpm_optimal(process: Process, denoise: Denoiser, *, law: GaussianLaw) -> Sa
 
     Raises TypeError unless law is a GaussianLaw.  Claims: REV-07, REV-23, REV-24.
     """
-    if not isinstance(law, GaussianLaw):
-        raise TypeError(f"the optimal variance is known for a GaussianLaw, got {type(law).__name__}; see gaussian_of")
-    parameters = {"process": process, "denoise": as_pytree(denoise), "cov": diagonalise(law.cov)}
-    return one_step(ddpm_optimal_step, stochastic=True, **parameters)
+    cov = diagonalise(require_gaussian(law, "the optimal variance").cov)
+    return sampler_of_step(ddpm_optimal_step, process=process, denoise=denoise, cov=cov)

@@ -5,18 +5,19 @@ Zhang and Chen 2023, arXiv:2204.13902.
 
 from typing import Any
 
-from diffx import _arguments
-from diffx._pytrees import as_pytree
-from diffx._types import Denoiser, Scalar
+from jaxtyping import Array
+
+from diffx._types import Denoiser
 from diffx.predictions import eps_of_x0
 from diffx.processes.protocol import Process
 from diffx.samplers._exponential import an_order, bend, ddim_update, recall, span, weights
 from diffx.samplers.multistep import History, multistep, push
-from diffx.samplers.protocol import Info, Sampler, ask
+from diffx.samplers.protocol import Info, Sampler, checked_step
 
 
+@checked_step
 def deis_step(
-    state: History, t: Scalar, s: Scalar, z: Any = None, *, process: Process, denoise: Denoiser
+    state: History, t: Array, s: Array, z: Any = None, *, process: Process, denoise: Denoiser
 ) -> tuple[History, Info]:
     r"""x_s = alpha_s/alpha_t x - sigma_s int_0^h e^(h - tau) p(tau) dtau, p the polynomial through eps now and before.
 
@@ -24,8 +25,7 @@ def deis_step(
     Source: Zhang and Chen 2023, arXiv:2204.13902, with the polynomial in log(sigma/alpha) and its integral in closed form.
     t, s: scalar times, s < t.  One evaluation.  Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
     """
-    t, s = _arguments.step_times(t, s)
-    x0, h = ask(denoise, state.x, t), span(process, t, s)
+    x0, h = denoise(state.x, t), span(process, t, s)
     eps, memory = eps_of_x0(process, state.x, x0, t), recall(process, state, t)
     more = bend(eps, memory, weights(memory, h, rate=1))
     return push(state, ddim_update(process, state.x, x0, t, s) - process.sigma(s) * more, eps, t), Info(x0)
@@ -38,4 +38,4 @@ def deis(process: Process, denoise: Denoiser, *, order: int = 3) -> Sampler:
     start see `with_past`.  Raises ValueError for another order.  Claims: REV-14, REV-15, REV-17, REV-19, REV-20.
     """
     order = an_order(order, 4, "DEIS")
-    return multistep(deis_step, order - 1, process=process, denoise=as_pytree(denoise))
+    return multistep(deis_step, order - 1, process=process, denoise=denoise)

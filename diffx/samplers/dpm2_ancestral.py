@@ -4,30 +4,28 @@ sigma_up^2 + sigma_down^2 = sigma^2 and sigma_up = eta sigma_s sqrt(1 - r_s^2/r_
 Source: k-diffusion, sampling.py, get_ancestral_step (Crowson 2022), in the coordinates y = x/alpha and r.
 """
 
-from typing import Any
-
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from diffx import _arguments
-from diffx._pytrees import as_pytree
 from diffx._types import Denoiser, Scalar
 from diffx.predictions import eps_of_x0
 from diffx.processes.protocol import Process
-from diffx.samplers._exponential import ddim_update
-from diffx.samplers.protocol import Info, Sampler, State, add_noise, ask, ask_eps, one_step
+from diffx.samplers._exponential import ddim_update, eps_at
+from diffx.samplers.protocol import Sampler, sampler_of_step, step
 
 
+@step
 def dpm2_ancestral_step(
-    state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, denoise: Denoiser, eta: Scalar
-) -> tuple[State, Info]:
+    x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser, eta: Scalar
+) -> tuple[Array, Array]:
     r"""y_s = y + (r_down - r_t) eps(y_mid, r_mid) + r_up z, r_mid = sqrt(r_t r_down), y_mid = y + (r_mid - r_t) eps(y, r_t).
 
     Where sigma(s) = 0 Euler's step.  eta = 0 is DPM-Solver-2.  Two evaluations a step.
     Source: k-diffusion, sampling.py, sample_dpm_2_ancestral.  Domain: alpha(t) > 0, sigma(t) > 0.
     Claims: REV-22.
     """
-    t, s = _arguments.step_times(t, s)
-    x, x0 = state.x, ask(denoise, state.x, t)
+    x0 = denoise(x, t)
     eps = eps_of_x0(process, x, x0, t)
     fresh = -jnp.expm1(process.log_snr_step(t, s))  # 1 - (r_s/r_t)^2
     up, down = (process.sigma(s) * jnp.sqrt(share) for share in (eta**2 * fresh, 1 - eta**2 * fresh))
@@ -35,9 +33,9 @@ def dpm2_ancestral_step(
     last = process.sigma(s) == 0
     half = (jnp.log1p(-(eta**2) * fresh) + process.log_snr_step(t, s)) / 4  # log(r_mid/r_t)
     mid = jnp.where(last, t, process.time_of_log_snr(process.log_snr(t) - 2 * half))
-    ahead = ask_eps(process, denoise, ddim_update(process, x, x0, t, mid).astype(x.dtype), mid)
+    ahead = eps_at(process, denoise, ddim_update(process, x, x0, t, mid).astype(x.dtype), mid)
     reach = jnp.where(last, 0, -down * jnp.expm1(-2 * half))  # alpha_s (r_down - r_t)
-    return State(add_noise(end + reach * (ahead - eps), up, z).astype(x.dtype)), Info(x0)
+    return end + reach * (ahead - eps) + up * z, x0
 
 
 def dpm2_ancestral(process: Process, denoise: Denoiser, *, eta: Scalar = 1.0) -> Sampler:
@@ -46,4 +44,4 @@ def dpm2_ancestral(process: Process, denoise: Denoiser, *, eta: Scalar = 1.0) ->
     Raises ValueError for eta outside [0, 1].  Claims: REV-22.
     """
     _arguments.unit_interval("eta", eta, "0 is DPM-Solver-2, above 1 sigma_up exceeds sigma")
-    return one_step(dpm2_ancestral_step, stochastic=True, process=process, denoise=as_pytree(denoise), eta=eta)
+    return sampler_of_step(dpm2_ancestral_step, process=process, denoise=denoise, eta=eta)

@@ -5,18 +5,19 @@ Lu et al. 2022, arXiv:2211.01095.
 
 from typing import Any
 
-from diffx import _arguments
-from diffx._pytrees import as_pytree
-from diffx._types import Denoiser, Scalar
+from jaxtyping import Array
+
+from diffx._types import Denoiser
 from diffx.processes.protocol import Process
 from diffx.samplers._exponential import an_order, bend, ddim_update, recall, slopes, span, weights
 from diffx.samplers.ddim import ddim_step
 from diffx.samplers.multistep import History, multistep, push
-from diffx.samplers.protocol import Info, Sampler, ask, one_step
+from diffx.samplers.protocol import Info, Sampler, checked_step, sampler_of_step
 
 
+@checked_step
 def dpm_solver_pp_2m_step(
-    state: History, t: Scalar, s: Scalar, z: Any = None, *, process: Process, denoise: Denoiser
+    state: History, t: Array, s: Array, z: Any = None, *, process: Process, denoise: Denoiser
 ) -> tuple[History, Info]:
     r"""x_s = sigma_s/sigma_t x + alpha_s (1 - e^-h) (x0 + h/2 x0[t, r]), x0[t, r] = (x0_t - x0_r)/(lambda_t - lambda_r).
 
@@ -24,14 +25,14 @@ def dpm_solver_pp_2m_step(
     Source: Lu et al. 2022, arXiv:2211.01095, Algorithm 2.  t, s: scalar times, s < t.  One evaluation.
     Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
     """
-    t, s = _arguments.step_times(t, s)
-    x0, h = ask(denoise, state.x, t), span(process, t, s)
+    x0, h = denoise(state.x, t), span(process, t, s)
     (slope,) = slopes(x0, recall(process, state, t))
     return push(state, ddim_update(process, state.x, x0 + h / 2 * slope, t, s), x0, t), Info(x0)
 
 
+@checked_step
 def dpm_solver_pp_3m_step(
-    state: History, t: Scalar, s: Scalar, z: Any = None, *, process: Process, denoise: Denoiser
+    state: History, t: Array, s: Array, z: Any = None, *, process: Process, denoise: Denoiser
 ) -> tuple[History, Info]:
     r"""x_s = sigma_s/sigma_t x + alpha_s int_0^h e^(tau - h) p(tau) dtau, p the parabola through x0 now and twice before.
 
@@ -41,8 +42,7 @@ def dpm_solver_pp_3m_step(
     derivative) and is of order 2.  t, s: scalar times, s < t.  One evaluation.
     Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
     """
-    t, s = _arguments.step_times(t, s)
-    x0, memory = ask(denoise, state.x, t), recall(process, state, t)
+    x0, memory = denoise(state.x, t), recall(process, state, t)
     more = bend(x0, memory, weights(memory, span(process, t, s), rate=-1))
     return push(state, ddim_update(process, state.x, x0, t, s) + process.alpha(s) * more, x0, t), Info(x0)
 
@@ -54,7 +54,7 @@ def dpm_solver_pp(process: Process, denoise: Denoiser, *, order: int = 2) -> Sam
     start see `with_past`.  Raises ValueError for another order.  Claims: REV-14, REV-15, REV-17, REV-19, REV-20.
     """
     order = an_order(order, 3, "DPM-Solver++ (multi-step)")
-    parameters = {"process": process, "denoise": as_pytree(denoise)}
     if order == 1:
-        return one_step(ddim_step, stochastic=False, **parameters)
-    return multistep(dpm_solver_pp_2m_step if order == 2 else dpm_solver_pp_3m_step, order - 1, **parameters)
+        return sampler_of_step(ddim_step, process=process, denoise=denoise)
+    method = dpm_solver_pp_2m_step if order == 2 else dpm_solver_pp_3m_step
+    return multistep(method, order - 1, process=process, denoise=denoise)

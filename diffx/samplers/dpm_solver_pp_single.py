@@ -3,38 +3,32 @@ r"""DPM-Solver++, single-step (2S, 3S): x0 as a polynomial in lambda = log(alpha
 Lu et al. 2022, arXiv:2211.01095.
 """
 
-from typing import Any
-
 import jax.numpy as jnp
+from jaxtyping import Array
 
-from diffx import _arguments
-from diffx._pytrees import as_pytree
-from diffx._types import Denoiser, Scalar
+from diffx._types import Denoiser
 from diffx.processes.protocol import Process
 from diffx.samplers._exponential import an_order, ddim_update, slope_weight, span, time_between
 from diffx.samplers.ddim import ddim_step
-from diffx.samplers.protocol import Info, Sampler, State, ask, one_step
+from diffx.samplers.protocol import Sampler, sampler_of_step, step
 
 
-def dpm_solver_pp_2s_step(
-    state: State, t: Scalar, s: Scalar, z: Any = None, *, process: Process, denoise: Denoiser
-) -> tuple[State, Info]:
+@step
+def dpm_solver_pp_2s_step(x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser) -> tuple[Array, Array]:
     r"""x_s = sigma_s/sigma_t x + alpha_s (1 - e^-h) D(u, m), u DDIM's point at the middle m in lambda.
 
     Source: Lu et al. 2022, arXiv:2211.01095, Algorithm 1 with r = 1/2.  t, s: scalar times, s < t.  Two evaluations.
     Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's step.  Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
     """
-    t, s = _arguments.step_times(t, s)
-    x, x0 = state.x, ask(denoise, state.x, t)
+    x0 = denoise(x, t)
     middle = time_between(process, t, s, 1 / 2)
-    ahead = ask(denoise, ddim_update(process, x, x0, t, middle), middle)
+    ahead = denoise(ddim_update(process, x, x0, t, middle), middle)
     held = jnp.where(span(process, t, s) > 0, ahead, x0)
-    return State(ddim_update(process, x, held, t, s).astype(x.dtype)), Info(x0)
+    return ddim_update(process, x, held, t, s), x0
 
 
-def dpm_solver_pp_3s_step(
-    state: State, t: Scalar, s: Scalar, z: Any = None, *, process: Process, denoise: Denoiser
-) -> tuple[State, Info]:
+@step
+def dpm_solver_pp_3s_step(x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser) -> tuple[Array, Array]:
     r"""DDIM's step + (3/2) alpha_s h phi_2(-h) (D(u_2, s_2) - D_t), s_1, s_2 at 1/3 and 2/3 of the step in lambda.
 
     u_1 is DDIM's point at s_1, u_2 that at s_2 + 2 alpha_2 (2h/3) phi_2(-2h/3) (D(u_1, s_1) - D_t).
@@ -42,15 +36,12 @@ def dpm_solver_pp_3s_step(
     singlestep_dpm_solver_third_update.  t, s: scalar times, s < t.  Three evaluations.
     Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's step.  Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
     """
-    t, s = _arguments.step_times(t, s)
-    x, x0, h = state.x, ask(denoise, state.x, t), span(process, t, s)
+    x0, h = denoise(x, t), span(process, t, s)
     first, second = time_between(process, t, s, 1 / 3), time_between(process, t, s, 2 / 3)
-    turn = ask(denoise, ddim_update(process, x, x0, t, first), first) - x0
+    turn = denoise(ddim_update(process, x, x0, t, first), first) - x0
     ahead = ddim_update(process, x, x0, t, second) + 2 * process.alpha(second) * slope_weight(2 * h / 3, rate=-1) * turn
-    turn = ask(denoise, ahead, second) - x0
-    return State(
-        (ddim_update(process, x, x0, t, s) + 1.5 * process.alpha(s) * slope_weight(h, rate=-1) * turn).astype(x.dtype)
-    ), Info(x0)
+    turn = denoise(ahead, second) - x0
+    return ddim_update(process, x, x0, t, s) + 1.5 * process.alpha(s) * slope_weight(h, rate=-1) * turn, x0
 
 
 def dpm_solver_pp_single(process: Process, denoise: Denoiser, *, order: int = 2) -> Sampler:
@@ -59,5 +50,5 @@ def dpm_solver_pp_single(process: Process, denoise: Denoiser, *, order: int = 2)
     Raises ValueError for another order.  Claims: REV-14, REV-15, REV-17, REV-19, REV-20.
     """
     order = an_order(order, 3, "DPM-Solver++ (single-step)")
-    step = (ddim_step, dpm_solver_pp_2s_step, dpm_solver_pp_3s_step)[order - 1]
-    return one_step(step, stochastic=False, process=process, denoise=as_pytree(denoise))
+    method = (ddim_step, dpm_solver_pp_2s_step, dpm_solver_pp_3s_step)[order - 1]
+    return sampler_of_step(method, process=process, denoise=denoise)

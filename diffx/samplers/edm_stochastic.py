@@ -3,18 +3,20 @@ r"""EDM's stochastic sampler: go up in noise a little, then a step of Heun's met
 Everything happens in the coordinates y = x/alpha, r = sigma/alpha, where dy/dr = eps for every process.
 """
 
-from typing import Any
-
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from diffx import _arguments
-from diffx._pytrees import as_pytree
 from diffx._types import Denoiser, Scalar
 from diffx.predictions import eps_of_x0
 from diffx.processes.protocol import Process, transition
-from diffx.samplers._exponential import ddim_update
-from diffx.samplers.protocol import Info, Sampler, State, add_noise, ask, ask_eps, one_step
+from diffx.samplers._exponential import ddim_update, eps_at
+from diffx.samplers.protocol import (
+    Sampler,
+    noise_or_zero,
+    sampler_of_step,
+    step,
+)
 
 
 def churn(process: Process, x: Array, t: Scalar, z: Array | None, *, gamma: Scalar, noise_scale: Scalar) -> tuple[Array, Array]:
@@ -26,14 +28,15 @@ def churn(process: Process, x: Array, t: Scalar, z: Array | None, *, gamma: Scal
     up = process.time_of_log_snr(process.log_snr(t) - 2 * jnp.log1p(gamma))
     t_hat = jnp.where(gamma > 0, up, t)  # the time of a log-SNR is known to 100 ulps only
     there = transition(process, t_hat, t)
-    return add_noise(there.alpha * x, noise_scale * there.sigma, z), t_hat
+    return there.alpha * x + noise_scale * there.sigma * noise_or_zero(z, x), t_hat
 
 
+@step
 def edm_stochastic_step(
-    state: State,
-    t: Scalar,
-    s: Scalar,
-    z: Any,
+    x: Array,
+    t: Array,
+    s: Array,
+    z: Array,
     *,
     process: Process,
     denoise: Denoiser,
@@ -41,25 +44,25 @@ def edm_stochastic_step(
     noise_scale: Scalar,
     sigma_low: Scalar,
     sigma_high: Scalar,
-) -> tuple[State, Info]:
+) -> tuple[Array, Array]:
     r"""y_s = y_hat + (r_s - r_hat)(eps(y_hat, r_hat) + eps(y_E, r_s))/2 from the churned y_hat, with Euler's y_E.
 
     Where sigma(s) = 0 Euler's step itself; gamma counts as 0 where r is not in [sigma_low, sigma_high].
     Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 2.  Two evaluations a step; info.x0 is the answer at y_hat.
     Domain: alpha(t) > 0, sigma(t) > 0.  Claims: REV-22, REV-26.
     """
-    t, s = _arguments.step_times(t, s)
     r = jnp.exp(-process.log_snr(t) / 2)
     gamma = jnp.where((sigma_low <= r) & (r <= sigma_high), gamma, 0)
-    x, t = churn(process, state.x, t, z, gamma=gamma, noise_scale=noise_scale)
-    x = x.astype(state.x.dtype)
-    x0 = ask(denoise, x, t)
-    eps, end = eps_of_x0(process, x, x0, t), ddim_update(process, x, x0, t, s).astype(x.dtype)
+    dtype = x.dtype
+    x, t = churn(process, x, t, z, gamma=gamma, noise_scale=noise_scale)
+    x = x.astype(dtype)
+    x0 = denoise(x, t)
+    eps, end = eps_of_x0(process, x, x0, t), ddim_update(process, x, x0, t, s).astype(dtype)
     last = process.sigma(s) == 0
     there = jnp.where(last, t, s)  # eps is not defined at sigma = 0: ask where it is and do not use it
-    ahead = ask_eps(process, denoise, end, there)
+    ahead = eps_at(process, denoise, end, there)
     reach = -process.sigma(there) * jnp.expm1(-process.log_snr_step(t, there) / 2)  # alpha_s (r_s - r_hat); 0 where last
-    return State((end + reach * (ahead - eps) / 2).astype(x.dtype)), Info(x0)
+    return end + reach * (ahead - eps) / 2, x0
 
 
 def edm_stochastic(
@@ -94,5 +97,5 @@ def edm_stochastic(
             "which is sigma(1)/alpha(1)/(1 + gamma), or leave it out",
         )
     bounds = {"sigma_low": sigma_low, "sigma_high": sigma_high}
-    parameters = {"process": process, "denoise": as_pytree(denoise), "gamma": gamma, "noise_scale": noise_scale}
-    return one_step(edm_stochastic_step, stochastic=True, **parameters, **bounds)
+    parameters = {"process": process, "denoise": denoise, "gamma": gamma, "noise_scale": noise_scale}
+    return sampler_of_step(edm_stochastic_step, **parameters, **bounds)

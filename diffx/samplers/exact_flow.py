@@ -1,35 +1,41 @@
 r"""The exact solution of the reverse family on Gaussian data: the limit of every sampler, and the yardstick of budgets."""
 
-from typing import Any
-
 from jaxtyping import Array
 
 from diffx import _arguments
 from diffx._types import Scalar
 from diffx.denoisers import gaussian_denoise
 from diffx.laws.covariance import Covariance, apply_to_eigenvalues, diagonalise
-from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.gaussian import GaussianLaw, require_gaussian
 from diffx.processes.protocol import Process
 from diffx.reverse import gaussian_step
-from diffx.samplers.protocol import Info, Sampler, State, one_step
+from diffx.samplers.protocol import Sampler, sampler_of_step, step
 
 
-def exact_flow_step(
-    state: State, t: Scalar, s: Scalar, z: Any = None, *, process: Process, law: tuple[Array, Covariance], eta: Scalar
-) -> tuple[State, Info]:
-    r"""x_s = alpha_s m + gain (x - alpha_t m) + sigma z along every eigenvector of the data: exact at any step size.
+@step
+def exact_flow_step(x: Array, t: Array, s: Array, *, process: Process, law: tuple[Array, Covariance]) -> tuple[Array, Array]:
+    r"""x_s = alpha_s m + gain (x - alpha_t m) along every eigenvector of the data: exact at any step size.
 
-    law: (m, C), C diagonalised.  See `diffx.reverse.gaussian_step`, its source too.  Claims: REV-02, REV-03.
+    law: (m, C), C diagonalised.  See `diffx.reverse.gaussian_step`, its source too.  Claims: REV-02.
     """
-    t, s = _arguments.step_times(t, s)
     mean, cov = law
-    moved = apply_to_eigenvalues(
-        cov, state.x - process.alpha(t) * mean, lambda v: gaussian_step(process, v, t, s, eta=eta).gain
-    )
-    x = process.alpha(s) * mean + moved
-    if z is not None:
-        x = x + apply_to_eigenvalues(cov, z, lambda v: gaussian_step(process, v, t, s, eta=eta).sigma)
-    return State(x.astype(state.x.dtype)), Info(gaussian_denoise(process, law, state.x, t))
+    away = apply_to_eigenvalues(cov, x - process.alpha(t) * mean, lambda v: gaussian_step(process, v, t, s).gain)
+    return process.alpha(s) * mean + away, gaussian_denoise(process, law, x, t)
+
+
+@step
+def exact_flow_eta_step(
+    x: Array, t: Array, s: Array, z: Array, *, process: Process, law: tuple[Array, Covariance], eta: Scalar
+) -> tuple[Array, Array]:
+    r"""x_s = alpha_s m + gain (x - alpha_t m) + sigma z: the same with diffusion eta g.
+
+    law: (m, C), C diagonalised.  See `diffx.reverse.gaussian_step`, its source too.  Claims: REV-03.
+    """
+    mean, cov = law
+    along = lambda v: gaussian_step(process, v, t, s, eta=eta)
+    away = apply_to_eigenvalues(cov, x - process.alpha(t) * mean, lambda v: along(v).gain)
+    noise = apply_to_eigenvalues(cov, z, lambda v: along(v).sigma)
+    return process.alpha(s) * mean + away + noise, gaussian_denoise(process, law, x, t)
 
 
 def exact_flow(process: Process, law: GaussianLaw, *, eta: Scalar | None = None) -> Sampler:
@@ -38,9 +44,9 @@ def exact_flow(process: Process, law: GaussianLaw, *, eta: Scalar | None = None)
     One step over any distance is exact; eta = 1 is the reverse SDE.  Raises TypeError unless law is a GaussianLaw.
     Claims: REV-02, REV-03, REV-23, REV-24, FM-05.
     """
-    if not isinstance(law, GaussianLaw):
-        raise TypeError(f"exact_flow is a closed form for a GaussianLaw, got {type(law).__name__}")
-    if eta is not None:
-        _arguments.not_negative(eta=eta)
-    parameters = {"process": process, "law": (law.mean, diagonalise(law.cov))}
-    return one_step(exact_flow_step, stochastic=eta is not None, eta=0.0 if eta is None else eta, **parameters)
+    require_gaussian(law, "exact_flow")
+    prepared = (law.mean, diagonalise(law.cov))
+    if eta is None:
+        return sampler_of_step(exact_flow_step, process=process, law=prepared)
+    _arguments.not_negative(eta=eta)
+    return sampler_of_step(exact_flow_eta_step, process=process, law=prepared, eta=eta)

@@ -4,31 +4,27 @@ x_s = (alpha_s/alpha_t) x + [alpha_s int_s^t g^2/alpha du] score + noise of vari
 Three methods differ in what is held fixed: the score (here), eps (`sde_dpm_solver`), or x0 (`ddpm`).
 """
 
-from typing import Any
+from jaxtyping import Array
 
 from diffx import _arguments
-from diffx._pytrees import as_pytree
-from diffx._types import Denoiser, Scalar
+from diffx._types import Denoiser
 from diffx.predictions import score_of_x0
 from diffx.processes.protocol import Process, transition
-from diffx.samplers.protocol import Info, Sampler, State, add_noise, ask, one_step
+from diffx.samplers.protocol import Sampler, sampler_of_step, step
 
 
-def exponential_sde_step(
-    state: State, t: Scalar, s: Scalar, z: Any, *, process: Process, denoise: Denoiser
-) -> tuple[State, Info]:
+@step
+def exponential_sde_step(x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser) -> tuple[Array, Array]:
     r"""x_s = (x + 2 (1 - a) score + sigma_{t|s} z)/a, a = alpha_t/alpha_s: the score held fixed, alpha^2 + sigma^2 = 1.
 
     Source: the exponential integrator of Pierret and Galerne 2024, arXiv:2405.14250, section 4.
     Domain: alpha(t) > 0, sigma(t) > 0.  Claims: REV-22.
     """
-    t, s = _arguments.step_times(t, s)
-    x0 = ask(denoise, state.x, t)
-    score = score_of_x0(process, state.x, x0, t)
+    x0 = denoise(x, t)
+    score = score_of_x0(process, x, x0, t)
     gone = transition(process, t, s)
     lost = gone.sigma**2 / (1 + gone.alpha)  # 1 - a, as (1 - a^2)/(1 + a): 1 - a loses 3 digits at 1000 steps
-    mean = (state.x + 2 * lost * score) / gone.alpha
-    return State(add_noise(mean, gone.sigma / gone.alpha, z).astype(state.x.dtype)), Info(x0)
+    return (x + 2 * lost * score) / gone.alpha + gone.sigma / gone.alpha * z, x0
 
 
 def exponential_sde(process: Process, denoise: Denoiser) -> Sampler:
@@ -44,4 +40,4 @@ def exponential_sde(process: Process, denoise: Denoiser) -> Sampler:
             f"exponential_sde needs a process with alpha^2 + sigma^2 = 1, here it is {float(total):.6g} at t = 0.5; "
             "use sde_dpm_solver, which holds eps fixed, or ddpm, which holds x0 fixed",
         )
-    return one_step(exponential_sde_step, stochastic=True, process=process, denoise=as_pytree(denoise))
+    return sampler_of_step(exponential_sde_step, process=process, denoise=denoise)

@@ -11,7 +11,7 @@ from diffx._pytrees import as_pytree
 from diffx._types import Denoiser, Scalar
 from diffx.predictions import score_of_x0
 from diffx.processes.protocol import Process
-from diffx.samplers.protocol import add_noise, ask
+from diffx.samplers.protocol import noise_or_zero
 
 
 def langevin_step(process: Process, denoise: Denoiser, x: Array, t: Scalar, z: Array | None, *, step_size: Scalar) -> Array:
@@ -22,8 +22,8 @@ def langevin_step(process: Process, denoise: Denoiser, x: Array, t: Scalar, z: A
     Source: Song et al. 2021, arXiv:2011.13456, section 4.2.  Domain: sigma(t) > 0.  Claims: REV-25.
     """
     t = _arguments.time(t)
-    score = score_of_x0(process, x, ask(denoise, x, t), t)
-    return add_noise(x + step_size * score, jnp.sqrt(2 * step_size), z).astype(x.dtype)
+    score = score_of_x0(process, x, _arguments.answer(denoise, x, t), t)
+    return (x + step_size * score + jnp.sqrt(2 * step_size) * noise_or_zero(z, x)).astype(x.dtype)
 
 
 def _langevin_at(x: Array, t: Scalar, s: Scalar, z: Any, *, process: Process, denoise: Denoiser, snr: Scalar) -> Array:

@@ -5,15 +5,13 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from diffx import _arguments
 from diffx._linalg import contract
-from diffx._pytrees import as_pytree
 from diffx._types import Denoiser, Scalar
 from diffx.predictions import eps_of_x0
 from diffx.processes.protocol import Process
 from diffx.samplers._exponential import an_order, ddim_update
 from diffx.samplers.multistep import History, memory_times, multistep, push
-from diffx.samplers.protocol import Info, Sampler, ask
+from diffx.samplers.protocol import Info, Sampler, checked_step
 
 GAUSS = (0.5 - 12**-0.5, 0.5 + 12**-0.5)  # two nodes on [0, 1] of weight 1/2 integrate polynomials of degree 3 exactly
 
@@ -34,9 +32,8 @@ def adams_weights(process: Process, t: Scalar, s: Scalar, times: Array, known: A
     return jnp.where(known, weights, 0)[1:].astype(u.dtype)
 
 
-def lms_step(
-    state: History, t: Scalar, s: Scalar, z: Any = None, *, process: Process, denoise: Denoiser
-) -> tuple[History, Info]:
+@checked_step
+def lms_step(state: History, t: Array, s: Array, z: Any = None, *, process: Process, denoise: Denoiser) -> tuple[History, Info]:
     r"""y_s = y + (r_s - r_t) sum_j w_j eps_j, eps_j the last answers: DDIM plus corrections by eps_j - eps.
 
     w_j: the integral of Lagrange's polynomials through the known r_j, see `adams_weights`; a method of order p starts
@@ -44,8 +41,7 @@ def lms_step(
     Source: k-diffusion, sampling.py, sample_lms; there by adaptive quadrature, here exactly.
     Domain: sigma(t) > 0.  Claims: REV-22.
     """
-    t, s = _arguments.step_times(t, s)
-    x0 = ask(denoise, state.x, t)
+    x0 = denoise(state.x, t)
     eps = eps_of_x0(process, state.x, x0, t)
     known, times = memory_times(state, t)
     reach = process.sigma(t) / process.alpha(t) * jnp.expm1(process.log_snr_step(t, s) / 2)  # r_s - r_t
@@ -60,4 +56,4 @@ def lms(process: Process, denoise: Denoiser, *, order: int = 4) -> Sampler:
 
     Raises TypeError unless order is an integer, ValueError unless it is 1, 2, 3 or 4.  Claims: REV-22.
     """
-    return multistep(lms_step, an_order(order, 4, "lms") - 1, process=process, denoise=as_pytree(denoise))
+    return multistep(lms_step, an_order(order, 4, "lms") - 1, process=process, denoise=denoise)

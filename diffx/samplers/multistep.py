@@ -14,35 +14,40 @@ from jaxtyping import Array
 from diffx import _arguments
 from diffx._pytrees import as_pytree
 from diffx.noise import standard_normal
-from diffx.samplers.protocol import Sampler
+from diffx.samplers.protocol import Sampler, bound_parameters
 
 
 class History(NamedTuple):
-    """x, and the memory, newest first: past (k, *x.shape) and the times (k,) at which it was taken, 0 where there is none."""
+    """x, and the memory, newest first: past (k, *x.shape) and the times (k,) at which it was taken, 0 where there is none.
+
+    missing: (k, 0), no numbers: its shape says how many steps fill the memory, for `fold` counts them before it runs.
+    """
 
     x: Array
     past: Array
     times: Array
+    missing: Array
 
 
 def begin(x: Array, *, times: Array) -> History:
     """No memory yet; the k zeros `times` say how much there will be (a bound integer would be traced)."""
     x = _arguments.floats("x", x)
-    return History(x, jnp.zeros((times.shape[0], *x.shape), x.dtype), times)
+    k = times.shape[0]
+    return History(x, jnp.zeros((k, *x.shape), x.dtype), times, jnp.zeros((k, 0)))
 
 
 def multistep(step: Callable, k: int, *, stochastic: bool = False, **parameters: Any) -> Sampler:
     """The sampler of a method that remembers k steps: its step with the parameters bound."""
-    noise = Partial(standard_normal) if stochastic else None
     # float64 wherever it is on: a time that is kept in x's dtype would lose digits of the caller's grid
-    return Sampler(Partial(begin, times=jnp.zeros(k)), Partial(step, **parameters), noise)
+    init, noise = Partial(begin, times=jnp.zeros(k)), Partial(standard_normal) if stochastic else None
+    return Sampler(init, Partial(step, **bound_parameters(parameters)), noise)
 
 
-def push(state: Any, x: Array, value: Array, t: Array) -> History:
+def push(state: Any, x: Array, value: Array, t: Array) -> Any:
     """The state at x after a step from t, where the model answered value; the oldest memory falls out."""
     past = jnp.concatenate([value[None].astype(state.past.dtype), state.past])[: state.past.shape[0]]
     times = jnp.append(t.astype(state.times.dtype), state.times)[: state.times.shape[0]]
-    return History(x.astype(state.x.dtype), past, times)
+    return state._replace(x=x.astype(state.x.dtype), past=past, times=times)
 
 
 def memory_times(state: Any, t: Array) -> tuple[Array, Array]:
@@ -77,4 +82,4 @@ def _begin_after(init: Callable, step: Callable, xs: Array, ts: Array, x: Array)
         state, _ = step(state._replace(x=point), ts[i], ts[i + 1], None)
         if hasattr(state, "corrected"):  # a corrector has no better point than the given one
             state = state._replace(corrected=point)
-    return state._replace(x=x)
+    return state._replace(x=x, missing=jnp.zeros((0, 0)))

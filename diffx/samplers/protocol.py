@@ -1,16 +1,21 @@
-r"""A sampler is three functions: init, step, noise."""
+r"""A sampler is three functions, init, step and noise; and how a formula (x, t, s, z) -> (x_s, x0) becomes one.
 
+What a user enters is checked here, once: times, shapes and dtypes of a step, also of one that is called by hand.
+"""
+
+import inspect
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array
 
 from diffx import _arguments
+from diffx._pytrees import as_pytree
 from diffx._types import Scalar
 from diffx.noise import standard_normal
-from diffx.predictions import eps_of_x0
-from diffx.processes.protocol import Process
 
 
 class State(NamedTuple):
@@ -39,31 +44,103 @@ class Sampler(NamedTuple):
     noise: Callable[[Array, Array], Any] | None = None
 
 
+ASKED = {  # parameters that a step asks at (x, t), and what the caller should have given
+    "denoise": "a denoiser (x, t) -> x0",
+    "cond": "a denoiser (x, t) -> x0",
+    "uncond": "a denoiser (x, t) -> x0",
+    "velocity": "a velocity (x, t) -> dx/dt",
+}
+
+
 def start(x: Array) -> State:
     """The state of a one-step method."""
     return State(_arguments.floats("x", x))
 
 
-def one_step(step: Callable, *, stochastic: bool, **parameters: Any) -> Sampler:
-    """The sampler of a one-step method: its step with the parameters bound."""
-    return Sampler(Partial(start), Partial(step, **parameters), Partial(standard_normal) if stochastic else None)
+def checked_step(method: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]]:
+    """A step that writes out the contract (state, t, s, z) -> (state, info), with its times and answers checked.
+
+    Whatever it asks of `denoise` and its like is asked in the dtype of state.x and must come back in its shape.
+    """
+
+    @wraps(method)
+    def entered(state: Any, t: Scalar, s: Scalar, z: Any = None, **parameters: Any) -> tuple[Any, Any]:
+        t, s = _arguments.step_times(t, s)
+        asked = {name: _asked_like(state.x, parameters[name]) for name in ASKED if name in parameters}
+        return method(state, t, s, z, **(parameters | asked))
+
+    return entered
 
 
-def ask(denoise: Callable[[Array, Scalar], Array], x: Array, t: Array) -> Array:
-    """The denoiser's answer, which must have the shape of x."""
-    x0 = denoise(x, t)
-    _arguments.require(x0.shape == x.shape, f"the denoiser must answer in the shape of x, {x.shape}, but gave {x0.shape}")
-    return x0
+def _asked_like(like: Array, function: Callable) -> Callable[[Array, Scalar], Array]:
+    return lambda x, t: _arguments.answer(function, x.astype(like.dtype), t)
 
 
-def ask_eps(process: Process, denoise: Callable[[Array, Scalar], Array], x: Array, t: Array) -> Array:
-    """The noise that the denoiser's answer leaves in x."""
-    return eps_of_x0(process, x, ask(denoise, x, t), t)
+@checked_step
+def _formula_step(state: Any, t: Array, s: Array, z: Any, *, formula: Callable, **parameters: Any) -> tuple[State, Info]:
+    """The step of a formula: of state.x alone, with the results in its dtype."""
+    x = state.x
+    noise = {"z": noise_or_zero(z, x)} if draws_noise(formula) else {}
+    x_s, x0 = formula(x, t, s, **noise, **parameters)
+    return State(x_s.astype(x.dtype)), Info(x0.astype(x.dtype))
 
 
-def add_noise(mean: Array, sigma: Any, z: Array | None) -> Array:
-    """mean + sigma z; z None stands for zero and is never built."""
+def draws_noise(formula: Callable) -> bool:
+    """Whether a formula has an argument z."""
+    return "z" in inspect.signature(formula).parameters
+
+
+def noise_or_zero(z: Array | None, x: Array) -> Array:
+    """The noise, of the shape of x; None stands for zero."""
     if z is None:
-        return mean
-    _arguments.require(z.shape == mean.shape, f"the noise must have the shape of x, {mean.shape}, got {z.shape}")
-    return mean + sigma * z
+        return jnp.zeros_like(x)
+    _arguments.require(z.shape == x.shape, f"the noise must have the shape of x, {x.shape}, got {z.shape}")
+    return z
+
+
+def step(formula: Callable[..., tuple[Array, Array]]) -> Callable[..., tuple[State, Info]]:
+    """The step (state, t, s, z) -> (state, info) of a formula (x, t, s, z) -> (x_s, x0), or (x, t, s) -> (x_s, x0)."""
+
+    @wraps(formula)
+    def entered(state: Any, t: Scalar, s: Scalar, z: Any = None, **parameters: Any) -> tuple[State, Info]:
+        return _formula_step(state, t, s, z, formula=formula, **parameters)
+
+    entered.formula = formula  # pyright: ignore[reportAttributeAccessIssue]
+    return entered
+
+
+def sampler_of_step(step: Callable, **parameters: Any) -> Sampler:
+    r"""The Sampler of a step function (x, t, s, z, **parameters) -> (x_s, x0), with the parameters bound.
+
+    step: from x at t to x_s at s < t, with the denoiser's answer x0 at the start of the step; its parameters are
+    keywords. A function without an argument z makes a deterministic sampler. Define it at module level: each new
+    function is compiled anew, new parameters are not.  Each call is checked: s <= t, shapes, the dtype of x.
+    Raises TypeError where step or a denoiser is not callable, or does not fit the parameters.
+    Also called: custom scheduler.  Claims: API-09.
+
+    >>> sampler_of_step(my_step, process=diffx.VP(), denoise=denoise)
+    """
+    if not callable(step):
+        raise TypeError(f"step must be a function (x, t, s, z, **parameters) -> (x_s, x0), got {type(step).__name__}")
+    formula = getattr(step, "formula", step)
+    bound = bound_parameters(parameters)
+    _check_fits(formula, bound)
+    noise = Partial(standard_normal) if draws_noise(formula) else None
+    return Sampler(Partial(start), Partial(_formula_step, formula=Partial(formula), **bound), noise)
+
+
+def bound_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a step with every function as a pytree."""
+    function = lambda name, value: name in ASKED or callable(value)
+    return {
+        name: as_pytree(value, ASKED.get(name, name)) if function(name, value) else value for name, value in parameters.items()
+    }
+
+
+def _check_fits(formula: Callable, parameters: dict[str, Any]) -> None:
+    """The parameters are all that the formula asks beside x, t, s and z."""
+    try:
+        inspect.signature(formula).bind(*"xts", **parameters, **({"z": None} if draws_noise(formula) else {}))
+    except TypeError as error:
+        name = getattr(formula, "__name__", "the step")
+        raise TypeError(f"{name} is called as (x, t, s, z, **parameters), but {error}; give all its parameters here") from error

@@ -8,32 +8,26 @@ from jax.tree_util import Partial
 from jaxtyping import Array
 
 from diffx import _arguments
-from diffx._pytrees import as_pytree
-from diffx._types import Denoiser, Scalar
+from diffx._types import Denoiser
 from diffx.processes.protocol import Process
 from diffx.samplers._exponential import Memory, an_order, bend, ddim_update, recall, span, weights
 from diffx.samplers.multistep import push
-from diffx.samplers.protocol import Info, Sampler, ask
+from diffx.samplers.protocol import Info, Sampler, bound_parameters, checked_step
 
 
 class Corrected(NamedTuple):
-    """x as predicted; corrected: x of the step before, as corrected; its memory: past (k, *x.shape) and times (k,)."""
+    """x as predicted; corrected: x of the step before, as corrected; the memory, missing too: see `History`."""
 
     x: Array
     corrected: Array
     past: Array
     times: Array
+    missing: Array
 
 
+@checked_step
 def unipc_step(
-    state: Corrected,
-    t: Scalar,
-    s: Scalar,
-    z: Any = None,
-    *,
-    process: Process,
-    denoise: Denoiser,
-    first: Callable[[Array], Array],
+    state: Corrected, t: Array, s: Array, z: Any = None, *, process: Process, denoise: Denoiser, first: Callable[[Array], Array]
 ) -> tuple[Corrected, Info]:
     r"""Correct x_t with x0 = D(x, t) at the prediction x, then predict x_s.
 
@@ -46,14 +40,12 @@ def unipc_step(
     depends on B but the first steps.  t, s: scalar times, s < t.  One evaluation.
     Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
     """
-    t, s = _arguments.step_times(t, s)
-    x0 = ask(denoise, state.x, t)
+    x0 = denoise(state.x, t)
     x = _correct(process, state, x0, t, first)
     memory = recall(process, state, t)
     short = Memory(memory.values[:-1], memory.nodes[:-1], memory.known[:-1])
     ahead = _advance(process, x, x0, short, t, s, first)
-    after = push(state, ahead, x0, t)
-    return Corrected(after.x, x.astype(state.x.dtype), after.past, after.times), Info(x0)
+    return push(state._replace(corrected=x.astype(state.x.dtype)), ahead, x0, t), Info(x0)
 
 
 def _correct(process: Process, state: Corrected, x0: Array, t: Array, first: Callable) -> Array:
@@ -88,12 +80,13 @@ def _bh2(h: Array) -> Array:
 def _begin(x: Array, *, times: Array) -> Corrected:
     """No memory yet: one answer more than the predictor needs, for the corrector looks back from the step before."""
     x = _arguments.floats("x", x)
-    return Corrected(x, x, jnp.zeros((times.shape[0] + 1, *x.shape), x.dtype), jnp.append(times, 0))
+    k = times.shape[0]
+    return Corrected(x, x, jnp.zeros((k + 1, *x.shape), x.dtype), jnp.append(times, 0), jnp.zeros((k, 0)))
 
 
 def _unipc(process: Process, denoise: Denoiser, order: Any, first: Callable) -> Sampler:
     init = Partial(_begin, times=jnp.zeros(an_order(order, 3, "UniPC") - 1))
-    step = Partial(unipc_step, process=process, denoise=as_pytree(denoise), first=Partial(first))
+    step = Partial(unipc_step, **bound_parameters({"process": process, "denoise": denoise, "first": first}))
     return Sampler(init, step)
 
 

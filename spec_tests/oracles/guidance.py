@@ -86,3 +86,32 @@ def two_sided_end(w: float, mean: float, variance: float, high: float, low: floa
         return -(uncond + w * (cond - uncond)) / 2
 
     return float(solve_ivp(rhs, (high, low), [x], "DOP853", rtol=1e-12, atol=1e-14).y[0, -1])
+
+
+# --- CFG++ on the rectified flow, alpha = 1 - t and sigma = t ---------------------------------------------------------
+
+
+def cfg_pp_weight(w: float, t: float, s: float) -> float:
+    """w/(1 - e^-h), h the step in log(alpha/sigma)."""
+    return w / -np.expm1(np.log(s / (1 - s)) - np.log(t / (1 - t)))
+
+
+def guided_ddim(cond: Gaussians, uncond: Gaussians, w: float, x: np.ndarray, t: float, s: float):
+    """DDIM's step in eps, eps_u + w (eps_c - eps_u), and the size of its terms."""
+    eps = [t * (x - (1 - t) * part.mean) / ((1 - t) ** 2 * part.variance + t**2) for part in (cond, uncond)]
+    guided = eps[1] + w * (eps[0] - eps[1])
+    move = s - (1 - s) / (1 - t) * t  # of eps; the answer is (1 - s)/(1 - t) x + move eps
+    terms = np.abs(x) / (1 - t) + sum(np.abs(part.mean) for part in (cond, uncond)) + sum(np.abs(e) for e in eps)
+    return (1 - s) / (1 - t) * x + move * guided, (1 + np.abs(w * move)) * terms
+
+
+def cfg_pp_drift(apart: float, variance: float, w: float) -> float:
+    """w apart int_0^1 sqrt(v_0/v_t) alpha sigma^2/v_t dt, v = alpha^2 L + sigma^2: what one of many steps adds to the mean."""
+    v = lambda t: (1 - t) ** 2 * variance + t**2
+    return w * apart * quad(lambda t: np.sqrt(variance / v(t)) * (1 - t) * t**2 / v(t), 0, 1, epsabs=1e-13)[0]
+
+
+def cfg_pp_growth(narrow: float, wide: float, w: float) -> float:
+    """2 int_0^1 log(1 + w alpha (A_c - A_u)) dt, A = alpha L/v: what one of many steps adds to the log-variance."""
+    gain = lambda t, variance: (1 - t) * variance / ((1 - t) ** 2 * variance + t**2)
+    return 2 * quad(lambda t: np.log1p(w * (1 - t) * (gain(t, narrow) - gain(t, wide))), 0, 1, epsabs=1e-13)[0]
