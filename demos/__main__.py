@@ -32,6 +32,7 @@ NAMES = (
     "brownian_backwards",
     "check_your_own",
     "break_a_formula",
+    "add_a_sampler",
 )
 
 
