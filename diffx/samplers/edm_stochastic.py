@@ -3,6 +3,8 @@ r"""EDM's stochastic sampler: go up in noise a little, then a step of Heun's met
 Everything happens in the coordinates y = x/alpha, r = sigma/alpha, where dy/dr = eps for every process.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -11,12 +13,7 @@ from diffx._types import Denoiser, Scalar
 from diffx.predictions import eps_of_x0
 from diffx.processes.protocol import Process, transition
 from diffx.samplers._exponential import ddim_update, eps_at
-from diffx.samplers.protocol import (
-    Sampler,
-    noise_or_zero,
-    sampler_of_step,
-    step,
-)
+from diffx.samplers.protocol import Sampler, noise_or_zero, sampler_of_step, step
 
 
 def churn(process: Process, x: Array, t: Scalar, z: Array | None, *, gamma: Scalar, noise_scale: Scalar) -> tuple[Array, Array]:
@@ -28,7 +25,7 @@ def churn(process: Process, x: Array, t: Scalar, z: Array | None, *, gamma: Scal
     up = process.time_of_log_snr(process.log_snr(t) - 2 * jnp.log1p(gamma))
     t_hat = jnp.where(gamma > 0, up, t)  # the time of a log-SNR is known to 100 ulps only
     there = transition(process, t_hat, t)
-    return there.alpha * x + noise_scale * there.sigma * noise_or_zero(z, x), t_hat
+    return (there.alpha * x + noise_scale * there.sigma * noise_or_zero(z, x)).astype(x.dtype), t_hat
 
 
 @step
@@ -53,11 +50,9 @@ def edm_stochastic_step(
     """
     r = jnp.exp(-process.log_snr(t) / 2)
     gamma = jnp.where((sigma_low <= r) & (r <= sigma_high), gamma, 0)
-    dtype = x.dtype
     x, t = churn(process, x, t, z, gamma=gamma, noise_scale=noise_scale)
-    x = x.astype(dtype)
     x0 = denoise(x, t)
-    eps, end = eps_of_x0(process, x, x0, t), ddim_update(process, x, x0, t, s).astype(dtype)
+    eps, end = eps_of_x0(process, x, x0, t), ddim_update(process, x, x0, t, s).astype(x.dtype)
     last = process.sigma(s) == 0
     there = jnp.where(last, t, s)  # eps is not defined at sigma = 0: ask where it is and do not use it
     ahead = eps_at(process, denoise, end, there)
@@ -85,17 +80,20 @@ def edm_stochastic(
     _arguments.not_negative(gamma=gamma, noise_scale=noise_scale, sigma_low=sigma_low)
     most = jnp.exp(-process.log_snr(1.0) / 2) / (1 + gamma)
     sigma_high = most if sigma_high is None else sigma_high
-    if _arguments.is_concrete(gamma):
-        _arguments.require(
-            float(gamma) <= 2**0.5 - 1 + 1e-6,  # float32 rounds sqrt(2) - 1 up
-            f"gamma must be at most sqrt(2) - 1, got {gamma}; for the paper's S_churn give min(S_churn / N, 2**0.5 - 1)",
-        )
-    if _arguments.is_concrete(most, sigma_high):
-        _arguments.require(
-            sigma_high <= most * (1 + 1e-6),
-            f"churning from sigma_high={sigma_high} leads beyond this process; give sigma_high <= {float(most):.6g}, "
-            "which is sigma(1)/alpha(1)/(1 + gamma), or leave it out",
-        )
-    bounds = {"sigma_low": sigma_low, "sigma_high": sigma_high}
-    parameters = {"process": process, "denoise": denoise, "gamma": gamma, "noise_scale": noise_scale}
-    return sampler_of_step(edm_stochastic_step, **parameters, **bounds)
+    _arguments.require_that(
+        lambda gamma: gamma <= 2**0.5 - 1 + 1e-6,  # float32 rounds sqrt(2) - 1 up
+        lambda gamma: (
+            f"gamma must be at most sqrt(2) - 1, got {gamma}; for the paper's S_churn give min(S_churn / N, 2**0.5 - 1)"
+        ),
+        gamma,
+    )
+    _arguments.require_that(lambda most, high: high <= most * (1 + 1e-6), _too_high, most, sigma_high)
+    numbers = {"gamma": gamma, "noise_scale": noise_scale, "sigma_low": sigma_low, "sigma_high": sigma_high}
+    return sampler_of_step(edm_stochastic_step, process=process, denoise=denoise, **numbers)
+
+
+def _too_high(most: Any, high: Any) -> str:
+    return (
+        f"churning from sigma_high={high} leads beyond this process; give sigma_high <= {float(most):.6g}, "
+        "which is sigma(1)/alpha(1)/(1 + gamma), or leave it out"
+    )

@@ -82,4 +82,4 @@ def _begin_after(init: Callable, step: Callable, xs: Array, ts: Array, x: Array)
         state, _ = step(state._replace(x=point), ts[i], ts[i + 1], None)
         if hasattr(state, "corrected"):  # a corrector has no better point than the given one
             state = state._replace(corrected=point)
-    return state._replace(x=x, missing=jnp.zeros((0, 0)))
+    return state._replace(x=x, **({"missing": jnp.zeros((0, 0))} if hasattr(state, "missing") else {}))
