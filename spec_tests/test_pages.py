@@ -121,9 +121,9 @@ def test_signatures_are_written_as_in_the_source():
     source = (
         "def f(x: int, y=2, *rest, a, b: float = .5, **more) -> int:\n    '''Doc.'''\nclass C:\n    '''Doc.'''\n    x: int\n"
     )
-    found = list(_api._members(_api.ast.parse(source), "diffx.m.n", "m.py", source, {"diffx.m.n.f": "diffx.f"}))
+    found = list(_api._members(_api.ast.parse(source), "house.m.n", "m.py", source, {"house.m.n.f": "house.f"}))
     assert found[0].signature == "f(x: int, y=2, *rest, a, b: float = 0.5, **more) -> int"
-    assert [(entry.name, entry.offered) for entry in found] == [("diffx.f", True), ("diffx.m.n.C", False)]
+    assert [(entry.name, entry.offered) for entry in found] == [("house.f", True), ("house.m.n.C", False)]
     assert found[1].signature == "C(x: int)"
 
 
