@@ -23,7 +23,7 @@ SUBJECTS: dict[str, str] = {
     "samplers of the ODE": (
         "`ddim` `euler` `heun` `dpm_solver` (orders 1 to 3) `dpm_solver_pp` (1, 2M, 3M) "
         "`dpm_solver_pp_single` (2S, 3S) `deis` (1 to 4) `unipc` `unipc_bh1` (1 to 3) `lms` (1 "
-        "to 4) `flow_euler`; `ddim_invert`"
+        "to 4) `flow_euler`; `ddim_invert`; guided `cfg_pp`"
     ),
     "samplers of the SDE": (
         "`ddpm` `ddpm_beta` `ddpm_optimal` `analytic_ddpm` `ddim` (with eta) `euler_maruyama` "
