@@ -1,6 +1,7 @@
 """The written pages of the gallery: every claim and every function has an entry, and each leads to the other."""
 
 import importlib
+import inspect
 import json
 import re
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 import spec_tests
 from demos import _api, _claims
-from spec_tests.house import AT_FIRST_USE, public
+from spec_tests.house import AT_FIRST_USE, front_door, public
 from spec_tests.registry import CLAIMS, Claim, resolve
 
 TESTS = sorted(Path(__file__).parent.glob("test_*.py"))
@@ -78,6 +79,13 @@ def test_claims_and_functions_lead_to_each_other(entries, declared):
     held = _api.held(list(entries.values()))
     for id, claim in declared.items():
         assert {re.sub(r".*<(.*)>`$", r"\1", link) for link in held[id]} == {entries[shortest(name)].label for name in claim.of}
+
+
+def test_every_name_of_the_front_door_has_a_subject(entries):
+    linked = {label for _, names in _api.subjects(list(entries.values())) for label in re.findall(r"<(.*?)>`", names)}
+    heart = {name for name, value in front_door().items() if not inspect.ismodule(value)}
+    missing = heart - {entry.short for entry in entries.values() if entry.label in linked}
+    assert not missing, "give these a place in demos/_subjects.py"
 
 
 def test_every_link_of_the_pages_has_its_target_once(pages):
