@@ -40,7 +40,7 @@ HEART = {
 }
 
 ALLOWED = {"jax", "jaxtyping", "diffx"}
-HOST = {room: {"numpy"} for room in ("_arguments", "processes", "laws", "concepts")}  # values are checked on the host
+HOST = {room: {"numpy"} for room in ("_arguments", "processes", "laws", "contrast", "concepts")}  # values are checked on the host
 HOST["guidance"] = {"numpy"}  # value checks, and the nodes of Gauss and Legendre
 HOST["check"] = {"numpy", "scipy"}  # asks foreign code, in numpy float64; scipy for a reference, imported where it is called
 HOST["flow_matching"] = {"numpy", "scipy"}  # optimal transport is an assignment on the host
@@ -111,7 +111,7 @@ def test_a_name_that_moved_out_of_the_front_door_is_answered_with_its_room():
 
 
 def test_a_name_that_diffx_never_had_is_answered_without_a_hint():
-    for name in ("no_such_name", "_arguments_", "vp", "jnp"):
+    for name in ("no_such_name", "_arguments_", "vp", "jnp", "Callable", "Array"):
         with pytest.raises(AttributeError, match=f"^module 'diffx' has no attribute '{name}'$"):
             getattr(diffx, name)
 
