@@ -40,7 +40,7 @@ HEART = {
 }
 
 ALLOWED = {"jax", "jaxtyping", "diffx"}
-HOST = {room: {"numpy"} for room in ("_arguments", "processes", "laws", "contrast", "concepts")}  # values are checked on the host
+HOST = {room: {"numpy"} for room in ("_arguments", "processes", "laws", "contrast", "concepts")}  # value checks
 HOST["guidance"] = {"numpy"}  # value checks, and the nodes of Gauss and Legendre
 HOST["check"] = {"numpy", "scipy"}  # asks foreign code, in numpy float64; scipy for a reference, imported where it is called
 HOST["flow_matching"] = {"numpy", "scipy"}  # optimal transport is an assignment on the host
