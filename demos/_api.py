@@ -172,7 +172,7 @@ def _index(written: list[str], found: list[Entry]) -> str:
         "The names of ``diffx`` and of its rooms are stable: they change only with a deprecation for one minor release.",
         "Modules and names that start with an underscore, ``spec_tests``, ``demos`` and ``benchmarks`` may change at any time.",
     )
-    lines += _rst.heading("Where is it", "-", "where-is-it")
+    lines += _rst.heading("Where to find it", "-", "where-to-find-it")
     lines += _rst.table(("subject", "names"), subjects(found), (22, 78), "subjects")
     for room in written:
         names = [entry for entry in found if entry.room == room and entry.offered]
@@ -184,7 +184,7 @@ def _index(written: list[str], found: list[Entry]) -> str:
 
 
 def subjects(found: list[Entry]) -> list[tuple[str, str]]:
-    """The rows of "Where is it", every name a link. Raises KeyError for one that no room offers."""
+    """The rows of "Where to find it", every name a link. Raises KeyError for one that no room offers."""
     links = {entry.short: _rst.link(_rst.plain(entry.short), entry.label) for entry in found if entry.offered}
     named = lambda text: re.sub(r"(?<!`)`(\w+)`(?!`)", lambda match: links[match.group(1)], text)
     return [(f"**{subject}**", named(text)) for subject, text in SUBJECTS.items()]

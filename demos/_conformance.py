@@ -71,6 +71,7 @@ def _index(found: list[Library]) -> str:
     )
     for title, families in TABLES.items():
         lines += _rst.heading(title, "-") + _rst.raw(_grid(found, families))
+    lines += _rst.heading("Ask your own", "-") + _your_own()
     lines += _rst.heading("What was found", "-")
     lines += _rst.paragraph(
         "Every failure whose formula was derived and whose source was read, with the number of targets; a link leads to the",
@@ -80,7 +81,6 @@ def _index(found: list[Library]) -> str:
     lines += _rst.raw("".join(told) or "<p>Nothing yet.</p>")
     lines += _rst.heading("The claims", "-")
     lines += _meanings(claims_of(found))
-    lines += _rst.heading("Ask your own", "-") + _your_own()
     return "\n".join(lines + _rst.contents([library.name for library in found]))
 
 

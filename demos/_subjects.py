@@ -1,4 +1,4 @@
-"""Where is it: subjects in the words of the field, and the names that belong to them. In backticks a name of diffx."""
+"""Where to find it: subjects in the words of the field, and the names that belong to them. In backticks a name of diffx."""
 
 SUBJECTS: dict[str, str] = {
     "forward processes": (
