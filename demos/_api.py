@@ -1,12 +1,14 @@
 """Every public name of diffx, read from its source without importing it: a page each room, the formula first."""
 
 import ast
+import re
 import textwrap
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from demos import _rst
+from demos._subjects import SUBJECTS
 from spec_tests.families import WORD
 from spec_tests.house import ROOMS, is_public
 
@@ -166,17 +168,36 @@ def _index(written: list[str], found: list[Entry]) -> str:
         "such as ``diffx.ddim``, is the heart, which ``import diffx`` hands on itself.",
         "Behind each name: its formula and source, shapes, units, errors, domain, the claims that hold it, and its code.",
     )
+    lines += _rst.paragraph(
+        "The names of ``diffx`` and of its rooms are stable: they change only with a deprecation for one minor release.",
+        "Modules and names that start with an underscore, ``spec_tests``, ``demos`` and ``benchmarks`` may change at any time.",
+    )
+    lines += _rst.heading("Where to find it", "-", "where-to-find-it")
+    lines += _rst.table(("subject", "names"), subjects(found), (22, 78), "subjects")
     for room in written:
         names = [entry for entry in found if entry.room == room and entry.offered]
-        lines += _rst.heading(f":doc:`{room}`", "-")
+        lines += _rst.heading(f":doc:`{room}`", "-") + _rst.paragraph(_rst.plain(_about(room)))
         rows = [(_rst.link(_rst.plain(entry.name), entry.label), _rst.plain(entry.first)) for entry in names]
         inside = f"Loads at first use of ``diffx.{room}``."
-        lines += _rst.table(("name", "what it is"), rows, (22, 78), "names") if rows else _rst.paragraph(inside)
+        lines += _rst.table(("name", "what it is"), rows, (34, 66), "names") if rows else _rst.paragraph(inside)
     return "\n".join(lines + _rst.contents(written))
 
 
+def subjects(found: list[Entry]) -> list[tuple[str, str]]:
+    """The rows of "Where to find it", every name a link. Raises KeyError for one that no room offers."""
+    links = {entry.short: _rst.link(_rst.plain(entry.short), entry.label) for entry in found if entry.offered}
+    named = lambda text: re.sub(r"(?<!`)`(\w+)`(?!`)", lambda match: links[match.group(1)], text)
+    return [(f"**{subject}**", named(text)) for subject, text in SUBJECTS.items()]
+
+
+def _about(room: str, folder: Path = ROOT / "diffx") -> str:
+    """The first sentence of a room's docstring."""
+    path = next(path for path in (folder / room / "__init__.py", folder / f"{room}.py") if path.exists())
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n\n")[0]
+
+
 def _room(room: str, found: list[Entry]) -> str:
-    lines = _rst.heading(room)
+    lines = _rst.heading(room) + _rst.paragraph(_rst.plain(_about(room)))
     names = [entry for entry in found if entry.offered]
     lines += _rst.paragraph(*(_rst.link(_rst.plain(entry.short), entry.label) for entry in names)) if len(names) > 5 else []
     parents = {entry.name: entry for entry in found}

@@ -119,7 +119,17 @@ def _index(written: list[str], known: dict[str, Claim], found: list[Certificate]
         "An id leads to the test's code, to the functions that it holds, and to what was measured.",
     )
     lines += _rst.table(("family", "about", "claims"), [_family_row(family, known) for family in written], (8, 70, 12))
-    lines += _rst.paragraph("A certificate is what ``pytest --claims-json`` wrote on one device:")
+    lines += _rst.paragraph(
+        "The oracle of a claim is never the formula again, and its bound is a number of ulps with its reason.",
+        "``pytest --claims`` prints what was measured. That the claims bite is measured too: ``python -m spec_tests.mutants``",
+        "makes small wrong edits to the formulas, mechanically, and counts how many no test notices. At the last full draw,",
+        "before contrast and concepts came, 900 of 8,681 such edits were made: 851 fell, 27 trace to the same program, 16 are",
+        "listed as changing nothing, 6 survived, 99.3% of those that change something; 6 minutes on 16 cores.",
+    )
+    lines += _rst.paragraph(
+        "A certificate is what ``pytest --claims-json=FILE`` wrote on one device: on this device, with these versions, the",
+        "mathematics held to these errors. Those of the releases stand in ``spec_tests/certificates``.",
+    )
     lines += _rst.table(
         ("device", "with", "claims that hold", "that fail", "not run"),
         [_certificate_row(certificate, known) for certificate in found],

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from demos import _rst
 from spec_tests.families import FAMILIES
 
-RESULTS = Path(__file__).parent.parent / "spec_tests" / "conformance" / "results"
+CONFORMANCE = Path(__file__).parent.parent / "spec_tests" / "conformance"
+RESULTS, EXAMPLE = CONFORMANCE / "results", CONFORMANCE / "example.py"
 CHECKED = "Checked by hand:"  # how the detail of a failure begins whose source somebody has read
 FAILS, DEVIATION, HOLDS, ABSENT = "fails", "documented deviation", "holds", "not provided"  # the most telling first
 
@@ -70,6 +71,7 @@ def _index(found: list[Library]) -> str:
     )
     for title, families in TABLES.items():
         lines += _rst.heading(title, "-") + _rst.raw(_grid(found, families))
+    lines += _rst.heading("Ask your own", "-") + _your_own()
     lines += _rst.heading("What was found", "-")
     lines += _rst.paragraph(
         "Every failure whose formula was derived and whose source was read, with the number of targets; a link leads to the",
@@ -79,11 +81,24 @@ def _index(found: list[Library]) -> str:
     lines += _rst.raw("".join(told) or "<p>Nothing yet.</p>")
     lines += _rst.heading("The claims", "-")
     lines += _meanings(claims_of(found))
-    lines += _rst.heading("Ask your own", "-")
-    lines += _rst.code(
-        "python -m spec_tests.conformance --library diffusers\npython -m spec_tests.conformance --adapter my_module"
-    )
     return "\n".join(lines + _rst.contents([library.name for library in found]))
+
+
+def _your_own() -> list[str]:
+    lines = _rst.paragraph(
+        "The same claims are asked of any implementation, from outside and in any language that Python can call. The law is",
+        "exact, from unit vectors fed through the sampler; orders are measured after an exact start that needs no access to",
+        "its history.",
+    )
+    lines += _rst.code(
+        "python -m spec_tests.conformance --library diffusers  # every scheduler, where diffusers is installed\n"
+        "python -m spec_tests.conformance --adapter my_module  # yours; a line for each claim, a snippet for each failure\n"
+        "python -m spec_tests.vectors --out vectors            # exact answers as JSON, with a checker in plain Python"
+    )
+    lines += _rst.paragraph("An adapter is a module that says how your code is called; this is a whole one:")
+    lines += _rst.code(EXAMPLE.read_text(encoding="utf-8").partition('"""\n\n')[2])
+    lines += _rst.paragraph("In the tests of a library the same is one line:")
+    return lines + _rst.code("diffx.check.require_holds(diffx.check.check_sampler(run, nodes, eta=0.0, order=1))")
 
 
 def _findings(library: Library) -> dict[str, list[dict[str, str]]]:

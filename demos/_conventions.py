@@ -47,6 +47,12 @@ def cited() -> str:
 def page() -> str:
     lines = _rst.heading("Conventions")
     lines += _rst.paragraph(
+        "Here time 0 is data and time 1 is noise, for every process. Guidance is ``uncond + w (cond - uncond)``: w = 1 is",
+        "conditional (in the ``1 + w'`` convention w = 1 + w'). Log-SNR is ``log(alpha^2/sigma^2)``. Velocity is",
+        "``alpha' x0 + sigma' eps`` and points to noise. A time is one scalar for any shape of x; a batch of times is a",
+        "``vmap``. Laws live on the last axis.",
+    )
+    lines += _rst.paragraph(
         f"The same mathematics in other words: {len(ROWS)} places where papers and libraries disagree with each other, and",
         "how to get from there to here. Nothing below is only written: every row was computed while this page was made, once",
         "in the words of the others, in plain numpy, and once here, and the page would not exist if a translation were wrong.",

@@ -14,6 +14,7 @@ from demos import _api, _claims, _conformance, _conventions
 from spec_tests.families import WORD
 
 HERE = Path(__file__).parent
+PLAIN = (HERE / "pictures_and_words.rst",)  # pages that are written by hand
 NO_LINKS = (nodes.literal, nodes.reference, nodes.literal_block, nodes.title, nodes.raw, nodes.comment, nodes.math)
 
 
@@ -27,7 +28,8 @@ def written() -> dict[str, str]:
     known, entries = _claims.claims(), _api.entries()
     texts = {entry.name: entry.docstring for entry in entries} | demo_texts() | {"conventions": _conventions.cited()}
     _refuse_unknown(known, texts)
-    pages = _claims.pages(known, _claims.certificates(), _api.held(entries)) | _api.pages(entries)
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in PLAIN}
+    pages |= _claims.pages(known, _claims.certificates(), _api.held(entries)) | _api.pages(entries)
     return pages | {"conventions": _conventions.page()} | _conformance.pages()
 
 

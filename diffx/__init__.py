@@ -108,9 +108,16 @@ AT_FIRST_USE = ("adaptive", "data", "nn", "training")  # flax, optax, diffrax: w
 def __getattr__(name: str) -> Any:
     if name in AT_FIRST_USE:
         return importlib.import_module(f"diffx.{name}")
-    rooms = [room for room, value in globals().items() if isinstance(value, ModuleType) and name in vars(value)]
+    rooms = [room for room, value in globals().items() if isinstance(value, ModuleType) and _defines(value, name)]
     hint = f": it is diffx.{rooms[0]}.{name}" if rooms and not name.startswith("_") else ""
     raise AttributeError(f"module 'diffx' has no attribute '{name}'{hint}")
+
+
+def _defines(room: ModuleType, name: str) -> bool:
+    """Whether a name of a room is its own, neither a file nor taken from another room; a constant has no module."""
+    value = vars(room).get(name)
+    own = getattr(value, "__module__", room.__name__).startswith(room.__name__)
+    return own and value is not None and not isinstance(value, ModuleType)
 
 
 def __dir__() -> list[str]:

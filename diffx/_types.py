@@ -1,4 +1,4 @@
-"""Names for the shapes in annotations. jaxtyping's import hook checks them; the doors of `_check` refuse by sentences."""
+"""Names for the shapes in annotations. jaxtyping's import hook checks them; the doors of `_arguments` refuse by sentences."""
 
 from collections.abc import Callable
 from typing import Any

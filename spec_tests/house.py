@@ -2,7 +2,9 @@
 
 import ast
 import importlib
+import importlib.util
 import inspect
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +18,7 @@ ROOMS: tuple[str, ...] = (
     *("data", "training", "nn"),
 )
 AT_FIRST_USE = ("adaptive", "data", "training", "nn")  # not the formula layer: more than jax may be imported here
+OPTIONAL = {"diffx.adaptive": "diffrax"}  # rooms that need an extra which may not be installed
 
 
 def modules() -> dict[str, Path]:
@@ -29,6 +32,43 @@ def modules() -> dict[str, Path]:
 
 def is_public(module: str) -> bool:
     return not any(part.startswith("_") for part in module.split("."))
+
+
+def texts(*suffixes: str) -> dict[str, str]:
+    """What this repository's own files say, by their path from its root."""
+    folders = ("diffx", "spec_tests", "demos", "benchmarks")
+    paths = [*ROOT.glob("*"), *(path for folder in folders for path in (ROOT / folder).rglob("*"))]
+    files = [path for path in paths if path.suffix in suffixes and path.is_file()]
+    return {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in sorted(files)}
+
+
+def room_of(module: str) -> str:
+    """The second part of a module's name; "" for `diffx` itself."""
+    return [*module.split("."), ""][1]
+
+
+def installed(module: str) -> bool:
+    """Whether what a module needs can be imported here."""
+    return module not in OPTIONAL or importlib.util.find_spec(OPTIONAL[module]) is not None
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of what a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: write imports absolute, `from diffx.laws import ...`"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def none_of(found: Iterable[str], message: str) -> None:
+    """Fail with all that was found, not with the beginning of a list."""
+    __tracebackhide__ = True
+    found = sorted(set(found))
+    assert not found, "\n  ".join([f"{message}:", *found])
 
 
 def handed_on(path: Path) -> list[str]:

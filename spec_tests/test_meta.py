@@ -1,34 +1,26 @@
-"""Claims, docstrings and tests name each other from both ends, and the layers import only what they may."""
+"""Claims, docstrings and tests name each other from both ends, and every name that is printed is one that Python knows."""
 
 import ast
 import importlib
 import inspect
 import re
-import subprocess
-import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 import spec_tests
 from spec_tests.families import ID
-from spec_tests.house import AT_FIRST_USE, ROOMS, by_short_name, is_public, modules, public
+from spec_tests.house import OPTIONAL, by_short_name, imports, installed, is_public, modules, none_of, public, texts
 from spec_tests.registry import CLAIMS, resolve
 
 ROOT = Path(__file__).parent.parent
 TESTS = sorted(Path(__file__).parent.glob("test_*.py"))
 ORACLES = sorted((Path(__file__).parent / "oracles").rglob("*.py"))
 
-OPTIONAL = {"diffx.adaptive"}  # needs an extra that may not be installed
-ALLOWED = {"jax", "jaxtyping", "diffx"}
-HOST = {room: {"numpy"} for room in ("_arguments", "processes", "laws")}  # value checks look at concrete arrays on the host
-HOST["concepts"] = {"numpy"}  # value checks look at concrete arrays on the host
-HOST["guidance"] = {"numpy"}  # value checks, and the nodes of Gauss and Legendre
-HOST["check"] = {"numpy", "scipy"}  # asks foreign code, in numpy float64; scipy for a reference, imported where it is called
-HOST["flow_matching"] = {
-    "numpy",
-    "scipy",
-}  # optimal transport is an assignment on the host
+DOTTED = re.compile(r"(?P<module>(?:\bfrom|\bimport|-m)\s+)?(?<![\w./-])(?P<name>diffx(?:\.[A-Za-z_]\w*)+)(?![\w{])")
+EXEMPT = {"CHANGELOG.md"}  # tells old names
+NOT_NAMES = {"diffx.css": "a file of the gallery"}  # what looks like a dotted name
 
 # Public names that no claim holds, and why.
 UNCLAIMED: dict[str, str] = {
@@ -53,27 +45,6 @@ UNCLAIMED: dict[str, str] = {
 }
 
 
-def room(module: str) -> str:
-    """The second part of a module's name."""
-    return [*module.split("."), ""][1]
-
-
-def formula_modules() -> dict[str, Path]:
-    return {name: path for name, path in modules().items() if room(name) not in AT_FIRST_USE}
-
-
-def imports(path: Path) -> set[str]:
-    """Dotted names of what a file imports, wherever in the file."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name}: imports are absolute"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
-
-
 def exists(name: str) -> bool:
     """Whether a dotted name leads to an object."""
     try:
@@ -83,17 +54,11 @@ def exists(name: str) -> bool:
     return True
 
 
-def none_of(found: list[str], message: str) -> None:
-    """Fail with all that was found, not with the beginning of a list."""
-    if found:
-        pytest.fail("\n  ".join([f"{message}:", *sorted(found)]), pytrace=False)
-
-
 def public_objects() -> dict[str, object]:
     """Public functions, classes and their methods, by the dotted name of where they are defined."""
     found = {}
     for module in modules():
-        if is_public(module) and (module not in OPTIONAL or exists(module)):
+        if is_public(module) and installed(module):
             found |= members(importlib.import_module(module))
     return found
 
@@ -192,38 +157,39 @@ def test_oracles_do_not_know_the_code_they_judge():
     none_of(guilty, "an oracle takes another route and imports nothing from diffx")
 
 
-def test_importing_diffx_imports_neither_networks_nor_plots():
-    heavy = ("flax", "optax", "scipy", "matplotlib", "diffrax", "hypothesis", "pytest")
-    program = f"import sys, diffx; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+# --- every dotted name is one that Python knows ----------------------------------------------------------------------
 
 
-def test_importing_diffx_computes_nothing():
-    program = "import jax, diffx; from jax._src import xla_bridge; print(xla_bridge.backends_are_initialized())"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False", "an array made at import starts the device before its user can choose one"
+def test_every_dotted_name_that_is_printed_is_an_expression():
+    unknown = {name for text in (*texts(".py", ".md", ".rst", ".toml").items(), *claimed()) for name in unknown_in(*text)}
+    none_of(unknown, "after `import diffx` Python finds nothing here; where did it move?")
 
 
-def test_formula_layer_imports_jax_and_jaxtyping_alone():
-    foreign = []
-    for name, path in formula_modules().items():
-        allowed = ALLOWED | set(sys.stdlib_module_names) | HOST.get(room(name), set())
-        foreign += [f"{name} imports {found}" for found in imports(path) if found.split(".")[0] not in allowed]
-    none_of(foreign, "import jax and jaxtyping alone, or give the reason in HOST")
+def claimed() -> list[tuple[str, str]]:
+    """What claims say, also where their text is put together."""
+    return [(claim.id, f"{claim.statement} {claim.source}") for claim in CLAIMS.values()]
 
 
-def test_rooms_import_only_from_rooms_before_them():
-    upward = [
-        f"{name} imports {found}"
-        for name, path in modules().items()
-        if name != "diffx"
-        for found in imports(path)
-        if found.startswith("diffx.") and rank(room(found)) > rank(room(name))
-    ]
-    none_of(upward, "a room imports only from the rooms before it")
+def unknown_in(place: str, text: str) -> list[str]:
+    """Dotted names of a text that are neither evaluated by Python nor, after `import` or `python -m`, found by it."""
+    found = [] if place in EXEMPT else list(DOTTED.finditer(text))
+    return [f"{place}:{line_of(text, m.start())}: {m['name']}" for m in found if not is_known(m["name"], m["module"])]
 
 
-def rank(name: str) -> int:
-    """Where a room stands; modules with an underscore stand before all."""
-    return -1 if name.startswith("_") else ROOMS.index(name)
+def line_of(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
+
+
+@cache
+def is_known(name: str, module: str | None) -> bool:
+    needs = next((extra for extra in OPTIONAL if name.startswith(extra)), "diffx")
+    return name in NOT_NAMES or not installed(needs) or exists(name) or bool(module and name in modules())
+
+
+def test_names_that_python_does_not_know_are_seen_wherever_they_stand():
+    text = (
+        "see `{0}.no_room.f`,\n{0}.samplers.ddim.step and f'{0}.losses.{{x}}_of_{{y}}', ({0}.VP.beta), python -m {0}.no_recipe"
+    )
+    seen = [found.rpartition(" ")[2] for found in unknown_in("here", text.format("diffx"))]
+    assert seen == ["diffx" + end for end in (".no_room.f", ".samplers.ddim.step", ".VP.beta", ".no_recipe")]
+    assert not unknown_in("here", "python -m {0}.nn.recipe, from {0}.samplers.run import fold, {0}.VP.alpha".format("diffx"))

@@ -1,6 +1,7 @@
 """The written pages of the gallery: every claim and every function has an entry, and each leads to the other."""
 
 import importlib
+import inspect
 import json
 import re
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 import spec_tests
 from demos import _api, _claims
-from spec_tests.house import AT_FIRST_USE, public
+from spec_tests.house import AT_FIRST_USE, front_door, public
 from spec_tests.registry import CLAIMS, Claim, resolve
 
 TESTS = sorted(Path(__file__).parent.glob("test_*.py"))
@@ -80,6 +81,13 @@ def test_claims_and_functions_lead_to_each_other(entries, declared):
         assert {re.sub(r".*<(.*)>`$", r"\1", link) for link in held[id]} == {entries[shortest(name)].label for name in claim.of}
 
 
+def test_every_name_of_the_front_door_has_a_subject(entries):
+    linked = {label for _, names in _api.subjects(list(entries.values())) for label in re.findall(r"<(.*?)>`", names)}
+    heart = {name for name, value in front_door().items() if not inspect.ismodule(value)}
+    missing = heart - {entry.short for entry in entries.values() if entry.label in linked}
+    assert not missing, "give these a place in demos/_subjects.py"
+
+
 def test_every_link_of_the_pages_has_its_target_once(pages):
     text = "\n".join(pages.values())
     targets = re.findall(r"^\.\. _(.*):$", text, re.MULTILINE)
@@ -121,9 +129,9 @@ def test_signatures_are_written_as_in_the_source():
     source = (
         "def f(x: int, y=2, *rest, a, b: float = .5, **more) -> int:\n    '''Doc.'''\nclass C:\n    '''Doc.'''\n    x: int\n"
     )
-    found = list(_api._members(_api.ast.parse(source), "diffx.m.n", "m.py", source, {"diffx.m.n.f": "diffx.f"}))
+    found = list(_api._members(_api.ast.parse(source), "house.m.n", "m.py", source, {"house.m.n.f": "house.f"}))
     assert found[0].signature == "f(x: int, y=2, *rest, a, b: float = 0.5, **more) -> int"
-    assert [(entry.name, entry.offered) for entry in found] == [("diffx.f", True), ("diffx.m.n.C", False)]
+    assert [(entry.name, entry.offered) for entry in found] == [("house.f", True), ("house.m.n.C", False)]
     assert found[1].signature == "C(x: int)"
 
 

@@ -17,7 +17,16 @@ from spec_tests.mutants.edits import Mutant, in_defaults
 from spec_tests.mutants.reach import Program, Trace, progress, trace_examples, trace_tests
 from spec_tests.registry import claim_of, resolve
 
-NOT_ABOUT_FORMULAS = {"test_close", "test_conventions", "test_meta", "test_mutants", "test_pages", "test_plugin"}
+NOT_ABOUT_FORMULAS = {
+    "test_close",
+    "test_conventions",
+    "test_house",
+    "test_meta",
+    "test_mutants",
+    "test_pages",
+    "test_plugin",
+    "test_readme",
+}
 EARLY = 10.0  # seconds of tests before the slower look at jaxprs
 
 

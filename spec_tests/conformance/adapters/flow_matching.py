@@ -13,12 +13,11 @@ from flow_matching.path.scheduler import ScheduleTransformedModel
 from flow_matching.solver import ODESolver
 from flow_matching.utils import ModelWrapper
 
-from spec_tests.conformance.adapters._flow_matching_paths import SCHEDULERS, processes
+from spec_tests.conformance.adapters._flow_matching_paths import SCHEDULERS, processes as processes
 from spec_tests.conformance.adapters._torch import array, differentiable, tensor
 from spec_tests.conformance.target import Target
 
 LIBRARY = "flow_matching"
-__all__ = ["LIBRARY", "log_probs", "processes", "samplers", "version"]
 ORDERS = {"euler": 1, "midpoint": 2, "heun2": 2, "heun3": 3, "rk4": 4, "explicit_adams": None, "implicit_adams": None}
 TIGHT = 1e-11  # tolerance of the adaptive method and of the implicit one
 FINE = (32, 64, 128, 256)  # with fewer steps the slopes under VPScheduler have not settled
