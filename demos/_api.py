@@ -109,6 +109,9 @@ def _signature(node: ast.FunctionDef | ast.ClassDef) -> str:
         fields = [ast.unparse(line) for line in node.body if isinstance(line, ast.AnnAssign)]
         return _wrapped(node.name, fields, "") if fields else node.name
     arguments = _arguments(node.args)
+    if any(ast.unparse(decorator) == "step" for decorator in node.decorator_list):  # what a formula is called with
+        named = arguments[arguments.index("*") :]
+        return _wrapped(node.name, ["state: State", "t: Array", "s: Array", "z: Any = None", *named], " -> tuple[State, Info]")
     returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
     return _wrapped(node.name, arguments, returns)
 

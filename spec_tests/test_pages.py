@@ -135,6 +135,13 @@ def test_signatures_are_written_as_in_the_source():
     assert found[1].signature == "C(x: int)"
 
 
+def test_the_signature_of_a_formula_is_that_of_its_step():
+    source = "@step\ndef f_step(x: Array, t: Array, s: Array, *, process: Process):\n    '''Doc.'''\n"
+    (entry,) = _api._members(_api.ast.parse(source), "toy.m.n", "m.py", source, {})
+    wanted = "f_step(state: State, t: Array, s: Array, z: Any = None, *, process: Process) -> tuple[State, Info]"
+    assert entry.signature == wanted
+
+
 def test_long_signatures_break_between_arguments():
     words = [f"argument_{i}: Callable[[Array, Scalar], Array] = default" for i in range(4)]
     lines = _api._wrapped("name", words, " -> Array").splitlines()

@@ -1,4 +1,4 @@
-r"""Samplers: one short file a method."""
+"""Samplers: one file for each method, the loop that runs them, and how a step function becomes one."""
 
 from diffx.samplers.analytic_ddpm import analytic_ddpm as analytic_ddpm, analytic_ddpm_step as analytic_ddpm_step
 from diffx.samplers.cfg_pp import cfg_pp as cfg_pp, cfg_pp_step as cfg_pp_step

@@ -106,7 +106,16 @@ def step(formula: Callable[..., tuple[Array, Array]]) -> Callable[..., tuple[Sta
         return _formula_step(state, t, s, z, formula=formula, **parameters)
 
     entered.formula = formula  # pyright: ignore[reportAttributeAccessIssue]
+    entered.__signature__ = _contract(formula)  # pyright: ignore[reportAttributeAccessIssue]
     return entered
+
+
+def _contract(formula: Callable) -> inspect.Signature:
+    """(state, t, s, z=None, *, the formula's keywords), for help()."""
+    keywords = [p for p in inspect.signature(formula).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    positional = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("state", "t", "s")]
+    noise = inspect.Parameter("z", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
+    return inspect.Signature([*positional, noise, *keywords])
 
 
 def sampler_of_step(step: Callable, **parameters: Any) -> Sampler:
