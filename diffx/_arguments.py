@@ -151,7 +151,15 @@ def not_negative(**values: Any) -> None:
 
 def none_negative(name: str, values: Array) -> None:
     """No entry of the array is negative (checked where it is concrete)."""
-    require_that(lambda v: v >= 0, lambda v: f"{name} must not be negative, got {v}", values)
+    require_that(lambda v: v >= 0, lambda v: f"{name} must not be negative, the least is {v.min()}", values)
+
+
+def sum_to_one(name: str, values: Array) -> None:
+    """The entries add up to 1, but for the rounding of their dtype (checked where it is concrete)."""
+    total = lambda v: np.asarray(v, np.float64).sum()
+    allowed = 4 * values.size * float(jnp.finfo(values.dtype).eps)
+    message = lambda v: f"{name} must sum to 1, got {total(v)}; divide: {name} / {name}.sum()"
+    require_that(lambda v: abs(total(v) - 1) <= allowed, message, values)
 
 
 def not_zero(name: str, vectors: Array) -> None:

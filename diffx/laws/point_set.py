@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Array
 
 from diffx import _arguments
+from diffx._linalg import with_axes
 from diffx._pytrees import record, with_fields
-from diffx.laws.mixture import over_batch, require_weights
+from diffx.laws._weights import require_weights
 
 
 @record
@@ -44,4 +45,4 @@ class PointSet:
         x = _arguments.events("x", x, self.points.shape[1:])
         axes = tuple(range(-self.points.ndim + 1, 0))
         hits = jax.vmap(lambda point: (x == point).all(axes))(self.points)
-        return jax.nn.logsumexp(jnp.where(hits, over_batch(self.log_weights(), hits), -jnp.inf), axis=0)
+        return jax.nn.logsumexp(jnp.where(hits, with_axes(self.log_weights(), hits.ndim - 1), -jnp.inf), axis=0)

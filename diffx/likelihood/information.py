@@ -22,12 +22,11 @@ from diffx import _arguments
 from diffx._pytrees import as_pytree
 from diffx._types import Denoiser, Floats, Number, Points, Scalar
 from diffx.laws.gaussian import LOG_2PI
-from diffx.likelihood._averages import (
+from diffx.likelihood._squared_errors import (
     average,
     curve,
     draws,
     half_integral,
-    over_grid,
     snr_at_ends,
     square,
     square_error,
@@ -67,7 +66,7 @@ def mmse_curve(
 
 @jax.jit
 def _mmse_curve(process: Process, denoise: Denoiser, x0: Array, eps: Array, ts: Array, weights: Any) -> Array:
-    return over_grid(lambda t: mmse(process, denoise, x0, eps, t, weights=weights), ts)
+    return jax.lax.map(lambda t: mmse(process, denoise, x0, eps, t, weights=weights), ts)
 
 
 def mutual_information(process: Process, errors: Floats, ts: Floats, *, dim: int) -> Number:
@@ -94,10 +93,10 @@ def entropy(process: Process, errors: Floats, ts: Floats, *, dim: int) -> Number
     Source: Guo, Shamai and Verdu 2005, arXiv:cs/0412108; Kong, Brekelmans and Ver Steeg 2023, arXiv:2302.03792.
     Raises ValueError for unequal lengths or an infinite log-SNR.  Domain: x_0 has a density.  Claims: LIK-04.
     """
-    return mutual_information(process, errors, ts, dim=dim) + _left(errors, dim)
+    return mutual_information(process, errors, ts, dim=dim) + _isotropic_entropy(errors, dim)
 
 
-def _left(errors: Array, dim: int) -> Array:
+def _isotropic_entropy(errors: Array, dim: int) -> Array:
     """The entropy of an isotropic Gaussian with this sum of variances: what is unknown at the end of the grid."""
     return dim * (LOG_2PI + 1 + jnp.log(errors[-1] / dim)) / 2
 
@@ -123,7 +122,7 @@ def surprisal(process: Process, errors: Floats, ts: Floats, *, dim: int) -> Numb
     Source: Kong, Brekelmans and Ver Steeg 2023, arXiv:2302.03792.
     Raises ValueError for unequal lengths or an infinite log-SNR.  Domain: x_0 has a density.  Claims: LIK-05.
     """
-    return pointwise_information(process, errors, ts) + _left(errors, _arguments.count("dim", dim))
+    return pointwise_information(process, errors, ts) + _isotropic_entropy(errors, _arguments.count("dim", dim))
 
 
 def mmse_gap(process: Process, larger: Floats, smaller: Floats, ts: Floats) -> Number:
