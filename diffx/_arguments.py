@@ -31,6 +31,11 @@ def require_that(condition: Callable[..., Any], message: Callable[..., str], *va
             raise ValueError(message(*numbers))
 
 
+def require_finite(message: Callable[..., str], *values: Any) -> None:
+    """ValueError with message(*values) where an entry of a value is NaN or infinite (asked where they are concrete)."""
+    require_that(lambda *numbers: all(np.isfinite(number).all() for number in numbers), message, *values)
+
+
 def floats(name: str, x: Any) -> Array:
     """x as an array of floats; integers and booleans are refused rather than promoted in silence."""
     x = x if isinstance(x, Array) else _as_array(name, x)  # asarray takes 5 us to return an array as it is

@@ -24,7 +24,7 @@ def denoiser(process: Process, law: Law) -> Partial:
 
     x: (..., *event), data units; t: scalar time; the result has the shape and the dtype of x.
     A covariance (d, d) is diagonalised once, here. See `gaussian_denoise`, `mixture_denoise`, `points_denoise`.
-    Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is no law.
+    Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is not a law.
     Claims: FWD-06, FWD-20, DEN-02, DEN-03, DEN-07, DEN-12, DEN-15, DEN-16, DEN-19, NUM-10.
     """
     kind, ready = _kind_and_parameters(law)
@@ -35,7 +35,7 @@ def score(process: Process, law: Law) -> Partial:
     r"""The exact score of a law: a function (x, t) -> grad log p_t(x), a pytree.
 
     x: (..., *event), data units; t: scalar time; the result, in 1/data units, has the shape and the dtype of x.
-    Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is no law.
+    Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is not a law.
     Claims: FWD-06, FWD-09, FWD-20, DEN-02, DEN-03, DEN-04, DEN-05, DEN-07, DEN-13, DEN-15, DEN-16, DEN-19.
     """
     kind, ready = _kind_and_parameters(law)

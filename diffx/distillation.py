@@ -1,4 +1,4 @@
-r"""What a student of fewer steps is taught: the target of progressive distillation, the consistency function."""
+r"""The lessons of a student of fewer steps: the target of progressive distillation, the consistency function."""
 
 from jaxtyping import Array
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from diffx import _arguments
@@ -42,7 +41,7 @@ def uniform_log_snr(process: Process, n: int, *, t_max: Scalar | None = None, t_
         f"log-SNR must be finite at both ends, got {first} at t_max={t_max} and {last} at t_min={t_min}; "
         "where alpha(1) = 0 give t_max < 1, for example 0.999, and always t_min > 0"
     )
-    _arguments.require_that(lambda *ends: np.isfinite(ends), message, *ends)
+    _arguments.require_finite(message, *ends)
     ts = process.time_of_log_snr(jnp.linspace(*ends, _arguments.count("n", n) + 1))
     return _arguments.grid(ts.at[0].set(t_max).at[-1].set(t_min))
 

@@ -1,10 +1,10 @@
-r"""What a network may predict, x0, eps, score, v or velocity, and the way from each to each.
+r"""The five predictions of a network, x0, eps, score, v and velocity, and the way from each to each.
 
 Given x = alpha x0 + sigma eps, every prediction is a combination of x0 and eps:
 
     eps = (x - alpha x0)/sigma      score = -eps/sigma      v = alpha eps - sigma x0      velocity = alpha' x0 + sigma' eps
 
-so that any two of them determine every other by a 2 x 2 system. `a_of_b(process, x, b, t)` gives a from b; x, b and the
+so that x and any one of them determine every other. `a_of_b(process, x, b, t)` gives a from b; x, b and the
 result have one shape, t is a scalar time. x0 and x are in data units, eps in 1, score in 1/data units, velocity in data
 units/time; v in data units (for data of unit scale).
 """
@@ -13,7 +13,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import NamedTuple
 
-import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array
 
@@ -83,7 +82,7 @@ def _require_finite_rates(process: Process, t: Array) -> None:
         f"the velocity has no finite coefficients for this process at t = {t}: sigma'(t) is infinite at t = 0 for VP, "
         "CosineVP and VE; give a t > 0"
     )
-    _arguments.require_that(lambda wronskian, t: np.isfinite(wronskian), message, _path(process, t).wronskian, t)
+    _arguments.require_finite(message, _path(process, t).wronskian, t)
 
 
 def _require_slope(process: Process, t: Array) -> None:
@@ -99,7 +98,7 @@ def _require_slope(process: Process, t: Array) -> None:
 def x0_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
     r"""x0 = (x - sigma eps)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01, NUM-06.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01, NUM-06.
     """
     return (x - process.sigma(t) * eps) / process.alpha(t)
 
@@ -108,7 +107,7 @@ def x0_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
 def x0_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
     r"""x0 = (x + sigma^2 score)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
     """
     return (x + process.sigma(t) ** 2 * score) / process.alpha(t)
 
@@ -117,7 +116,7 @@ def x0_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points
 def x0_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     r"""x0 = (alpha x - sigma v)/(alpha^2 + sigma^2).
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: t in [0, 1].  Claims: DEN-01, NUM-06.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: t in [0, 1].  Claims: DEN-01, NUM-06.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
     return (alpha * x - sigma * v) / (alpha**2 + sigma**2)
@@ -127,7 +126,7 @@ def x0_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
 def x0_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
     r"""x0 = (sigma' x - sigma velocity)/(alpha sigma' - sigma alpha').
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
     """
     _, sigma, _, sigma_rate, wronskian = _path(process, t)
     return (sigma_rate * x - sigma * velocity) / wronskian
@@ -140,7 +139,7 @@ def x0_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> 
 def eps_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""eps = (x - alpha x0)/sigma.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01, NUM-06.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01, NUM-06.
     """
     return (x - process.alpha(t) * x0) / process.sigma(t)
 
@@ -149,7 +148,7 @@ def eps_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
 def eps_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
     r"""eps = -sigma score.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: t in [0, 1].  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: t in [0, 1].  Claims: DEN-01.
     """
     return -process.sigma(t) * score
 
@@ -158,7 +157,7 @@ def eps_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Point
 def eps_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     r"""eps = (sigma x + alpha v)/(alpha^2 + sigma^2).
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: t in [0, 1].  Claims: DEN-01, NUM-06.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: t in [0, 1].  Claims: DEN-01, NUM-06.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
     return (sigma * x + alpha * v) / (alpha**2 + sigma**2)
@@ -168,7 +167,7 @@ def eps_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
 def eps_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
     r"""eps = (alpha velocity - alpha' x)/(alpha sigma' - sigma alpha').
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma'(t) finite.  Claims: DEN-01, LIT-03.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.  Claims: DEN-01, LIT-03.
     """
     alpha, _, alpha_rate, _, wronskian = _path(process, t)
     return (alpha * velocity - alpha_rate * x) / wronskian
@@ -181,7 +180,7 @@ def eps_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) ->
 def score_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""score = (alpha x0 - x)/sigma^2.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
     return -((x - alpha * x0) / sigma) / sigma  # not / sigma**2, which is 0 in float32 from sigma = 1e-19 down
@@ -191,7 +190,7 @@ def score_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
 def score_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
     r"""score = -eps/sigma.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
     """
     return -eps / process.sigma(t)
 
@@ -200,7 +199,7 @@ def score_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
 def score_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     r"""score = -(sigma x + alpha v)/(sigma (alpha^2 + sigma^2)).
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
     return -(sigma * x + alpha * v) / (sigma * (alpha**2 + sigma**2))
@@ -210,7 +209,7 @@ def score_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
 def score_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
     r"""score = -(alpha velocity - alpha' x)/(sigma (alpha sigma' - sigma alpha')).
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
     """
     alpha, sigma, alpha_rate, _, wronskian = _path(process, t)
     return -(alpha * velocity - alpha_rate * x) / (sigma * wronskian)
@@ -223,7 +222,7 @@ def score_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) 
 def v_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""v = (alpha x - (alpha^2 + sigma^2) x0)/sigma.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01, LIT-03.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01, LIT-03.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
     return (alpha * x - (alpha**2 + sigma**2) * x0) / sigma
@@ -233,7 +232,7 @@ def v_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
 def v_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
     r"""v = ((alpha^2 + sigma^2) eps - sigma x)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
     return ((alpha**2 + sigma**2) * eps - sigma * x) / alpha
@@ -243,7 +242,7 @@ def v_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
 def v_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
     r"""v = -(sigma (alpha^2 + sigma^2) score + sigma x)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
     return -(sigma * (alpha**2 + sigma**2) * score + sigma * x) / alpha
@@ -253,7 +252,7 @@ def v_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
 def v_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
     r"""v = ((alpha^2 + sigma^2) velocity - (alpha alpha' + sigma sigma') x)/(alpha sigma' - sigma alpha').
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
     """
     alpha, sigma, alpha_rate, sigma_rate, wronskian = _path(process, t)
     return ((alpha**2 + sigma**2) * velocity - (alpha * alpha_rate + sigma * sigma_rate) * x) / wronskian
@@ -266,7 +265,7 @@ def v_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> P
 def velocity_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""velocity = (sigma' x - (alpha sigma' - sigma alpha') x0)/sigma.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
     """
     _, sigma, _, sigma_rate, wronskian = _path(process, t)
     return (sigma_rate * x - wronskian * x0) / sigma
@@ -276,7 +275,7 @@ def velocity_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points
 def velocity_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
     r"""velocity = (alpha' x + (alpha sigma' - sigma alpha') eps)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
     """
     alpha, _, alpha_rate, _, wronskian = _path(process, t)
     return (alpha_rate * x + wronskian * eps) / alpha
@@ -286,7 +285,7 @@ def velocity_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Poin
 def velocity_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
     r"""velocity = (alpha' x - sigma (alpha sigma' - sigma alpha') score)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01, FM-03.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01, FM-03.
     """
     alpha, sigma, alpha_rate, _, wronskian = _path(process, t)
     return (alpha_rate * x - sigma * wronskian * score) / alpha
@@ -296,7 +295,7 @@ def velocity_of_score(process: Process, x: Points, score: Points, t: Scalar) -> 
 def velocity_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     r"""velocity = ((alpha alpha' + sigma sigma') x + (alpha sigma' - sigma alpha') v)/(alpha^2 + sigma^2).
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
     """
     alpha, sigma, alpha_rate, sigma_rate, wronskian = _path(process, t)
     return ((alpha * alpha_rate + sigma * sigma_rate) * x + wronskian * v) / (alpha**2 + sigma**2)

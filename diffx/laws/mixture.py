@@ -18,7 +18,7 @@ from diffx.laws.gaussian import GaussianLaw
 class MixtureLaw:
     r"""sum_k weights_k N(means_k, covs_k).
 
-    weights: (k,), not negative, of sum 1.  means: (k, d), data units.  covs: (k, d, d), (k, d), (k,), () or a LowRank
+    weights: (k,), not negative, summing to 1.  means: (k, d), data units.  covs: (k, d, d), (k, d), (k,), () or a LowRank
     whose fields have a leading axis k; squared data units.  Raises ValueError for weights that are negative or do not
     sum to 1, other shapes, NaN, or covariances that are not positive semi-definite.
     Claims: FWD-08, DEN-02, DEN-05, DEN-19.

@@ -15,7 +15,7 @@ from diffx.laws._weights import require_weights
 class PointSet:
     r"""Finitely many points with weights: sum_i weights_i delta(x - points_i).
 
-    points: (n, *event), data units.  weights: (n,), not negative, of sum 1; None: all equal.
+    points: (n, *event), data units.  weights: (n,), not negative, summing to 1; None: all equal.
     Raises ValueError for NaN, no points, or weights that are negative or do not sum to 1.  Claims: DEN-06, PTS-03.
     """
 

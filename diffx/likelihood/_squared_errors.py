@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array
 
 from diffx import _arguments
@@ -65,7 +64,7 @@ def snr_at_ends(process: Process, ts: Array) -> tuple[Array, Array]:
         f"log-SNR must be finite along ts, got {first} at ts[0] = {ts[0]} and {last} at ts[-1] = {ts[-1]}; "
         "the grid must end before t = 0, and begin below t = 1 where alpha(1) = 0: see diffx.grids.uniform_log_snr"
     )
-    _arguments.require_that(lambda first, last, ts: np.isfinite([first, last]), message, first, last, ts)
+    _arguments.require_finite(message, first, last, ts)
     return jnp.exp(first), jnp.exp(last)
 
 

@@ -38,7 +38,7 @@ def vdm_loss(process: Process, denoise: Denoiser, x0: Points, eps: Points, t: Sc
 
     Its integral over t from s to r is (1/2) int |x0 - D|^2 dSNR: it depends on the process by SNR(s) and SNR(r) alone.
     x0, eps: n draws, (n, *event); t: scalar time.  Returns (n,).
-    Source: Kingma et al. 2021, arXiv:2107.00630.  Raises ValueError for unequal shapes or a t that is no scalar.
+    Source: Kingma et al. 2021, arXiv:2107.00630.  Raises ValueError for unequal shapes or a t that is not a scalar.
     Domain: t > 0.  Claims: LIK-08.
     """
     return -snr_rate(process, t) * square_error(process, denoise, x0, eps, t) / 2

@@ -41,10 +41,10 @@ def mmse(process: Process, denoise: Denoiser, x0: Points, eps: Points, t: Scalar
     r"""mmse(t) = E|x0 - D(x_t, t)|^2, summed over the event: the least mean squared error where D is exact.
 
     With another denoiser it is that one's error, and larger.  x0, eps: n draws, (n, *event); t: scalar time.
-    weights: (n,), of sum 1, where the draws are the nodes of a quadrature; None: all alike.  Squared data units.
+    weights: (n,), summing to 1, where the draws are the nodes of a quadrature; None: all alike.  Squared data units.
     Decreasing in the SNR g, and at most sum L/(1 + g L) with L the variances of the data, equal for Gaussians only.
     Source: Guo, Wu, Shamai and Verdu 2011, IEEE Trans. Inf. Theory 57(4), arXiv:1004.3332.
-    Raises ValueError for unequal shapes, a t that is no scalar, or weights of another length or sum.
+    Raises ValueError for unequal shapes, a t that is not a scalar, or weights of another length or sum.
     Claims: DEN-14, LIK-07.
     """
     return average(square_error(process, denoise, x0, eps, t), weights)
