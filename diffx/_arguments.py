@@ -31,6 +31,11 @@ def require_that(condition: Callable[..., Any], message: Callable[..., str], *va
             raise ValueError(message(*numbers))
 
 
+def require_finite(message: Callable[..., str], *values: Any) -> None:
+    """ValueError with message(*values) where an entry of a value is NaN or infinite (asked where they are concrete)."""
+    require_that(lambda *numbers: all(np.isfinite(number).all() for number in numbers), message, *values)
+
+
 def floats(name: str, x: Any) -> Array:
     """x as an array of floats; integers and booleans are refused rather than promoted in silence."""
     x = x if isinstance(x, Array) else _as_array(name, x)  # asarray takes 5 us to return an array as it is
@@ -158,7 +163,15 @@ def not_negative(**values: Any) -> None:
 
 def none_negative(name: str, values: Array) -> None:
     """No entry of the array is negative (checked where it is concrete)."""
-    require_that(lambda v: v >= 0, lambda v: f"{name} must not be negative, got {v}", values)
+    require_that(lambda v: v >= 0, lambda v: f"{name} must not be negative, the least is {v.min()}", values)
+
+
+def sum_to_one(name: str, values: Array) -> None:
+    """The entries add up to 1, but for the rounding of their dtype (checked where it is concrete)."""
+    total = lambda v: np.asarray(v, np.float64).sum()
+    allowed = 4 * values.size * float(jnp.finfo(values.dtype).eps)
+    message = lambda v: f"{name} must sum to 1, got {total(v)}; divide: {name} / {name}.sum()"
+    require_that(lambda v: abs(total(v) - 1) <= allowed, message, values)
 
 
 def not_zero(name: str, vectors: Array) -> None:

@@ -25,8 +25,13 @@ def rows_times(x: Array, m: Array) -> Array:
     if m.shape[0] > NARROW:
         return contract("...i,ij->...j", x, m)
     columns = jnp.moveaxis(x, -1, 0)
-    rows = m.reshape(m.shape + (1,) * (x.ndim - 1))
+    rows = with_axes(m, x.ndim - 1)
     return jnp.moveaxis(sum((rows[i] * columns[i] for i in range(1, len(rows))), rows[0] * columns[0]), 0, -1)
+
+
+def with_axes(values: Array, n: int) -> Array:
+    """Room for n axes of a batch behind those of the values."""
+    return values.reshape(values.shape + (1,) * n)
 
 
 @jax.custom_jvp

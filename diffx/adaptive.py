@@ -95,17 +95,16 @@ def solve_sde(
     _arguments.key(key)
     _arguments.positive(eta=eta)
     denoise, x, t, s = _door(denoise, x, t_max, t_min, rtol, atol)
-    if _arguments.is_concrete(process, t):
-        way_out = "start a little below"
-        _arguments.require(process.alpha(t) > 0, f"alpha(t_max) is 0 at t_max={t}, where g is infinite: {way_out}")
+    message = lambda _: f"alpha(t_max) is 0 at t_max={t}, where g is infinite: start a little below"
+    _arguments.require_that(lambda alpha: alpha > 0, message, process.alpha(t))
     count, solver = _arguments.count("max_steps", max_steps), solver or diffrax.ShARK()
     return _solve_sde(process, denoise, key, x, t, s, rtol, atol, eta, solver, count)
 
 
 def _door(denoise: Any, x: Any, t: Any, s: Any, rtol: Any, atol: Any) -> tuple[Callable, Array, Array, Array]:
     t, s = _arguments.time(t, "t_max"), _arguments.time(s, "t_min")
-    if _arguments.is_concrete(t, s):
-        _arguments.require(0 < s < t, f"wanted 0 < t_min < t_max (0 is data, 1 is noise), got t_min={s} and t_max={t}")
+    message = lambda t, s: f"wanted 0 < t_min < t_max (0 is data, 1 is noise), got t_min={s} and t_max={t}"
+    _arguments.require_that(lambda t, s: 0 < s < t, message, t, s)
     _arguments.positive(rtol=rtol, atol=atol)
     return as_pytree(denoise), _arguments.floats("x", x), t, s
 

@@ -8,12 +8,12 @@ from jax.tree_util import Partial
 from jaxtyping import Array
 
 from diffx import _arguments
-from diffx._linalg import NARROW, contract
+from diffx._linalg import NARROW, contract, with_axes
 from diffx._types import Scalar
 from diffx.laws.covariance import Covariance, apply_to_eigenvalues, diagonalise, eigenvalues, noised_covariance, noised_variance
 from diffx.laws.gaussian import GaussianLaw, gaussian_log_prob
 from diffx.laws.marginals import Law
-from diffx.laws.mixture import MixtureLaw, over_batch
+from diffx.laws.mixture import MixtureLaw
 from diffx.laws.point_set import PointSet
 from diffx.predictions import score_of_x0
 from diffx.processes.protocol import Process
@@ -24,10 +24,10 @@ def denoiser(process: Process, law: Law) -> Partial:
 
     x: (..., *event), data units; t: scalar time; the result has the shape and the dtype of x.
     A covariance (d, d) is diagonalised once, here. See `gaussian_denoise`, `mixture_denoise`, `points_denoise`.
-    Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is no law.
+    Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is not a law.
     Claims: FWD-06, FWD-20, DEN-02, DEN-03, DEN-07, DEN-12, DEN-15, DEN-16, DEN-19, NUM-10.
     """
-    kind, ready = _prepared(law)
+    kind, ready = _kind_and_parameters(law)
     return Partial({GaussianLaw: gaussian_denoise, MixtureLaw: mixture_denoise, PointSet: points_denoise}[kind], process, ready)
 
 
@@ -35,14 +35,14 @@ def score(process: Process, law: Law) -> Partial:
     r"""The exact score of a law: a function (x, t) -> grad log p_t(x), a pytree.
 
     x: (..., *event), data units; t: scalar time; the result, in 1/data units, has the shape and the dtype of x.
-    Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is no law.
+    Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is not a law.
     Claims: FWD-06, FWD-09, FWD-20, DEN-02, DEN-03, DEN-04, DEN-05, DEN-07, DEN-13, DEN-15, DEN-16, DEN-19.
     """
-    kind, ready = _prepared(law)
+    kind, ready = _kind_and_parameters(law)
     return Partial({GaussianLaw: gaussian_score, MixtureLaw: mixture_score, PointSet: points_score}[kind], process, ready)
 
 
-def _prepared(law: Any) -> tuple[type, Any]:
+def _kind_and_parameters(law: Any) -> tuple[type, Any]:
     """The kind of the law, and the law with its covariances diagonalised once."""
     if isinstance(law, GaussianLaw):
         return GaussianLaw, (law.mean, diagonalise(law.cov))
@@ -96,7 +96,7 @@ def _responsibilities(process: Process, law: Any, x: Array, t: Scalar) -> Array:
     log_weights, means, covs = law
     alpha, sigma = process.alpha(t), process.sigma(t)
     logs = jax.vmap(lambda m, c: gaussian_log_prob(alpha * m, noised_covariance(c, alpha, sigma), x))(means, covs)
-    return jax.nn.softmax(over_batch(log_weights, logs) + logs, axis=0)
+    return jax.nn.softmax(with_axes(log_weights, logs.ndim - 1) + logs, axis=0)
 
 
 def mixture_denoise(process: Process, law: Any, x: Array, t: Scalar) -> Array:
@@ -121,14 +121,15 @@ def _narrow_mixture_denoise(law: Any, x: Array, alpha: Array, sigma: Array) -> A
     """
     log_weights, means, covs = law
     k, d = means.shape
+    over_points = lambda values: with_axes(values, x.ndim - 1)
     spread = lambda v: noised_variance(v, alpha, sigma)
     matrices = lambda function: jax.vmap(lambda cov: apply_to_eigenvalues(cov, jnp.eye(d, dtype=means.dtype), function))(covs)
-    whiten = _over_points(matrices(lambda v: 1 / jnp.sqrt(spread(v))), x)
+    whiten = over_points(matrices(lambda v: 1 / jnp.sqrt(spread(v))))
     log_det = jax.vmap(lambda cov: jnp.log(spread(eigenvalues(cov, d))).sum())(covs)
     columns = jnp.moveaxis(x, -1, 0)
-    off = columns - _over_points(alpha * means, x)
+    off = columns - over_points(alpha * means)
     white = jnp.asarray(sum(whiten[:, :, j] * off[:, j, None] for j in range(d)))
-    logs = _over_points(log_weights - log_det / 2, x) - (white**2).sum(1) / 2
+    logs = over_points(log_weights - log_det / 2) - (white**2).sum(1) / 2
     shares = jnp.exp(logs - jax.lax.stop_gradient(logs.max(0)))
     offsets = jax.vmap(lambda m, cov: apply_to_eigenvalues(cov, m, lambda v: sigma**2 / spread(v)))(means, covs)
     table = jnp.concatenate(
@@ -138,11 +139,6 @@ def _narrow_mixture_denoise(law: Any, x: Array, alpha: Array, sigma: Array) -> A
     matrix = jnp.stack(mixed[d:]).reshape(d, d, *x.shape[:-1])
     moved = jnp.stack(mixed[:d]) + sum(matrix[:, j] * columns[j] for j in range(d))
     return jnp.moveaxis(moved / mass, 0, -1)
-
-
-def _over_points(values: Array, x: Array) -> Array:
-    """Room for the axes of the points behind those of the values."""
-    return values.reshape(values.shape + (1,) * (x.ndim - 1))
 
 
 def mixture_score(process: Process, law: Any, x: Array, t: Scalar) -> Array:
@@ -171,10 +167,8 @@ def points_denoise(process: Process, law: PointSet, x: Array, t: Scalar) -> Arra
     """
     event = law.points.shape[1:]
     x, alpha, sigma = _door(process, x, t, event)
-    if _arguments.is_concrete(sigma):
-        _arguments.require(
-            bool(sigma > 0), f"at t = {t} sigma is 0 and only the points themselves have a denoiser; give a t > 0"
-        )
+    message = lambda _: f"at t = {t} sigma is 0 and only the points themselves have a denoiser; give a t > 0"
+    _arguments.require_that(lambda sigma: sigma > 0, message, sigma)
     flat = x.reshape(*x.shape[: x.ndim - len(event)], -1)
     dtype = jnp.result_type(flat, law.points, sigma)
     empty = (

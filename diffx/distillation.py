@@ -1,11 +1,11 @@
-r"""What a student of fewer steps is taught: the target of progressive distillation, the consistency function."""
+r"""The lessons of a student of fewer steps: the target of progressive distillation, the consistency function."""
 
 from jaxtyping import Array
 
 from diffx import _arguments
 from diffx._types import Scalar
 from diffx.laws.covariance import apply_to_eigenvalues, diagonalise
-from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.gaussian import GaussianLaw, require_gaussian
 from diffx.processes.protocol import Process
 from diffx.reverse import gaussian_step
 
@@ -30,8 +30,7 @@ def consistency(process: Process, law: GaussianLaw, x: Array, t: Scalar) -> Arra
     Source: Song et al. 2023, arXiv:2303.01469, for the notion; for Gaussians: derived here.
     Raises TypeError unless law is a GaussianLaw.  Claims: REV-28.
     """
-    if not isinstance(law, GaussianLaw):
-        raise TypeError(f"the consistency function has a closed form for a GaussianLaw, got {type(law).__name__}")
+    require_gaussian(law, "consistency")
     x, t = _arguments.events("x", x, law.mean.shape), _arguments.time(t)
     away = x - process.alpha(t) * law.mean
     return (

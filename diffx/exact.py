@@ -15,7 +15,7 @@ from diffx._types import Denoiser, Number, Scalar
 from diffx.denoisers import denoiser
 from diffx.laws.covariance import dense
 from diffx.laws.distances import w2
-from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.gaussian import GaussianLaw, require_gaussian
 from diffx.laws.marginals import marginal
 from diffx.processes.protocol import Process
 from diffx.samplers.exact_flow import exact_flow
@@ -32,17 +32,15 @@ def exact_law(sampler: Sampler, initial_law: GaussianLaw, ts: Array) -> Gaussian
     ts: (N + 1,), decreasing.  Raises TypeError unless initial_law is Gaussian, ValueError where a step is not affine
     (a mixture, a clip, a network), for then the output is not Gaussian.  Claims: REV-07, REV-11, REV-22, API-07.
     """
-    if not isinstance(initial_law, GaussianLaw):
-        raise TypeError(f"initial_law must be a GaussianLaw, such as prior(process, law), got {type(initial_law).__name__}")
+    require_gaussian(initial_law, "exact_law")
     sampler, _, ts, _ = checked_run(sampler, initial_law.mean, ts, None)
     law, bend = _propagate(sampler, initial_law, ts)
-    if _arguments.is_concrete(bend):
-        allowed = float(jnp.finfo(initial_law.mean.dtype).eps) ** 0.5
-        _arguments.require(
-            not bend > allowed,
-            f"a step of this sampler is not affine in its state and noise (relative deviation {float(bend):.2g}), so that its "
-            "output is not Gaussian: exact_law needs the denoiser of a GaussianLaw, without clipping",
-        )
+    message = lambda bend: (
+        f"a step of this sampler is not affine in its state and noise (relative deviation {bend:.2g}), so that its "
+        "output is not Gaussian: exact_law needs the denoiser of a GaussianLaw, without clipping"
+    )
+    allowed = float(jnp.finfo(initial_law.mean.dtype).eps) ** 0.5
+    _arguments.require_that(lambda bend: not bend > allowed, message, bend)
     return law
 
 
@@ -123,8 +121,7 @@ def error_budget(
     for a deterministic method, 1 for a stochastic one).  Source: the four sources of Pierret and Galerne 2024,
     arXiv:2405.14250, sections 4, 5.  Raises what exact_law raises.  Claims: REV-22.
     """
-    if not isinstance(law, GaussianLaw):
-        raise TypeError(f"error_budget compares laws of a GaussianLaw, got {type(law).__name__}; see gaussian_of")
+    require_gaussian(law, "error_budget")
     exact = denoiser(process, law)
     sampler = method(process, exact)
     if eta is None and sampler.noise is not None:

@@ -21,10 +21,8 @@ def uniform(n: int, *, t_max: Scalar = 1.0, t_min: Scalar = 0.0) -> Float[Array,
 
 def _ends(t_max: Any, t_min: Any) -> tuple[Array, Array]:
     t_max, t_min = _arguments.time(t_max, "t_max"), _arguments.time(t_min, "t_min")
-    if _arguments.is_concrete(t_max, t_min):
-        _arguments.require(
-            t_min < t_max, f"a grid goes from t_max down to t_min, got t_max={t_max} and t_min={t_min}; swap them"
-        )
+    message = lambda a, b: f"a grid goes from t_max down to t_min, got t_max={a} and t_min={b}; swap them"
+    _arguments.require_that(lambda t_max, t_min: t_min < t_max, message, t_max, t_min)
     return t_max, t_min
 
 
@@ -39,12 +37,11 @@ def uniform_log_snr(process: Process, n: int, *, t_max: Scalar | None = None, t_
         t_max = jnp.where(process.alpha(1.0) > 0, 1.0, 0.999)
     t_max, t_min = _ends(t_max, t_min)
     ends = process.log_snr(t_max), process.log_snr(t_min)
-    if _arguments.is_concrete(*ends):
-        _arguments.require(
-            bool(jnp.isfinite(ends[0]) & jnp.isfinite(ends[1])),
-            f"log-SNR must be finite at both ends, got {ends[0]} at t_max={t_max} and {ends[1]} at t_min={t_min}; "
-            "where alpha(1) = 0 give t_max < 1, for example 0.999, and always t_min > 0",
-        )
+    message = lambda first, last: (
+        f"log-SNR must be finite at both ends, got {first} at t_max={t_max} and {last} at t_min={t_min}; "
+        "where alpha(1) = 0 give t_max < 1, for example 0.999, and always t_min > 0"
+    )
+    _arguments.require_finite(message, *ends)
     ts = process.time_of_log_snr(jnp.linspace(*ends, _arguments.count("n", n) + 1))
     return _arguments.grid(ts.at[0].set(t_max).at[-1].set(t_min))
 
@@ -61,23 +58,19 @@ def karras(
     Domain: n >= 2, 0 < sigma_min < sigma_max, rho > 0.  Claims: FWD-05, LIT-08.
     """
     _arguments.positive(sigma_min=sigma_min, rho=rho)
+    largest = jnp.exp(-process.log_snr(1.0) / 2)
     if sigma_max is None:
-        ratio = jnp.exp(-process.log_snr(1.0) / 2)
-        sigma_max = jnp.where(jnp.isfinite(ratio), ratio, 80.0)
-    if _arguments.is_concrete(sigma_min, sigma_max):
-        _arguments.require(
-            sigma_min < sigma_max, f"sigma_min must be below sigma_max, got {sigma_min} and {sigma_max}; swap them"
-        )
+        sigma_max = jnp.where(jnp.isfinite(largest), largest, 80.0)
+    message = lambda low, high: f"sigma_min must be below sigma_max, got {low} and {high}; swap them"
+    _arguments.require_that(lambda low, high: low < high, message, sigma_min, sigma_max)
     u = jnp.linspace(0.0, 1.0, _arguments.count("n", n, least=2))
     sigmas = (sigma_max ** (1 / rho) + u * (sigma_min ** (1 / rho) - sigma_max ** (1 / rho))) ** rho
     ts = process.time_of_log_snr(-2 * jnp.log(sigmas))
     last = 1 + 16 * jnp.finfo(ts.dtype).eps  # sigma_max = sigma(1) is the usual choice and rounds to either side of 1
-    if _arguments.is_concrete(ts):
-        _arguments.require(
-            ts[0] <= last,
-            f"sigma_max={sigma_max} is beyond this process, whose sigma(1)/alpha(1) is "
-            f"{float(jnp.exp(-process.log_snr(1.0) / 2)):.6g}; give a smaller sigma_max",
-        )
+    message = lambda _, largest: (
+        f"sigma_max={sigma_max} is beyond this process, whose sigma(1)/alpha(1) is {largest:.6g}; give a smaller sigma_max"
+    )
+    _arguments.require_that(lambda ts, _: ts[0] <= last, message, ts, largest)
     return _arguments.grid(jnp.append(jnp.where(ts <= last, jnp.minimum(ts, 1), ts), 0.0))
 
 

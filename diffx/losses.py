@@ -11,8 +11,8 @@ from jaxtyping import Array
 
 from diffx import _arguments
 from diffx._types import Number, Points, Scalar
-from diffx.laws.covariance import eigenvalues, noised_variance
-from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.covariance import noised_variance
+from diffx.laws.gaussian import GaussianLaw, gaussian_variances
 from diffx.processes.protocol import Process, perturb, rates
 
 Predictor = Callable[[Array, Scalar], Array]
@@ -118,9 +118,7 @@ def min_snr_weight(process: Process, t: Scalar, *, gamma: Scalar = 5.0) -> Numbe
 def _irreducible(process: Process, law: GaussianLaw, t: Scalar) -> Array:
     """mean over directions of L/v_t = Var(x0 | x_t)/sigma^2, v_t = alpha^2 L + sigma^2."""
     t = _arguments.time(t)
-    if not isinstance(law, GaussianLaw):
-        raise TypeError(f"the least loss is a closed form for a GaussianLaw, got {type(law).__name__}; see gaussian_of")
-    variances = eigenvalues(law.cov, law.mean.shape[0])
+    variances = gaussian_variances(law, "the least loss")
     return (variances / noised_variance(variances, process.alpha(t), process.sigma(t))).mean()
 
 

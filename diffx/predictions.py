@@ -1,256 +1,304 @@
-r"""What a network may predict, x0, eps, score, v or velocity, and the way from each to each.
+r"""The five predictions of a network, x0, eps, score, v and velocity, and the way from each to each.
 
 Given x = alpha x0 + sigma eps, every prediction is a combination of x0 and eps:
 
     eps = (x - alpha x0)/sigma      score = -eps/sigma      v = alpha eps - sigma x0      velocity = alpha' x0 + sigma' eps
 
-so that any two of them determine every other by a 2 x 2 system. `a_of_b(process, x, b, t)` gives a from b; x, b and the
+so that x and any one of them determine every other. `a_of_b(process, x, b, t)` gives a from b; x, b and the
 result have one shape, t is a scalar time. x0 and x are in data units, eps in 1, score in 1/data units, velocity in data
 units/time; v in data units (for data of unit scale).
 """
 
 from collections.abc import Callable
-from typing import Any
+from functools import wraps
+from typing import NamedTuple
 
-import jax.numpy as jnp
 from jax.tree_util import Partial
 from jaxtyping import Array
 
 from diffx import _arguments
 from diffx._pytrees import as_pytree
-from diffx._types import Points, Scalar
+from diffx._types import Number, Points, Scalar
 from diffx.processes.protocol import Process, rates
 
-Row = tuple[Any, Any]  # the coefficients of x0 and of eps
+_Conversion = Callable[[Process, Array, Array, Scalar], Array]
+_Domain = Callable[[Process, Array], None]
 
 
-def _x(process: Process, t: Array) -> Row:
-    return process.alpha(t), process.sigma(t)
+class _Path(NamedTuple):
+    """alpha, sigma, their rates and the Wronskian alpha sigma' - sigma alpha' = -alpha sigma l'/2, l the log-SNR."""
+
+    alpha: Number
+    sigma: Number
+    alpha_rate: Number
+    sigma_rate: Number
+    wronskian: Number
 
 
-def _x0(process: Process, t: Array) -> Row:
-    return 1.0, 0.0
+def _path(process: Process, t: Scalar) -> _Path:
+    alpha, sigma, rate = process.alpha(t), process.sigma(t), rates(process, t)
+    return _Path(alpha, sigma, rate.alpha, rate.sigma, alpha * rate.sigma - sigma * rate.alpha)
 
 
-def _eps(process: Process, t: Array) -> Row:
-    return 0.0, 1.0
+# --- the doors of all of them: shapes, one time, the domain, the dtype ------------------------------------------------
 
 
-def _v(process: Process, t: Array) -> Row:
-    return -process.sigma(t), process.alpha(t)
+def _conversion(*domain: _Domain) -> Callable[[_Conversion], _Conversion]:
+    """A formula a_of_b(process, x, b, t) for whoever calls it. domain: asked where the process and t are concrete."""
+
+    def with_doors(formula: _Conversion) -> _Conversion:
+        @wraps(formula)
+        def entry(process: Process, x: Array, prediction: Array, t: Scalar) -> Array:
+            x, prediction = _arguments.same_shape(x=x, prediction=prediction)
+            t = _arguments.time(t)
+            if _arguments.is_concrete(process, t):  # when traced, alpha(t) is not computed twice
+                for require in domain:
+                    require(process, t)
+            return formula(process, x, prediction, t).astype(x.dtype)
+
+        return entry
+
+    return with_doors
 
 
-def _velocity(process: Process, t: Array) -> Row:
-    rate = rates(process, t)
-    return rate.alpha, rate.sigma
+def _require_signal(process: Process, t: Array) -> None:
+    message = lambda alpha, t: (
+        f"alpha = {alpha} at t = {t}, where x is noise alone: neither eps nor score determines x0, v or velocity there; "
+        "v and velocity work at both ends"
+    )
+    _arguments.require_that(lambda alpha, t: alpha != 0, message, process.alpha(t), t)
 
 
-def _det(a: Row, b: Row) -> Any:
-    return a[0] * b[1] - a[1] * b[0]
+def _require_noise(process: Process, t: Array) -> None:
+    message = lambda sigma, t: (
+        f"sigma = {sigma} at t = {t}, where x is x0: there is no score, and x0 does not determine eps, v or velocity; "
+        "predict x0 or v there"
+    )
+    _arguments.require_that(lambda sigma, t: sigma > 0, message, process.sigma(t), t)
 
 
-def _convert(wanted: Callable, given: Callable, process: Process, x: Array, value: Array, t: Scalar) -> Array:
-    """Cramer's rule: wanted = [det(wanted, given) x + det(x, wanted) given]/det(x, given)."""
-    x, value = _arguments.same_shape(x=x, prediction=value)
-    t = _arguments.time(t)
-    base, row, target = _x(process, t), given(process, t), wanted(process, t)
-    whole = _det(base, row)
-    if _arguments.is_concrete(whole, target):
-        _arguments.require(
-            bool(jnp.isfinite(whole) & jnp.isfinite(_det(target, row))),
-            f"the velocity has no finite coefficients for this process at t = {t}: sigma'(t) is infinite at t = 0 for VP, "
-            "CosineVP and VE; give a t > 0",
-        )
-        _arguments.require(
-            bool(whole != 0),
-            f"{given.__name__[1:]} does not determine {wanted.__name__[1:]} at t = {t}: alpha = {base[0]}, sigma = {base[1]}; "
-            "from eps or score alpha must be positive, from x0 sigma must be; v and velocity work at both ends",
-        )
-    return ((_det(target, row) / whole) * x + (_det(base, target) / whole) * value).astype(x.dtype)
+def _require_finite_rates(process: Process, t: Array) -> None:
+    message = lambda _, t: (
+        f"the velocity has no finite coefficients for this process at t = {t}: sigma'(t) is infinite at t = 0 for VP, "
+        "CosineVP and VE; give a t > 0"
+    )
+    _arguments.require_finite(message, _path(process, t).wronskian, t)
 
 
-def _positive_sigma(process: Process, t: Scalar) -> Array:
-    sigma = process.sigma(_arguments.time(t))
-    if _arguments.is_concrete(sigma):
-        _arguments.require(bool(sigma > 0), f"the score needs sigma(t) > 0, got sigma = 0 at t = {t}; predict x0 or v there")
-    return sigma
+def _require_slope(process: Process, t: Array) -> None:
+    message = lambda _, t: f"the log-SNR stands still at t = {t}, where the velocity determines no other prediction"
+    _require_finite_rates(process, t)
+    _arguments.require_that(lambda wronskian, t: wronskian != 0, message, _path(process, t).wronskian, t)
 
 
 # --- x0 from the others ------------------------------------------------------------------------------------------
 
 
+@_conversion(_require_signal)
 def x0_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
     r"""x0 = (x - sigma eps)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01, NUM-06.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01, NUM-06.
     """
-    return _convert(_x0, _eps, process, x, eps, t)
+    return (x - process.sigma(t) * eps) / process.alpha(t)
 
 
+@_conversion(_require_signal)
 def x0_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
     r"""x0 = (x + sigma^2 score)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
     """
-    return x0_of_eps(process, x, eps_of_score(process, x, score, t), t)
+    return (x + process.sigma(t) ** 2 * score) / process.alpha(t)
 
 
+@_conversion()
 def x0_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     r"""x0 = (alpha x - sigma v)/(alpha^2 + sigma^2).
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: t in [0, 1].  Claims: DEN-01, NUM-06.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: t in [0, 1].  Claims: DEN-01, NUM-06.
     """
-    return _convert(_x0, _v, process, x, v, t)
+    alpha, sigma = process.alpha(t), process.sigma(t)
+    return (alpha * x - sigma * v) / (alpha**2 + sigma**2)
 
 
+@_conversion(_require_slope)
 def x0_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
     r"""x0 = (sigma' x - sigma velocity)/(alpha sigma' - sigma alpha').
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
     """
-    return _convert(_x0, _velocity, process, x, velocity, t)
+    _, sigma, _, sigma_rate, wronskian = _path(process, t)
+    return (sigma_rate * x - sigma * velocity) / wronskian
 
 
 # --- eps from the others -----------------------------------------------------------------------------------------
 
 
+@_conversion(_require_noise)
 def eps_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""eps = (x - alpha x0)/sigma.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01, NUM-06.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01, NUM-06.
     """
-    return _convert(_eps, _x0, process, x, x0, t)
+    return (x - process.alpha(t) * x0) / process.sigma(t)
 
 
+@_conversion()
 def eps_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
     r"""eps = -sigma score.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: t in [0, 1].  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: t in [0, 1].  Claims: DEN-01.
     """
-    x, score = _arguments.same_shape(x=x, score=score)
-    return (-process.sigma(_arguments.time(t)) * score).astype(x.dtype)
+    return -process.sigma(t) * score
 
 
+@_conversion()
 def eps_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     r"""eps = (sigma x + alpha v)/(alpha^2 + sigma^2).
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: t in [0, 1].  Claims: DEN-01, NUM-06.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: t in [0, 1].  Claims: DEN-01, NUM-06.
     """
-    return _convert(_eps, _v, process, x, v, t)
+    alpha, sigma = process.alpha(t), process.sigma(t)
+    return (sigma * x + alpha * v) / (alpha**2 + sigma**2)
 
 
+@_conversion(_require_slope)
 def eps_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
     r"""eps = (alpha velocity - alpha' x)/(alpha sigma' - sigma alpha').
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma'(t) finite.  Claims: DEN-01, LIT-03.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.  Claims: DEN-01, LIT-03.
     """
-    return _convert(_eps, _velocity, process, x, velocity, t)
+    alpha, _, alpha_rate, _, wronskian = _path(process, t)
+    return (alpha * velocity - alpha_rate * x) / wronskian
 
 
 # --- score from the others ---------------------------------------------------------------------------------------
 
 
+@_conversion(_require_noise)
 def score_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""score = (alpha x0 - x)/sigma^2.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
     """
-    return score_of_eps(process, x, eps_of_x0(process, x, x0, t), t)
+    alpha, sigma = process.alpha(t), process.sigma(t)
+    return -((x - alpha * x0) / sigma) / sigma  # not / sigma**2, which is 0 in float32 from sigma = 1e-19 down
 
 
+@_conversion(_require_noise)
 def score_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
     r"""score = -eps/sigma.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
     """
-    x, eps = _arguments.same_shape(x=x, eps=eps)
-    return (-eps / _positive_sigma(process, t)).astype(x.dtype)
+    return -eps / process.sigma(t)
 
 
+@_conversion(_require_noise)
 def score_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     r"""score = -(sigma x + alpha v)/(sigma (alpha^2 + sigma^2)).
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
     """
-    return score_of_eps(process, x, eps_of_v(process, x, v, t), t)
+    alpha, sigma = process.alpha(t), process.sigma(t)
+    return -(sigma * x + alpha * v) / (sigma * (alpha**2 + sigma**2))
 
 
+@_conversion(_require_noise, _require_slope)
 def score_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
     r"""score = -(alpha velocity - alpha' x)/(sigma (alpha sigma' - sigma alpha')).
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
     """
-    return score_of_eps(process, x, eps_of_velocity(process, x, velocity, t), t)
+    alpha, sigma, alpha_rate, _, wronskian = _path(process, t)
+    return -(alpha * velocity - alpha_rate * x) / (sigma * wronskian)
 
 
 # --- v from the others -------------------------------------------------------------------------------------------
 
 
+@_conversion(_require_noise)
 def v_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""v = (alpha x - (alpha^2 + sigma^2) x0)/sigma.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01, LIT-03.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01, LIT-03.
     """
-    return _convert(_v, _x0, process, x, x0, t)
+    alpha, sigma = process.alpha(t), process.sigma(t)
+    return (alpha * x - (alpha**2 + sigma**2) * x0) / sigma
 
 
+@_conversion(_require_signal)
 def v_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
     r"""v = ((alpha^2 + sigma^2) eps - sigma x)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
     """
-    return _convert(_v, _eps, process, x, eps, t)
+    alpha, sigma = process.alpha(t), process.sigma(t)
+    return ((alpha**2 + sigma**2) * eps - sigma * x) / alpha
 
 
+@_conversion(_require_signal)
 def v_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
     r"""v = -(sigma (alpha^2 + sigma^2) score + sigma x)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
     """
-    return v_of_eps(process, x, eps_of_score(process, x, score, t), t)
+    alpha, sigma = process.alpha(t), process.sigma(t)
+    return -(sigma * (alpha**2 + sigma**2) * score + sigma * x) / alpha
 
 
+@_conversion(_require_slope)
 def v_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
     r"""v = ((alpha^2 + sigma^2) velocity - (alpha alpha' + sigma sigma') x)/(alpha sigma' - sigma alpha').
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
     """
-    return _convert(_v, _velocity, process, x, velocity, t)
+    alpha, sigma, alpha_rate, sigma_rate, wronskian = _path(process, t)
+    return ((alpha**2 + sigma**2) * velocity - (alpha * alpha_rate + sigma * sigma_rate) * x) / wronskian
 
 
 # --- velocity from the others ------------------------------------------------------------------------------------
 
 
+@_conversion(_require_finite_rates, _require_noise)
 def velocity_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""velocity = (sigma' x - (alpha sigma' - sigma alpha') x0)/sigma.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
     """
-    return _convert(_velocity, _x0, process, x, x0, t)
+    _, sigma, _, sigma_rate, wronskian = _path(process, t)
+    return (sigma_rate * x - wronskian * x0) / sigma
 
 
+@_conversion(_require_finite_rates, _require_signal)
 def velocity_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
     r"""velocity = (alpha' x + (alpha sigma' - sigma alpha') eps)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
     """
-    return _convert(_velocity, _eps, process, x, eps, t)
+    alpha, _, alpha_rate, _, wronskian = _path(process, t)
+    return (alpha_rate * x + wronskian * eps) / alpha
 
 
+@_conversion(_require_finite_rates, _require_signal)
 def velocity_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
     r"""velocity = (alpha' x - sigma (alpha sigma' - sigma alpha') score)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: alpha(t) > 0.  Claims: DEN-01, FM-03.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01, FM-03.
     """
-    return velocity_of_eps(process, x, eps_of_score(process, x, score, t), t)
+    alpha, sigma, alpha_rate, _, wronskian = _path(process, t)
+    return (alpha_rate * x - sigma * wronskian * score) / alpha
 
 
+@_conversion(_require_finite_rates)
 def velocity_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     r"""velocity = ((alpha alpha' + sigma sigma') x + (alpha sigma' - sigma alpha') v)/(alpha^2 + sigma^2).
 
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
     """
-    return _convert(_velocity, _v, process, x, v, t)
+    alpha, sigma, alpha_rate, sigma_rate, wronskian = _path(process, t)
+    return ((alpha * alpha_rate + sigma * sigma_rate) * x + wronskian * v) / (alpha**2 + sigma**2)
 
 
 # --- any prediction as a denoiser ------------------------------------------------------------------------------------

@@ -441,7 +441,7 @@ def test_a_reconstruction_without_variance_is_refused():
 def test_closed_forms_of_other_laws_are_refused():
     points = diffx.PointSet(jnp.ones((3, 2)))
     for function in (diffx.likelihood.elbo_gap, diffx.likelihood.frozen_score_kl):
-        with pytest.raises(TypeError, match="closed form for a GaussianLaw, got PointSet; see gaussian_of"):
+        with pytest.raises(TypeError, match=f"{function.__name__} needs a GaussianLaw, got PointSet; .*gaussian_of"):
             function(diffx.VP(), points, diffx.uniform(2, t_min=0.5))
 
 
@@ -503,7 +503,7 @@ def test_weights_of_path_kl_are_checked_outside_of_jit():
 
 
 def test_priors_that_are_no_gaussians_are_refused():
-    with pytest.raises(TypeError, match="two GaussianLaw, got PointSet"):
+    with pytest.raises(TypeError, match="two laws needs a GaussianLaw, got PointSet"):
         diffx.likelihood.prior_kl(diffx.VP(), jnp.ones((3, 2)), prior=diffx.PointSet(jnp.ones((3, 2))))
 
 

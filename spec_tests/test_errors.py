@@ -10,6 +10,7 @@ import pytest
 import diffx
 from diffx.noise import standard_normal
 from spec_tests.house import by_short_name
+from spec_tests.level import level
 
 VP = diffx.VP()
 PUBLIC = by_short_name()
@@ -60,6 +61,12 @@ def first_row(x, t):
 
 def gaussian(mean, cov):
     return diffx.GaussianLaw(jnp.asarray(mean), jnp.asarray(cov))
+
+
+def standstill():
+    """Where alpha and sigma grow alike."""
+    process, t = level(1.0, 1.0, jnp.float32, rates=(0.5, 0.5))
+    return process, x(), x(), t
 
 
 def two_components(weights, means=((0.0, 0.0), (1.0, 1.0)), covs=1.0):
@@ -204,6 +211,7 @@ VALUES = {
     "x0 at sigma 0": (ValueError, lambda: diffx.predictions.eps_of_x0(VP, x(), x(), 0.0), "x0", "eps", "sigma = 0"),
     "score at sigma 0": (ValueError, lambda: diffx.predictions.score_of_eps(VP, x(), x(), 0.0), "score", "sigma", "x0 or v"),
     "infinite rate": (ValueError, lambda: diffx.predictions.velocity_of_v(VP, x(), x(), 0.0), "velocity", "infinite", "t > 0"),
+    "a standstill": (ValueError, lambda: diffx.predictions.x0_of_velocity(*standstill()), "log-SNR stands still", "t = 0.25"),
     "points at sigma 0": (ValueError, lambda: diffx.denoiser(VP, diffx.PointSet(x()))(x(), 0.0), "sigma", "t > 0"),
     "no network": (TypeError, lambda: diffx.denoiser_of_eps(VP, None), "callable", "NoneType"),
     "a network that broadcasts": (ValueError, lambda: diffx.denoiser_of_v(VP, first_row)(x(), 0.5), "(1, 3)", "(2, 3)"),

@@ -176,7 +176,7 @@ def test_inversion_refuses_to_start_at_clean_data():
 
 
 def test_distillation_refuses_wrong_laws_and_shapes():
-    with pytest.raises(TypeError, match="closed form for a GaussianLaw, got MixtureLaw"):
+    with pytest.raises(TypeError, match="consistency needs a GaussianLaw, got MixtureLaw"):
         diffx.distillation.consistency(vp(), mixture(np.float64), jnp.ones(1), 0.5)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="must have one shape"):
         diffx.distillation.progressive_target(vp(), jnp.ones(3), jnp.ones(2), 0.5, 0.25)

@@ -313,13 +313,13 @@ def ask(**changes):
 
 def test_sampler_in_place_of_a_denoiser_is_refused():
     sampler = diffx.ddpm(vp(), diffx.denoiser(vp(), mixture(np.float64)))
-    with pytest.raises(TypeError, match="got a Sampler: a stochastic sampler's density is no change of variables"):
+    with pytest.raises(TypeError, match="got a Sampler: a stochastic sampler's density is not a change of variables"):
         ask(denoise=sampler)
 
 
 def test_stochastic_sampler_has_no_jacobian_density():
     sampler = diffx.ddpm(vp(), diffx.denoiser(vp(), mixture(np.float64)))
-    with pytest.raises(ValueError, match="a stochastic sampler is no change of variables"):
+    with pytest.raises(ValueError, match="a stochastic sampler is not a change of variables"):
         diffx.likelihood.log_prob_discrete(sampler, jnp.ones((2, 2)), prior=mixture(np.float64), ts=diffx.uniform(2))
 
 

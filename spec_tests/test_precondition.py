@@ -151,7 +151,7 @@ def test_wrong_scales_and_levels_are_refused_with_a_way_out():
         with pytest.raises(ValueError, match="std must be positive"):
             call()
     for function in (diffx.preconditioning.preconditioning, diffx.preconditioning.edm_weight):
-        with pytest.raises(ValueError, match="must not be negative, got"):
+        with pytest.raises(ValueError, match="must not be negative, the least is -1"):
             function(jnp.asarray([1.0, -1.0]))
     with pytest.raises(TypeError, match="a network"):
         diffx.preconditioning.denoiser_of_network(diffx.EDM(), 3.0)  # pyright: ignore[reportArgumentType]

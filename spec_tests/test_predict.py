@@ -1,4 +1,4 @@
-"""predict.py: the way from each prediction to each other."""
+"""predictions.py: the way from each prediction to each other."""
 
 from typing import Any
 
@@ -16,6 +16,7 @@ from diffx.processes.trig import Trig
 from spec_tests import strategies as st_
 from spec_tests.close import close, holds
 from spec_tests.level import level
+from spec_tests.oracles import conversions
 from spec_tests.paths import PROCESSES, oracle, rectified_flow
 from spec_tests.registry import claim
 
@@ -53,33 +54,22 @@ def everything(process, x, values, t):
 compiled = jax.jit(everything)
 
 
-def rows(a, s, da, ds):
-    """Each prediction as a combination (of x0, of eps), by its definition."""
-    return {"x": (a, s), "x0": (1.0, 0.0), "eps": (0.0, 1.0), "v": (-s, a), "velocity": (da, ds), "score": (0.0, -1 / s)}
-
-
-def amplified(combos, wanted, given):
-    """How much of the rounding of x and of what is given reaches what is wanted = p x + q given: |p| and |q|, or more.
-
-    Absolute values inside: the p of v_of_velocity, a a' + s s', is 0 where variance is preserved, but its terms are not.
-    """
-    system = np.array([combos["x"], combos[given]]).T
-    return np.abs(np.linalg.inv(system)) @ np.abs(combos[wanted])
-
-
 def check_all(function, process, t, numbers, x0, eps, dtype, ulps):
-    """All conversions and denoisers at one noise level against the definitions."""
-    combos = rows(*numbers)
+    """All conversions and denoisers at one noise level against the definitions, and against the 2 x 2 system."""
+    combos = conversions.rows(*numbers)
     exact = {kind: of_x0 * x0 + of_eps * eps for kind, (of_x0, of_eps) in combos.items()}
     sizes = {kind: abs(of_x0 * x0) + abs(of_eps * eps) for kind, (of_x0, of_eps) in combos.items()}
     values = {kind: jnp.asarray(value, dtype) for kind, value in exact.items()}
-    conversions, denoisers = function(process, values["x"], values, t)
+    rounded = {kind: np.asarray(value, np.float64) for kind, value in values.items()}
+    found, denoisers = function(process, values["x"], values, t)
     for wanted, known in PAIRS:
-        p, q = amplified(combos, wanted, known)
+        p, q = conversions.amplified(combos, wanted, known)
         scale = p * sizes["x"] + q * sizes[known]
-        close(conversions[wanted, known], exact[wanted], ulps=ulps, scale=scale, why=f"{wanted} of {known}: inputs are rounded")
+        close(found[wanted, known], exact[wanted], ulps=ulps, scale=scale, why=f"{wanted} of {known}: inputs are rounded")
+        solved = conversions.convert(combos, wanted, known, rounded["x"], rounded[known])
+        close(found[wanted, known], solved, ulps=ulps, scale=scale, why=f"{wanted} of {known}: a few products of a system")
     for known in DENOISERS:
-        p, q = amplified(combos, "x0", known)
+        p, q = conversions.amplified(combos, "x0", known)
         scale = p * sizes["x"] + q * (sizes[known] + sizes["x"] + 2 * t)  # the network adds and subtracts x + 2t
         close(denoisers[known], exact["x0"], ulps=ulps, scale=scale, why=f"denoiser_of_{known}: inputs are rounded")
 

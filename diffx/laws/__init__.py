@@ -1,4 +1,7 @@
-r"""Laws of data, what a process makes of them, and the distances of Gaussians."""
+r"""Laws of data, what a process makes of them, and the distances of Gaussians.
+
+Each file stands on those before it: covariance, gaussian, mixture, point_set, marginals, distances.
+"""
 
 from diffx.laws.covariance import LowRank as LowRank
 from diffx.laws.distances import kl as kl, w2 as w2

@@ -35,12 +35,10 @@ class LowRank:
             and basis.shape[-1] <= basis.shape[-2],
             f"LowRank wants a basis (d, k) with k <= d and variances (k,), got {basis.shape} and {variances.shape}",
         )
-        if _arguments.is_concrete(basis, variances, self.rest):
-            _check_orthonormal(np.asarray(basis))
-            require_not_negative("variances", np.asarray(variances))
+        _require_orthonormal(basis)
+        _arguments.none_negative("variances", variances)
         if basis.ndim == 3 and jnp.shape(self.rest) == basis.shape[:1]:  # one for each component of a mixture
-            if _arguments.is_concrete(self.rest):
-                require_not_negative("rest", np.asarray(self.rest))
+            _arguments.none_negative("rest", jnp.asarray(self.rest))
         else:
             _arguments.not_negative(rest=self.rest)
         with_fields(self, basis=basis, variances=variances)
@@ -49,17 +47,13 @@ class LowRank:
 Covariance = Array | LowRank
 
 
-def _check_orthonormal(basis: np.ndarray) -> None:
-    off = np.abs(basis.swapaxes(-1, -2) @ basis - np.eye(basis.shape[-1])).max(initial=0)
-    allowed = 100 * basis.shape[-2] * np.finfo(basis.dtype).eps
-    _arguments.require(
-        off <= allowed,
-        f"the columns of basis must be orthonormal, off by {off:.2g}; numpy.linalg.qr(basis)[0] makes them so",
+def _require_orthonormal(basis: Array) -> None:
+    off = lambda u: np.abs(u.swapaxes(-1, -2) @ u - np.eye(u.shape[-1])).max(initial=0)
+    allowed = 100 * basis.shape[-2] * float(jnp.finfo(basis.dtype).eps)
+    message = lambda u: (
+        f"the columns of basis must be orthonormal, off by {off(u):.2g}; numpy.linalg.qr(basis)[0] makes them so"
     )
-
-
-def require_not_negative(name: str, values: np.ndarray) -> None:
-    _arguments.require(np.all(values >= 0), f"{name} must not be negative, the least is {values.min()}")
+    _arguments.require_that(lambda u: off(u) <= allowed, message, basis)
 
 
 def require_covariance(cov: Any, d: int) -> Covariance:
@@ -74,24 +68,26 @@ def require_covariance(cov: Any, d: int) -> Covariance:
         cov.shape in ((), (d,), (d, d)),
         f"cov must be a scalar, (d,), (d, d) or LowRank for a mean of length d = {d}, got shape {cov.shape}",
     )
-    if _arguments.is_concrete(cov):
-        require_psd(np.asarray(cov, np.float64), float(jnp.finfo(cov.dtype).eps))
+    if cov.ndim < 2:
+        _arguments.none_negative("variances", cov)
+    else:
+        require_psd(cov)
     return cov
 
 
-def require_psd(cov: np.ndarray, eps: float) -> None:
-    if cov.ndim < 2:
-        return require_not_negative("variances", cov)
-    scale = np.abs(cov).max(initial=0)
-    _arguments.require(
-        np.abs(cov - cov.T).max(initial=0) <= 100 * eps * scale, "cov must be symmetric; (cov + cov.T) / 2 makes it so"
+def require_psd(covs: Array) -> None:
+    """Every (d, d) matrix on the last two axes is symmetric and positive semi-definite, but for the rounding of its dtype."""
+    rounding = 100 * float(jnp.finfo(covs.dtype).eps)
+    greatest = lambda m: np.abs(m).max((-1, -2), initial=0)
+    skew = lambda c: np.asarray(c, np.float64) - np.asarray(c, np.float64).swapaxes(-1, -2)
+    least = lambda c: np.linalg.eigvalsh(np.asarray(c, np.float64)).min(-1, initial=0)
+    symmetric = lambda c: greatest(skew(c)) <= rounding * greatest(c)
+    _arguments.require_that(symmetric, lambda c: "cov must be symmetric; (cov + cov.T) / 2 makes it so", covs)
+    message = lambda c: (
+        f"a covariance must be positive semi-definite, but its least eigenvalue is {least(c).min():.6g}; "
+        "a (d,) array is taken as a diagonal of variances"
     )
-    least = np.linalg.eigvalsh(cov).min(initial=0)
-    _arguments.require(
-        least >= -100 * len(cov) * eps * scale,
-        f"a covariance must be positive semi-definite, but its least eigenvalue is {least:.6g}; "
-        "a (d,) array is taken as a diagonal of variances",
-    )
+    _arguments.require_that(lambda c: least(c) >= -rounding * c.shape[-1] * greatest(c), message, covs)
 
 
 def diagonalise(cov: Covariance) -> Covariance:

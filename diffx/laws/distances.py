@@ -6,13 +6,13 @@ from diffx import _arguments
 from diffx._linalg import contract, excess, polar, sqrtm
 from diffx._types import Number
 from diffx.laws.covariance import apply_to_eigenvalues, dense, diagonalise, eigenvalues, is_diagonal
-from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.gaussian import GaussianLaw, require_gaussian
 
 
 def two_gaussians(p: GaussianLaw, q: GaussianLaw) -> int:
+    """The dimension of both."""
     for law in (p, q):
-        if not isinstance(law, GaussianLaw):
-            raise TypeError(f"this is a closed form of two GaussianLaw, got {type(law).__name__}; see gaussian_of")
+        require_gaussian(law, "a formula of two laws")
     _arguments.require(
         p.mean.shape == q.mean.shape, f"the two laws must have one dimension, got {p.mean.shape} and {q.mean.shape}"
     )

@@ -55,6 +55,11 @@ def require_gaussian(law: Any, what: str) -> GaussianLaw:
     return law
 
 
+def gaussian_variances(law: Any, what: str) -> Array:
+    """The variances of a GaussianLaw along its eigenvectors, shape (d,).  what: as for `require_gaussian`."""
+    return eigenvalues(require_gaussian(law, what).cov, law.mean.shape[0])
+
+
 def gaussian_log_prob(mean: Array, cov: Covariance, x: Array) -> Array:
     """The log-density with cov diagonalised."""
     white = apply_to_eigenvalues(cov, x - mean, lambda v: 1 / jnp.sqrt(v))

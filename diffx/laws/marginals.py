@@ -1,4 +1,4 @@
-r"""What a process makes of a law: the marginal at a time, and the prior, where a sampler starts."""
+r"""The laws of a noised law: its marginal at a time, and its prior, where a sampler starts."""
 
 from typing import overload
 

@@ -4,12 +4,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from diffx import _arguments
+from diffx._linalg import with_axes
 from diffx._pytrees import record, with_fields
-from diffx.laws.covariance import Covariance, LowRank, apply_to_eigenvalues, diagonalise, require_not_negative, require_psd
+from diffx.laws._weights import require_weights
+from diffx.laws.covariance import Covariance, LowRank, apply_to_eigenvalues, diagonalise, require_psd
 from diffx.laws.gaussian import GaussianLaw
 
 
@@ -17,7 +18,7 @@ from diffx.laws.gaussian import GaussianLaw
 class MixtureLaw:
     r"""sum_k weights_k N(means_k, covs_k).
 
-    weights: (k,), not negative, of sum 1.  means: (k, d), data units.  covs: (k, d, d), (k, d), (k,), () or a LowRank
+    weights: (k,), not negative, summing to 1.  means: (k, d), data units.  covs: (k, d, d), (k, d), (k,), () or a LowRank
     whose fields have a leading axis k; squared data units.  Raises ValueError for weights that are negative or do not
     sum to 1, other shapes, NaN, or covariances that are not positive semi-definite.
     Claims: FWD-08, DEN-02, DEN-05, DEN-19.
@@ -31,7 +32,7 @@ class MixtureLaw:
         means = _arguments.finite("means", self.means)
         _arguments.require(means.ndim == 2, f"means must have shape (k, d), got {means.shape}")
         weights = require_weights(self.weights, means.shape[0])
-        with_fields(self, weights=weights, means=means, covs=_check_covariances(self.covs, *means.shape))
+        with_fields(self, weights=weights, means=means, covs=_require_covariances(self.covs, *means.shape))
 
     def components(self) -> GaussianLaw:
         """The components as one GaussianLaw whose leaves have a leading axis k, for jax.vmap."""
@@ -50,11 +51,7 @@ class MixtureLaw:
         """The log-density in nats at x (..., d), shape (...,). Domain: covariances of full rank."""
         x = _arguments.events("x", x, self.means.shape[1:])
         logs = jax.vmap(lambda law: law.log_prob(x))(self.components())
-        return jax.nn.logsumexp(over_batch(jnp.log(self.weights), logs) + logs, axis=0)
-
-
-def over_batch(weights: Array, values: Array) -> Array:
-    return weights.reshape(weights.shape + (1,) * (values.ndim - 1))
+        return jax.nn.logsumexp(with_axes(jnp.log(self.weights), logs.ndim - 1) + logs, axis=0)
 
 
 def _stacked_gaussians(means: Array, covs: Covariance) -> GaussianLaw:
@@ -67,19 +64,7 @@ def _stacked_gaussians(means: Array, covs: Covariance) -> GaussianLaw:
     return jax.vmap(GaussianLaw)(means, covs)
 
 
-def require_weights(weights: Any, k: int) -> Array:
-    weights = _arguments.finite("weights", weights)
-    _arguments.require(weights.shape == (k,), f"weights must have shape ({k},), one for each component, got {weights.shape}")
-    if _arguments.is_concrete(weights):
-        values = np.asarray(weights, np.float64)
-        require_not_negative("weights", values)
-        total = values.sum()
-        allowed = 4 * k * float(jnp.finfo(weights.dtype).eps)
-        _arguments.require(abs(total - 1) <= allowed, f"weights must sum to 1, got {total}; divide: weights / weights.sum()")
-    return weights
-
-
-def _check_covariances(covs: Any, k: int, d: int) -> Covariance:
+def _require_covariances(covs: Any, k: int, d: int) -> Covariance:
     if isinstance(covs, LowRank):
         _arguments.require(
             covs.basis.ndim == 3 and covs.basis.shape[:2] == (k, d),
@@ -91,7 +76,8 @@ def _check_covariances(covs: Any, k: int, d: int) -> Covariance:
         covs.shape in ((), (k,), (k, d), (k, d, d)),
         f"covs must be (), (k,), (k, d), (k, d, d) or LowRank for k = {k} and d = {d}, got shape {covs.shape}",
     )
-    if _arguments.is_concrete(covs):
-        for cov in np.asarray(covs, np.float64) if covs.ndim == 3 else [np.asarray(covs).ravel()]:
-            require_psd(cov, float(jnp.finfo(covs.dtype).eps))
+    if covs.ndim < 3:
+        _arguments.none_negative("variances", covs)
+    else:
+        require_psd(covs)
     return covs

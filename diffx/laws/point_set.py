@@ -6,15 +6,16 @@ import numpy as np
 from jaxtyping import Array
 
 from diffx import _arguments
+from diffx._linalg import with_axes
 from diffx._pytrees import record, with_fields
-from diffx.laws.mixture import over_batch, require_weights
+from diffx.laws._weights import require_weights
 
 
 @record
 class PointSet:
     r"""Finitely many points with weights: sum_i weights_i delta(x - points_i).
 
-    points: (n, *event), data units.  weights: (n,), not negative, of sum 1; None: all equal.
+    points: (n, *event), data units.  weights: (n,), not negative, summing to 1; None: all equal.
     Raises ValueError for NaN, no points, or weights that are negative or do not sum to 1.  Claims: DEN-06, PTS-03.
     """
 
@@ -44,4 +45,4 @@ class PointSet:
         x = _arguments.events("x", x, self.points.shape[1:])
         axes = tuple(range(-self.points.ndim + 1, 0))
         hits = jax.vmap(lambda point: (x == point).all(axes))(self.points)
-        return jax.nn.logsumexp(jnp.where(hits, over_batch(self.log_weights(), hits), -jnp.inf), axis=0)
+        return jax.nn.logsumexp(jnp.where(hits, with_axes(self.log_weights(), hits.ndim - 1), -jnp.inf), axis=0)

@@ -1,4 +1,7 @@
-r"""Likelihood and information: change of variables, the variational bound, I-MMSE, KL of paths."""
+r"""Likelihood and information: change of variables, I-MMSE, the variational bound, KL of paths.
+
+Each file stands on those before it: trace, change_of_variables, information, elbo, paths.
+"""
 
 from diffx.likelihood.change_of_variables import (
     bits_per_dim as bits_per_dim,

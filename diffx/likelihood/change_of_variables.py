@@ -39,7 +39,7 @@ def log_prob_ode(process: Process, denoise: Denoiser, x: Array, *, prior: Any, t
     if isinstance(denoise, Sampler):
         raise TypeError(
             "log_prob_ode follows the probability flow of a denoiser (x, t) -> x0, got a Sampler: a stochastic sampler's "
-            "density is no change of variables (give its denoiser here), a deterministic one's own is log_prob_discrete"
+            "density is not a change of variables (give its denoiser here), a deterministic one's own is log_prob_discrete"
         )
     x, ts = vectors(x), _arguments.grid(ts)
     probes = None if probes is None else directions(probes, x)
@@ -139,12 +139,12 @@ def log_prob_discrete(sampler: Sampler, x: Array, *, prior: Any, ts: Array) -> t
     sampler: deterministic; each point moves by itself.  x: (..., d), data units, at ts[0], drawn from prior (a law with
     log_prob).  ts: (N + 1,), decreasing.  Returns x_0 (..., d) and (...,), nats; inf where a step flattens space.
     Source: the change of variables of a density; Song et al. 2021, arXiv:2011.13456, is its limit.
-    Raises ValueError for a stochastic sampler, TypeError for what is no Sampler or no law.  Claims: LIK-02.
+    Raises ValueError for a stochastic sampler, TypeError for what is not a Sampler or not a law.  Claims: LIK-02.
     """
     sampler, x, ts, _ = checked_run(sampler, x, ts, None)
     _arguments.require(
         sampler.noise is None,
-        "a stochastic sampler is no change of variables: the density of its output is an integral over all its noises; "
+        "a stochastic sampler is not a change of variables: the density of its output is an integral over all its noises; "
         "give a deterministic one, such as diffx.ddim(process, denoise), or take log_prob_ode of its denoiser",
     )
     return _log_prob_discrete(sampler, _density(prior), vectors(x), ts)

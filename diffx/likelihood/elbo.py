@@ -14,8 +14,8 @@ from diffx._pytrees import as_pytree
 from diffx._types import Denoiser, Floats, Number, Points, Scalar
 from diffx.laws.covariance import noised_variance
 from diffx.laws.distances import kl
-from diffx.laws.gaussian import LOG_2PI, GaussianLaw
-from diffx.likelihood._averages import draws, gaussian_variances, over_grid, square_error
+from diffx.laws.gaussian import LOG_2PI, GaussianLaw, gaussian_variances
+from diffx.likelihood._squared_errors import draws, square_error
 from diffx.likelihood.information import snr_rate
 from diffx.processes.protocol import Process
 
@@ -38,7 +38,7 @@ def vdm_loss(process: Process, denoise: Denoiser, x0: Points, eps: Points, t: Sc
 
     Its integral over t from s to r is (1/2) int |x0 - D|^2 dSNR: it depends on the process by SNR(s) and SNR(r) alone.
     x0, eps: n draws, (n, *event); t: scalar time.  Returns (n,).
-    Source: Kingma et al. 2021, arXiv:2107.00630.  Raises ValueError for unequal shapes or a t that is no scalar.
+    Source: Kingma et al. 2021, arXiv:2107.00630.  Raises ValueError for unequal shapes or a t that is not a scalar.
     Domain: t > 0.  Claims: LIK-08.
     """
     return -snr_rate(process, t) * square_error(process, denoise, x0, eps, t) / 2
@@ -90,8 +90,8 @@ def nelbo(
     Raises ValueError for a grid that does not begin at 1 and what the three terms raise.  Claims: LIK-10.
     """
     ts, (x0, eps) = _arguments.grid(ts), draws(x0, eps)
-    if _arguments.is_concrete(ts):
-        _arguments.require(float(jax.device_get(ts)[0]) == 1, f"the bound starts at the prior, at t = 1, but ts[0] = {ts[0]}")
+    message = lambda ts: f"the bound starts at the prior, at t = 1, but ts[0] = {ts[0]}"
+    _arguments.require_that(lambda ts: ts[0] == 1, message, ts)
     denoise = as_pytree(denoise)
     last = reconstruction(process, denoise, x0, eps, ts[-1], variance=variance)
     return prior_kl(process, x0, prior=prior) + _vlb_terms(process, denoise, x0, eps, ts) + last
@@ -100,7 +100,7 @@ def nelbo(
 @jax.jit
 def _vlb_terms(process: Process, denoise: Denoiser, x0: Array, eps: Array, ts: Array) -> Array:
     steps = jnp.stack([ts[:-1], ts[1:]], 1)
-    return over_grid(lambda step: vlb_term(process, denoise, x0, eps, step[0], step[1]), steps).sum(0)
+    return jax.lax.map(lambda step: vlb_term(process, denoise, x0, eps, step[0], step[1]), steps).sum(0)
 
 
 def elbo_gap(process: Process, law: GaussianLaw, ts: Floats) -> Number:
@@ -111,7 +111,7 @@ def elbo_gap(process: Process, law: GaussianLaw, ts: Floats) -> Number:
     ts: (N + 1,), decreasing.  Source: derived here, from the terms of Kingma et al. 2021, arXiv:2107.00630.
     Raises TypeError unless law is a GaussianLaw.  Domain: sigma(ts[-1]) > 0.  Claims: LIK-09.
     """
-    ts, variances = _arguments.grid(ts), gaussian_variances(law)
+    ts, variances = _arguments.grid(ts), gaussian_variances(law, "elbo_gap")
     t, s = ts[:-1, None], ts[1:, None]
     spread = noised_variance(variances, process.alpha(t), process.sigma(t)) / process.sigma(t) ** 2
     grown = -jnp.expm1(process.log_snr_step(t, s)) * jnp.exp(process.log_snr(s))

@@ -22,12 +22,11 @@ from diffx import _arguments
 from diffx._pytrees import as_pytree
 from diffx._types import Denoiser, Floats, Number, Points, Scalar
 from diffx.laws.gaussian import LOG_2PI
-from diffx.likelihood._averages import (
+from diffx.likelihood._squared_errors import (
     average,
     curve,
     draws,
     half_integral,
-    over_grid,
     snr_at_ends,
     square,
     square_error,
@@ -41,10 +40,10 @@ def mmse(process: Process, denoise: Denoiser, x0: Points, eps: Points, t: Scalar
     r"""mmse(t) = E|x0 - D(x_t, t)|^2, summed over the event: the least mean squared error where D is exact.
 
     With another denoiser it is that one's error, and larger.  x0, eps: n draws, (n, *event); t: scalar time.
-    weights: (n,), of sum 1, where the draws are the nodes of a quadrature; None: all alike.  Squared data units.
+    weights: (n,), summing to 1, where the draws are the nodes of a quadrature; None: all alike.  Squared data units.
     Decreasing in the SNR g, and at most sum L/(1 + g L) with L the variances of the data, equal for Gaussians only.
     Source: Guo, Wu, Shamai and Verdu 2011, IEEE Trans. Inf. Theory 57(4), arXiv:1004.3332.
-    Raises ValueError for unequal shapes, a t that is no scalar, or weights of another length or sum.
+    Raises ValueError for unequal shapes, a t that is not a scalar, or weights of another length or sum.
     Claims: DEN-14, LIK-07.
     """
     return average(square_error(process, denoise, x0, eps, t), weights)
@@ -66,7 +65,7 @@ def mmse_curve(
 
 @jax.jit
 def _mmse_curve(process: Process, denoise: Denoiser, x0: Array, eps: Array, ts: Array, weights: Any) -> Array:
-    return over_grid(lambda t: mmse(process, denoise, x0, eps, t, weights=weights), ts)
+    return jax.lax.map(lambda t: mmse(process, denoise, x0, eps, t, weights=weights), ts)
 
 
 def mutual_information(process: Process, errors: Floats, ts: Floats, *, dim: int) -> Number:
@@ -93,10 +92,10 @@ def entropy(process: Process, errors: Floats, ts: Floats, *, dim: int) -> Number
     Source: Guo, Shamai and Verdu 2005, arXiv:cs/0412108; Kong, Brekelmans and Ver Steeg 2023, arXiv:2302.03792.
     Raises ValueError for unequal lengths or an infinite log-SNR.  Domain: x_0 has a density.  Claims: LIK-04.
     """
-    return mutual_information(process, errors, ts, dim=dim) + _left(errors, dim)
+    return mutual_information(process, errors, ts, dim=dim) + _isotropic_entropy(errors, dim)
 
 
-def _left(errors: Array, dim: int) -> Array:
+def _isotropic_entropy(errors: Array, dim: int) -> Array:
     """The entropy of an isotropic Gaussian with this sum of variances: what is unknown at the end of the grid."""
     return dim * (LOG_2PI + 1 + jnp.log(errors[-1] / dim)) / 2
 
@@ -122,7 +121,7 @@ def surprisal(process: Process, errors: Floats, ts: Floats, *, dim: int) -> Numb
     Source: Kong, Brekelmans and Ver Steeg 2023, arXiv:2302.03792.
     Raises ValueError for unequal lengths or an infinite log-SNR.  Domain: x_0 has a density.  Claims: LIK-05.
     """
-    return pointwise_information(process, errors, ts) + _left(errors, _arguments.count("dim", dim))
+    return pointwise_information(process, errors, ts) + _isotropic_entropy(errors, _arguments.count("dim", dim))
 
 
 def mmse_gap(process: Process, larger: Floats, smaller: Floats, ts: Floats) -> Number:

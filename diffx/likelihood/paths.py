@@ -11,8 +11,8 @@ from diffx._linalg import excess
 from diffx._pytrees import as_pytree
 from diffx._types import Denoiser, Floats, Number, Points, Scalar
 from diffx.laws.covariance import noised_variance
-from diffx.laws.gaussian import GaussianLaw
-from diffx.likelihood._averages import average, draws, gaussian_variances, half_integral, over_grid, square_gap
+from diffx.laws.gaussian import GaussianLaw, gaussian_variances
+from diffx.likelihood._squared_errors import average, draws, half_integral, square_gap
 from diffx.processes.protocol import Process
 
 
@@ -41,14 +41,16 @@ def path_kl(
     _arguments.positive(eta=eta)
     if weights is not None:
         average(jnp.zeros(x0.shape[0], x0.dtype), weights)  # its checks, outside jit
-    apart = _apart(process, as_pytree(denoise), as_pytree(other), x0, eps, ts, weights)
+    apart = _mean_square_gaps(process, as_pytree(denoise), as_pytree(other), x0, eps, ts, weights)
     return (1 + eta**2) ** 2 / (4 * eta**2) * half_integral(process, apart, ts)
 
 
 @jax.jit
-def _apart(process: Process, denoise: Denoiser, other: Denoiser, x0: Array, eps: Array, ts: Array, weights: Any) -> Array:
+def _mean_square_gaps(
+    process: Process, denoise: Denoiser, other: Denoiser, x0: Array, eps: Array, ts: Array, weights: Any
+) -> Array:
     """E|D - D'|^2 at every time of the grid."""
-    return over_grid(lambda t: average(square_gap(process, denoise, other, x0, eps, t), weights), ts)
+    return jax.lax.map(lambda t: average(square_gap(process, denoise, other, x0, eps, t), weights), ts)
 
 
 def frozen_score_kl(process: Process, law: GaussianLaw, ts: Floats) -> Number:
@@ -61,7 +63,7 @@ def frozen_score_kl(process: Process, law: GaussianLaw, ts: Floats) -> Number:
     Raises TypeError unless law is a GaussianLaw.  Domain: alpha(ts[0]) > 0; L > 0 where sigma(ts[-1]) = 0.
     Claims: LIK-15, BRN-05.
     """
-    ts, variances = _arguments.grid(ts), gaussian_variances(law)
+    ts, variances = _arguments.grid(ts), gaussian_variances(law, "frozen_score_kl")
     t, s = ts[:-1, None], ts[1:, None]
     left = process.sigma(t) ** 2 / noised_variance(variances, process.alpha(t), process.sigma(t))
     return excess(jnp.expm1(process.log_snr_step(t, s)) * left).sum() / 2

@@ -1,17 +1,13 @@
-"""What the functions of this room share: squared errors of a denoiser, integrals over SNR."""
+"""Squared errors of a denoiser: of each draw, their average, and half their integral over the SNR."""
 
-from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from diffx import _arguments
 from diffx._linalg import contract
 from diffx._types import Denoiser, Scalar
-from diffx.laws.covariance import eigenvalues
-from diffx.laws.gaussian import GaussianLaw
 from diffx.processes.protocol import Process, perturb
 
 
@@ -45,10 +41,7 @@ def average(values: Array, weights: Any) -> Array:
         weights.shape == values.shape,
         f"weights must have shape {values.shape}, one for each draw, got {weights.shape}; None weighs all alike",
     )
-    if _arguments.is_concrete(weights):
-        total = float(weights.sum())
-        allowed = 4 * weights.size * float(jnp.finfo(weights.dtype).eps)
-        _arguments.require(abs(total - 1) <= allowed, f"weights must sum to 1, got {total}; divide: weights / weights.sum()")
+    _arguments.sum_to_one("weights", weights)
     return contract("n,n->", weights, values)
 
 
@@ -66,12 +59,11 @@ def curve(ts: Any, **values: Any) -> tuple[Array, ...]:
 def snr_at_ends(process: Process, ts: Array) -> tuple[Array, Array]:
     """The SNR at ts[0], the noisiest, and at ts[-1]."""
     first, last = process.log_snr(ts[0]), process.log_snr(ts[-1])
-    if _arguments.is_concrete(first, last):
-        _arguments.require(
-            bool(jnp.isfinite(first) & jnp.isfinite(last)),
-            f"log-SNR must be finite along ts, got {first} at ts[0] = {ts[0]} and {last} at ts[-1] = {ts[-1]}; "
-            "the grid must end before t = 0, and begin below t = 1 where alpha(1) = 0: see diffx.grids.uniform_log_snr",
-        )
+    message = lambda first, last, ts: (
+        f"log-SNR must be finite along ts, got {first} at ts[0] = {ts[0]} and {last} at ts[-1] = {ts[-1]}; "
+        "the grid must end before t = 0, and begin below t = 1 where alpha(1) = 0: see diffx.grids.uniform_log_snr"
+    )
+    _arguments.require_finite(message, first, last, ts)
     return jnp.exp(first), jnp.exp(last)
 
 
@@ -80,7 +72,7 @@ def half_integral(process: Process, values: Array, ts: Array) -> Array:
 
     The integrand is flat at both ends of a long grid, so that the rule converges faster than any power of its step.
     """
-    _, _ = snr_at_ends(process, ts)
+    snr_at_ends(process, ts)  # finite, or refused
     heights = jnp.exp(process.log_snr(ts)) * values
     steps = -process.log_snr_step(ts[:-1], ts[1:])
     return (steps * (heights[:-1] + heights[1:])).sum() / 4
@@ -90,15 +82,3 @@ def square_gap(process: Process, denoise: Denoiser, other: Denoiser, x0: Array, 
     """|D(x_t, t) - D'(x_t, t)|^2 of each draw, shape (n,)."""
     x = perturb(process, x0, eps, t)
     return square(_arguments.answer(denoise, x, t) - _arguments.answer(other, x, t))
-
-
-def over_grid(function: Callable, ts: Array) -> Array:
-    """function(t) at every t, one at a time: memory is that of one."""
-    return jax.lax.map(function, ts)
-
-
-def gaussian_variances(law: Any) -> Array:
-    """The variances of a GaussianLaw along its eigenvectors."""
-    if not isinstance(law, GaussianLaw):
-        raise TypeError(f"this is a closed form for a GaussianLaw, got {type(law).__name__}; see gaussian_of")
-    return eigenvalues(law.cov, law.mean.shape[0])
