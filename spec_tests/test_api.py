@@ -18,6 +18,7 @@ import diffx
 from diffx.noise import standard_normal
 from spec_tests import strategies as st_
 from spec_tests.close import close, holds
+from spec_tests.paths import EVERY_PROCESS
 from spec_tests.registry import claim
 
 ROOT = Path(__file__).parent.parent
@@ -356,12 +357,6 @@ def test_sharded_samplers_say_what_one_device_says():
             close(np.asarray(four, dtype), np.asarray(one_device), ulps=40, scale=5, why=f"{name}: {STEPPED}")
 
 
-PROCESSES = (
-    *(diffx.VP(0.3, 12.0), diffx.CosineVP(0.05), diffx.SubVP(0.3, 12.0), diffx.VE(0.02, 30.0), diffx.EDM(40.0)),
-    *(diffx.RectifiedFlow(), diffx.Trig()),
-)
-
-
 @claim(
     "API-08",
     "t = 0 is data and t = 1 is noise for every process: x_0 is the data, the signal-to-noise ratio only falls",
@@ -373,8 +368,8 @@ PROCESSES = (
 def test_time_zero_is_data_and_time_one_has_the_least_signal(dtype, x0, eps):
     ts = jnp.linspace(0, 1, 101, dtype=dtype)
     x0, eps = jnp.asarray(x0, dtype), jnp.asarray(eps, dtype)
-    chain = diffx.DDPMChain(jnp.linspace(0.05, 0.4, 10, dtype=dtype))
-    for process in (*PROCESSES, chain):
+    for make in EVERY_PROCESS:
+        process = make()
         name = type(process).__name__
         x_0, signal, noise, log_snr = (np.asarray(value, np.float64) for value in path(process, x0, eps, ts))
         close(x_0.astype(dtype), np.asarray(x0, np.float64), ulps=8, why=f"{name}: x_0 is the data, alpha(0) = 1")

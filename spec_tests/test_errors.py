@@ -10,6 +10,7 @@ import pytest
 import diffx
 from diffx.noise import standard_normal
 from spec_tests.house import by_short_name
+from spec_tests.paths import EVERY_PROCESS
 
 VP = diffx.VP()
 PUBLIC = by_short_name()
@@ -147,8 +148,7 @@ PROCESS_METHODS = ("alpha", "sigma", "f", "g", "log_snr", "log_snr_step", "time_
 
 @pytest.mark.parametrize("method", PROCESS_METHODS)
 def test_every_method_of_a_process_refuses_half_precision_and_integer_times(method):
-    processes = (VP, diffx.CosineVP(), diffx.SubVP(), diffx.VE(), diffx.EDM(), diffx.RectifiedFlow(), diffx.Trig())
-    for process in (*processes, diffx.DDPMChain(jnp.full(5, 0.1))):
+    for process in [make() for make in EVERY_PROCESS]:
         call = getattr(process, method)
         for bad, word in ((jnp.bfloat16(0.5), "bfloat16"), (jnp.arange(3), "int")):
             arguments = (bad, bad) if method == "log_snr_step" else (bad,)

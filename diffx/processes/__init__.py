@@ -13,6 +13,7 @@ from diffx.processes.ddpm_chain import DDPMChain as DDPMChain
 from diffx.processes.edm import EDM as EDM
 from diffx.processes.protocol import (
     Process as Process,
+    gaussian_path as gaussian_path,
     log_snr_density as log_snr_density,
     perturb as perturb,
     rates as rates,

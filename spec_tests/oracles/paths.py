@@ -1,4 +1,4 @@
-"""The seven forward paths as the textbooks write them, in 60 decimal digits, with the moments of their SDEs.
+"""The forward paths as the textbooks write them, in 60 decimal digits, with the moments of their SDEs.
 
 alpha, sigma, log-SNR and its increment are the plain formulas (1 - exp(-B), a difference of two logarithms): with 60
 digits nothing is lost. Time derivatives are central differences of these. f and g2 are the textbook coefficients.
@@ -140,7 +140,7 @@ def cos(x: Decimal) -> Decimal:
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803")
 
 
-# --- the seven -------------------------------------------------------------------------------------------------------
+# --- the paths -------------------------------------------------------------------------------------------------------
 
 
 def _linear(beta_min: float, beta_max: float) -> tuple[Exact, Callable]:
