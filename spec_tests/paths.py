@@ -39,6 +39,7 @@ ve = Maker(processes.VE, paths.ve, (0.03125, 30.0))
 edm = Maker(processes.EDM, paths.edm, (40.0,))
 rectified_flow = Maker(processes.RectifiedFlow, paths.rectified_flow)
 trig = Maker(processes.Trig, paths.trig)
+sigmoid_vp = Maker(processes.SigmoidVP, paths.sigmoid_vp, (-2.5, 3.0, 0.75))
 
 PROCESSES = tuple(value for value in list(globals().values()) if isinstance(value, Maker))
 

@@ -20,6 +20,7 @@ from diffx.processes.protocol import (
     transition as transition,
 )
 from diffx.processes.rectified_flow import RectifiedFlow as RectifiedFlow
+from diffx.processes.sigmoid import SigmoidVP as SigmoidVP
 from diffx.processes.sub_vp import SubVP as SubVP
 from diffx.processes.trig import Trig as Trig
 from diffx.processes.ve import VE as VE

@@ -209,3 +209,20 @@ def trig() -> Path:
         lambda t: -np.pi / 2 * np.tan(np.pi * t / 2),
         lambda t: np.pi * np.tan(np.pi * t / 2),
     )
+
+
+def sigmoid_vp(start: float, end: float, tau: float) -> Path:
+    """Chen 2023, arXiv:2301.10972: gamma = alpha^2 as its code has it, (v_end - sigmoid(u))/(v_end - v_start)."""
+    first, last = Decimal(start) / Decimal(tau), Decimal(end) / Decimal(tau)
+
+    def sigmoid(u: Decimal) -> Decimal:
+        return 1 / (1 + (-u).exp())
+
+    def gamma(t: Decimal) -> Decimal:
+        return (sigmoid(last) - sigmoid(first + (last - first) * t)) / (sigmoid(last) - sigmoid(first))
+
+    def beta(t):
+        a, w = start / tau, (end - start) / tau / 2  # S(b) - S(u) = sinh((b - u)/2)/(2 cosh(b/2) cosh(u/2)) in numpy
+        return w * np.cosh(end / tau / 2) / (np.cosh(a / 2 + w * t) * np.sinh(w * (1 - t)))
+
+    return Path(lambda t: gamma(t).sqrt(), lambda t: 1 - gamma(t), lambda t: -beta(t) / 2, beta)
