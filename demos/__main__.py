@@ -31,6 +31,7 @@ NAMES = (
     "likelihood",
     "brownian_backwards",
     "check_your_own",
+    "add_a_process",
     "break_a_formula",
     "add_a_sampler",
 )

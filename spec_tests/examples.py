@@ -16,6 +16,7 @@ import numpy as np
 import diffx
 from diffx import samplers as samplers
 from spec_tests.house import by_short_name
+from spec_tests.paths import EVERY_PROCESS
 
 Example = tuple[Callable, tuple]
 EXAMPLES: dict[str, Callable[[], Example]] = {}
@@ -34,6 +35,7 @@ HOST_SIDE = {
     "check_contrastive_loss": "asks foreign code on the host",
     "check_guidance": "asks foreign code on the host",
     "check_log_prob": "asks foreign code on the host",
+    "gaussian_path": "a class decorator; the examples of every process run what it derives",
     "check_process": "asks foreign code on the host",
     "Finding": "a tuple of words, which the checks fill",
     "check_sampler": "asks foreign code on the host",
@@ -109,16 +111,13 @@ def seed() -> jax.Array:
 
 t, s = number(0.7), number(0.4)
 
-PROCESSES: dict[str, Callable[[], Any]] = {
-    "VP": lambda: diffx.VP(single(0.3), single(12.0)),
-    "CosineVP": lambda: diffx.CosineVP(single(0.05)),
-    "SubVP": lambda: diffx.SubVP(single(0.3), single(12.0)),
-    "VE": lambda: diffx.VE(single(0.02), single(30.0)),
-    "EDM": lambda: diffx.EDM(single(40.0)),
-    "RectifiedFlow": diffx.RectifiedFlow,
-    "Trig": diffx.Trig,
-    "DDPMChain": lambda: diffx.DDPMChain(betas()),
-}
+
+def traced(make: Callable[[], Any]) -> Callable[[], Any]:
+    """The process with parameters in float32 that may be traced."""
+    return lambda: jax.tree_util.tree_map(single, make())
+
+
+PROCESSES = {make.__name__: traced(make) for make in EVERY_PROCESS}
 vp = PROCESSES["VP"]
 
 

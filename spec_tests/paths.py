@@ -1,66 +1,61 @@
-"""The seven processes of diffx with parameters that are no defaults, beside their oracles.
+"""The processes of diffx with parameters that are not their defaults, beside their oracles: one line each.
 
 Each is a function, so that nothing is built at import. float32 holds every parameter exactly.
 `for make in PROCESSES: process, path = make(), oracle(make)`; path is numpy float64, see oracles/paths.py.
+What a process is, it says itself: `make().pure_noise_at_1`.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from diffx.processes.cosine import CosineVP
-from diffx.processes.edm import EDM
-from diffx.processes.rectified_flow import RectifiedFlow
-from diffx.processes.sub_vp import SubVP
-from diffx.processes.trig import Trig
-from diffx.processes.ve import VE
-from diffx.processes.vp import VP
+from diffx import processes
+from spec_tests.house import public
 from spec_tests.oracles import paths
 
-Maker = Any  # () -> a process of diffx
+
+@dataclass(frozen=True)
+class Maker:
+    """() -> a process, with the oracle that takes the same parameters."""
+
+    cls: Callable[..., Any]
+    path: Callable[..., paths.Path] | None
+    parameters: tuple[Any, ...] = ()
+
+    def __call__(self) -> Any:
+        return self.cls(*self.parameters)
+
+    @property
+    def __name__(self) -> str:
+        return self.cls.__name__
 
 
-def vp() -> VP:
-    return VP(0.3125, 12.0)
+# A new line here joins every claim about processes.
+vp = Maker(processes.VP, paths.vp, (0.3125, 12.0))
+sub_vp = Maker(processes.SubVP, paths.sub_vp, (0.375, 10.0))
+cosine_vp = Maker(processes.CosineVP, paths.cosine_vp, (0.0625,))
+ve = Maker(processes.VE, paths.ve, (0.03125, 30.0))
+edm = Maker(processes.EDM, paths.edm, (40.0,))
+rectified_flow = Maker(processes.RectifiedFlow, paths.rectified_flow)
+trig = Maker(processes.Trig, paths.trig)
+sigmoid_vp = Maker(processes.SigmoidVP, paths.sigmoid_vp, (-2.5, 3.0, 0.75))
+
+PROCESSES = tuple(value for value in list(globals().values()) if isinstance(value, Maker))
 
 
-def sub_vp() -> SubVP:
-    return SubVP(0.375, 10.0)
+# The chain is exact at its nodes alone: its oracle is oracles/chains.py, and claims of its own hold it.
+ddpm_chain = Maker(processes.DDPMChain, None, (tuple((i + 1) / 32 for i in range(10)),))
+EVERY_PROCESS = (*PROCESSES, ddpm_chain)
 
 
-def cosine_vp() -> CosineVP:
-    return CosineVP(0.0625)
-
-
-def ve() -> VE:
-    return VE(0.03125, 30.0)
-
-
-def edm() -> EDM:
-    return EDM(40.0)
-
-
-def rectified_flow() -> RectifiedFlow:
-    return RectifiedFlow()
-
-
-def trig() -> Trig:
-    return Trig()
-
-
-PROCESSES: tuple[Maker, ...] = (vp, sub_vp, cosine_vp, ve, edm, rectified_flow, trig)
-VARIANCE_PRESERVING: tuple[Maker, ...] = (vp, cosine_vp, trig)  # alpha^2 + sigma^2 = 1
-NOISELESS_MEAN: tuple[Maker, ...] = (cosine_vp, rectified_flow, trig)  # alpha(1) = 0
-
-_ORACLES = {
-    vp: paths.vp(0.3125, 12.0),
-    sub_vp: paths.sub_vp(0.375, 10.0),
-    cosine_vp: paths.cosine_vp(0.0625),
-    ve: paths.ve(0.03125, 30.0),
-    edm: paths.edm(40.0),
-    rectified_flow: paths.rectified_flow(),
-    trig: paths.trig(),
-}
-
-
+@cache
 def oracle(make: Maker) -> paths.Path:
     """The same path as the textbooks write it."""
-    return _ORACLES[make]
+    assert make.path, f"{make.__name__} has no oracle here"
+    return make.path(*make.parameters)
+
+
+def classes(makers: Any = PROCESSES) -> tuple[str, ...]:
+    """The dotted public names of their classes, for the `of` of a claim."""
+    return tuple(name for make in makers for name, value in public().items() if value is make.cls)

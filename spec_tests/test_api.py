@@ -13,11 +13,13 @@ import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 from hypothesis import given, settings
+from jax.tree_util import Partial
 
 import diffx
 from diffx.noise import standard_normal
 from spec_tests import strategies as st_
 from spec_tests.close import close, holds
+from spec_tests.paths import EVERY_PROCESS
 from spec_tests.registry import claim
 
 ROOT = Path(__file__).parent.parent
@@ -371,6 +373,13 @@ def own_quiet_step(x, t, s, *, process, denoise):
     return process.alpha(s) * x0 + process.sigma(s) * eps, x0
 
 
+def written_out(state, t, s, z, *, formula, **parameters):
+    """The whole contract, by hand."""
+    noise = () if z is None else (z,)
+    x, x0 = formula(state.x, t, s, *noise, **parameters)
+    return diffx.State(x), diffx.Info(x0)
+
+
 @claim(
     "API-09",
     "A step function (x, t, s, z) -> (x_s, x0) is a sampler in one call, bit for bit the one that is written out, and "
@@ -383,10 +392,13 @@ def own_quiet_step(x, t, s, *, process, denoise):
 def test_step_functions_are_samplers_in_one_call(dtype, seed, ts):
     process, x, ts = diffx.VP(), jnp.ones((3, D), dtype), jnp.asarray(ts, dtype)
     denoise = diffx.denoiser(process, law(dtype))
-    own = diffx.samplers.sampler_of_step(own_step, process=process, denoise=denoise, eta=0.5)
-    quiet = diffx.samplers.sampler_of_step(own_quiet_step, process=process, denoise=denoise)
-    key = jax.random.key(seed)
-    for mine, theirs in ((own, diffx.ddim(process, denoise, eta=0.5)), (quiet, diffx.ddim(process, denoise))):
+    key, parts = jax.random.key(seed), {"process": process, "denoise": denoise}
+    own = diffx.samplers.sampler_of_step(own_step, **parts, eta=0.5)
+    quiet = diffx.samplers.sampler_of_step(own_quiet_step, **parts)
+    noisy_by_hand = Partial(written_out, formula=Partial(own_step), **parts, eta=0.5)
+    quiet_by_hand = Partial(written_out, formula=Partial(own_quiet_step), **parts)
+    by_hand = (diffx.Sampler(diffx.State, noisy_by_hand, standard_normal), diffx.Sampler(diffx.State, quiet_by_hand))
+    for mine, theirs in zip((own, quiet), by_hand, strict=True):
         got, wanted = (diffx.sample(sampler, key, x, ts, keep=diffx.keep_x) for sampler in (mine, theirs))
         holds(np.array_equal(got[1], wanted[1]), "the same trajectory, bit for bit")
     holds(quiet.noise is None and own.noise is not None, "whoever asks for z gets noise")
@@ -405,12 +417,6 @@ def test_a_step_function_is_compiled_once_for_all_numbers():
     assert run(0.5) == run(0.25) == run(1.0)
 
 
-PROCESSES = (
-    *(diffx.VP(0.3, 12.0), diffx.CosineVP(0.05), diffx.SubVP(0.3, 12.0), diffx.VE(0.02, 30.0), diffx.EDM(40.0)),
-    *(diffx.RectifiedFlow(), diffx.Trig()),
-)
-
-
 @claim(
     "API-08",
     "t = 0 is data and t = 1 is noise for every process: x_0 is the data, the signal-to-noise ratio only falls",
@@ -422,8 +428,8 @@ PROCESSES = (
 def test_time_zero_is_data_and_time_one_has_the_least_signal(dtype, x0, eps):
     ts = jnp.linspace(0, 1, 101, dtype=dtype)
     x0, eps = jnp.asarray(x0, dtype), jnp.asarray(eps, dtype)
-    chain = diffx.DDPMChain(jnp.linspace(0.05, 0.4, 10, dtype=dtype))
-    for process in (*PROCESSES, chain):
+    for make in EVERY_PROCESS:
+        process = make()
         name = type(process).__name__
         x_0, signal, noise, log_snr = (np.asarray(value, np.float64) for value in path(process, x0, eps, ts))
         close(x_0.astype(dtype), np.asarray(x0, np.float64), ulps=8, why=f"{name}: x_0 is the data, alpha(0) = 1")

@@ -17,10 +17,8 @@ from diffx.laws.marginals import marginal
 from diffx.laws.mixture import MixtureLaw
 from diffx.laws.point_set import PointSet
 from diffx.predictions import eps_of_x0
-from diffx.processes.cosine import CosineVP
 from diffx.processes.edm import EDM
 from diffx.processes.rectified_flow import RectifiedFlow
-from diffx.processes.trig import Trig
 from diffx.processes.vp import VP
 from diffx.samplers.ddim import ddim, ddim_step
 from diffx.samplers.euler import euler_step
@@ -30,6 +28,7 @@ from spec_tests import strategies as st_
 from spec_tests.close import below, close, holds, slope
 from spec_tests.level import level
 from spec_tests.oracles import bayes
+from spec_tests.paths import PROCESSES
 from spec_tests.registry import claim
 
 TWEEDIE = "Efron 2011, JASA 106(496); Robbins 1956"
@@ -358,7 +357,7 @@ def test_denoiser_goes_to_the_mean_of_any_data(dtype):
             close(answer, np.stack([mean, mean]), ulps=4, scale=scale, why=f"{name}: at alpha = 0 x says nothing")
         if dtype == np.float64:
             towards_the_mean(name, law, points - mean, masses, mean)
-    for process in (Trig(), CosineVP(0.0625)):
+    for process in [make() for make in PROCESSES if make().pure_noise_at_1]:
         answer = denoiser(process, plane_laws(dtype)["Gaussian"])(jnp.asarray(x, dtype), jnp.ones((), dtype))
         close(answer, MEANS[[0, 0]], ulps=4, scale=2.0, why="alpha(1) = 0 in every such process, with no 0/0")
 

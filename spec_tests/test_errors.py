@@ -11,6 +11,7 @@ import diffx
 from diffx.noise import standard_normal
 from spec_tests.house import by_short_name
 from spec_tests.level import level
+from spec_tests.paths import EVERY_PROCESS
 
 VP = diffx.VP()
 PUBLIC = by_short_name()
@@ -159,8 +160,7 @@ PROCESS_METHODS = ("alpha", "sigma", "f", "g", "log_snr", "log_snr_step", "time_
 
 @pytest.mark.parametrize("method", PROCESS_METHODS)
 def test_every_method_of_a_process_refuses_half_precision_and_integer_times(method):
-    processes = (VP, diffx.CosineVP(), diffx.SubVP(), diffx.VE(), diffx.EDM(), diffx.RectifiedFlow(), diffx.Trig())
-    for process in (*processes, diffx.DDPMChain(jnp.full(5, 0.1))):
+    for process in [make() for make in EVERY_PROCESS]:
         call = getattr(process, method)
         for bad, word in ((jnp.bfloat16(0.5), "bfloat16"), (jnp.arange(3), "int")):
             arguments = (bad, bad) if method == "log_snr_step" else (bad,)
@@ -176,6 +176,10 @@ VALUES = {
     "a batch of parameters": (ValueError, lambda: diffx.VP(jnp.ones(3), 2.0), "beta_min", "(3,)", "vmap"),
     "a word for a number": (TypeError, lambda: diffx.VP("a", 2.0), "beta_min", "number", "str"),
     "sigma_max below sigma_min": (ValueError, lambda: diffx.VE(2.0, 1.0), "exceed", "2.0", "1.0"),
+    "start above end": (ValueError, lambda: diffx.processes.SigmoidVP(3.0, -3.0), "start", "less", "3.0 and -3.0", "same path"),
+    "tau 0": (ValueError, lambda: diffx.processes.SigmoidVP(tau=0.0), "tau", "positive"),
+    "end infinite": (ValueError, lambda: diffx.processes.SigmoidVP(end=float("inf")), "end", "finite"),
+    "start NaN": (ValueError, lambda: diffx.processes.SigmoidVP(NAN), "start", "finite"),
     "sigma_max 0": (ValueError, lambda: diffx.EDM(0.0), "sigma_max", "positive"),
     "negative offset": (ValueError, lambda: diffx.CosineVP(-0.1), "offset", "negative", "-0.1"),
     "beta above 1": (ValueError, lambda: diffx.DDPMChain(jnp.asarray([0.1, 1.2])), "(0, 1)", "1.2"),

@@ -19,7 +19,7 @@ from spec_tests.registry import claim
 
 LIPMAN = "Lipman et al. 2023, arXiv:2210.02747"
 ESSER = "Esser et al. 2024, arXiv:2403.03206"
-FEW = settings(  # an example runs all seven processes: shrinking one would take minutes
+FEW = settings(  # an example runs all processes: shrinking one would take minutes
     max_examples=max(2, settings.default.max_examples // 4),  # pyright: ignore[reportOptionalMemberAccess]
     phases=(Phase.explicit, Phase.generate),
 )
@@ -63,12 +63,12 @@ def velocities(processes, weights, means, variances, x0, eps, xs, ts):
     t=st_.times(0.125, 0.9375),
 )
 def test_marginal_velocity_is_the_mean_of_the_conditional(dtype, weights, means, variances, z, t):
-    """A mixture under all seven processes by quadrature over x0; the path's derivative; a Gaussian in closed form."""
+    """A mixture under all processes by quadrature over x0; the path's derivative; a Gaussian in closed form."""
     weights, paths = weights / weights.sum(), [path_of(make) for make in PROCESSES]
     xs = [np.float32(p.alpha(t) * means[0] + np.sqrt(p.alpha(t) ** 2 * 2 + p.variance(t)) * z).astype(float) for p in paths]
     x0, eps = means, variances
     drawn = cast(dtype, weights, means, variances, x0, eps)
-    marginal, conditional = velocities([make() for make in PROCESSES], *drawn, cast(dtype, *xs), cast(dtype, *[t] * 7))
+    marginal, conditional = velocities([make() for make in PROCESSES], *drawn, cast(dtype, *xs), cast(dtype, *[t] * len(paths)))
     for path, x, u, one in zip(paths, xs, marginal, conditional, strict=True):
         a, s, rates = path.alpha(t), path.sigma(t), (path.alpha_rate(t), path.sigma_rate(t))
         size = np.abs(rates[0] * x0) + np.abs(rates[1] * eps)

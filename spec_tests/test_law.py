@@ -16,7 +16,7 @@ from diffx.laws.mixture import MixtureLaw
 from diffx.laws.point_set import PointSet
 from spec_tests import strategies as st_
 from spec_tests.close import below, close, holds
-from spec_tests.paths import NOISELESS_MEAN, PROCESSES, VARIANCE_PRESERVING, oracle, rectified_flow, sub_vp, ve, vp
+from spec_tests.paths import PROCESSES, oracle, rectified_flow, sub_vp, ve, vp
 from spec_tests.registry import claim
 from spec_tests.test_process import CLASSES
 
@@ -27,7 +27,7 @@ WEIGHTS = np.array([0.5, 0.3125, 0.1875])
 @cache
 def solved(make, last: bool) -> tuple[np.ndarray, np.ndarray]:
     """Gain and variance of the SDE from a point, by its moment ODE: at TIMES, or at t = 1."""
-    if last and make in NOISELESS_MEAN:
+    if last and make().pure_noise_at_1:
         return np.zeros(1), np.ones(1)  # f is infinite at t = 1; these paths end in N(0, I)
     return oracle(make).moments(np.array([1.0]) if last else TIMES)
 
@@ -188,7 +188,7 @@ def test_variance_preserving_paths_contract_to_the_unit_gaussian(dtype, means, v
         scale=size + 8,
         why="translates contract by exp(-B/2) exactly",
     )
-    for make in VARIANCE_PRESERVING:
+    for make in [make for make in PROCESSES if make().variance_preserving]:
         mean, cov = unit_at(make(), jnp.asarray(t, dtype))
         holds(mean == 0, "the mean stays 0")
         close(cov, np.ones(3), ulps=16, scale=1, why="alpha^2 + sigma^2 = 1; exp(-B) is rounded by B < 7")
@@ -243,7 +243,7 @@ def fokker_planck(process, law, xs, t):
 def test_noised_mixture_solves_the_fokker_planck_equation(dtype, means, variances, xs):
     """d_t p + div(f x p) - g^2/2 Lap p = 0, divided by p, at random points."""
     law = MixtureLaw(*(jnp.asarray(v, dtype) for v in (WEIGHTS, means, variances)))
-    for make in (sub_vp, ve, rectified_flow):  # FWD-02 ties f and g of all seven; here it is the density that is on trial
+    for make in (sub_vp, ve, rectified_flow):  # FWD-02 ties f and g of all processes; here it is the density that is on trial
         path, t = oracle(make), 0.3125
         alpha, v = path.alpha(t), path.alpha(t) ** 2 * variances + path.variance(t)
         terms = np.asarray(fokker_planck(make(), law, jnp.asarray(xs, dtype), jnp.asarray(t, dtype)), np.float64)

@@ -27,7 +27,7 @@ from spec_tests.close import close, holds
 from spec_tests.level import level
 from spec_tests.oracles import chains, paths
 from spec_tests.oracles.paths import PI, cosine_vp, evaluate
-from spec_tests.paths import PROCESSES, edm, oracle, rectified_flow, sub_vp, trig, ve, vp
+from spec_tests.paths import EVERY_PROCESS, PROCESSES, classes, edm, oracle, rectified_flow, sub_vp, trig, ve, vp
 from spec_tests.registry import claim
 from spec_tests.test_process import CLASSES, LOG1P, log_snrs, paths_at, transitions
 
@@ -87,8 +87,8 @@ def test_log_snr_increment_keeps_the_digits_of_a_small_step(dtype):
 
 @claim(
     "NUM-03",
-    "The cosine never gives a negative alpha: alpha(1) = 0 exactly, log-SNR is finite or -inf, never NaN",
-    of=("diffx.CosineVP", "diffx.Trig"),
+    "A path to pure noise never gives a negative alpha: alpha(1) = 0 exactly, log-SNR is finite or -inf, never NaN",
+    of=classes(make for make in PROCESSES if make().pure_noise_at_1),
     source="cos(pi/2) in float32 is -4.37e-8",
 )
 def test_cosine_paths_end_at_zero_and_never_below(dtype):
@@ -96,10 +96,11 @@ def test_cosine_paths_end_at_zero_and_never_below(dtype):
     below_one = [1 - k * float(np.finfo(dtype).eps) / 2 for k in (1, 2, 3, 100, 10**4)]
     ts = np.array([1.0, *below_one])
     offsets = (0.0, 0.0078125, 0.0625, 0.5)
-    cases = [(trig(), oracle(trig)), *((CosineVP(o), cosine_vp(o)) for o in offsets)]
+    cases = [(make(), oracle(make)) for make in PROCESSES if make().pure_noise_at_1]
+    cases += [(CosineVP(o), cosine_vp(o)) for o in offsets]
     for process, path in cases:
         alpha, sigma = paths_at(process, jnp.asarray(ts, dtype))
-        close(alpha, path.alpha(ts), ulps=8, why="the sine of the angle that is left, exact down to the last ulp of t")
+        close(alpha, path.alpha(ts), ulps=8, why="of the angle or time that is left, exact down to the last ulp of t")
         close(sigma, path.sigma(ts), ulps=8, why="sigma(1) = 1")
         l, back = log_snrs(process, jnp.asarray(ts, dtype), jnp.full(6, -np.inf, dtype))
         holds(np.asarray(alpha)[0] == 0 and np.asarray(l)[0] == -np.inf, "pure noise: alpha is 0 and log-SNR -inf")
@@ -356,10 +357,7 @@ def slopes_of_fields(process, law, x, ts):
 @claim(
     "NUM-10",
     "Derivatives are finite at t = 0, t = 1, x = 0, tied responsibilities and variance 0, in x, in the law and in the schedule",
-    of=(
-        *(f"diffx.{name}" for name in ("VP", "CosineVP", "VE", "RectifiedFlow", "Trig", "transition", "perturb")),
-        *("diffx.DDPMChain", "diffx.posterior", "diffx.denoiser"),
-    ),
+    of=(*classes(EVERY_PROCESS), "diffx.transition", "diffx.perturb", "diffx.posterior", "diffx.denoiser"),
     source="double where: 0 times an infinite derivative is NaN, and one NaN spoils a whole gradient",
     dtypes=(),
     why_dtypes="infinity times 0 is NaN in each; run in float32, for compilation is all the time this takes",
@@ -368,8 +366,7 @@ def test_no_derivative_is_nan_at_the_ends():
     """A grid ends at data and may start at pure noise; a schedule that is learned needs derivatives there."""
     dtype = np.dtype("float32")
     zeros, ts = jnp.zeros(2, dtype), jnp.asarray([1.0, 0.5, 0.0], dtype)
-    cosine, chain = lambda: CosineVP(0.0625), lambda: DDPMChain(jnp.asarray([0.125, 0.5], dtype))
-    for make in (vp, cosine, ve, rectified_flow, trig, chain):
+    for make in EVERY_PROCESS:
         process = jax.tree_util.tree_map(lambda leaf: jnp.asarray(leaf, dtype), make())
         holds(finite(slopes_at_the_ends(process, zeros)), f"{type(process).__name__}: parameters, x and times at the ends")
         if make is vp:

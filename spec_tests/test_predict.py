@@ -86,7 +86,7 @@ LOGS = st.floats(-2.0, 2.0).map(lambda u: float(np.float32(np.exp(u))))
 def test_five_predictions_are_affine_bijections(dtype):
     """Each of the 20 conversions and 4 denoisers recovers its prediction, defined by x0 and eps, from another and x."""
     at_drawn_levels(dtype)
-    on_the_seven_processes(dtype)
+    on_every_process(dtype)
     at_the_ends_of_time(dtype)
     where_the_literature_slips(dtype)
     in_the_dtype_of_x(dtype)
@@ -101,7 +101,7 @@ def at_drawn_levels(dtype, a, s, da, ds, x0, eps):
 X0, EPS = np.array([[1.5, -0.25]]), np.array([[-0.75, 2.0]])
 
 
-def on_the_seven_processes(dtype):
+def on_every_process(dtype):
     """At their alpha, sigma and rates; one of them also as it is and eagerly, so that the checks of values run."""
     for make in PROCESSES:
         for t in (0.375, 0.8125):

@@ -14,7 +14,8 @@ from diffx.laws.gaussian import GaussianLaw
 from diffx.laws.marginals import marginal
 from diffx.laws.mixture import MixtureLaw
 from diffx.processes.cosine import CosineVP
-from diffx.processes.protocol import log_snr_density, perturb, rates, transition
+from diffx.processes.ddpm_chain import DDPMChain
+from diffx.processes.protocol import gaussian_path, log_snr_density, perturb, rates, transition
 from diffx.processes.rectified_flow import RectifiedFlow
 from diffx.processes.sub_vp import SubVP
 from diffx.processes.trig import Trig
@@ -23,10 +24,11 @@ from diffx.processes.vp import VP
 from spec_tests import strategies as st_, test_grid
 from spec_tests.close import close, holds
 from spec_tests.level import level
-from spec_tests.paths import NOISELESS_MEAN, PROCESSES, VARIANCE_PRESERVING, cosine_vp, edm, oracle, rectified_flow, sub_vp
+from spec_tests.paths import EVERY_PROCESS, PROCESSES, Maker, classes, cosine_vp, edm, oracle, rectified_flow, sub_vp
 from spec_tests.registry import claim
 
-CLASSES = tuple(f"diffx.{name}" for name in ("VP", "SubVP", "CosineVP", "VE", "EDM", "RectifiedFlow", "Trig"))
+CLASSES = classes()
+zero_terminal = Maker(DDPMChain, None, ((0.25, 0.5, 1.0),))
 LOG1P = {"float64": 8, "float32": 1}  # XLA's float64 log1p is off by 118 ulp near -0.41 and 70 near 0.41, not by 2
 EARLY = np.array([2.0**-20, 2.0**-13, 2.0**-10])  # where 1 - exp(-B) has lost its digits in float32
 
@@ -58,9 +60,9 @@ def log_snrs(process, ts, ls):
 
 @claim(
     "FWD-01",
-    "x_t given x_0 is N(alpha x_0, sigma^2 I) with the alpha and sigma of the seven papers, from t = 0 to t = 1",
+    "x_t given x_0 is N(alpha x_0, sigma^2 I) with the alpha and sigma of the papers, from t = 0 to t = 1",
     of=("diffx.processes.Process", "diffx.perturb", *CLASSES),
-    source="Song 2021 eqs. 9, 11, 12, 29; Karras 2022 Table 1; Nichol & Dhariwal 2021 eq. 17; Liu 2023; Albergo 2023",
+    source="Song 2021 eqs. 9, 11, 12, 29; Karras 2022 Table 1; Nichol 2021 eq. 17; Liu 2023; Albergo 2023; Chen 2023",
 )
 @given(ts=st_.arrays(5, st_.times()), x0=st_.points(4), eps=st_.points(4))
 def test_every_path_has_the_kernel_of_its_paper(dtype, ts, x0, eps):
@@ -78,14 +80,14 @@ def test_every_path_has_the_kernel_of_its_paper(dtype, ts, x0, eps):
         close(x, at[0] * x0 + at[1] * eps, ulps=8, scale=size, why="alpha x0 + sigma eps: each part as exact as its factor")
         ends = paths_at(process, jnp.asarray([0.0] * 8, dtype))
         holds((ends[0] == 1) & (ends[1] == 0), f"{make.__name__}: t = 0 is data, exactly")
-    for make in NOISELESS_MEAN:
+    for make in [make for make in PROCESSES if make().pure_noise_at_1]:
         holds(paths_at(make(), jnp.ones(8, dtype))[0] == 0, f"{make.__name__}: t = 1 is pure noise, exactly")
 
 
 @claim(
     "FWD-02",
     "f = alpha'/alpha and g^2 = (sigma^2)' - 2 f sigma^2 = -sigma^2 l' for every process, and rates are alpha' and sigma'",
-    of=("diffx.processes.Process", "diffx.processes.rates", *CLASSES),
+    of=("diffx.processes.Process", "diffx.processes.gaussian_path", "diffx.processes.rates", *CLASSES),
     source="Kingma et al. 2021, arXiv:2107.00630, appendix; Karras et al. 2022",
 )
 @given(ts=st_.arrays(5, st_.times(2e-3, 0.998)))
@@ -97,7 +99,7 @@ def test_drift_and_diffusion_follow_from_alpha_and_sigma(dtype, ts):
         slope_a, slope_s = path.alpha_rate(ts), path.sigma_rate(ts)
         size_a = np.abs(slope_a) * (1 + np.abs(np.log(path.alpha(ts))))
         size_s = (np.abs(slope_s) + (slope_s == 0)) * (1 + np.log1p(path.sigma(ts) / 0.03))
-        if make in VARIANCE_PRESERVING:  # the cosine of an angle near pi/2 is as exact as the angle
+        if make().variance_preserving:  # the cosine of an angle near pi/2 is as exact as the angle
             size_a, size_s = np.maximum(size_a, np.pi / 2), np.maximum(size_s, np.pi / 2)
         close(rate.alpha, slope_a, ulps=16, scale=size_a, why=f"{make.__name__}: one product of elementwise formulas")
         close(rate.sigma, slope_s, ulps=16, scale=size_s, why=f"{make.__name__}: a sum of at most two products below pi/2")
@@ -106,6 +108,38 @@ def test_drift_and_diffusion_follow_from_alpha_and_sigma(dtype, ts):
         close(
             g, wanted, ulps=8, scale=wanted * (1 + np.log1p(path.sigma(ts) / 0.03)), why=f"{make.__name__}: g^2 = -sigma^2 l'"
         )
+
+
+@jax.jit
+def facts_at(process, ends):
+    return process.alpha(ends), process.sigma(ends), [rates(process, t) for t in ends]
+
+
+@pytest.mark.parametrize("make", [*EVERY_PROCESS, zero_terminal], ids=lambda make: make.__name__)
+def test_every_process_is_what_its_class_says(make):
+    """The four facts against alpha, sigma and their rates, at the ends and between; a NaN is 0 times an infinite rate."""
+    process = make()
+    ends = facts_at(process, jnp.asarray([0.0, 1.0], jnp.float64))
+    between = np.hypot(*paths_at(process, jnp.linspace(0, 1, 7, dtype=jnp.float64)))
+    assert process.variance_preserving == (np.abs(between - 1) < 1e-12).all()
+    assert process.pure_noise_at_1 == (ends[0][1] == 0)
+    assert (process.finite_rates_at_0, process.finite_rates_at_1) == tuple(np.isfinite(rate).all() for rate in ends[2])
+
+
+def test_a_chain_of_traced_betas_says_what_it_is_in_a_trace():
+    ends_in_noise = jax.jit(lambda betas: DDPMChain(betas).pure_noise_at_1)
+    assert ends_in_noise(jnp.asarray([0.5, 1.0])) and not ends_in_noise(jnp.asarray([0.5, 0.5]))
+    chain = zero_terminal()
+    assert jax.jit(lambda: 1 if chain.pure_noise_at_1 else 0)() == 1, "concrete betas say it inside a trace too"
+
+
+def test_a_class_that_owes_something_is_told_what():
+    with pytest.raises(TypeError, match="Half must define sigma, time_of_log_snr, finite_rates_at_1: a process owes"):
+
+        @gaussian_path
+        class Half:
+            variance_preserving = pure_noise_at_1 = finite_rates_at_0 = False
+            alpha = log_snr_step = lambda self, *times: times[0]
 
 
 @claim(
@@ -345,7 +379,7 @@ def shifted(ls, shift):
     return flow.log_snr(time_shift(flow.time_of_log_snr(ls), shift))
 
 
-LEVELS = (-5.0, -1.25, 0.0, 2.5, 9.0)  # log-SNRs that all seven processes reach
+LEVELS = (-5.0, -1.25, 0.0, 2.5, 9.0)  # log-SNRs that all processes reach
 
 
 @cache
@@ -362,7 +396,7 @@ def densities_of(make):
     source="Kingma and Gao 2023, arXiv:2303.00848; Esser et al. 2024, arXiv:2403.03206, eq. (23)",
 )
 def test_uniform_times_have_the_known_densities_of_log_snr(dtype):
-    """|dt/dl| = 1/|l'(t)| for the seven processes, of integral 1; l, not l/2."""
+    """|dt/dl| = 1/|l'(t)| for all processes, of integral 1; l, not l/2."""
     ls = np.array(LEVELS)
     for make in PROCESSES:
         exact = densities_of(make)

@@ -13,12 +13,14 @@ from diffx.processes.ddpm_chain import DDPMChain as DDPMChain
 from diffx.processes.edm import EDM as EDM
 from diffx.processes.protocol import (
     Process as Process,
+    gaussian_path as gaussian_path,
     log_snr_density as log_snr_density,
     perturb as perturb,
     rates as rates,
     transition as transition,
 )
 from diffx.processes.rectified_flow import RectifiedFlow as RectifiedFlow
+from diffx.processes.sigmoid import SigmoidVP as SigmoidVP
 from diffx.processes.sub_vp import SubVP as SubVP
 from diffx.processes.trig import Trig as Trig
 from diffx.processes.ve import VE as VE

@@ -9,9 +9,11 @@ from jaxtyping import Array
 from diffx import _arguments
 
 
-def fixed_at_zero(process: Any, t: Array) -> Any:
-    """The process with parameters that do not move sigma(0) = 0: sigma'(0) is infinite, and infinity times 0 is NaN."""
-    return jax.tree_util.tree_map(lambda p: jnp.where(t > 0, p, jax.lax.stop_gradient(p)), process)
+def fixed_where(process: Any, still: Array) -> Any:
+    """The process with parameters that do not move an alpha or sigma that is 0: its derivative may be infinite, and
+    infinity times 0 is NaN.
+    """
+    return jax.tree_util.tree_map(lambda p: jnp.where(still, jax.lax.stop_gradient(p), p), process)
 
 
 def finite_increment(process: Any, t: Any, s: Any) -> tuple[Array, Array, Array]:

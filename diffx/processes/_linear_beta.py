@@ -16,10 +16,6 @@ def linear_integral_step(p: Any, t: Array, s: Array) -> Array:
     return (t - s) * (p.beta_min + (p.beta_max - p.beta_min) * (t + s) / 2)
 
 
-def linear_rate(p: Any, t: Array) -> Array:
-    return p.beta_min + (p.beta_max - p.beta_min) * t
-
-
 def linear_time_of_integral(p: Any, b: Array) -> Array:
     """The t with B(t) = b; this root of the quadratic subtracts nothing."""
     return 2 * b / (p.beta_min + jnp.sqrt(p.beta_min**2 + 2 * (p.beta_max - p.beta_min) * b))
@@ -31,7 +27,3 @@ def linear_check(p: Any) -> None:
 
 def linear_alpha(p: Any, t: Any) -> Array:
     return jnp.exp(-linear_integral(p, _arguments.times(t)) / 2)
-
-
-def linear_f(p: Any, t: Any) -> Array:
-    return -linear_rate(p, _arguments.times(t)) / 2

@@ -4,17 +4,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from diffx import _arguments
-from diffx._pytrees import record, with_fields
+from diffx._pytrees import with_fields
 from diffx._types import Floats
 from diffx.processes._increments import finite_increment, with_infinite_increment
-from diffx.processes._variance_preserving import vp_log_snr, vp_log_snr_step, vp_sigma
+from diffx.processes._variance_preserving import vp_log_snr_step, vp_sigma
 from diffx.processes.betas import require_betas
+from diffx.processes.protocol import g_of_path, gaussian_path, log_snr_of_path
 
 
-@record
+@gaussian_path
 class DDPMChain:
     r"""The chain with variances beta_1..beta_T: B(i/T) = -sum_{j <= i} log(1 - beta_j), exact at its nodes.
 
@@ -26,8 +28,24 @@ class DDPMChain:
 
     betas: Array
 
+    variance_preserving = True
+    finite_rates_at_0 = False
+    g, log_snr = g_of_path, log_snr_of_path
+
     def __post_init__(self) -> None:
         with_fields(self, betas=require_betas(self.betas))
+
+    @property
+    def pure_noise_at_1(self) -> Any:
+        """The last beta is 1: a bool, or a traced one where the betas are traced."""
+        return self._last_beta() == 1
+
+    @property
+    def finite_rates_at_1(self) -> Any:
+        return self._last_beta() != 1
+
+    def _last_beta(self) -> Any:
+        return (np.asarray(self.betas) if _arguments.is_concrete(self.betas) else self.betas)[-1]
 
     def _gains(self, dtype: Any) -> Array:
         return -jnp.log1p(-self.betas).astype(dtype)  # the growth of B over each link
@@ -59,13 +77,8 @@ class DDPMChain:
         return vp_sigma(self._integral(_arguments.times(t)))
 
     def f(self, t: Any) -> Floats:
+        """-rate/2 of the link that ends at t; at t = 0 of the first, where alpha' is 0; -inf where alpha is 0."""
         return -self._rate(_arguments.times(t)) / 2
-
-    def g(self, t: Any) -> Floats:
-        return jnp.sqrt(self._rate(_arguments.times(t)))
-
-    def log_snr(self, t: Any) -> Floats:
-        return vp_log_snr(self._integral(_arguments.times(t)))
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
         t, s, whole = finite_increment(self, t, s)

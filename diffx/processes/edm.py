@@ -5,20 +5,26 @@ from typing import Any
 import jax.numpy as jnp
 
 from diffx import _arguments
-from diffx._pytrees import record
 from diffx._types import Floats, Scalar
 from diffx.processes._increments import finite_increment, with_infinite_increment
+from diffx.processes.protocol import f_of_path, g_of_path, gaussian_path, log_snr_of_path
 
 
-@record
+@gaussian_path
 class EDM:
     r"""alpha = 1, sigma = sigma_max t; f = 0, g^2 = 2 sigma_max^2 t.  Karras' own time is sigma = sigma_max t.
 
     Source: Karras et al. 2022, arXiv:2206.00364, Table 1.  sigma: data units.  Domain: t in [0, 1], sigma_max > 0.
-    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02.
+    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-10.
     """
 
     sigma_max: Scalar = 80.0
+
+    variance_preserving = False
+    pure_noise_at_1 = False
+    finite_rates_at_0 = True
+    finite_rates_at_1 = True
+    f, g, log_snr = f_of_path, g_of_path, log_snr_of_path
 
     def __post_init__(self) -> None:
         _arguments.positive(sigma_max=self.sigma_max)
@@ -28,15 +34,6 @@ class EDM:
 
     def sigma(self, t: Any) -> Floats:
         return self.sigma_max * _arguments.times(t)
-
-    def f(self, t: Any) -> Floats:
-        return jnp.zeros_like(_arguments.times(t))
-
-    def g(self, t: Any) -> Floats:
-        return self.sigma_max * jnp.sqrt(2 * _arguments.times(t))
-
-    def log_snr(self, t: Any) -> Floats:
-        return -2 * jnp.log(self.sigma_max * _arguments.times(t))
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
         t, s, whole = finite_increment(self, t, s)

@@ -3,23 +3,44 @@ r"""What every forward process offers, and what follows from it.
 x_t = alpha(t) x_0 + sigma(t) eps is the solution of dx = f(t) x dt + g(t) dw from x_0. Time 0 is data and time 1 is
 noise, for every process. The safe coordinate is the log-SNR l = log(alpha^2/sigma^2). Every method takes times of any
 shape and answers in their dtype; where an x is involved, time is one scalar.
+
+A process is its path. Decorated with `gaussian_path`, a class owes alpha, sigma, the increment of the log-SNR and its
+inverse, and says what it is in four class attributes; f, g and the log-SNR follow.
 """
 
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, dataclass_transform, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 
 from diffx import _arguments
+from diffx._pytrees import record
 from diffx._types import Floats, Number, Points, Scalar
+
+T = TypeVar("T")
 
 
 @runtime_checkable
 class Process(Protocol):
-    """What a forward process offers. Any object with these methods is one; `jax.tree_util` must know it as a pytree.
+    """What a forward process offers. Any object with these members is one; `jax.tree_util` must know it as a pytree.
 
-    t, s, l: arrays of any shape, float32 or float64.  Claims: FWD-01, FWD-02, FWD-05, NUM-11, API-08.
+    t, s, l: arrays of any shape, float32 or float64; every method works element by element.
+    variance_preserving: alpha^2 + sigma^2 = 1 at every time.
+    pure_noise_at_1: alpha(1) = 0, so that x_1 says nothing of the data, and the log-SNR there is -inf.
+    finite_rates_at_0, finite_rates_at_1: alpha' and sigma' are finite at that end, whatever the parameters; false where
+    sigma begins as sqrt(t), or alpha ends as sqrt(1 - t).
+    Ask the object and not its class: a process may derive them from its parameters, as `DDPMChain` does.
+    Claims: FWD-01, FWD-02, FWD-05, NUM-11, API-08.
     """
+
+    @property
+    def variance_preserving(self) -> bool: ...
+    @property
+    def pure_noise_at_1(self) -> bool: ...
+    @property
+    def finite_rates_at_0(self) -> bool: ...
+    @property
+    def finite_rates_at_1(self) -> bool: ...
 
     def alpha(self, t: Any) -> Floats: ...
     def sigma(self, t: Any) -> Floats: ...
@@ -28,6 +49,62 @@ class Process(Protocol):
     def log_snr(self, t: Any) -> Floats: ...
     def log_snr_step(self, t: Any, s: Any) -> Floats: ...
     def time_of_log_snr(self, l: Any) -> Floats: ...
+
+
+OWED = ("alpha", "sigma", "log_snr_step", "time_of_log_snr")
+FACTS = ("variance_preserving", "pure_noise_at_1", "finite_rates_at_0", "finite_rates_at_1")
+
+
+def f_of_path(process: Any, t: Any) -> Floats:
+    """f = alpha'/alpha, by automatic differentiation."""
+    alpha, rate = _with_rate(process.alpha, t)
+    return rate / alpha
+
+
+def g_of_path(process: Any, t: Any) -> Floats:
+    """g^2 = (sigma^2)' - 2 f sigma^2, by automatic differentiation; -2 f where alpha^2 + sigma^2 = 1.
+
+    Where sigma begins as sqrt(t) the first is 0 times infinity at t = 0: a process that is not variance preserving gives g.
+    """
+    f = process.f(t)
+    if process.variance_preserving:
+        return jnp.sqrt(-2 * f)
+    sigma, rate = _with_rate(process.sigma, t)
+    return jnp.sqrt(2 * sigma * (rate - f * sigma))
+
+
+def log_snr_of_path(process: Any, t: Any) -> Floats:
+    """l = 2 log(alpha/sigma)."""
+    return 2 * jnp.log(process.alpha(t) / process.sigma(t))
+
+
+def _with_rate(path: Any, t: Any) -> tuple[Floats, Floats]:
+    t = _arguments.times(t)
+    return jax.jvp(path, (t,), (jnp.ones_like(t),))
+
+
+DERIVED = {"f": f_of_path, "g": g_of_path, "log_snr": log_snr_of_path}
+
+
+@dataclass_transform(frozen_default=True)
+def gaussian_path(cls: type[T]) -> type[T]:
+    """Make `cls` a process: a frozen dataclass and a pytree whose f, g and log_snr, where it has none, follow from its path.
+
+    cls: a class with the methods alpha(t), sigma(t), log_snr_step(t, s), time_of_log_snr(l) and the four facts of `Process`;
+    its annotated fields are its parameters. f, g or log_snr are written out where rounding or an end of time needs it;
+    a type checker sees those that the class body names: `f, g, log_snr = f_of_path, g_of_path, log_snr_of_path`.
+    Raises TypeError where a method or a fact is missing.  Claims: FWD-02.
+    """
+    missing = [name for name in (*OWED, *FACTS) if not hasattr(cls, name)]
+    if missing:
+        raise TypeError(
+            f"{cls.__name__} must define {', '.join(missing)}: a process owes the methods {', '.join(OWED)} "
+            f"and the class attributes {', '.join(FACTS)}; see diffx.processes.Process"
+        )
+    for name, derived in DERIVED.items():
+        if not hasattr(cls, name):
+            setattr(cls, name, derived)
+    return record(cls)
 
 
 class Transition(NamedTuple):
@@ -47,7 +124,7 @@ class Rates(NamedTuple):
 def rates(process: Process, t: Scalar) -> Rates:
     """The time derivatives alpha'(t) and sigma'(t), by automatic differentiation.
 
-    t: scalar time.  Domain: sigma'(0) is infinite for VP, CosineVP and VE, whose sigma starts as sqrt(t).
+    t: scalar time.  Domain: t = 0 and t = 1 only where `finite_rates_at_0` and `finite_rates_at_1` hold; elsewhere inf or NaN.
     Claims: FWD-02, FWD-21.
     """
     t = _arguments.time(t)

@@ -5,47 +5,42 @@ from typing import Any
 import jax.numpy as jnp
 
 from diffx import _arguments
-from diffx._pytrees import record
 from diffx._types import Floats, Scalar
 from diffx.processes._increments import finite_increment, with_infinite_increment
 from diffx.processes._linear_beta import (
     linear_alpha,
     linear_check,
-    linear_f,
     linear_integral,
     linear_integral_step,
-    linear_rate,
     linear_time_of_integral,
 )
 from diffx.processes._variance_preserving import vp_log_snr_step
+from diffx.processes.protocol import f_of_path, g_of_path, gaussian_path, log_snr_of_path
 
 
-@record
+@gaussian_path
 class SubVP:
     r"""Sub-variance preserving, linear beta(t): alpha = exp(-B/2), sigma = 1 - exp(-B), g^2 = beta (1 - exp(-2B)).
 
     Its log-SNR is -2 log(2 sinh(B/2)).  Source: Song et al. 2021, arXiv:2011.13456, eqs. (12), (29).
-    beta: 1/time.  Domain: t in [0, 1], 0 < beta_min.
-    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, FWD-14, NUM-01, NUM-02.
+    beta: 1/time.  Domain: t in [0, 1], 0 < beta_min, B(1) < 174 in float32, where alpha becomes 0.
+    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, FWD-14, NUM-01, NUM-02, NUM-10.
     """
 
     beta_min: Scalar = 0.1
     beta_max: Scalar = 20.0
 
+    variance_preserving = False
+    pure_noise_at_1 = False
+    finite_rates_at_0 = True
+    finite_rates_at_1 = True
+    f, g, log_snr = f_of_path, g_of_path, log_snr_of_path
+
     __post_init__ = linear_check
     alpha = linear_alpha
-    f = linear_f
 
     def sigma(self, t: Any) -> Floats:
         return -jnp.expm1(-linear_integral(self, _arguments.times(t)))
-
-    def g(self, t: Any) -> Floats:
-        t = _arguments.times(t)
-        return jnp.sqrt(linear_rate(self, t) * -jnp.expm1(-2 * linear_integral(self, t)))
-
-    def log_snr(self, t: Any) -> Floats:
-        b = linear_integral(self, _arguments.times(t))
-        return -b - 2 * jnp.log(-jnp.expm1(-b))
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
         """2 times that of VP + dB: sigma^2 is that of VP squared."""

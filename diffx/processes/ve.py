@@ -7,13 +7,13 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from diffx import _arguments
-from diffx._pytrees import record
 from diffx._types import Floats, Scalar
-from diffx.processes._increments import finite_increment, fixed_at_zero, with_infinite_increment
+from diffx.processes._increments import finite_increment, fixed_where, with_infinite_increment
 from diffx.processes._variance_preserving import vp_log_snr_step
+from diffx.processes.protocol import f_of_path, gaussian_path, log_snr_of_path
 
 
-@record
+@gaussian_path
 class VE:
     r"""Variance exploding: alpha = 1, sigma^2 = sigma_min^2 ((sigma_max/sigma_min)^(2t) - 1).
 
@@ -25,6 +25,12 @@ class VE:
 
     sigma_min: Scalar = 0.01
     sigma_max: Scalar = 50.0
+
+    variance_preserving = False
+    pure_noise_at_1 = False
+    finite_rates_at_0 = False
+    finite_rates_at_1 = True
+    f, log_snr = f_of_path, log_snr_of_path
 
     def __post_init__(self) -> None:
         _arguments.positive(sigma_min=self.sigma_min, sigma_max=self.sigma_max)
@@ -42,19 +48,13 @@ class VE:
 
     def sigma(self, t: Any) -> Floats:
         t = _arguments.times(t)
-        steady = fixed_at_zero(self, t)
+        steady = fixed_where(self, t == 0)
         return steady.sigma_min * jnp.sqrt(jnp.expm1(steady._growth(t)))
 
-    def f(self, t: Any) -> Floats:
-        return jnp.zeros_like(_arguments.times(t))
-
     def g(self, t: Any) -> Floats:
+        """Written out for t = 0, where sigma is 0 and sigma' infinite."""
         growth = self._growth(_arguments.times(t))
         return self.sigma_min * jnp.exp(growth / 2) * jnp.sqrt(2 * jnp.log(self.sigma_max / self.sigma_min))
-
-    def log_snr(self, t: Any) -> Floats:
-        growth = self._growth(_arguments.times(t))
-        return -growth - jnp.log(-jnp.expm1(-growth)) - 2 * jnp.log(self.sigma_min)
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
         t, s, whole = finite_increment(self, t, s)

@@ -3,49 +3,46 @@ r"""Variance preserving with a linear beta.      Song et al. 2021, arXiv:2011.13
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from diffx import _arguments
-from diffx._pytrees import record
 from diffx._types import Floats, Scalar
-from diffx.processes._increments import finite_increment, fixed_at_zero, with_infinite_increment
+from diffx.processes._increments import finite_increment, fixed_where, with_infinite_increment
 from diffx.processes._linear_beta import (
     linear_alpha,
     linear_check,
-    linear_f,
     linear_integral,
     linear_integral_step,
-    linear_rate,
     linear_time_of_integral,
 )
-from diffx.processes._variance_preserving import vp_log_snr, vp_log_snr_step, vp_sigma
+from diffx.processes._variance_preserving import vp_log_snr_step, vp_sigma
+from diffx.processes.protocol import f_of_path, g_of_path, gaussian_path, log_snr_of_path
 
 
-@record
+@gaussian_path
 class VP:
     r"""Variance preserving, linear beta(t) = beta_min + (beta_max - beta_min) t.
 
     alpha = exp(-B/2), sigma^2 = 1 - exp(-B), f = -beta/2, g^2 = beta, B(t) = int_0^t beta.
-    Source: Song et al. 2021, arXiv:2011.13456, eqs. (11), (29).  beta: 1/time.  Domain: t in [0, 1], 0 < beta_min.
+    Source: Song et al. 2021, arXiv:2011.13456, eqs. (11), (29).  beta: 1/time.
+    Domain: t in [0, 1], 0 < beta_min, B(1) < 174 in float32, where alpha becomes 0.
     Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-07, FWD-09, FWD-14, NUM-01, NUM-02, NUM-10.
     """
 
     beta_min: Scalar = 0.1
     beta_max: Scalar = 20.0
 
+    variance_preserving = True
+    pure_noise_at_1 = False
+    finite_rates_at_0 = False
+    finite_rates_at_1 = True
+    f, g, log_snr = f_of_path, g_of_path, log_snr_of_path
+
     __post_init__ = linear_check
     alpha = linear_alpha
-    f = linear_f
 
     def sigma(self, t: Any) -> Floats:
         t = _arguments.times(t)
-        return vp_sigma(linear_integral(fixed_at_zero(self, t), t))
-
-    def g(self, t: Any) -> Floats:
-        return jnp.sqrt(linear_rate(self, _arguments.times(t)))
-
-    def log_snr(self, t: Any) -> Floats:
-        return vp_log_snr(linear_integral(self, _arguments.times(t)))
+        return vp_sigma(linear_integral(fixed_where(self, t == 0), t))
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
         t, s, whole = finite_increment(self, t, s)

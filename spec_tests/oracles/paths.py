@@ -1,4 +1,4 @@
-"""The seven forward paths as the textbooks write them, in 60 decimal digits, with the moments of their SDEs.
+"""The forward paths as the textbooks write them, in 60 decimal digits, with the moments of their SDEs.
 
 alpha, sigma, log-SNR and its increment are the plain formulas (1 - exp(-B), a difference of two logarithms): with 60
 digits nothing is lost. Time derivatives are central differences of these. f and g2 are the textbook coefficients.
@@ -140,7 +140,7 @@ def cos(x: Decimal) -> Decimal:
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803")
 
 
-# --- the seven -------------------------------------------------------------------------------------------------------
+# --- the paths -------------------------------------------------------------------------------------------------------
 
 
 def _linear(beta_min: float, beta_max: float) -> tuple[Exact, Callable]:
@@ -209,3 +209,20 @@ def trig() -> Path:
         lambda t: -np.pi / 2 * np.tan(np.pi * t / 2),
         lambda t: np.pi * np.tan(np.pi * t / 2),
     )
+
+
+def sigmoid_vp(start: float, end: float, tau: float) -> Path:
+    """Chen 2023, arXiv:2301.10972: gamma = alpha^2 as its code has it, (v_end - sigmoid(u))/(v_end - v_start)."""
+    first, last = Decimal(start) / Decimal(tau), Decimal(end) / Decimal(tau)
+
+    def sigmoid(u: Decimal) -> Decimal:
+        return 1 / (1 + (-u).exp())
+
+    def gamma(t: Decimal) -> Decimal:
+        return (sigmoid(last) - sigmoid(first + (last - first) * t)) / (sigmoid(last) - sigmoid(first))
+
+    def beta(t):
+        a, w = start / tau, (end - start) / tau / 2  # S(b) - S(u) = sinh((b - u)/2)/(2 cosh(b/2) cosh(u/2)) in numpy
+        return w * np.cosh(end / tau / 2) / (np.cosh(a / 2 + w * t) * np.sinh(w * (1 - t)))
+
+    return Path(lambda t: gamma(t).sqrt(), lambda t: 1 - gamma(t), lambda t: -beta(t) / 2, beta)
