@@ -22,7 +22,7 @@ ORACLES = sorted((Path(__file__).parent / "oracles").rglob("*.py"))
 OPTIONAL = {"diffx.adaptive"}  # needs an extra that may not be installed
 ALLOWED = {"jax", "jaxtyping", "diffx"}
 HOST = {room: {"numpy"} for room in ("_arguments", "processes", "laws")}  # value checks look at concrete arrays on the host
-HOST["concepts"] = {"numpy"}  # value checks look at concrete arrays on the host
+HOST["concepts"] = HOST["contrast"] = {"numpy"}  # value checks look at concrete arrays on the host
 HOST["guidance"] = {"numpy"}  # value checks, and the nodes of Gauss and Legendre
 HOST["check"] = {"numpy", "scipy"}  # asks foreign code, in numpy float64; scipy for a reference, imported where it is called
 HOST["flow_matching"] = {

@@ -14,7 +14,7 @@ from jaxtyping import Array
 from diffx import _arguments
 from diffx._linalg import contract
 from diffx.laws.covariance import dense, eigenvalues, is_diagonal, noised_variance
-from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.gaussian import GaussianLaw, require_gaussian
 from diffx.laws.marginals import marginal
 from diffx.processes.protocol import Process
 
@@ -41,22 +41,21 @@ def commuting_pair(cond: Any, uncond: Any, w: Any) -> tuple[Along, Array]:
     a, b = (contract("ki,kl,lj->ij", basis, cov, basis) for cov in (a, b))
     off = jnp.maximum(_off_diagonal(a), _off_diagonal(b))
     allowed = float(jnp.finfo(off.dtype).eps) ** 0.5
-    if _arguments.is_concrete(off):
-        _arguments.require(
-            bool(off <= allowed),
+    _arguments.require_that(
+        lambda off: off <= allowed,
+        lambda off: (
             f"the covariances of cond and uncond must commute, but in their best common basis they are off diagonal by "
-            f"{off:.2g} of their size; exact_law of a sampler needs no such thing",
-        )
+            f"{off:.2g} of their size; exact_law of a sampler needs no such thing"
+        ),
+        off,
+    )
     basis = jnp.where(off <= allowed, basis, jnp.nan)
     means = (contract("ki,k->i", basis, law.mean) for law in (cond, uncond))
     return Along(basis, next(means), jnp.diag(a), next(means), jnp.diag(b)), w
 
 
 def _dimension(*laws: Any) -> int:
-    for law in laws:
-        if not isinstance(law, GaussianLaw):
-            raise TypeError(f"guided laws are closed forms of GaussianLaw, got {type(law).__name__}")
-    shapes = {law.mean.shape for law in laws}
+    shapes = {require_gaussian(law, "a guided law").mean.shape for law in laws}
     _arguments.require(
         len(shapes) == 1, f"cond, uncond and start must have one dimension, got means of shapes {sorted(shapes)}"
     )

@@ -71,9 +71,8 @@ def _label(label: Any, null: int) -> Array:
     label = jnp.asarray(label)
     one = label.ndim == 0 and jnp.issubdtype(label.dtype, jnp.integer)
     _arguments.require(one, f"label must be one integer, got shape {label.shape} of {label.dtype}; for a batch use jax.vmap")
-    if _arguments.is_concrete(label):
-        wanted = f"label must lie in 0 to {null}, where {null} is no label, got {label}"
-        _arguments.require(bool((label >= 0) & (label <= null)), wanted)
+    message = lambda label: f"label must lie in 0 to {null}, where {null} is no label, got {label}"
+    _arguments.require_that(lambda label: (label >= 0) & (label <= null), message, label)
     return jnp.where(label < 0, null + 1, label)  # jax would count a negative index from the end; beyond it answers NaN
 
 
