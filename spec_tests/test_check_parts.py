@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 
 import diffx
+from diffx.check import check_contrastive_loss, check_guidance, check_log_prob, check_process
 from diffx.check.finding import FAILS, HOLDS, NOT_PROVIDED, Finding
-from diffx.check.guided.entry import check_guidance
-from diffx.check.likelihoods.entry import check_log_prob
-from diffx.check.losses.entry import check_contrastive_loss
-from diffx.check.processes.entry import check_process
 from diffx.processes.rectified_flow import RectifiedFlow
 from diffx.processes.vp import VP
 from spec_tests import parts

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from diffx.check._ask import recognise
+from diffx.check.finding import Answer
 from diffx.check.likelihoods.networks import Level, LineNetwork, Parts, PlaneNetwork
 from diffx.check.problems import PLANE, TWO
 
-Answer = tuple[bool, str, str, str]
 POINTS = np.array([[0.6, -0.4], [0.0, 0.0], [1.4, 0.2], [-1.5, 0.9], [3.0, 2.0], [-4.0, -3.0]])  # near and far
 INTEGRAL = 1e-3  # how near to 1 the density integrates, where the tolerance is not wider
 SIGMAS = 5.0  # of the mean over the draws

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from diffx.check._ask import fit, recognise, rows
-from diffx.check.processes.path import NEAR, Answer, Path, batch
+from diffx.check.finding import Answer
+from diffx.check.processes.path import NEAR, Path, batch
 
 
 def converts(path: Path, convert: Mapping[str, tuple[Callable, Callable]]) -> Answer:

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from diffx.check.finding import Answer
+
 STEPS = (10, 20, 7, 30, 61)  # two that divide 1000, two that do not, one where arange by a float of 1000/61 is one too long
 RULES = ("leading", "trailing", "linspace")
-Answer = tuple[bool, str, str, str]
 
 
 def check_arguments(grid: Callable | None, spacing: str | None, training_steps: int | None) -> None:

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffx.check._ask import fit, number, recognise, rounding, rows
+from diffx.check.finding import Answer
 from diffx.check.processes.slope import slope
 
-Answer = tuple[bool, str, str, str]
 NEAR = 1e-3  # what is this near to another formula, relatively, is that formula
 START = 1e-3  # relative error of the deviation at the start: KL of about 1e-6 nats a dimension
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from diffx.check._ask import far, fit, in_words, number, ratio, recognise, rows
-from diffx.check.processes.path import NEAR, Answer, Path, batch
+from diffx.check.finding import Answer
+from diffx.check.processes.path import NEAR, Path, batch
 
 
 def has_rates(path: Path, f: Callable | None, g: Callable | None) -> Answer:

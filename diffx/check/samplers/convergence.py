@@ -4,8 +4,9 @@ from functools import cache, partial
 
 import numpy as np
 
+from diffx.check.finding import Answer
 from diffx.check.problems import PLANE, TWO, follow_gated, gate, w2
-from diffx.check.samplers.laws import Answer, Case
+from diffx.check.samplers.case import Case
 from diffx.check.samplers.order import SEEN, WINDOW, Order, observed_order
 
 STARTUP = 3  # steps that a method of order 4 may need to fill its history

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from diffx.check.finding import HOLDS
+from diffx.check.finding import HOLDS, Answer
 from diffx.check.problems import PLANE, Gaussian, w2
+from diffx.check.samplers.case import FEW, ROWS, Case
 from diffx.check.samplers.chi_square import check_samples, power
-from diffx.check.samplers.laws import FEW, ROWS, Answer, Case, member
+from diffx.check.samplers.laws import member
 
 COUNT = 100_000  # rows: a variance 4% wrong is found with probability .99
 

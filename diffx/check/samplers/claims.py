@@ -11,8 +11,8 @@ import numpy as np
 from diffx.check._ask import check_precision
 from diffx.check.finding import Finding, finding
 from diffx.check.samplers import laws as ask, own_noise as own
+from diffx.check.samplers.case import Case, Nodes, SampleRun
 from diffx.check.samplers.convergence import has_order
-from diffx.check.samplers.laws import Case, Nodes, SampleRun
 
 STEPS = (16, 32, 64, 128)
 
