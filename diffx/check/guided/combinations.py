@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from diffx.check._ask import far, fit, recognise, rounding, rows
+from diffx.check._ask import fit, recognise, relative_error, rounding, rows
 from diffx.check.finding import Answer
 
 CONVENTIONS = {"w": lambda w: (w, 1 - w), "1 + w": lambda w: (1 + w, -w)}  # w -> coefficients of cond and of uncond
@@ -34,7 +34,7 @@ def _at_weights(coefficients: Callable) -> np.ndarray:
 def _convention(got: np.ndarray, convention: str | None, tolerance: float) -> str:
     """The convention that these coefficients have, out of the one documented or of both; else nothing."""
     names = [convention] if convention else list(CONVENTIONS)
-    return next((name for name in names if far(got, _at_weights(CONVENTIONS[name])) <= tolerance), "")
+    return next((name for name in names if relative_error(got, _at_weights(CONVENTIONS[name])) <= tolerance), "")
 
 
 def _expected(convention: str | None) -> str:
@@ -78,7 +78,7 @@ def _affine(got: np.ndarray, *names: str) -> str:
     """The coefficients as functions of w, where they are affine in it."""
     w = np.stack([np.ones(len(WEIGHTS)), WEIGHTS], 1)
     lines = np.linalg.lstsq(w, got, rcond=None)[0]
-    if far(w @ lines, got) > 1e-6:
+    if relative_error(w @ lines, got) > 1e-6:
         return " + ".join(f"{a:.4g} {name}" for a, name in zip(got[3], names, strict=True)) + " at w = 2"
     return " + ".join(f"({a:.4g} + {b:.4g} w) {name}" for (a, b), name in zip(lines.T + 0.0, names, strict=True))
 
@@ -146,7 +146,7 @@ def rescales(rescale: Callable, combine: Callable, precision: str) -> Answer:
     blend = lambda factor, phis=(0.0, 0.7, 1.0): np.stack([guided * (phi * factor + 1 - phi) for phi in phis])
     share = lambda axes, size=np.std: size(cond, axis=axes, keepdims=True) / size(guided, axis=axes, keepdims=True)
     rms = lambda x, **given: np.sqrt(np.mean(x**2, **given))
-    wanted, off = blend(share(each)), far(np.stack(got), blend(share(each)))
+    wanted, off = blend(share(each)), relative_error(np.stack(got), blend(share(each)))
     forms = {
         "the deviation over the whole batch": blend(share(None)),
         "the deviation over the batch axis": blend(share(0)),

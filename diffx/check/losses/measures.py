@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from diffx.check._ask import far, in_words, number, ratio, recognise, rounding
+from diffx.check._ask import fraction, number, ratio, recognise, relative_error, rounding
 from diffx.check.finding import Answer
 from diffx.check.losses.forms import Batch, clip, in_shards, siglip, wrong_clips, wrong_siglips
 
@@ -105,7 +105,7 @@ def has_gradients(case: Case) -> Answer:
     right, batch = REFERENCES[case.kind][0], _batches(case)["random rows"]
     got, wanted = case.gradients(batch), right(batch).gradients
     tangent = {name: _tangential(wanted[name], getattr(batch, name)) for name in ("images", "texts")}
-    normalises = all(far(got[name], tangent[name]) <= rounding(case.precision) for name in tangent)
+    normalises = all(relative_error(got[name], tangent[name]) <= rounding(case.precision) for name in tangent)
     wanted = wanted | tangent if normalises else wanted
     size = lambda name: max(np.abs(wanted[name]).max(), 1e-3)
     off = {name: float(np.abs(got[name] - wanted[name]).max() / size(name)) for name in case.parameters}
@@ -125,7 +125,7 @@ def _which_gradient(case: Case, name: str, got: np.ndarray, wanted: np.ndarray, 
         return f"The gradient of {name} is 0: it is cut off."
     constant = ratio(got, wanted)
     if np.isfinite(constant):
-        return f"The gradient of {name} is {in_words(constant)} of the right one{_factor(case, constant, batch)}."
+        return f"The gradient of {name} is {fraction(constant)} of the right one{_factor(case, constant, batch)}."
     forms = {form: make(batch).gradients[name] for form, make in _wrongs(case).items()}
     known = recognise(got, forms, wanted, tolerance=1e-4)
     return f"The gradient of {name} is off by {np.abs(got - wanted).max():.2g}" + (

@@ -31,12 +31,12 @@ def _round_trip(path: Path, predict: Callable, recover: Callable) -> tuple[bool,
         back = rows("recover", recover, alpha * x0 + sigma * eps, given, float(t), precision=path.precision)
         off, allowed = float(np.abs(back - x0).max()), path.rounding * max(1.0, 1 / alpha, sigma / alpha, alpha / sigma)
         if not off <= allowed and good:
-            good, said = False, _recovered(back, x0, eps, t, alpha, sigma)
+            good, said = False, _say_recovery(back, x0, eps, t, alpha, sigma)
         largest = max(largest, off)
     return good, largest, said
 
 
-def _recovered(back: np.ndarray, x0: np.ndarray, eps: np.ndarray, t: float, alpha: float, sigma: float) -> str:
+def _say_recovery(back: np.ndarray, x0: np.ndarray, eps: np.ndarray, t: float, alpha: float, sigma: float) -> str:
     (p, q), left = fit(back, x0, eps)
     if left > NEAR:
         return f"at t = {t:.4g} what comes back is not a sum of multiples of x0 and eps."

@@ -50,7 +50,7 @@ class Path(NamedTuple):
         return eps * np.stack([size, size**2 / levels[:, 1]], 1)
 
     @property
-    def backwards(self) -> bool:
+    def runs_to_data(self) -> bool:
         """The library's time runs from noise to data."""
         return self.times[-1] < self.times[0]
 

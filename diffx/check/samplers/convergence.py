@@ -24,11 +24,11 @@ def has_order(case: Case, *, order: int) -> Answer:
     try:
         answer = _at_steps(case, order)
     except NotImplementedError as untold:
-        return _or(untold, _finer(case), order)
-    return answer if answer[0] else _or(answer, _finer(case), order)
+        return _better_answer(untold, _refine(case), order)
+    return answer if answer[0] else _better_answer(answer, _refine(case), order)
 
 
-def _or(first: Answer | NotImplementedError, case: Case, order: int) -> Answer:
+def _better_answer(first: Answer | NotImplementedError, case: Case, order: int) -> Answer:
     """The answer at finer steps where it says more than the first one did."""
     try:
         again = _at_steps(case, order)
@@ -41,7 +41,7 @@ def _or(first: Answer | NotImplementedError, case: Case, order: int) -> Answer:
     return first
 
 
-def _finer(case: Case) -> Case:
+def _refine(case: Case) -> Case:
     return case._replace(steps=tuple(FINER * n for n in case.steps))
 
 

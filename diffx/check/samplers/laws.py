@@ -73,11 +73,11 @@ def is_first_order(case: Case, *, eta: float) -> Answer:
     """REV-11, REV-16: the law of the first-order family at a few steps, to rounding."""
     levels, got = case.levels(FEW), case.affine(PLANE, FEW)
     right, allowed = member(levels, eta), 16 * case.rounding
-    off = _apart(got, right, levels[0])
+    off = _map_distance(got, right, levels[0])
     start = PLANE.marginal(*levels[0])
     detail = which_law(got.law(start), right.law(start), FEW)
     if not off <= allowed:
-        fits = [said for said, other in relatives(got, levels, eta).items() if _apart(got, other, levels[0]) <= allowed]
+        fits = [said for said, other in relatives(got, levels, eta).items() if _map_distance(got, other, levels[0]) <= allowed]
         detail = " ".join([detail, *fits[:1]])
     return off <= allowed, f"off by {off:.1e}", f"the law of eta = {eta:g} at N = {FEW}", detail
 
@@ -91,7 +91,7 @@ def member(levels: list[tuple[float, float]], eta: float) -> Affine:
     return found
 
 
-def _apart(a: Affine, b: Affine, start: tuple[float, float]) -> float:
+def _map_distance(a: Affine, b: Affine, start: tuple[float, float]) -> float:
     """Difference of two maps on the marginal of the data at their start, in deviations of the output."""
     laws = [one.law(PLANE.marginal(*start)) for one in (a, b)]
     parts = (
@@ -115,10 +115,10 @@ def is_exact_on_points(case: Case) -> Answer:
     off = max(off_by(case.affine(POINT, FEW, stop), levels[0], levels[stop]) for stop in stops)
     good = bool(off <= 16 * case.rounding)
     said = "An exponential integrator is exact where prediction and noise are constant."
-    return good, f"off by {off:.1e}", f"exact at N = {FEW}", said + ("" if good else _astray(case, levels))
+    return good, f"off by {off:.1e}", f"exact at N = {FEW}", said + ("" if good else _first_wrong_step(case, levels))
 
 
-def _astray(case: Case, levels: list[tuple[float, float]]) -> str:
+def _first_wrong_step(case: Case, levels: list[tuple[float, float]]) -> str:
     """The first step that does not come to its node, and where it comes to."""
     for k in range(1, len(levels)) if not case.noise else ():
         got = case.affine(POINT, FEW, k)

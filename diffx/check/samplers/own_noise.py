@@ -41,7 +41,7 @@ def draws_marginal(case: Case) -> Answer:
     return bool(off <= allowed), f"W2 {off:.2g}", f"at most {allowed:.2g}", says
 
 
-def not_asked(case: Case) -> Answer:
+def refuse(case: Case) -> Answer:
     """What samples cannot tell."""
     raise NotImplementedError("it draws its own noise, and samples do not resolve this: inject the noise")
 
