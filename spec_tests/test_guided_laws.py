@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 import diffx
-from diffx.guidance._commuting import expm1_over, log1p_over
+from diffx.guidance._integrals import expm1_over, log1p_over
 from spec_tests import strategies as st_
 from spec_tests.close import below, close, holds, slope
 from spec_tests.oracles import guidance

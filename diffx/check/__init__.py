@@ -1,4 +1,4 @@
-r"""What library authors call on their own code: every claim that an exact Gaussian answer can settle, asked from outside.
+r"""Checks that library authors call on their own code: every claim that an exact Gaussian answer can settle.
 
 Numpy in float64 throughout, so that a library in torch, in C or by hand is asked in the same way as one in JAX.
 """

@@ -1,4 +1,4 @@
-"""What a check says: one finding for each claim, whatever the code under test does."""
+"""The findings of a check: one for each claim, whatever the code under test does."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-r"""What the optimal critic of a contrastive loss knows: pointwise mutual information, and vectors whose products it is."""
+r"""Pointwise mutual information, which the optimal critic of a contrastive loss knows, and vectors whose products it is."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-r"""Contrastive losses of image and text embeddings: CLIP's symmetric InfoNCE and SigLIP's sigmoid loss."""
+r"""Contrastive losses on a whole table of scores: CLIP's symmetric InfoNCE and SigLIP's sigmoid loss."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-r"""What a contrastive loss measures: mutual information and its bound by log N, Gaussian pairs, directions on a sphere."""
+r"""Mutual information, which a contrastive loss measures: its bound by log N, Gaussian pairs, directions on a sphere."""
 
 from functools import partial
 from typing import Any

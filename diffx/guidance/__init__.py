@@ -1,4 +1,4 @@
-r"""Guidance: combine.py several denoisers as one, variants.py what people do to it, law.py what it samples from Gaussians."""
+r"""Guidance: several denoisers combined as one, variants of it, and the laws that it samples from Gaussians."""
 
 from diffx.guidance.combine import (
     cfg as cfg,

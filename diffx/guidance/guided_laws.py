@@ -1,11 +1,12 @@
-r"""What guided samplers really sample from Gaussians: closed forms, and the tilted law that folklore expects instead."""
+r"""The laws that guided samplers really sample from Gaussians, in closed form, and the tilted law that folklore expects."""
 
 import jax.numpy as jnp
 import numpy as np
 
 from diffx import _arguments
 from diffx._types import Scalar
-from diffx.guidance._commuting import commuting_pair, door, expm1_over, flow_pull, log1p_over, push_forward, turn_back
+from diffx.guidance._commuting import commuting_pair, door, push_forward, turn_back
+from diffx.guidance._integrals import expm1_over, flow_pull, log1p_over
 from diffx.laws.gaussian import GaussianLaw
 from diffx.processes.protocol import Process
 

@@ -1,4 +1,4 @@
-r"""What people do to guidance: an interval of times, rescaling, projection, a classifier's gradient, label dropout."""
+r"""Variants of guidance: an interval of times, rescaling, projection, a classifier's gradient, label dropout."""
 
 from collections.abc import Callable
 from typing import Any

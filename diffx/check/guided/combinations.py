@@ -1,4 +1,4 @@
-"""What check_guidance asks, one function a claim: how a combination depends on its predictions, to every weight."""
+"""The questions of check_guidance, one function for each claim: which combination of its predictions, at every weight."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What check_log_prob asks: (case) -> (holds, measured, expected, one sentence)."""
+"""The questions of check_log_prob: of a case, giving an Answer."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What check_contrastive_loss asks: the values of a loss and the gradient of each of its parameters."""
+"""The questions of check_contrastive_loss: the values of a loss and the gradient of each of its parameters."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

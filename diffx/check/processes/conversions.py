@@ -1,4 +1,4 @@
-"""What check_process asks of predictions: from x0 to each of them and back."""
+"""The question about predictions: from x0 to each of them and back."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""Which training steps a sampler visits, against the three rules of Lin et al. 2024, arXiv:2305.08891, Table 2."""
+"""Rules for the training steps that a sampler visits, the three of Lin et al. 2024, arXiv:2305.08891, Table 2."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What check_process asks, one function a claim: (path, what is asked) -> (holds, measured, expected, one sentence)."""
+"""A forward process under test, and the questions about its noise levels: one function for each claim, giving an Answer."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

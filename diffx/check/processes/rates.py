@@ -1,4 +1,4 @@
-"""What check_process asks of derivatives: f and g of the equation, and the velocity of the path."""
+"""The questions about derivatives: f and g of the equation, and the velocity of the path."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What check_sampler asks, one function a claim: (case) -> (holds, measured, expected, one sentence)."""
+"""The questions of check_sampler, one function for each claim: of a case, giving an Answer."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What can be asked of a stochastic sampler that draws its own noise: by samples, with a stated power."""
+"""The questions to a stochastic sampler that draws its own noise: by samples, with a stated power."""
 
 import numpy as np
 
