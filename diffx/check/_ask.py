@@ -51,7 +51,7 @@ def _floats(name: str, out: np.ndarray, precision: str) -> np.ndarray:
     return out.astype(np.float64)
 
 
-def missing(name: str) -> Callable:
+def no_measure(name: str) -> Callable:
     """The measure of a claim whose function was left out."""
 
     def measure() -> Any:

@@ -186,7 +186,8 @@ def _check_divides(name: str, part: int, **wholes: int) -> None:
 
 def _check_range(images: Array) -> None:
     way_out = "bytes become images by x / 127.5 - 1, a sample that overshoots by jnp.clip(x, -1, 1)"
-    message = lambda images: f"images must lie in [-1, 1], got {float(images.min()):g} to {float(images.max()):g}; {way_out}"
+    ends = lambda images: [float(end) for end in (images.min(initial=0), images.max(initial=0))]
+    message = lambda images: "images must lie in [-1, 1], got {:g} to {:g}; {}".format(*ends(images), way_out)
     _arguments.require_that(lambda images: (images >= -1) & (images <= 1), message, images)
 
 

@@ -218,7 +218,7 @@ def generate(source: str, module: str) -> list[Mutant]:
     everywhere = module_names(tree), attribute_names(tree)
     found: list[Mutant] = []
     for function, path, name in functions(tree):
-        found += _numbered(_mutants(function, path, name, module, everywhere))
+        found += _number_twins(_mutants(function, path, name, module, everywhere))
     return found
 
 
@@ -353,7 +353,7 @@ def _argument_of(arguments: ast.arguments, field: str, index: int | None) -> str
     return positional[len(positional) - len(arguments.defaults) + index].arg
 
 
-def _numbered(mutants: Iterator[Mutant]) -> list[Mutant]:
+def _number_twins(mutants: Iterator[Mutant]) -> list[Mutant]:
     """Statements that occur twice in a function get a number."""
     count: Counter[str] = Counter()
     result = []

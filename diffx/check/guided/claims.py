@@ -3,7 +3,7 @@ r"""check_guidance: which combination of two predictions is this, and which bran
 from collections.abc import Callable
 from functools import partial
 
-from diffx.check._ask import check_precision, missing
+from diffx.check._ask import check_precision, no_measure
 from diffx.check.finding import Finding, finding
 from diffx.check.guided import combinations as ask
 
@@ -30,8 +30,8 @@ def check_guidance(
     if convention is not None and convention not in ask.CONVENTIONS:
         raise ValueError(f"convention must be one of {', '.join(map(repr, ask.CONVENTIONS))}, got {convention!r}")
     given = (combine, convention, check_precision(precision))
-    replaced = partial(ask.replaces, negative, convention, precision) if negative else missing("negative")
-    rescaled = partial(ask.rescales, rescale, combine, precision) if rescale else missing("rescale")
+    replaced = partial(ask.replaces, negative, convention, precision) if negative else no_measure("negative")
+    rescaled = partial(ask.rescales, rescale, combine, precision) if rescale else no_measure("rescale")
     asked = {"CFG-01": partial(ask.combines, *given), "CFG-07": partial(ask.has_limits, *given)}
     asked |= {"CFG-08": partial(ask.weights_sum_to_one, combine, precision), "CFG-09": replaced, "CFG-15": rescaled}
     return tuple(finding(claim, measure) for claim, measure in asked.items())

@@ -37,7 +37,7 @@ def _convention(got: np.ndarray, convention: str | None, tolerance: float) -> st
     return next((name for name in names if relative_error(got, _at_weights(CONVENTIONS[name])) <= tolerance), "")
 
 
-def _expected(convention: str | None) -> str:
+def _formula_text(convention: str | None) -> str:
     return FORMULAS[convention] if convention else " or ".join(FORMULAS.values())
 
 
@@ -46,11 +46,11 @@ def combines(combine: Callable, convention: str | None, precision: str) -> Answe
     (got, bend), tolerance = _fits(combine, 2, precision), rounding(precision)
     if bend > tolerance:
         words = "It is not a sum of multiples of cond and uncond, the same everywhere: it clips, rescales or mixes elements."
-        return False, f"bent by {bend:.1e}", _expected(convention), words
+        return False, f"bent by {bend:.1e}", _formula_text(convention), words
     name = _convention(got, convention, tolerance)
     if name:
-        return True, FORMULAS[name], _expected(convention), f"A weight of w means {FORMULAS[name]}."
-    return False, _affine(got, "c", "u"), _expected(convention), _wrong_form(got, tolerance)
+        return True, FORMULAS[name], _formula_text(convention), f"A weight of w means {FORMULAS[name]}."
+    return False, _affine(got, "c", "u"), _formula_text(convention), _wrong_form(got, tolerance)
 
 
 def _wrong_form(got: np.ndarray, tolerance: float) -> str:
@@ -110,7 +110,7 @@ def weights_sum_to_one(combine: Callable, precision: str) -> Answer:
 def replaces(negative: Callable, convention: str | None, precision: str) -> Answer:
     """CFG-09: the negative prompt stands where the unconditional branch stood."""
     (got, bend), tolerance = _fits(negative, 3, precision), rounding(precision)
-    expected = _expected(convention).replace("u", "n")
+    expected = _formula_text(convention).replace("u", "n")
     if bend > tolerance:
         return False, f"bent by {bend:.1e}", expected, "It is not a sum of multiples of cond, uncond and neg."
     name = _convention(got[:, [0, 2]], convention, tolerance)

@@ -32,7 +32,7 @@ def visits(grid: Callable, spacing: str | None, total: int | None) -> Answer:
         got = np.asarray(grid(n), np.float64).ravel()
         said = _not_a_grid(got, n) or (spacing and total and _not_the_rule(got, spacing, n, total))
         if said:
-            return False, f"N = {n}: {_list(got)}", _wanted(spacing, n, total), f"At N = {n} {said}."
+            return False, f"N = {n}: {_list(got)}", _rule_text(spacing, n, total), f"At N = {n} {said}."
     expected = f"{spacing} spacing" if spacing else "distinct steps"
     return True, f"as wanted at N = {', '.join(map(str, counts))}", expected, _praise(spacing)
 
@@ -73,7 +73,7 @@ def _is(steps: np.ndarray, wanted: np.ndarray, spacing: str) -> bool:
     return any(bool(np.all(np.abs(steps + first - wanted) <= allowed)) for first in (0, 1))
 
 
-def _wanted(spacing: str | None, n: int, total: Any) -> str:
+def _rule_text(spacing: str | None, n: int, total: Any) -> str:
     return _list(np.round(rule(spacing, n, total))) if spacing and total else f"{n} distinct steps"
 
 

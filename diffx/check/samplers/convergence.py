@@ -53,7 +53,7 @@ def _at_steps(case: Case, order: int) -> Answer:
     stated += "" if stated == f"order {order}" else f", asked for {order}"
     measured = f"order {seen}, errors {', '.join(f'{e:.2g}' for e in seen.errors)} at N = {', '.join(map(str, case.steps))}"
     exact = max(seen.errors) <= SEEN * floor
-    if not (exact or seen.settled(order) or seen.slope >= order - WINDOW):
+    if not (exact or seen.has_settled(order) or seen.slope >= order - WINDOW):
         raise NotImplementedError(f"the order cannot be told at these steps, slopes have not settled: {measured}")
     return exact or seen.slope >= order - WINDOW, measured, stated, _order_in_words(seen, order)
 
