@@ -127,7 +127,7 @@ def run(path: Path) -> tuple[str, Facts]:
     name = f"seed {chosen.seed}" if chosen.control == "none" else chosen.control
     kept = {key: made[key] for key in ("command", "date", "versions", "device", "steps", "seconds", "loss")}
     kept["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    scenes = [report.held_out(jax.random.key(seed), PAIRS) for seed in (SCENES, OTHERS)]
+    scenes = [report.draw_held_out(jax.random.key(seed), PAIRS) for seed in (SCENES, OTHERS)]
     return name, {"provenance": kept} | measured(judge_of(path, chosen.control), *scenes)
 
 

@@ -29,7 +29,7 @@ from diffx.nn.weights import dual_encoder
 
 begin()
 count, drawn = by_mode(1024, 256), 80
-people = report.held_out(jax.random.key(4), count)
+people = report.draw_held_out(jax.random.key(4), count)
 encoder = dual_encoder()
 encode = nnx.jit(lambda encoder, pictures: encoder.encode_image(pictures))
 plain = np.asarray(encode(encoder, render_many(without_headwear(people))))

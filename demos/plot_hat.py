@@ -36,7 +36,7 @@ from diffx.nn import report
 begin()
 count = by_mode(256, 64)
 judge = judge_of(None, "none")  # the shipped weights
-men, strangers = (report.held_out(jax.random.key(seed), count) for seed in (SCENES, OTHERS))
+men, strangers = (report.draw_held_out(jax.random.key(seed), count) for seed in (SCENES, OTHERS))
 bald, hats = judge.see(without_headwear(men)), judge.see(with_headwear(men, "hat"))
 direction = diffx.concepts.concept_direction(hats, bald)
 found = report.first_words(direction, judge.words, 8)

@@ -106,11 +106,11 @@ def _check_scalar(loss: Callable, params: Any, key: Array) -> None:
 
 
 def _check_same_tree(project: Callable, params: Any) -> None:
-    before, after = _described(params), _described(jax.eval_shape(project, params))
+    before, after = _describe(params), _describe(jax.eval_shape(project, params))
     _arguments.require(before == after, "project(params) must return params of the same structure, shapes and dtypes")
 
 
-def _described(tree: Any) -> tuple[Any, list[Any]]:
+def _describe(tree: Any) -> tuple[Any, list[Any]]:
     leaves, structure = jax.tree_util.tree_flatten(tree)
     return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]
 

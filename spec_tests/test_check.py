@@ -335,8 +335,8 @@ def test_an_order_that_does_not_show_is_asked_at_finer_steps_before_it_is_judged
 
 def test_slopes_that_are_on_their_way_up_are_not_judged():
     error = lambda n: {16: 0.14, 32: 0.092, 64: 0.034, 128: 0.011}[n]  # slopes .6, 1.43 and 1.63, of a right 2M
-    assert not observed_order(error, (16, 32, 64, 128), floor=0.0).settled(2)
-    assert observed_order(error, (16, 32, 64, 128), floor=0.0).settled(3)
+    assert not observed_order(error, (16, 32, 64, 128), floor=0.0).has_settled(2)
+    assert observed_order(error, (16, 32, 64, 128), floor=0.0).has_settled(3)
 
 
 def test_an_order_needs_enough_steps_and_a_family_nodes_that_go_towards_data():

@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 
 import diffx
+from diffx.check import check_contrastive_loss, check_guidance, check_log_prob, check_process
 from diffx.check.finding import FAILS, HOLDS, NOT_PROVIDED, Finding
-from diffx.check.guided.entry import check_guidance
-from diffx.check.likelihoods.entry import check_log_prob
-from diffx.check.losses.entry import check_contrastive_loss
-from diffx.check.processes.entry import check_process
 from diffx.processes.rectified_flow import RectifiedFlow
 from diffx.processes.vp import VP
 from spec_tests import parts
@@ -55,6 +52,10 @@ RIGHT_PROCESSES = {
         **{"velocity": lambda x0, eps, t: x0 - eps, "f": lambda t: -1 / t, "g": lambda t: np.sqrt(2 * (1 - t) / t)},
         "log_snr": lambda t: 2 * np.log(t / (1 - t)) if t else -50.0,
     },
+    "VP in a time of its own, from noise to data": {
+        **{"alpha": lambda u: alpha(1 - u), "sigma": lambda u: sigma(1 - u), "times": 1 - np.asarray(parts.TIMES)},
+        **{"f": lambda u: beta(1 - u) / 2, "g": lambda u: np.sqrt(beta(1 - u))},
+    },
     "sigma = t, data to 80": {
         **{"alpha": lambda t: 1.0, "sigma": lambda t: t, "times": np.geomspace(0.01, 80, 9), "start": 80.0},
         **{"f": lambda t: 0.0, "g": lambda t: np.sqrt(2 * t), "velocity": lambda x0, eps, t: eps},
@@ -70,6 +71,15 @@ RIGHT_GRIDS = {
     "linspace": [LINSPACE, lambda n: LINSPACE(n).round(), lambda n: np.linspace(1000, 1, n).round()],
 }
 
+RECOVERED = {  # of x_t and eps in the place of x0
+    "eps": lambda x, e, t: e,
+    "-eps": lambda x, e, t: -e,
+    "x_t": lambda x, e, t: x,
+    "x_t/alpha": lambda x, e, t: x / alpha(t),
+    "alpha x0": lambda x, e, t: x - sigma(t) * e,
+    "x0/alpha": lambda x, e, t: (x - sigma(t) * e) / alpha(t) ** 2,
+    "x0 of the noise with the other sign": lambda x, e, t: (x + sigma(t) * e) / alpha(t),
+}
 S = lambda power: lambda x0, eps, t: alpha(t) * x0 + sigma(t) ** power * eps
 WRONG_PROCESSES = {
     "the variance for the deviation": ({"perturb": S(2)}, "FWD-01", "the variance in the place of the deviation"),
@@ -96,6 +106,10 @@ WRONG_PROCESSES = {
     "a step twice": ({"grid": lambda n: np.append(np.linspace(999, 1, n - 1).round(), 1)}, "FWD-19", "visited twice"),
     "v_T = x0": ({"convert": {"v": (parts.CONVERT["v"][0], lambda x, v, t: sigma(t) * v - alpha(t) * x)}}, "DEN-01", "-x0"),
     "score without sigma": ({"convert": {"score": (lambda x, e, a, s: -e, parts.CONVERT["score"][1])}}, "DEN-01", "score: at"),
+    **{
+        f"back to {name}": ({"convert": {"eps": (lambda x0, e, a, s: e, back)}}, "DEN-01", f"comes back, which is {name}.")
+        for name, back in RECOVERED.items()
+    },
     "velocity turned": ({"velocity": lambda *given: -parts.velocity(*given)}, "FM-01", "it points against its time"),
     "straight velocity": ({"velocity": lambda x0, eps, t: eps - x0}, "FM-01", "right for alpha = 1 - t alone"),
     "half the velocity": ({"velocity": lambda *given: parts.velocity(*given) / 2}, "FM-01", "1/2 times the derivative"),
@@ -248,6 +262,12 @@ def apart(images: Any, texts: Any, log_scale: Any) -> Any:
     return sum(parts.clip(x, y, log_scale) for x, y in halves) / 2
 
 
+def of_rows_alone(*given: Any) -> Any:
+    """The right value, and the images' gradient of one direction."""
+    (value, gradients), (_, others) = (differentiated(loss)(*given) for loss in (parts.clip, rows_alone))
+    return value, gradients | {"images": others["images"]}
+
+
 def rows_alone(images: Any, texts: Any, log_scale: Any) -> Any:
     scores = np.exp(log_scale) * images @ texts.T
     return np.mean(np.log(np.exp(scores).sum(1)) - np.diag(scores))
@@ -285,6 +305,7 @@ WRONG_LOSSES = {
     "of the scale": (scaled("log_scale", 0.1), {}, "CLP-02", "of the scale, not of its logarithm"),
     "one tower": (scaled("texts", 0.0), {}, "CLP-02", "The gradient of texts is 0"),
     "a sign": (scaled("images", -1.0), {}, "CLP-02", "which is the other sign"),
+    "a gradient of one direction": (of_rows_alone, {}, "CLP-02", "it is that of the rows' cross-entropy alone"),
     "1/W": (scaled("images", 0.5), {"shards": 2}, "CLP-11", "1/2 of the right one, which is 1 over the number of shards"),
     "W": (scaled("texts", 4.0), {"shards": 4}, "CLP-11", "4 of the right one, which is the number of shards"),
     "not gathered": (differentiated(apart), {"shards": 2}, "CLP-11", "nothing is gathered"),

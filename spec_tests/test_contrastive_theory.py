@@ -477,6 +477,16 @@ BAD = {
         lambda: diffx.contrast.gaussian_information(gaussian(1.0), split=0),
         "split must be at least 1",
     ),
+    "points' information": (
+        TypeError,
+        lambda: diffx.contrast.gaussian_information(diffx.PointSet(jnp.ones((2, 2))), split=1),  # pyright: ignore[reportArgumentType]
+        "needs a GaussianLaw, got PointSet",
+    ),
+    "points' scores": (
+        TypeError,
+        lambda: diffx.contrast.gaussian_pmi(diffx.PointSet(jnp.ones((2, 2))), jnp.ones((4, 1)), jnp.ones((4, 1))),  # pyright: ignore[reportArgumentType]
+        "needs a GaussianLaw, got PointSet",
+    ),
     "y fixed by x": (ValueError, lambda: diffx.contrast.gaussian_information(gaussian([[1, 1], [1, 1]]), split=1), "full rank"),
     "widths that do not add up": (
         ValueError,

@@ -452,7 +452,7 @@ def test_interpolants_without_latent_or_coupling_are_refused():
         diffx.flow_matching.interpolant_target(straight, ones(2), ones(1, 2), ones(2), 0.5)
     with pytest.raises(ValueError, match="even dimension"):
         diffx.flow_matching.interpolant_law(straight, unit(3), 0.5)
-    with pytest.raises(TypeError, match="joint must be the GaussianLaw"):
+    with pytest.raises(TypeError, match="coupling of x0 and x1 needs a GaussianLaw"):
         diffx.flow_matching.interpolant_velocity(straight, ones(4))(ones(2), 0.5)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="the last axes of x"):
         diffx.flow_matching.interpolant_latent(straight, joint)(ones(4), 0.5)

@@ -192,7 +192,7 @@ def test_the_split_is_the_same_on_every_machine():
 
 
 def test_emoji_are_drawn_once_and_then_read(drawn, monkeypatch):
-    module("emoji_pictures")._drawn.cache_clear()
+    module("emoji_pictures")._load_or_draw.cache_clear()
     monkeypatch.setattr(module("emoji_pictures"), "_draw", None)  # whatever draws would fail
     again = emoji(artist="twemoji", cache=drawn[0])
     assert np.array_equal(again.images, drawn[1]["twemoji"].images) and again.captions == drawn[1]["twemoji"].captions
@@ -236,10 +236,10 @@ def made():
 
 def test_a_damaged_file_of_the_cache_is_made_again_with_a_warning(tmp_path):
     path = tmp_path / "deeper" / "file"
-    _cache.kept(path, made)
+    _cache.keep(path, made)
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.warns(UserWarning, match="is damaged: its SHA-256 .* made again"):
-        again = _cache.kept(path, made)
+        again = _cache.keep(path, made)
     assert again.keys() == made().keys() and path.parent.joinpath("file").exists()
     assert _cache.read(path)["numbers"].tolist() == [0, 1, 2] and len(list(path.parent.iterdir())) == 1
 
@@ -247,7 +247,7 @@ def test_a_damaged_file_of_the_cache_is_made_again_with_a_warning(tmp_path):
 def test_a_cache_that_cannot_be_written_costs_no_data(tmp_path):
     (tmp_path / "file").write_text("no folder")
     with pytest.warns(UserWarning, match="cannot keep .* give a folder by cache="):
-        assert _cache.kept(tmp_path / "file" / "inside", made).keys() == made().keys()
+        assert _cache.keep(tmp_path / "file" / "inside", made).keys() == made().keys()
 
 
 def test_the_cache_follows_the_argument_then_the_environment(monkeypatch, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 import diffx
-from diffx.guidance._commuting import expm1_over, log1p_over
+from diffx.guidance._integrals import expm1_over, log1p_over
 from spec_tests import strategies as st_
 from spec_tests.close import below, close, holds, slope
 from spec_tests.oracles import guidance
@@ -452,7 +452,7 @@ def test_laws_without_common_eigenvectors_are_refused():
 
 
 def test_laws_that_are_no_gaussians_are_refused():
-    with pytest.raises(TypeError, match="closed forms of GaussianLaw, got PointSet"):
+    with pytest.raises(TypeError, match="a guided law needs a GaussianLaw, got PointSet"):
         diffx.guidance.tilted_law(one(0.0, 1.0), diffx.PointSet(jnp.ones((3, 1))), w=2.0)  # pyright: ignore
     with pytest.raises(ValueError, match=r"one dimension, got means of shapes \[\(1,\), \(2,\)\]"):
         diffx.guidance.guided_flow_law(trig(), one(0.0, 1.0), law(float, [0.0, 0.0], 1.0), w=2.0)

@@ -33,7 +33,7 @@ def test_every_seed_ranks_hat_first_and_most_headwear_words_too(stored, seed):
 
 
 def test_the_stored_figures_are_those_of_the_file_that_ships(stored):
-    shipped = weights.shipped().read_bytes()
+    shipped = weights.shipped_path().read_bytes()
     assert stored["runs"][SHIPPED]["provenance"]["sha256"] == hashlib.sha256(shipped).hexdigest()
 
 
@@ -47,7 +47,7 @@ def test_the_weights_give_the_stored_figures_again(stored):
     kept, by, scenes = (
         stored["runs"][SHIPPED]["words"]["hat"],
         judge_of(None, "none"),
-        report.held_out(jax.random.key(SCENES), 64),
+        report.draw_held_out(jax.random.key(SCENES), 64),
     )
     again = of_word("hat", by.see(with_headwear(scenes, "hat")), by.see(without_headwear(scenes)), by.words)
     assert again["rank"] == again["rank centred"] == 1

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 TESTS = sorted(Path(__file__).parent.glob("test_*.py"))
 ORACLES = sorted((Path(__file__).parent / "oracles").rglob("*.py"))
 
-DOTTED = re.compile(r"(?P<module>(?:\bfrom|\bimport|-m)\s+)?(?<![\w./-])(?P<name>diffx(?:\.[A-Za-z_]\w*)+)(?![\w{])")
+DOTTED = re.compile(r"(?P<module>(?:\bfrom|\bimport|-m)\s+)?(?<![\w./])(?P<name>diffx(?:\.[A-Za-z_]\w*)+)(?![\w{])")
 EXEMPT = {"CHANGELOG.md"}  # tells old names
 NOT_NAMES = {"diffx.css": "a file of the gallery"}  # what looks like a dotted name
 

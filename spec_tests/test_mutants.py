@@ -13,7 +13,7 @@ import pytest
 
 from spec_tests.mutants import equivalent, forks
 from spec_tests.mutants.choice import changed_functions
-from spec_tests.mutants.edits import Mutant, generate, mutated, sample
+from spec_tests.mutants.edits import Mutant, generate, mutate, sample
 
 ROOT = Path(__file__).parent.parent
 
@@ -112,10 +112,10 @@ def test_every_edit_compiles_and_changes_the_source():
     source = (ROOT / "diffx" / "reverse.py").read_text()
     found = generate(source, "diffx.reverse")
     original = ast.unparse(ast.parse(source))
-    results = [ast.unparse(mutated(source, mutant)) for mutant in found[::25]]
+    results = [ast.unparse(mutate(source, mutant)) for mutant in found[::25]]
     assert all(result != original for result in results)
     for mutant in found[::25]:
-        compile(mutated(source, mutant, "wrap"), "m", "exec")
+        compile(mutate(source, mutant, "wrap"), "m", "exec")
 
 
 def test_generation_and_draw_are_the_same_every_time():
@@ -144,12 +144,12 @@ def test_fork_returns_results_problems_timeouts_and_crashes():
 
 def test_list_of_equivalent_edits_needs_reasons(tmp_path):
     file = tmp_path / "equivalent.toml"
-    assert equivalent.listed(file) == {}
+    assert equivalent.read_list(file) == {}
     file.write_text("[[equivalent]]\nmutant = 'm:f:sign:-x -> x'\nreason = 'x is 0'\n")
-    assert equivalent.listed(file) == {"m:f:sign:-x -> x": "x is 0"}
+    assert equivalent.read_list(file) == {"m:f:sign:-x -> x": "x is 0"}
     file.write_text("[[equivalent]]\nmutant = 'm:f:sign:-x -> x'\nreason = ' '\n")
     with pytest.raises(ValueError, match="reason"):
-        equivalent.listed(file)
+        equivalent.read_list(file)
 
 
 # --- a whole run -----------------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def test_left_right_and_above_agree_with_the_places_of_things():
 
 def test_training_never_shows_what_is_held_out_and_testing_always_does():
     train, test = drawn("train"), drawn("test")
-    assert not np.asarray(world.held_out(train)).any() and np.asarray(world.held_out(test)).all()
+    assert not np.asarray(world.is_held_out(train)).any() and np.asarray(world.is_held_out(test)).all()
     beard = index("facial_hair", "beard")
     assert ((test.headwear > 0) & (test.facial_hair == beard)).all()
     for field, least in (("headwear", 0), ("facial_hair", 0)):

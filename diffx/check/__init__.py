@@ -1,12 +1,11 @@
-r"""What library authors call on their own code: every claim that an exact Gaussian answer can settle, asked from outside.
+r"""Checks that library authors call on their own code: every claim that an exact Gaussian answer can settle.
 
 Numpy in float64 throughout, so that a library in torch, in C or by hand is asked in the same way as one in JAX.
 """
 
 from diffx.check.finding import Finding as Finding, require_holds as require_holds
-from diffx.check.guided.entry import check_guidance as check_guidance
-from diffx.check.likelihoods.entry import check_log_prob as check_log_prob
-from diffx.check.losses.entry import check_contrastive_loss as check_contrastive_loss
-from diffx.check.processes.entry import check_process as check_process
-from diffx.check.samplers.chi_square import check_samples as check_samples
-from diffx.check.samplers.entry import check_sampler as check_sampler
+from diffx.check.guided import check_guidance as check_guidance
+from diffx.check.likelihoods import check_log_prob as check_log_prob
+from diffx.check.losses import check_contrastive_loss as check_contrastive_loss
+from diffx.check.processes import check_process as check_process
+from diffx.check.samplers import check_sampler as check_sampler, check_samples as check_samples

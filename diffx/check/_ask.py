@@ -51,7 +51,7 @@ def _floats(name: str, out: np.ndarray, precision: str) -> np.ndarray:
     return out.astype(np.float64)
 
 
-def not_given(name: str) -> Callable:
+def no_measure(name: str) -> Callable:
     """The measure of a claim whose function was left out."""
 
     def measure() -> Any:
@@ -60,7 +60,7 @@ def not_given(name: str) -> Callable:
     return measure
 
 
-def far(got: Any, wanted: Any) -> float:
+def relative_error(got: Any, wanted: Any) -> float:
     """Largest difference, relative to the size of what is wanted."""
     wanted = np.asarray(wanted, np.float64)
     return float(np.abs(np.asarray(got) - wanted).max() / max(np.abs(wanted).max(), 1e-300))
@@ -88,7 +88,7 @@ def ratio(got: Any, wanted: Any, *, tolerance: float = 1e-3) -> float:
     return constant if good else float("nan")
 
 
-def in_words(constant: float) -> str:
+def fraction(constant: float) -> str:
     """2, 1/2, -1 for what is near to a small fraction, else four digits."""
     near = Fraction(constant).limit_denominator(64)
     if near and abs(float(near) - constant) <= 1e-3 * abs(constant) and (near.numerator in (1, -1) or near.denominator <= 4):
@@ -100,4 +100,4 @@ def fit(out: np.ndarray, *parts: np.ndarray) -> tuple[np.ndarray, float]:
     """Coefficients of `out` as a sum of multiples of `parts`, by least squares, and what they leave, relatively."""
     columns = np.stack([np.ravel(part) for part in parts], 1)
     found = np.linalg.lstsq(columns, np.ravel(out), rcond=None)[0]
-    return found, far(columns @ found, np.ravel(out)) if np.any(out) else 0.0
+    return found, relative_error(columns @ found, np.ravel(out)) if np.any(out) else 0.0

@@ -1,10 +1,11 @@
-"""What a check says: one finding for each claim, whatever the code under test does."""
+"""The findings of a check: one for each claim, whatever the code under test does."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 HOLDS, FAILS, NOT_PROVIDED, DEVIATION = "holds", "fails", "not provided", "documented deviation"
-Measure = Callable[[], tuple[bool, str, str, str]]
+Answer = tuple[bool, str, str, str]  # holds, measured, expected, one sentence on it
+Measure = Callable[[], Answer]
 
 
 class Finding(NamedTuple):

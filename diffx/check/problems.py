@@ -89,12 +89,12 @@ def gate(denoise: Denoise, first: float, last: float) -> Denoise:
     times differentiable, so that orders up to 4 show.
     """
 
-    def opened(x: Any, alpha: Any, sigma: Any) -> np.ndarray:
+    def gated_answer(x: Any, alpha: Any, sigma: Any) -> np.ndarray:
         alpha, sigma = level(alpha, sigma)
         share = _opening(np.log(first * alpha / sigma) / np.log(first / last)) if sigma * alpha > 0 else float(sigma == 0)
         return share * denoise(x, alpha, sigma)
 
-    return opened
+    return gated_answer
 
 
 def _opening(u: float) -> float:

@@ -96,11 +96,9 @@ def mean_class_recall(predictions: Int[Array, "n"], labels: Int[Array, "n"], *, 
         predictions.shape == labels.shape and labels.ndim == 1 and labels.size > 0,
         f"predictions and labels must have one shape (n,) with n >= 1, got {predictions.shape} and {labels.shape}",
     )
-    if _arguments.is_concrete(labels):
-        known = (np.asarray(labels) >= 0) & (np.asarray(labels) < classes)
-        _arguments.require(
-            bool(known.all()), f"labels must lie in 0 to {classes - 1}, got {np.unique(np.asarray(labels)[~known])}"
-        )
+    known = lambda labels: (labels >= 0) & (labels < classes)
+    message = lambda labels: f"labels must lie in 0 to {classes - 1}, got {np.unique(labels[~known(labels)])}"
+    _arguments.require_that(known, message, labels)
     members = labels[:, None] == jnp.arange(classes)
     counts = members.sum(0)
     right = (members & (predictions == labels)[:, None]).sum(0)
@@ -134,10 +132,8 @@ def discriminant(means: Float[Array, "k d"], cov: Covariance, *, priors: Float[A
 def _priors(priors: Array, k: int) -> Array:
     priors = _arguments.finite("priors", priors)
     _arguments.require(priors.shape == (k,), f"priors must have shape ({k},), one for each class, got {priors.shape}")
-    if _arguments.is_concrete(priors):
-        _arguments.require(
-            bool((np.asarray(priors) > 0).all()), f"priors must be positive, got {priors}; leave such a class out"
-        )
+    message = lambda priors: f"priors must be positive, got {priors}; leave such a class out"
+    _arguments.require_that(lambda priors: priors > 0, message, priors)
     return priors
 
 

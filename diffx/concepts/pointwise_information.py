@@ -1,4 +1,4 @@
-r"""What the optimal critic of a contrastive loss knows: pointwise mutual information, and vectors whose products it is."""
+r"""Pointwise mutual information, which the optimal critic of a contrastive loss knows, and vectors whose products it is."""
 
 from typing import NamedTuple
 
@@ -35,10 +35,10 @@ def _probabilities(joint: Array) -> Array:
     joint = _arguments.finite("joint", joint)
     _arguments.require(joint.ndim >= 2, f"joint must have shape (*texts, n), a table of at least 2 axes, got {joint.shape}")
     _arguments.none_negative("joint", joint)
-    if _arguments.is_concrete(joint):
-        total = np.asarray(joint, np.float64).sum()
-        allowed = 4 * joint.size * float(jnp.finfo(joint.dtype).eps)
-        _arguments.require(abs(total - 1) <= allowed, f"joint must sum to 1, got {total}; divide: joint / joint.sum()")
+    allowed = 4 * joint.size * float(jnp.finfo(joint.dtype).eps)
+    total = lambda joint: joint.astype(np.float64).sum()
+    message = lambda joint: f"joint must sum to 1, got {total(joint)}; divide: joint / joint.sum()"
+    _arguments.require_that(lambda joint: abs(total(joint) - 1) <= allowed, message, joint)
     return joint
 
 

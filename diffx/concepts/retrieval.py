@@ -56,9 +56,9 @@ def _partners(positives: Array | None, shape: tuple[int, ...]) -> Array:
     if positives.dtype != bool:
         raise TypeError(f"positives must be an array of booleans, got {positives.dtype}; compare it: positives > 0")
     _arguments.require(positives.shape == shape, f"positives must have the shape of the scores, {shape}, got {positives.shape}")
-    if _arguments.is_concrete(positives):
-        alone = np.flatnonzero(~np.asarray(positives).any(1))
-        _arguments.require(alone.size == 0, f"every query needs a partner, rows {alone} of positives have none; leave them out")
+    alone = lambda positives: np.flatnonzero(~positives.any(1))
+    message = lambda p: f"every query needs a partner, rows {alone(p)} of positives have none; leave them out"
+    _arguments.require_that(lambda positives: positives.any(1), message, positives)
     return positives
 
 

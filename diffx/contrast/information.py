@@ -1,17 +1,18 @@
-r"""What a contrastive loss measures: mutual information and its bound by log N, Gaussian pairs, directions on a sphere."""
+r"""Mutual information, which a contrastive loss measures: its bound by log N, Gaussian pairs, directions on a sphere."""
 
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from diffx import _arguments
 from diffx._linalg import contract
 from diffx._types import Floats, Number, Scalar
 from diffx.laws.covariance import dense
-from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.gaussian import GaussianLaw, require_gaussian
 
 TERMS = 256  # of the series and the continued fraction: exact to float64's rounding up to LARGEST, in every dimension
 LARGEST = 256.0
@@ -42,7 +43,7 @@ def gaussian_information(joint: GaussianLaw, *, split: int) -> Number:
     Source: Gelfand and Yaglom 1957; Huffmann and Mittelbach 2022, Entropy 24(7) 924.
     Raises ValueError for a split outside 1 to d - 1 or a covariance without full rank.  Claims: CLP-10.
     """
-    return _information(_correlations(joint, split)[2])
+    return _information(_correlations(require_gaussian(joint, "gaussian_information"), split)[2])
 
 
 def gaussian_pmi(joint: GaussianLaw, x: Float[Array, "n dx"], y: Float[Array, "N dy"]) -> Float[Array, "n N"]:
@@ -55,7 +56,7 @@ def gaussian_pmi(joint: GaussianLaw, x: Float[Array, "n dx"], y: Float[Array, "N
     Raises ValueError for other shapes, NaN, or a covariance without full rank.  Claims: CLP-10.
     """
     x, y = _arguments.finite("x", x), _arguments.finite("y", y)
-    split, d = x.shape[-1], joint.mean.shape[0]
+    split, d = x.shape[-1], require_gaussian(joint, "gaussian_pmi").mean.shape[0]
     _arguments.require(
         x.ndim == y.ndim == 2 and split + y.shape[-1] == d,
         f"x and y must have shapes (n, dx) and (N, dy) with dx + dy = {d}, the joint law's, got {x.shape} and {y.shape}",
@@ -79,12 +80,18 @@ def _correlations(joint: GaussianLaw, split: int) -> tuple[Array, Array, Array]:
         _arguments.count("split", split) < d, f"split must leave at least one of {d} dimensions to y, got {split}"
     )
     cov = dense(joint.cov, d)
+    infinite = lambda _: "the covariance of (x, y) must have full rank: where y fixes x, information is infinite"
+    _arguments.require_that(_has_full_rank, infinite, cov)
     root_x, root_y = jnp.linalg.cholesky(cov[:split, :split]), jnp.linalg.cholesky(cov[split:, split:])
-    r = _solve(root_y, _solve(root_x, cov[split:, :split]).T)
-    if _arguments.is_concrete(r):
-        full = jnp.isfinite(jnp.linalg.cholesky(cov)).all()
-        _arguments.require(bool(full), "the covariance of (x, y) must have full rank: where y fixes x, information is infinite")
-    return root_x, root_y, r
+    return root_x, root_y, _solve(root_y, _solve(root_x, cov[split:, :split]).T)
+
+
+def _has_full_rank(cov: np.ndarray) -> bool:
+    try:
+        np.linalg.cholesky((cov + cov.T) / 2)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _solve(root: Array, rows: Array) -> Array:
@@ -104,7 +111,7 @@ def log_sphere_mean(scale: Scalar, *, dim: int) -> Number:
     of 0F1(; d/2; scale^2/4).  Derivatives are exact at 0 too.
     Raises ValueError for a scale outside 0 to 256, TypeError for a dim that is no integer.  Claims: CLP-06, CLP-07.
     """
-    return _log_mean(_arguments.count("dim", dim), _within("scale", scale))
+    return _log_mean(_arguments.count("dim", dim), _scale_up_to_largest("scale", scale))
 
 
 def von_mises_information(kappa: Scalar, *, dim: int = 2) -> Number:
@@ -115,15 +122,14 @@ def von_mises_information(kappa: Scalar, *, dim: int = 2) -> Number:
     integer >= 1; 2 is a circle: kappa I_1/I_0 - log I_0.  Source: derived here, from E[log p(y|x)/p(y)].
     Raises ValueError for a kappa outside 0 to 256, TypeError for a dim that is no integer.  Claims: CLP-09.
     """
-    dim, kappa = _arguments.count("dim", dim), _within("kappa", kappa)
+    dim, kappa = _arguments.count("dim", dim), _scale_up_to_largest("kappa", kappa)
     return kappa * _mean_cosine(dim, kappa) - _log_mean(dim, kappa)
 
 
-def _within(name: str, value: Any) -> Array:
-    value = jnp.asarray(_arguments.number(name, value), jnp.result_type(value, float))
-    if _arguments.is_concrete(value):
-        _arguments.require(0 <= float(value) <= LARGEST, f"{name} must lie in [0, {LARGEST:g}], got {value}")
-    return value
+def _scale_up_to_largest(name: str, value: Any) -> Array:
+    message = lambda v: f"{name} must lie in [0, {LARGEST:g}], got {v}"
+    _arguments.require_that(lambda v: (v >= 0) & (v <= LARGEST), message, _arguments.number(name, value))
+    return jnp.asarray(value, jnp.result_type(value, float))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))

@@ -17,7 +17,7 @@ from jaxtyping import Array
 from diffx import _arguments
 from diffx._types import Number, Scalar
 from diffx.contrast._batch import Mask, Positives, embeddings, offset, pairs_of
-from diffx.contrast._blocks import Columns, Rows, clip_of_blocks, sides, siglip_of_blocks
+from diffx.contrast._block_losses import Columns, Rows, clip_of_blocks, sides, siglip_of_blocks
 from diffx.contrast.scores import Embeddings
 
 
@@ -45,8 +45,8 @@ def sharded_clip_loss(
     """
     arrays = images, texts, log_scale, positives, mask
     if mesh is None:
-        return _clip_here(*arrays, axis_name=axis_name, tile=tile)
-    return _on_mesh(_clip_here, mesh, axis_name, tile, *arrays)
+        return _device_clip(*arrays, axis_name=axis_name, tile=tile)
+    return _run_on_mesh(_device_clip, mesh, axis_name, tile, *arrays)
 
 
 def sharded_siglip_loss(
@@ -67,22 +67,22 @@ def sharded_siglip_loss(
     """
     arrays = images, texts, log_scale, positives, mask, bias
     if mesh is None:
-        return _siglip_here(*arrays, axis_name=axis_name, tile=tile)
-    return _on_mesh(_siglip_here, mesh, axis_name, tile, *arrays)
+        return _device_siglip(*arrays, axis_name=axis_name, tile=tile)
+    return _run_on_mesh(_device_siglip, mesh, axis_name, tile, *arrays)
 
 
-def _clip_here(images: Any, texts: Any, log_scale: Any, positives: Any, mask: Any, *, axis_name: str, tile: Any) -> Number:
+def _device_clip(images: Any, texts: Any, log_scale: Any, positives: Any, mask: Any, *, axis_name: str, tile: Any) -> Number:
     x, y, log_scale = embeddings(images, texts, log_scale)
-    rows, columns = _gathered(x, y, positives, mask, axis_name)
+    rows, columns = _gather(x, y, positives, mask, axis_name)
     own = y if positives is None else None
     return clip_of_blocks(rows, columns, log_scale, tile=_tile(tile, x), own=own, axis_name=axis_name)
 
 
-def _siglip_here(
+def _device_siglip(
     images: Any, texts: Any, log_scale: Any, positives: Any, mask: Any, bias: Any, *, axis_name: str, tile: Any
 ) -> Number:
     x, y, log_scale = embeddings(images, texts, log_scale)
-    here = _gathered(x, y, positives, mask, axis_name)
+    here = _gather(x, y, positives, mask, axis_name)
     return siglip_of_blocks(*here, log_scale, offset(bias, x), tile=_tile(tile, x), axis_name=axis_name)
 
 
@@ -90,7 +90,7 @@ def _tile(tile: Any, x: Array) -> int:
     return x.shape[0] if tile is None else _arguments.count("tile", tile)
 
 
-def _gathered(x: Array, y: Array, positives: Any, mask: Any, axis_name: str) -> tuple[Rows, Columns]:
+def _gather(x: Array, y: Array, positives: Any, mask: Any, axis_name: str) -> tuple[Rows, Columns]:
     """A device's images as rows, the texts of all devices as columns."""
     n, size = x.shape[0], _axis_size(axis_name)
     names, counted, table = pairs_of(positives, mask, n, n * size)
@@ -109,7 +109,7 @@ def _axis_size(axis_name: str) -> int:
         ) from error
 
 
-def _on_mesh(loss: Callable, mesh: Mesh, axis_name: str, tile: Any, images: Any, texts: Any, *rest: Any) -> Number:
+def _run_on_mesh(loss: Callable, mesh: Mesh, axis_name: str, tile: Any, images: Any, texts: Any, *rest: Any) -> Number:
     """A loss over the rows of whole arrays, which are checked first."""
     log_scale, positives, mask, *_ = rest
     x, y, _ = embeddings(images, texts, log_scale)
@@ -120,8 +120,8 @@ def _on_mesh(loss: Callable, mesh: Mesh, axis_name: str, tile: Any, images: Any,
     sides(x, y, positives, mask)  # what the whole arrays can be refused for
     tile = None if tile is None else _arguments.count("tile", tile)
     arrays = images, texts, *rest
-    placed = [_placed(mesh, spec, value) for spec, value in zip(_specs(axis_name, len(arrays)), arrays, strict=True)]
-    return _mapped(loss, mesh, axis_name, tile, *placed)
+    placed = [_place(mesh, spec, value) for spec, value in zip(_specs(axis_name, len(arrays)), arrays, strict=True)]
+    return _map_devices(loss, mesh, axis_name, tile, *placed)
 
 
 def _specs(axis_name: str, n: int) -> tuple[PartitionSpec, ...]:
@@ -130,12 +130,12 @@ def _specs(axis_name: str, n: int) -> tuple[PartitionSpec, ...]:
     return (rows, rows, all_, rows, rows, all_)[:n]
 
 
-def _placed(mesh: Mesh, spec: PartitionSpec, value: Any) -> Any:
+def _place(mesh: Mesh, spec: PartitionSpec, value: Any) -> Any:
     return None if value is None else jax.device_put(value, NamedSharding(mesh, spec))
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))  # outside jit, a gradient over a mesh with explicit axes is refused
-def _mapped(loss: Callable, mesh: Mesh, axis_name: str, tile: int | None, *arrays: Any) -> Number:
+def _map_devices(loss: Callable, mesh: Mesh, axis_name: str, tile: int | None, *arrays: Any) -> Number:
     here = partial(loss, axis_name=axis_name, tile=tile)
     specs = _specs(axis_name, len(arrays))
     return jax.shard_map(here, mesh=mesh, in_specs=specs, out_specs=PartitionSpec())(*arrays)

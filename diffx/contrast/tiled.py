@@ -3,7 +3,7 @@ r"""Contrastive losses in blocks: their memory is O(tile^2 + N d), where the den
 from diffx import _arguments
 from diffx._types import Number, Scalar
 from diffx.contrast._batch import Mask, Positives, embeddings, offset
-from diffx.contrast._blocks import clip_of_blocks, sides, siglip_of_blocks
+from diffx.contrast._block_losses import clip_of_blocks, sides, siglip_of_blocks
 from diffx.contrast.scores import Embeddings
 
 

@@ -20,7 +20,7 @@ def directory(cache: str | os.PathLike | None) -> Path:
     return (Path(home) if home and Path(home).is_absolute() else Path.home() / ".cache") / "diffx"
 
 
-def kept(path: Path, make: Callable[[], Arrays]) -> Arrays:
+def keep(path: Path, make: Callable[[], Arrays]) -> Arrays:
     """The arrays in the file; where it is missing or its checksum is wrong they are made again and written."""
     try:
         return read(path)

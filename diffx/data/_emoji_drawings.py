@@ -25,10 +25,10 @@ TWINS = {
 
 def names() -> dict[str, str]:
     """Emoji -> name, for those that both artists draw, each drawing under one name."""
-    emoji: Any = import_module("emoji")  # a type checker takes `import emoji` for diffx/data/emoji.py
+    emoji: Any = import_module("emoji")  # of an extra, which a type checker may not find
     known, status = emoji.EMOJI_DATA, emoji.STATUS["fully_qualified"]
     full = {key: _plain(entry["en"]) for key, entry in known.items() if entry["status"] == status}
-    return {key: name for key, name in sorted(full.items()) if _wanted(key, name)}
+    return {key: name for key, name in sorted(full.items()) if _is_wanted(key, name)}
 
 
 def _plain(name: str) -> str:
@@ -36,7 +36,7 @@ def _plain(name: str) -> str:
     return name.strip(":").replace("_", " ").replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
 
 
-def _wanted(key: str, name: str) -> bool:
+def _is_wanted(key: str, name: str) -> bool:
     if set(key) & (FLAGS | TONES) or name in TWINS or name.startswith("family "):  # Twemoji has 4 drawings for 29 families
         return False
     return openmoji_file(key) is not None and twemoji_file(key) is not None

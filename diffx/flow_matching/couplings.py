@@ -1,4 +1,4 @@
-r"""Which x0 goes with which x1: pairs of a batch, and joint laws of Gaussians.
+r"""Couplings: which x0 goes with which x1, as pairs of a batch and as joint laws of Gaussians.
 
 A Gaussian coupling of two laws of dimension d is the `GaussianLaw` of (x0, x1), of dimension 2d.
 """

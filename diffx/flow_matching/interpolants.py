@@ -11,7 +11,7 @@ from diffx._linalg import contract
 from diffx._pytrees import record
 from diffx._types import Floats, Points, Scalar
 from diffx.laws.covariance import dense
-from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.gaussian import GaussianLaw, require_gaussian
 
 
 @record
@@ -63,13 +63,10 @@ def score_of_latent(interpolant: Interpolant, z: Points, t: Scalar) -> Points:
     Source: Albergo, Boffi and Vanden-Eijnden 2023, arXiv:2303.08797.  t: scalar time.
     Raises ValueError where gamma(t) = 0: at t = 0, at t = 1 and for scale = 0.  Claims: FM-14.
     """
-    z, gamma = _arguments.floats("z", z), interpolant.gamma(_arguments.time(t))
-    if _arguments.is_concrete(gamma):
-        _arguments.require(
-            float(gamma) > 0,
-            f"the score needs gamma(t) > 0, got gamma = {gamma} at t = {t}: take 0 < t < 1 and a scale > 0",
-        )
-    return (-z / gamma).astype(z.dtype)
+    z, t = _arguments.floats("z", z), _arguments.time(t)
+    message = lambda s, t: f"the score needs gamma(t) > 0, got t = {t} and a scale of {s}: take 0 < t < 1 and a scale > 0"
+    _arguments.require_that(lambda s, t: (s > 0) & (t > 0) & (t < 1), message, interpolant.scale, t)
+    return (-z / interpolant.gamma(t)).astype(z.dtype)
 
 
 # --- Gaussian couplings: everything is linear in x_t -----------------------------------------------------------------
@@ -89,11 +86,7 @@ def interpolant_law(interpolant: Interpolant, joint: GaussianLaw, t: Scalar) -> 
 
 def _parts(joint: GaussianLaw, t: Array) -> tuple[Array, Array]:
     """The means of x0 and x1, (2, d), and Cov(x0, (1-t) x0 + t x1), Cov(x1, ...), (2, d, d)."""
-    if not isinstance(joint, GaussianLaw):
-        raise TypeError(
-            f"joint must be the GaussianLaw of (x0, x1), such as independent_coupling(p, q), got {type(joint).__name__}"
-        )
-    size = joint.mean.shape[0]
+    size = require_gaussian(joint, "the coupling of x0 and x1").mean.shape[0]
     _arguments.require(size % 2 == 0, f"joint must be the law of (x0, x1) with an even dimension 2d, got {size}")
     cov = dense(joint.cov, size).reshape(2, size // 2, 2, size // 2)
     return joint.mean.reshape(2, -1), (1 - t) * cov[:, :, 0] + t * cov[:, :, 1]
@@ -114,7 +107,7 @@ def _velocity(interpolant: Interpolant, joint: GaussianLaw, x: Array, t: Scalar)
     t = _arguments.time(t)
     (m0, m1), (to_x0, to_x1) = _parts(joint, t)
     slope = to_x1 - to_x0 + interpolant.scale**2 * (1 - 2 * t) / 2 * jnp.eye(len(m0), dtype=to_x0.dtype)
-    return (m1 - m0 + contract("ij,...j->...i", slope, _whitened(interpolant, joint, x, t))).astype(x.dtype)
+    return (m1 - m0 + contract("ij,...j->...i", slope, _whiten(interpolant, joint, x, t))).astype(x.dtype)
 
 
 def interpolant_latent(interpolant: Interpolant, joint: GaussianLaw) -> Partial:
@@ -127,10 +120,10 @@ def interpolant_latent(interpolant: Interpolant, joint: GaussianLaw) -> Partial:
 
 
 def _latent(interpolant: Interpolant, joint: GaussianLaw, x: Array, t: Scalar) -> Array:
-    return (interpolant.gamma(_arguments.time(t)) * _whitened(interpolant, joint, x, t)).astype(x.dtype)
+    return (interpolant.gamma(_arguments.time(t)) * _whiten(interpolant, joint, x, t)).astype(x.dtype)
 
 
-def _whitened(interpolant: Interpolant, joint: GaussianLaw, x: Array, t: Scalar) -> Array:
+def _whiten(interpolant: Interpolant, joint: GaussianLaw, x: Array, t: Scalar) -> Array:
     """Cov(x_t)^-1 (x - E x_t) on the last axis of x."""
     law = interpolant_law(interpolant, joint, t)
     away = _arguments.events("x", x, law.mean.shape) - law.mean

@@ -1,4 +1,4 @@
-r"""How published flow-matching models are sampled: steps, shift and guidance, as fixtures."""
+r"""Settings of published flow-matching models: steps, shift and guidance of their sampling, as fixtures."""
 
 from typing import NamedTuple
 

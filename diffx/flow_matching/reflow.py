@@ -25,7 +25,7 @@ def reflow_pairs(sampler: Sampler, eps: Array, ts: Array) -> Pairs:
     where covariances do not commute.  eps: (n, *event).  ts: (N + 1,), decreasing.
     Source: Liu et al. 2023, arXiv:2209.03003.  Raises ValueError for a stochastic sampler.  Claims: FM-08.
     """
-    _deterministic(sampler)
+    _check_deterministic(sampler)
     return Pairs(fold(sampler, eps, ts)[0], _arguments.floats("eps", eps))
 
 
@@ -37,7 +37,7 @@ def straightness(sampler: Sampler, x: Array, ts: Array) -> Number:
     x: (..., d), where the sampler starts; ts: (N + 1,), decreasing.  Returns squared data units/time.
     Source: Liu et al. 2023, arXiv:2209.03003.  Raises ValueError for a stochastic sampler.  Claims: FM-07, FM-08.
     """
-    _deterministic(sampler)
+    _check_deterministic(sampler)
     end, nodes = fold(sampler, x, ts, keep=keep_x)
     x, ts = _arguments.floats("x", x), _arguments.grid(ts)
     _arguments.require(x.ndim > 0, "x must have an axis of entries, shape (..., d), got one number")
@@ -47,7 +47,7 @@ def straightness(sampler: Sampler, x: Array, ts: Array) -> Number:
     return (jnp.abs(steps) * off**2).sum((0, -1)).mean()
 
 
-def _deterministic(sampler: Sampler) -> None:
+def _check_deterministic(sampler: Sampler) -> None:
     if not isinstance(sampler, Sampler):
         raise TypeError(f"sampler must be a Sampler, such as diffx.flow_euler(velocity), got {type(sampler).__name__}")
     _arguments.require(

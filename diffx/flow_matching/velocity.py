@@ -15,7 +15,7 @@ from diffx import _arguments
 from diffx._types import Number, Points, Scalar
 from diffx.denoisers import denoiser
 from diffx.laws.covariance import eigenvalues
-from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.gaussian import GaussianLaw, require_gaussian
 from diffx.laws.marginals import Law
 from diffx.losses import velocity_loss
 from diffx.processes.protocol import Process, rates
@@ -87,6 +87,5 @@ def optimal_cfm_loss(law: GaussianLaw) -> Number:
     int_0^1 L/((1 - t)^2 L + t^2) dt = (pi/2) sqrt(L): summed over the entries it is (pi/2) tr Sigma^(1/2).
     Source: derived here.  Raises TypeError unless law is a GaussianLaw.  Claims: FM-04, FM-07.
     """
-    if not isinstance(law, GaussianLaw):
-        raise TypeError(f"the least loss is a closed form for a GaussianLaw, got {type(law).__name__}; see gaussian_of")
+    law = require_gaussian(law, "optimal_cfm_loss")
     return jnp.pi / 2 * jnp.sqrt(eigenvalues(law.cov, law.mean.shape[0])).mean()

@@ -4,17 +4,15 @@ w cond + (1 - w) uncond is the same with the names exchanged and 1 - w for w. So
 for the smaller variance and `wide` for the larger, whichever is cond: then nothing in them cancels.
 """
 
-from functools import cache
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array
 
 from diffx import _arguments
 from diffx._linalg import contract
 from diffx.laws.covariance import dense, eigenvalues, is_diagonal, noised_variance
-from diffx.laws.gaussian import GaussianLaw
+from diffx.laws.gaussian import GaussianLaw, require_gaussian
 from diffx.laws.marginals import marginal
 from diffx.processes.protocol import Process
 
@@ -41,22 +39,21 @@ def commuting_pair(cond: Any, uncond: Any, w: Any) -> tuple[Along, Array]:
     a, b = (contract("ki,kl,lj->ij", basis, cov, basis) for cov in (a, b))
     off = jnp.maximum(_off_diagonal(a), _off_diagonal(b))
     allowed = float(jnp.finfo(off.dtype).eps) ** 0.5
-    if _arguments.is_concrete(off):
-        _arguments.require(
-            bool(off <= allowed),
+    _arguments.require_that(
+        lambda off: off <= allowed,
+        lambda off: (
             f"the covariances of cond and uncond must commute, but in their best common basis they are off diagonal by "
-            f"{off:.2g} of their size; exact_law of a sampler needs no such thing",
-        )
+            f"{off:.2g} of their size; exact_law of a sampler needs no such thing"
+        ),
+        off,
+    )
     basis = jnp.where(off <= allowed, basis, jnp.nan)
     means = (contract("ki,k->i", basis, law.mean) for law in (cond, uncond))
     return Along(basis, next(means), jnp.diag(a), next(means), jnp.diag(b)), w
 
 
 def _dimension(*laws: Any) -> int:
-    for law in laws:
-        if not isinstance(law, GaussianLaw):
-            raise TypeError(f"guided laws are closed forms of GaussianLaw, got {type(law).__name__}")
-    shapes = {law.mean.shape for law in laws}
+    shapes = {require_gaussian(law, "a guided law").mean.shape for law in laws}
     _arguments.require(
         len(shapes) == 1, f"cond, uncond and start must have one dimension, got means of shapes {sorted(shapes)}"
     )
@@ -143,55 +140,3 @@ def push_forward(pair: Along, way: Way, start: GaussianLaw, gain: Array, pull: A
     mean = way.alpha_s * (way.centre + pull * way.apart) + gain * (mean - way.alpha_t * way.centre)
     cov = gain**2 * cov + noise if simple else gain[:, None] * cov * gain + jnp.diag(noise)
     return turn_back(pair, mean, cov, dtype)
-
-
-# --- the mean of the flow --------------------------------------------------------------------------------------------
-
-
-@cache
-def _nodes() -> tuple[np.ndarray, np.ndarray]:
-    """64 Gauss-Legendre nodes and weights on [0, 1]."""
-    x, weights = np.polynomial.legendre.leggauss(64)
-    return (1 + x) / 2, weights / 2
-
-
-def flow_pull(way: Way) -> Array:
-    r"""(w/tanh y_s) int (cosh y/cosh y_s)^w dy from y_t to y_s, where sinh^2 y = alpha^2 (L_wide - L_narrow)/v_narrow.
-
-    With tanh y = q tanh y_s it is w int (u_s/u)^(w/2)/u dq up to q = 1, u = 1 - q^2 tanh^2 y_s. That form is taken where the
-    variances are close: it needs no tanh y_s, which vanishes with their difference, and its integrand is flat there.
-    """
-    nodes, weights = (jnp.asarray(part, way.narrow.dtype) for part in _nodes())
-    close = way.gap < way.wide / 2
-    by_q = _pull_of_close(way, nodes, weights)
-    angle = lambda alpha, tilt: jnp.arcsinh(alpha * jnp.sqrt(jnp.where(close, 1, tilt)))  # the root of 0 has no derivative
-    y_s, y_t = angle(way.alpha_s, way.tilt_s), angle(way.alpha_t, way.tilt_t)
-    y = y_s[:, None] - (y_s - y_t)[:, None] * nodes
-    powers = (jnp.cosh(y) / jnp.cosh(y_s)[:, None]) ** way.w[:, None]
-    by_y = way.w * (y_s - y_t) / jnp.tanh(y_s) * (powers * weights).sum(-1)
-    return jnp.where(close, by_q, by_y)
-
-
-def _pull_of_close(way: Way, nodes: Array, weights: Array) -> Array:
-    reach = way.fresh / (1 + way.kept)  # 1 - q at t
-    below = reach[:, None] * nodes  # 1 - q
-    ratio = 1 + (way.gap / way.narrow)[:, None] * below * (2 - below)  # u/u_s, u_s = narrow/wide
-    powers = ratio ** (-way.w[:, None] / 2 - 1)
-    return way.w * reach * way.wide / way.narrow * (powers * weights).sum(-1)
-
-
-# --- quotients that are 1 at 0 ---------------------------------------------------------------------------------------
-
-
-def expm1_over(x: Array) -> Array:
-    """(exp(x) - 1)/x, three terms of its series near 0."""
-    near = jnp.abs(x) < jnp.finfo(x.dtype).eps ** (1 / 3)
-    safe = jnp.where(near, 1, x)
-    return jnp.where(near, 1 + x / 2 + x**2 / 6, jnp.expm1(safe) / safe)
-
-
-def log1p_over(x: Array) -> Array:
-    """log(1 + x)/x, three terms of its series near 0."""
-    near = jnp.abs(x) < jnp.finfo(x.dtype).eps ** (1 / 3)
-    safe = jnp.where(near, 1, x)
-    return jnp.where(near, 1 - x / 2 + x**2 / 3, jnp.log1p(safe) / safe)

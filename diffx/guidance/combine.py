@@ -36,10 +36,10 @@ def guide(cond: Denoiser, uncond: Denoiser, *, w: Scalar) -> Partial:
     Returns a pytree, so that w can be swept by vmap and differentiated.  A worse model for uncond: autoguidance.
     Claims: CFG-03, CFG-04, CFG-06, CFG-07, CFG-09, CFG-10, CFG-12, CFG-13, CFG-17, CFG-18.
     """
-    return Partial(_guided, as_pytree(cond), as_pytree(uncond), _weight(w))
+    return Partial(_guidance, as_pytree(cond), as_pytree(uncond), _weight(w))
 
 
-def _guided(cond: Denoiser, uncond: Denoiser, w: Scalar, x: Array, t: Scalar) -> Array:
+def _guidance(cond: Denoiser, uncond: Denoiser, w: Scalar, x: Array, t: Scalar) -> Array:
     return cfg(cond(x, t), uncond(x, t), w=w)
 
 
@@ -49,10 +49,10 @@ def guide_net(net: Callable[[Array, Scalar, Any], Array], cond: Any, uncond: Any
     cond, uncond: two conditions, pytrees of equal shapes (embeddings, labels).  A negative prompt is `uncond`.
     Raises ValueError if their shapes differ.  Claims: CFG-07, CFG-09.
     """
-    return Partial(_guided_net, as_pytree(net), _stacked(cond, uncond), _weight(w))
+    return Partial(_net_guidance, as_pytree(net), _stack(cond, uncond), _weight(w))
 
 
-def _stacked(*conditions: Any) -> Any:
+def _stack(*conditions: Any) -> Any:
     """Conditions of equal shapes along a new leading axis."""
     shapes = [jax.tree_util.tree_map(jnp.shape, condition) for condition in conditions]
     same = all(shape == shapes[0] for shape in shapes)
@@ -60,7 +60,7 @@ def _stacked(*conditions: Any) -> Any:
     return jax.tree_util.tree_map(lambda *parts: jnp.stack(parts), *conditions)
 
 
-def _guided_net(net: Callable, both: Any, w: Scalar, x: Array, t: Scalar) -> Array:
+def _net_guidance(net: Callable, both: Any, w: Scalar, x: Array, t: Scalar) -> Array:
     cond, uncond = jax.vmap(net, (None, None, 0))(x, t, both)
     return cfg(cond, uncond, w=w)
 
@@ -75,7 +75,7 @@ def compose(uncond: Denoiser, conds: Sequence[Denoiser], *, weights: Any) -> Par
     Raises ValueError unless there is one weight for each condition.  Claims: CON-05.
     """
     conds = tuple(as_pytree(cond) for cond in conds)
-    return Partial(_composed, as_pytree(uncond), conds, _weights(weights, len(conds)))
+    return Partial(_composition, as_pytree(uncond), conds, _weights(weights, len(conds)))
 
 
 def _weights(weights: Any, k: int) -> Array:
@@ -85,11 +85,11 @@ def _weights(weights: Any, k: int) -> Array:
     return weights
 
 
-def _composed(uncond: Denoiser, conds: tuple[Denoiser, ...], weights: Array, x: Array, t: Scalar) -> Array:
-    return _combined(uncond(x, t), [cond(x, t) for cond in conds], weights)
+def _composition(uncond: Denoiser, conds: tuple[Denoiser, ...], weights: Array, x: Array, t: Scalar) -> Array:
+    return _weighted_sum(uncond(x, t), [cond(x, t) for cond in conds], weights)
 
 
-def _combined(uncond: Array, conds: Any, weights: Array) -> Array:
+def _weighted_sum(uncond: Array, conds: Any, weights: Array) -> Array:
     """uncond + sum_i weights_i (conds_i - uncond), in the dtype of uncond."""
     guided = uncond
     for i, cond in enumerate(conds):
@@ -104,9 +104,9 @@ def compose_net(net: Callable[[Array, Scalar, Any], Array], uncond: Any, conds: 
     uncond, conds: k + 1 conditions, pytrees of equal shapes.  weights: (k,), 1.  See `compose`, its source too.
     Raises ValueError if the shapes differ, or unless there is one weight for each condition.  Claims: CON-05.
     """
-    return Partial(_composed_net, as_pytree(net), _stacked(uncond, *conds), _weights(weights, len(conds)))
+    return Partial(_net_composition, as_pytree(net), _stack(uncond, *conds), _weights(weights, len(conds)))
 
 
-def _composed_net(net: Callable, every: Any, weights: Array, x: Array, t: Scalar) -> Array:
+def _net_composition(net: Callable, every: Any, weights: Array, x: Array, t: Scalar) -> Array:
     uncond, *conds = jax.vmap(net, (None, None, 0))(x, t, every)
-    return _combined(uncond, conds, weights)
+    return _weighted_sum(uncond, conds, weights)

@@ -1,11 +1,12 @@
-r"""What guided samplers really sample from Gaussians: closed forms, and the tilted law that folklore expects instead."""
+r"""The laws that guided samplers really sample from Gaussians, in closed form, and the tilted law that folklore expects."""
 
 import jax.numpy as jnp
 import numpy as np
 
 from diffx import _arguments
 from diffx._types import Scalar
-from diffx.guidance._commuting import Along, commuting_pair, door, expm1_over, flow_pull, log1p_over, push_forward, turn_back
+from diffx.guidance._commuting import commuting_pair, door, push_forward, turn_back
+from diffx.guidance._integrals import expm1_over, flow_pull, log1p_over
 from diffx.laws.gaussian import GaussianLaw
 from diffx.processes.protocol import Process
 
@@ -21,21 +22,19 @@ def tilted_law(cond: GaussianLaw, uncond: GaussianLaw, *, w: Scalar) -> Gaussian
     """
     pair, w = commuting_pair(cond, uncond, w)
     mixed = w * pair.v_u + (1 - w) * pair.v_c  # P_w L_c L_u
-    if _arguments.is_concrete(mixed):
-        _check_proper(pair, float(w), np.asarray(mixed))
+    _arguments.require_that(lambda mixed, *_: mixed > 0, _say_improper, mixed, w, pair.v_c, pair.v_u)
     mixed = jnp.where(mixed > 0, mixed, jnp.nan)
     mean = pair.m_u + w * pair.v_u / mixed * (pair.m_c - pair.m_u)
     return turn_back(pair, mean, pair.v_c * pair.v_u / mixed, cond.mean.dtype)
 
 
-def _check_proper(pair: Along, w: float, mixed: np.ndarray) -> None:
+def _say_improper(mixed: np.ndarray, w: np.ndarray, v_c: np.ndarray, v_u: np.ndarray) -> str:
     i = int(np.argmin(mixed))
-    l_c, l_u = float(pair.v_c[i]), float(pair.v_u[i])
+    l_c, l_u = float(v_c[i]), float(v_u[i])
     bound = l_c / (l_c - l_u) if l_c != l_u else np.nan
-    _arguments.require(
-        bool(mixed[i] > 0),
+    return (
         f"p_c^w p_u^(1-w) has no finite integral at w = {w:g}: the precision w/L_c + (1 - w)/L_u must be positive, but along "
-        f"direction {i} L_c = {l_c:g} and L_u = {l_u:g}; there w must stay {'below' if l_c > l_u else 'above'} {bound:g}",
+        f"direction {i} L_c = {l_c:g} and L_u = {l_u:g}; there w must stay {'below' if l_c > l_u else 'above'} {bound:g}"
     )
 
 

@@ -1,4 +1,4 @@
-r"""What people do to guidance: an interval of times, rescaling, projection, a classifier's gradient, label dropout."""
+r"""Variants of guidance: an interval of times, rescaling, projection, a classifier's gradient, label dropout."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,13 +23,12 @@ def guide_interval(cond: Denoiser, uncond: Denoiser, *, w: Scalar, t_min: Scalar
     Source: Kynkaanniemi et al. 2024, arXiv:2404.07724.  Raises ValueError if t_max < t_min.  Claims: CFG-11.
     """
     w, t_min, t_max = _arguments.number("w", w), _arguments.time(t_min, "t_min"), _arguments.time(t_max, "t_max")
-    if _arguments.is_concrete(t_min, t_max):
-        upside = f"guidance acts from t_max (noisier) down to t_min, got t_min={t_min} and t_max={t_max}; swap them"
-        _arguments.require(float(t_min) <= float(t_max), upside)
-    return Partial(_guided_inside, as_pytree(cond), as_pytree(uncond), w, t_min, t_max)
+    upside_down = lambda a, b: f"guidance acts from t_max (noisier) down to t_min, got t_min={a} and t_max={b}; swap them"
+    _arguments.require_that(lambda t_min, t_max: t_min <= t_max, upside_down, t_min, t_max)
+    return Partial(_interval_guidance, as_pytree(cond), as_pytree(uncond), w, t_min, t_max)
 
 
-def _guided_inside(cond: Denoiser, uncond: Denoiser, w: Scalar, t_min: Array, t_max: Array, x: Array, t: Scalar) -> Array:
+def _interval_guidance(cond: Denoiser, uncond: Denoiser, w: Scalar, t_min: Array, t_max: Array, x: Array, t: Scalar) -> Array:
     answer = cond(x, t)
     return jnp.where((t > t_min) & (t <= t_max), cfg(answer, uncond(x, t), w=w), answer)
 
@@ -56,10 +55,10 @@ def guide_rescaled(cond: Denoiser, uncond: Denoiser, *, w: Scalar, phi: Scalar, 
     """
     w, event = _arguments.number("w", w), _event(event_ndim)
     _check_share("phi", phi)
-    return Partial(_guided_rescaled, as_pytree(cond), as_pytree(uncond), w, phi, event)
+    return Partial(_rescale_guidance, as_pytree(cond), as_pytree(uncond), w, phi, event)
 
 
-def _guided_rescaled(cond: Denoiser, uncond: Denoiser, w: Scalar, phi: Scalar, event: Any, x: Array, t: Scalar) -> Array:
+def _rescale_guidance(cond: Denoiser, uncond: Denoiser, w: Scalar, phi: Scalar, event: Any, x: Array, t: Scalar) -> Array:
     answer = cond(x, t)
     return rescale(cfg(answer, uncond(x, t), w=w), answer, phi=phi, event_ndim=len(event))
 
@@ -105,10 +104,10 @@ def guide_apg(
 ) -> Partial:
     r"""The denoiser `apg` of two denoisers.  Returns a pytree.  Claims: CFG-16."""
     numbers = {"w": _arguments.number("w", w), "eta": _arguments.number("eta", eta), "radius": radius}
-    return Partial(_guided_apg, as_pytree(cond), as_pytree(uncond), numbers, _event(event_ndim))
+    return Partial(_apg_guidance, as_pytree(cond), as_pytree(uncond), numbers, _event(event_ndim))
 
 
-def _guided_apg(cond: Denoiser, uncond: Denoiser, numbers: dict, event: Any, x: Array, t: Scalar) -> Array:
+def _apg_guidance(cond: Denoiser, uncond: Denoiser, numbers: dict, event: Any, x: Array, t: Scalar) -> Array:
     return apg(cond(x, t), uncond(x, t), event_ndim=len(event), **numbers)
 
 
@@ -122,10 +121,12 @@ def classifier_guidance(
     Source: Dhariwal and Nichol 2021, arXiv:2105.05233.  Domain: alpha(t) > 0.  Returns a pytree.  Claims: CFG-14.
     """
     log_classifier = as_pytree(log_classifier, "log_classifier (x, t) -> log p(c | x_t)")
-    return Partial(_classifier_guided, process, as_pytree(denoise), log_classifier, _arguments.number("w", w))
+    return Partial(_classifier_denoiser, process, as_pytree(denoise), log_classifier, _arguments.number("w", w))
 
 
-def _classifier_guided(process: Process, denoise: Denoiser, log_classifier: Callable, w: Scalar, x: Array, t: Scalar) -> Array:
+def _classifier_denoiser(
+    process: Process, denoise: Denoiser, log_classifier: Callable, w: Scalar, x: Array, t: Scalar
+) -> Array:
     pull = jax.grad(lambda x: log_classifier(x, t).sum())(x)
     return (denoise(x, t) + w * process.sigma(t) ** 2 / process.alpha(t) * pull).astype(x.dtype)
 

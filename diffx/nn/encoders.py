@@ -185,17 +185,17 @@ def _check_divides(name: str, part: int, **wholes: int) -> None:
 
 
 def _check_range(images: Array) -> None:
-    if _arguments.is_concrete(images):
-        numbers = np.asarray(images, np.float32)  # under jit jax would make tracers even of constants
-        least, most = numbers.min(initial=0), numbers.max(initial=0)
-        way_out = "bytes become images by x / 127.5 - 1, a sample that overshoots by jnp.clip(x, -1, 1)"
-        _arguments.require(least >= -1 and most <= 1, f"images must lie in [-1, 1], got {least:g} to {most:g}; {way_out}")
+    way_out = "bytes become images by x / 127.5 - 1, a sample that overshoots by jnp.clip(x, -1, 1)"
+    ends = lambda images: [float(end) for end in (images.min(initial=0), images.max(initial=0))]
+    message = lambda images: "images must lie in [-1, 1], got {:g} to {:g}; {}".format(*ends(images), way_out)
+    _arguments.require_that(lambda images: (images >= -1) & (images <= 1), message, images)
 
 
 def _check_words(tokens: Array, vocabulary: int) -> None:
-    if _arguments.is_concrete(tokens):
-        ids = np.asarray(tokens)
-        unknown = np.unique(ids[(ids < 0) | (ids >= vocabulary)])
-        _arguments.require(unknown.size == 0, f"tokens must be ids of words, 0 to {vocabulary - 1}, got {unknown}")
-        empty = np.flatnonzero((ids == 0).all(1))
-        _arguments.require(empty.size == 0, f"caption {', '.join(map(str, empty))} has no words: leave its pair out")
+    known = lambda ids: (ids >= 0) & (ids < vocabulary)
+    message = lambda ids: f"tokens must be ids of words, 0 to {vocabulary - 1}, got {np.unique(ids[~known(ids)])}"
+    _arguments.require_that(known, message, tokens)
+    empty = lambda ids: ", ".join(map(str, np.flatnonzero((ids == 0).all(1))))
+    _arguments.require_that(
+        lambda ids: ids.any(1), lambda ids: f"caption {empty(ids)} has no words: leave its pair out", tokens
+    )

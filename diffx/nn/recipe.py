@@ -57,14 +57,14 @@ def scenes(key: Array, n: int) -> Any:
 
 
 @partial(jax.jit, static_argnames=("n", "control"))
-def drawn(key: Array, n: int, control: str) -> Pool:
+def draw_scenes(key: Array, n: int, control: str) -> Pool:
     new = scenes(key, n)
     return Pool(new, jax.vmap(partial(render, drawings=drawings(control)))(new))
 
 
 def make_pool(key: Array, n: int, control: str) -> Pool:
     """n scenes and pictures, drawn in equal parts so that one compiled call serves all."""
-    parts = [drawn(part, DRAWN, control) for part in jax.random.split(key, -(-n // DRAWN))]
+    parts = [draw_scenes(part, DRAWN, control) for part in jax.random.split(key, -(-n // DRAWN))]
     return jax.tree_util.tree_map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
@@ -77,7 +77,7 @@ def pick(pool: Pool, key: Array, n: int) -> Pool:
 def batch_of(pool: Pool | None, n: int, captions: int, control: str, key: Array) -> tuple[Array, Array]:
     """n pictures (n, 32, 32, 3) and the captions of each, (captions, n, L): new scenes, or a draw from the pool."""
     for_scenes, for_words, for_control = jax.random.split(key, 3)
-    shown = drawn(for_scenes, n, control) if pool is None else pick(pool, for_scenes, n)
+    shown = draw_scenes(for_scenes, n, control) if pool is None else pick(pool, for_scenes, n)
     words = jax.vmap(jax.vmap(caption), (0, None))(jax.random.split(for_words, (captions, n)), shown.scenes)
     return shown.images, jax.random.permutation(for_control, words, axis=1) if control == "shuffled" else words
 

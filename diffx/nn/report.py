@@ -37,7 +37,7 @@ def judge(encoder: DualEncoder, draw: Callable[[Any], Array]) -> Judge:
     return Judge(see, read, read(jnp.arange(1, len(VOCABULARY), dtype=jnp.int32)[:, None]))
 
 
-def held_out(key: Array, n: int) -> Scene:
+def draw_held_out(key: Array, n: int) -> Scene:
     """n scenes of the test split: combinations that training never showed."""
     return jax.jit(jax.vmap(lambda k: sample_scene(k, "test")))(jax.random.split(key, n))
 
@@ -132,6 +132,6 @@ def phrases(texts: Sequence[str]) -> Array:
 
 def report(encoder: DualEncoder, draw: Callable[[Any], Array], *, seed: int, n: int = 256) -> dict[str, Any]:
     """Everything above for n held-out scenes; draw: one scene -> one picture, as in training."""
-    by, scenes = judge(encoder, draw), held_out(jax.random.key(seed + 1_000_003), n)
+    by, scenes = judge(encoder, draw), draw_held_out(jax.random.key(seed + 1_000_003), n)
     facts = retrieval(by, scenes, jax.random.key(seed)) | zero_shot(by, scenes) | swap(by, scenes)
     return facts | hat_experiment(by, scenes)

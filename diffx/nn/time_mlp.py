@@ -43,7 +43,7 @@ class TimeMLP(nnx.Module):
 
     def __call__(self, x: Array, sigma: Scalar) -> Array:
         x = _arguments.events("x", x, (self.dim,))
-        return _through(self.layers, x, noise_features(sigma))
+        return _run_layers(self.layers, x, noise_features(sigma))
 
 
 class LabelledTimeMLP(nnx.Module):
@@ -64,16 +64,15 @@ class LabelledTimeMLP(nnx.Module):
     def __call__(self, x: Array, sigma: Scalar, label: Any) -> Array:
         x = _arguments.events("x", x, (self.dim,))
         known = self.embedding(_label(label, self.null))
-        return _through(self.layers, x, jnp.concatenate([noise_features(sigma).astype(x.dtype), known]))
+        return _run_layers(self.layers, x, jnp.concatenate([noise_features(sigma).astype(x.dtype), known]))
 
 
 def _label(label: Any, null: int) -> Array:
     label = jnp.asarray(label)
     one = label.ndim == 0 and jnp.issubdtype(label.dtype, jnp.integer)
     _arguments.require(one, f"label must be one integer, got shape {label.shape} of {label.dtype}; for a batch use jax.vmap")
-    if _arguments.is_concrete(label):
-        wanted = f"label must lie in 0 to {null}, where {null} is no label, got {label}"
-        _arguments.require(bool((label >= 0) & (label <= null)), wanted)
+    message = lambda label: f"label must lie in 0 to {null}, where {null} is no label, got {label}"
+    _arguments.require_that(lambda label: (label >= 0) & (label <= null), message, label)
     return jnp.where(label < 0, null + 1, label)  # jax would count a negative index from the end; beyond it answers NaN
 
 
@@ -81,7 +80,7 @@ def _layers(widths: Sequence[int], rngs: nnx.Rngs) -> nnx.List:
     return nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in pairwise(widths)])
 
 
-def _through(layers: nnx.List, x: Array, features: Array) -> Array:
+def _run_layers(layers: nnx.List, x: Array, features: Array) -> Array:
     """The layers with GELU between them, on x (..., dim) beside features (k,), which all x share."""
     h = jnp.concatenate([x, jnp.broadcast_to(features.astype(x.dtype), (*x.shape[:-1], features.size))], axis=-1)
     for layer in layers[:-1]:

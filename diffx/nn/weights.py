@@ -36,7 +36,7 @@ def save_weights(
     at most 2^-11), the rest as float32.  Beside them: the module's architecture and the sha256 of all tensors.
     Raises ValueError for parameters that are not finite or too large for float16, TypeError for provenance without JSON.
     """
-    tensors = {name: _stored(name, value, half) for name, value in _parameters(module).items()}
+    tensors = {name: _as_stored(name, value, half) for name, value in _parameters(module).items()}
     facts = {
         "architecture": _architecture(module),
         "provenance": dict(provenance),
@@ -74,7 +74,7 @@ def dual_encoder(path: str | Path | None = None) -> DualEncoder:
     `python -m diffx.nn.recipe --out FILE`.  The shipped file must have the sha256 that diffx/nn/shipped/weights.toml pins.
     Raises FileNotFoundError or ValueError as `load_weights` does, ValueError for another vocabulary.
     """
-    path = shipped() if path is None else Path(path)
+    path = shipped_path() if path is None else Path(path)
     facts = _read(path)[1]
     _check_vocabulary(path, facts["vocabulary"])
     _arguments.require(facts["architecture"], f"{path} holds no dual encoder: it names no architecture; use load_weights")
@@ -83,7 +83,7 @@ def dual_encoder(path: str | Path | None = None) -> DualEncoder:
     return module
 
 
-def shipped() -> Path:
+def shipped_path() -> Path:
     """Where the shipped weights lie, their sha256 verified against the pinned one."""
     _check_there(
         SHIPPED / "weights.toml", f"python -m diffx.nn.recipe --half --pin --out {SHIPPED / 'dual_encoder.safetensors'}"
@@ -136,7 +136,7 @@ def _architecture(module: nnx.Module) -> dict[str, Any] | None:
     return module.architecture() if isinstance(module, DualEncoder) else None
 
 
-def _stored(name: str, value: np.ndarray, half: bool) -> np.ndarray:
+def _as_stored(name: str, value: np.ndarray, half: bool) -> np.ndarray:
     _arguments.require(np.isfinite(value).all(), f"{name} must be finite to be saved: train with a lower learning rate")
     if not half or value.ndim < 2:
         return value.astype(np.float32)

@@ -24,7 +24,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--most", type=int, default=900, metavar="N", help="draw at most N edits, each function its share (900)")
     add("--seed", type=int, default=0, help="of the draw (0)")
-    add("--only", default="*", metavar="GLOB", help="functions by dotted name, such as 'diffx.VP.*'")
+    add("--only", default="*", metavar="GLOB", help="functions by dotted name: 'diffx.laws.*', 'diffx.check.*'")
     add("--since", metavar="REV", help="only functions whose lines have changed since this revision")
     add("--jobs", type=int, default=2, help="children at once (2)")
     add("--minutes", type=float, default=60.0, help="after which nothing new is started (60)")
@@ -34,7 +34,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     add("--list", action="store_true", help="print the edits and stop")
     add("--recheck", action="store_true", help="judge those in the list of equivalent edits too")
     add("--package", default="diffx", help="what is mutated (diffx)")
-    add("--tests", default="spec_tests", help="what has to notice (spec_tests)")
+    add("--tests", nargs="+", default=["spec_tests"], metavar="PATH", help="what has to notice (spec_tests)")
     add("--examples", default="spec_tests.examples", help="the module with EXAMPLES; '' for none")
     add("--equivalent", type=Path, default=HERE.parent / "equivalent.toml", help="the list of equivalent edits")
     add("--cache", type=Path, default=HERE.parent.parent / ".cache" / "mutants", help="a directory")
@@ -46,29 +46,29 @@ def main(words: list[str] | None = None) -> int:
     options = arguments(words)
     sys.path.insert(0, os.getcwd())
     generated = choice.every_mutant(options.package)
-    chosen = sample(choice.chosen(generated, options.only, options.since), options.most, options.seed)
+    chosen = sample(choice.choose(generated, options.only, options.since), options.most, options.seed)
     if not chosen:
         raise SystemExit("no function with an edit matches --only and --since")
     if options.list:
         print("\n".join(f"{mutant.line:4} {mutant.key}" for mutant in chosen))
         return 0
-    engine = judged(options, generated, chosen)
+    engine = judge(options, generated, chosen)
     print("\n".join(report.summary(engine, generated)))
     if options.json:
         report.write(options.json, engine, generated)
     return int(report.score(engine.verdicts) < report.WANTED)
 
 
-def judged(options: argparse.Namespace, generated: list[Mutant], chosen: list[Mutant]) -> Engine:
+def judge(options: argparse.Namespace, generated: list[Mutant], chosen: list[Mutant]) -> Engine:
     """Run the chosen edits under pytest."""
     import pytest
 
-    listed = {} if options.recheck else equivalent.listed(options.equivalent)
+    listed = {} if options.recheck else equivalent.read_list(options.equivalent)
     modules = sorted({mutant.module for mutant in generated})
     limits = (options.jobs, options.minutes, options.patience, options.grace)
     engine = Engine(Plan(chosen, modules, listed, options.examples, options.cache, *limits))
     quiet = ["-qq", "--no-header", "--no-summary", "--capture=no", "-p", "no:cacheprovider", "-o", "addopts="]
-    pytest.main([options.tests, *quiet, "--spec-profile", "dev"], plugins=[engine])
+    pytest.main([*options.tests, *quiet, "--spec-profile", "dev"], plugins=[engine])
     if not engine.complete:
         raise SystemExit("no edit was judged, for the reason above")
     return engine

@@ -10,11 +10,12 @@ from pathlib import Path
 from spec_tests.mutants import patch
 from spec_tests.mutants.edits import Mutant, functions, generate
 
-NOT_FORMULAS = ("_arguments", "_pytrees", "check", "nn", "training", "data")  # held by tests of errors, of training, of speed
+NOT_FORMULAS = ("_arguments", "_pytrees", "nn", "training", "data")  # held by tests of errors, of training, of speed
+ON_REQUEST = ("check",)  # no formulas either, but what they say of others is held: drawn where a pattern names them
 
 
 def every_mutant(package: str) -> list[Mutant]:
-    """All edits of the formula modules of a package."""
+    """All edits of the formula modules of a package, and of those that are edited on request."""
     return [mutant for module in formula_modules(package) for mutant in generate(patch.source_of(module), module)]
 
 
@@ -25,9 +26,11 @@ def formula_modules(package: str) -> list[str]:
     return [".".join(name) for name in names if not set(name) & {*NOT_FORMULAS, "__init__", "__main__"}]
 
 
-def chosen(mutants: list[Mutant], only: str, since: str | None) -> list[Mutant]:
-    """Those in functions that match a pattern and, if asked, have changed."""
+def choose(mutants: list[Mutant], only: str, since: str | None) -> list[Mutant]:
+    """Those in functions that match a pattern and, if asked, have changed; a room of ON_REQUEST only if it is named."""
+    unasked = {*ON_REQUEST} - {*only.split(".")}
     found = [mutant for mutant in mutants if fnmatch(mutant.where.replace(":", "."), only)]
+    found = [mutant for mutant in found if not unasked & {*mutant.module.split(".")}]
     if since is None:
         return found
     changed = {module: changed_functions(module, since) for module in {mutant.module for mutant in found}}
@@ -46,13 +49,13 @@ def changed_lines(path: Path, since: str) -> set[int] | None:
     git = ["git", "-C", str(path.parent)]
     known = subprocess.run([*git, "cat-file", "-e", f"{since}:./{path.name}"], capture_output=True)
     if known.returncode:
-        return _missing(git, since)
+        return _no_such_file(git, since)
     diff = subprocess.run([*git, "diff", "-U0", since, "--", path.name], capture_output=True, text=True, check=True)
     hunks = re.findall(r"^@@ -\S+ \+(\d+)(?:,(\d+))? @@", diff.stdout, re.MULTILINE)
     return {line for first, count in hunks for line in range(int(first), int(first) + max(1, int(count or 1)))}
 
 
-def _missing(git: list[str], since: str) -> None:
+def _no_such_file(git: list[str], since: str) -> None:
     revision = subprocess.run([*git, "rev-parse", "--verify", f"{since}^{{commit}}"], capture_output=True)
     if revision.returncode:
         raise SystemExit(f"--since {since}: git knows no such revision")

@@ -29,7 +29,7 @@ class Mutant(NamedTuple):
 
     @property
     def where(self) -> str:
-        """The mutated function."""
+        """The function that is edited."""
         return f"{self.module}:{self.function}"
 
 
@@ -82,12 +82,12 @@ def binary(site: Site) -> Edits:
     """a + b -> a - b, a * b -> a / b, a ** b -> a * b, and their reverse; a @ b -> b @ a."""
     node = site.node
     if isinstance(node, ast.BinOp) and type(node.op) in BINARY:
-        yield "binary", changed(node, op=BINARY[type(node.op)]())
+        yield "binary", change(node, op=BINARY[type(node.op)]())
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Sub, ast.Div, ast.Pow, ast.MatMult)):
-        yield "operands", changed(node, left=node.right, right=node.left)
+        yield "operands", change(node, left=node.right, right=node.left)
 
 
-def dropped_operand(site: Site) -> Edits:
+def drop_operand(site: Site) -> Edits:
     """a * b -> a and b, a + b -> a and b, a / b -> a, a - b -> a."""
     node = site.node
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult)):
@@ -108,7 +108,7 @@ def sign(site: Site) -> Edits:
 def constant(site: Site) -> Edits:
     """0 -> 1, 1 -> 0 and 2, 2 -> 1 and 3, 0.5 -> 1, any other c -> 2 c; -1 -> 0."""
     node = site.node
-    if is_number(node) and not negated(site):
+    if is_number(node) and not is_negated(site):
         for value in other_numbers(node.value):  # pyright: ignore[reportAttributeAccessIssue]
             yield "constant", ast.Constant(value)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and is_number(node.operand):
@@ -117,7 +117,7 @@ def constant(site: Site) -> Edits:
         yield "constant", ast.Constant(not node.value)
 
 
-def called(site: Site) -> Edits:
+def call(site: Site) -> Edits:
     """sqrt(a) -> a; expm1 -> exp, sin -> cos, ...; expm1(a) -> exp(a) - 1: the digits are lost, not the value."""
     node = site.node
     if not isinstance(node, ast.Call):
@@ -126,19 +126,19 @@ def called(site: Site) -> Edits:
     if name in DROPPED and inside is not None:
         yield "call", inside
     if name in RENAMED:
-        yield "call", changed(node, func=renamed(node.func, RENAMED[name]))
+        yield "call", change(node, func=rename(node.func, RENAMED[name]))
     if name in CANCELLING and inside is not None:
-        yield "digits", cancelling(node, CANCELLING[name], inside)
+        yield "digits", cancel(node, CANCELLING[name], inside)
 
 
-def compared(site: Site) -> Edits:
+def compare(site: Site) -> Edits:
     """a < b -> a <= b and a > b, == -> !=, is -> is not; and -> or; not a -> a."""
     node = site.node
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
         for op in COMPARE.get(type(node.ops[0]), ()):
-            yield "compare", changed(node, ops=[op()])
+            yield "compare", change(node, ops=[op()])
     elif isinstance(node, ast.BoolOp):
-        yield "compare", changed(node, op=ast.Or() if isinstance(node.op, ast.And) else ast.And())
+        yield "compare", change(node, op=ast.Or() if isinstance(node.op, ast.And) else ast.And())
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         yield "compare", node.operand
 
@@ -147,9 +147,9 @@ def branches(site: Site) -> Edits:
     """where(m, a, b) -> where(m, b, a), a if c else b -> b if c else a, if c: -> if not c:."""
     node = site.node
     if isinstance(node, ast.Call) and callee(node) == "where" and len(node.args) == 3:
-        yield "branch", changed(node, args=[node.args[0], node.args[2], node.args[1]])
+        yield "branch", change(node, args=[node.args[0], node.args[2], node.args[1]])
     if isinstance(node, ast.IfExp):
-        yield "branch", changed(node, body=node.orelse, orelse=node.body)
+        yield "branch", change(node, body=node.orelse, orelse=node.body)
     if isinstance(site.parent, (ast.If, ast.While)) and node is site.parent.test:
         yield "branch", ast.UnaryOp(ast.Not(), node)
 
@@ -160,11 +160,11 @@ def names(site: Site) -> Edits:
     if isinstance(node, ast.Name):
         for other in other_words(node.id):
             if other in site.names:
-                yield "name", changed(node, id=other)
+                yield "name", change(node, id=other)
     if isinstance(node, ast.Attribute) and callee_root(node) not in ("jnp", "jax", "np"):
         for other in other_words(node.attr):
             if other in site.attributes:
-                yield "name", changed(node, attr=other)
+                yield "name", change(node, attr=other)
 
 
 def arguments(site: Site) -> Edits:
@@ -174,7 +174,7 @@ def arguments(site: Site) -> Edits:
         return
     for i, (a, b) in enumerate(zip(node.args, node.args[1:], strict=False)):
         if not any(isinstance(x, ast.Starred) or is_string(x) or text(x) in STATIC for x in (a, b)):
-            yield "arguments", changed(node, args=exchanged(node.args, i))
+            yield "arguments", change(node, args=exchange(node.args, i))
 
 
 def elements(site: Site) -> Edits:
@@ -182,7 +182,7 @@ def elements(site: Site) -> Edits:
     node = site.node
     if isinstance(node, ast.Tuple) and isinstance(site.parent, (ast.Return, ast.Lambda)):
         for i in range(len(node.elts) - 1):
-            yield "elements", changed(node, elts=exchanged(node.elts, i))
+            yield "elements", change(node, elts=exchange(node.elts, i))
 
 
 def axes(site: Site) -> Edits:
@@ -200,11 +200,11 @@ def subscripts(site: Site) -> Edits:
     if isinstance(node, ast.Subscript):
         shift = {"1:": ":-1", ":-1": "1:", ":1": "-1:", "-1:": ":1", "0": "-1"}.get(text(node.slice))
         if shift:
-            yield "subscript", changed(node, slice=ast.parse(f"a[{shift}]", mode="eval").body.slice)  # pyright: ignore
+            yield "subscript", change(node, slice=ast.parse(f"a[{shift}]", mode="eval").body.slice)  # pyright: ignore
 
 
 OPERATORS: tuple[Callable[[Site], Edits], ...] = (
-    *(binary, dropped_operand, sign, constant, called, compared, branches, names, arguments, elements, axes),
+    *(binary, drop_operand, sign, constant, call, compare, branches, names, arguments, elements, axes),
     subscripts,
 )
 
@@ -218,7 +218,7 @@ def generate(source: str, module: str) -> list[Mutant]:
     everywhere = module_names(tree), attribute_names(tree)
     found: list[Mutant] = []
     for function, path, name in functions(tree):
-        found += _numbered(_mutants(function, path, name, module, everywhere))
+        found += _number_twins(_mutants(function, path, name, module, everywhere))
     return found
 
 
@@ -236,7 +236,7 @@ def sample(mutants: list[Mutant], most: int, seed: int = 0) -> list[Mutant]:
     return [mutant for mutant in mutants if mutant.key in chosen]
 
 
-def mutated(source: str, mutant: Mutant, wrap: str | None = None) -> ast.Module:
+def mutate(source: str, mutant: Mutant, wrap: str | None = None) -> ast.Module:
     """The module with the edit.  wrap: the name of a function that the new expression is passed through."""
     tree = ast.parse(source)
     new = copy.deepcopy(mutant.new)
@@ -273,10 +273,10 @@ def _mutants(function: ast.FunctionDef, path: Steps, name: str, module: str, eve
     seen = {whole}
     for site in sites(function, path, readable | local_names(function), attributes):
         for operator, new in edits_of(site):
-            result = text(without_docstring(edited(function, site.path[len(path) :], new)))
+            result = text(without_docstring(edit(function, site.path[len(path) :], new)))
             if result not in seen:
                 seen.add(result)
-                before, after = described(site, new, whole)
+                before, after = describe(site, new, whole)
                 yield Mutant(module, name, site.node.lineno, operator, before, after, site.path, new)
 
 
@@ -291,7 +291,7 @@ def sites(function: ast.FunctionDef, path: Steps, readable: frozenset, attribute
     """The expressions of a function that may be edited."""
 
     def inside(node: ast.AST, path: Steps, parents: tuple[ast.AST, ...]) -> Iterator[Site]:
-        if left_alone(node):
+        if is_left_alone(node):
             return
         if isinstance(node, ast.expr) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
             yield Site(node, path, parents, readable, attributes)
@@ -304,7 +304,7 @@ def sites(function: ast.FunctionDef, path: Steps, readable: frozenset, attribute
             yield from inside(child, (*path, step), (function,))
 
 
-def left_alone(node: ast.AST) -> bool:
+def is_left_alone(node: ast.AST) -> bool:
     """Checks and messages: what they refuse is held by the tests of errors."""
     if isinstance(node, (ast.Raise, ast.Assert, ast.JoinedStr, ast.arg, ast.Slice)):
         return True
@@ -317,11 +317,11 @@ def left_alone(node: ast.AST) -> bool:
 
 
 def is_check(node: ast.AST) -> bool:
-    """_arguments.something(...), _check_something(...) or require_something(...)."""
-    return isinstance(node, ast.Call) and text(node.func).startswith(("_arguments.", "_check_", "require_"))
+    """_arguments.something(...), _check_something(...) or require_something(...), private or not."""
+    return isinstance(node, ast.Call) and text(node.func).startswith(("_arguments.", "_check_", "_require_", "require_"))
 
 
-def described(site: Site, new: ast.expr, whole: str) -> tuple[str, str]:
+def describe(site: Site, new: ast.expr, whole: str) -> tuple[str, str]:
     """The smallest telling piece of source around the edit that occurs once in the function, before and after."""
     if isinstance(site.parent, ast.arguments):
         name = _argument_of(site.parent, *site.path[-1])
@@ -332,7 +332,7 @@ def described(site: Site, new: ast.expr, whole: str) -> tuple[str, str]:
         if isinstance(node, (ast.If, ast.For, ast.While, ast.With, ast.FunctionDef)):
             break
         if isinstance(node, (ast.expr, ast.stmt)):
-            before, after = text(node), text(edited(node, site.path[len(site.path) - up :], new))
+            before, after = text(node), text(edit(node, site.path[len(site.path) - up :], new))
             if is_telling(node) and whole.count(before) == 1:
                 break
     return before, after
@@ -353,7 +353,7 @@ def _argument_of(arguments: ast.arguments, field: str, index: int | None) -> str
     return positional[len(positional) - len(arguments.defaults) + index].arg
 
 
-def _numbered(mutants: Iterator[Mutant]) -> list[Mutant]:
+def _number_twins(mutants: Iterator[Mutant]) -> list[Mutant]:
     """Statements that occur twice in a function get a number."""
     count: Counter[str] = Counter()
     result = []
@@ -371,7 +371,7 @@ def text(node: ast.AST) -> str:
     return ast.unparse(node)
 
 
-def changed(node, **fields):
+def change(node, **fields):
     """A copy of the node with other fields."""
     new = copy.copy(node)
     for name, value in fields.items():
@@ -400,19 +400,19 @@ def put(root: ast.AST, path: Steps, new: ast.AST) -> None:
         getattr(node, field)[index] = new
 
 
-def edited(node: ast.AST, path: Steps, new: ast.AST) -> Any:
+def edit(node: ast.AST, path: Steps, new: ast.AST) -> Any:
     """A copy of the node with the replacement; only the nodes on the way are copied."""
     if not path:
         return new
     (field, index), rest = path[0], path[1:]
     value = getattr(node, field)
     if index is None:
-        return changed(node, **{field: edited(value, rest, new)})
-    return changed(node, **{field: [*value[:index], edited(value[index], rest, new), *value[index + 1 :]]})
+        return change(node, **{field: edit(value, rest, new)})
+    return change(node, **{field: [*value[:index], edit(value[index], rest, new), *value[index + 1 :]]})
 
 
 def without_docstring(function: ast.FunctionDef) -> ast.FunctionDef:
-    return changed(function, body=function.body[1:] or [ast.Pass()]) if ast.get_docstring(function) else function
+    return change(function, body=function.body[1:] or [ast.Pass()]) if ast.get_docstring(function) else function
 
 
 def callee(node: ast.Call) -> str:
@@ -435,11 +435,11 @@ def argument(node: ast.Call) -> ast.expr | None:
     return node.args[0] if node.args else None
 
 
-def renamed(function: ast.expr, name: str) -> ast.expr:
-    return changed(function, attr=name) if isinstance(function, ast.Attribute) else ast.Name(name, ast.Load())
+def rename(function: ast.expr, name: str) -> ast.expr:
+    return change(function, attr=name) if isinstance(function, ast.Attribute) else ast.Name(name, ast.Load())
 
 
-def cancelling(node: ast.Call, form: str, inside: ast.expr) -> ast.expr:
+def cancel(node: ast.Call, form: str, inside: ast.expr) -> ast.expr:
     """expm1(a) -> exp(a) - 1."""
     library = text(node.func).rpartition(".")[0]
     prefix = library + "." if library else ""
@@ -454,7 +454,7 @@ def is_string(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
-def negated(site: Site) -> bool:
+def is_negated(site: Site) -> bool:
     return isinstance(site.parent, ast.UnaryOp) and isinstance(site.parent.op, ast.USub)
 
 
@@ -471,7 +471,7 @@ def keyword_of(site: Site) -> str | None:
     return site.parent.arg if isinstance(site.parent, ast.keyword) else None
 
 
-def exchanged(items: list, i: int) -> list:
+def exchange(items: list, i: int) -> list:
     return [*items[:i], items[i + 1], items[i], *items[i + 2 :]]
 
 

@@ -168,9 +168,10 @@ class Engine:
                 return "equivalent", "", ""
             if failure := self.run(item, following):
                 return "killed", item.nodeid, failure
+        executed = bool(hits)
         if late == len(tests) and self._is_equivalent(mutant, hits):
             return "equivalent", "", ""
-        return "survived", "", f"{len(tests)} tests" if hits else f"not executed by any of {len(tests)} tests"
+        return "survived", "", f"{len(tests)} tests" if executed else f"not executed by any of {len(tests)} tests"
 
     def _first_late(self, tests: list[pytest.Item]) -> int:
         planned = 0.0

@@ -24,7 +24,7 @@ def fingerprint(example: Example) -> str:
     return digest.hexdigest()
 
 
-def listed(path: Path) -> dict[str, str]:
+def read_list(path: Path) -> dict[str, str]:
     """Key and reason of every edit that was shown to change nothing."""
     if not path.exists():
         return {}

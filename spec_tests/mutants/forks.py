@@ -43,7 +43,7 @@ def run(jobs: Iterator[Job], at_once: int) -> Iterator[Answer]:
                 running.append(_start(job))
             if not running:
                 return
-            for child in _finished(running):
+            for child in _wait_for_some(running):
                 running.remove(child)
                 yield _answer(child)
     finally:
@@ -81,23 +81,23 @@ def _silence() -> None:
         os.dup2(nowhere, stream)
 
 
-def _finished(running: list[_Child]) -> list[_Child]:
+def _wait_for_some(running: list[_Child]) -> list[_Child]:
     """Wait until a child has closed its pipe or used its time."""
     with selectors.DefaultSelector() as selector:
         for child in running:
             selector.register(child.pipe, selectors.EVENT_READ, child)
         soonest = min(child.start + child.job.seconds for child in running)
         ready = [key.data for key, _ in selector.select(max(0.0, soonest - time.monotonic()))]
-    return [child for child in running if (child in ready and _closed(child)) or _overdue(child)]
+    return [child for child in running if (child in ready and _is_closed(child)) or _is_overdue(child)]
 
 
-def _closed(child: _Child) -> bool:
+def _is_closed(child: _Child) -> bool:
     chunk = os.read(child.pipe, 1 << 16)
     child.chunks.append(chunk)
     return not chunk
 
 
-def _overdue(child: _Child) -> bool:
+def _is_overdue(child: _Child) -> bool:
     return time.monotonic() > child.start + child.job.seconds
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from types import CodeType, FunctionType
 from typing import Any
 
-from spec_tests.mutants.edits import Mutant, Steps, functions, in_defaults, mutated
+from spec_tests.mutants.edits import Mutant, Steps, functions, in_defaults, mutate
 
 HIT = "__mutant_hit__"  # each evaluation of an edited expression passes through this
 REACHED = "__reached__"  # each call of a probed function announces itself here
@@ -27,7 +27,7 @@ def install(mutant: Mutant, on_hit: Callable[[], None]) -> None:
         return value
 
     vars(module)[HIT] = hit
-    tree = mutated(source_of(mutant.module), mutant, HIT)
+    tree = mutate(source_of(mutant.module), mutant, HIT)
     if in_defaults(mutant):
         _exchange_default(find(mutant.module, mutant.function), _number_at(tree, mutant.path), mutant.path)
     else:

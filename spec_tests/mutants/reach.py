@@ -69,7 +69,7 @@ def trace_tests(items: list[pytest.Item], modules: list[str], run: RunItem, path
             missing[item.nodeid.partition("[")[0]].append(item)
     work = (forks.Job(group, lambda g=group: _trace_group(g, modules, run), 1200.0) for group in missing.values())
     for done, answer in enumerate(forks.run(work, jobs), 1):
-        for item, trace in zip(answer.task, _together(answer), strict=True):
+        for item, trace in zip(answer.task, _share_reach(answer), strict=True):
             traces[item.nodeid] = trace
             kept.put(item.nodeid, trace, [*_own_files(item), *_files(trace.functions)])
         progress("tests traced", done, len(missing))
@@ -110,7 +110,7 @@ def _read(path: Path) -> dict[str, dict]:
 
 def _trace_group(group: list[pytest.Item], modules: list[str], run: RunItem) -> list[Trace]:
     """Run the instances of one test, in a child."""
-    reached = _probed(modules)
+    reached = _probe_all(modules)
     traces = []
     for item, following in zip(group, [*group[1:], None], strict=True):
         jax.clear_caches()  # a function that is traced already would not be executed again
@@ -122,7 +122,7 @@ def _trace_group(group: list[pytest.Item], modules: list[str], run: RunItem) -> 
 
 
 def _trace_programs(examples: dict[str, equivalent.Example], modules: list[str]) -> dict[str, Program]:
-    reached = _probed(modules)
+    reached = _probe_all(modules)
     programs = {}
     for name, example in examples.items():
         reached.clear()
@@ -133,14 +133,14 @@ def _trace_programs(examples: dict[str, equivalent.Example], modules: list[str])
     return programs
 
 
-def _probed(modules: list[str]) -> set[str]:
+def _probe_all(modules: list[str]) -> set[str]:
     reached: set[str] = set()
     for module in modules:
         patch.probe(module, reached.add)
     return reached
 
 
-def _together(answer: forks.Answer) -> list[Trace]:
+def _share_reach(answer: forks.Answer) -> list[Trace]:
     """What one instance executes counts for all: what it leaves in a cache, the next does not execute again."""
     if answer.problem:
         return [Trace(answer.problem.strip().splitlines()[-1], answer.seconds, []) for _ in answer.task]

@@ -1,1 +1,3 @@
-"""`check_guidance`: the combination of two predictions."""
+"""The combination of two predictions."""
+
+from diffx.check.guided.claims import check_guidance as check_guidance

@@ -1,4 +1,4 @@
-"""What check_log_prob asks: (case) -> (holds, measured, expected, one sentence)."""
+"""The questions of check_log_prob: of a case, giving an Answer."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from diffx.check._ask import recognise
+from diffx.check.finding import Answer
 from diffx.check.likelihoods.networks import Level, LineNetwork, Parts, PlaneNetwork
 from diffx.check.problems import PLANE, TWO
 
-Answer = tuple[bool, str, str, str]
 POINTS = np.array([[0.6, -0.4], [0.0, 0.0], [1.4, 0.2], [-1.5, 0.9], [3.0, 2.0], [-4.0, -3.0]])  # near and far
 INTEGRAL = 1e-3  # how near to 1 the density integrates, where the tolerance is not wider
 SIGMAS = 5.0  # of the mean over the draws
@@ -55,10 +55,10 @@ def is_the_density(case: Case) -> Answer:
     if not np.array_equal(got, again, equal_nan=True):
         return False, f"{np.abs(got - again).max():.3g} apart", "equal results", "Two calls with one input differ: it draws."
     (parts, wanted, allowed), (_, wanted_line, allowed_line) = case.parts(EXACT_PLANE, x), case.parts(EXACT_LINE, line)
-    on_plane = _beyond(case, got, wanted, allowed) <= 0
+    on_plane = _excess(case, got, wanted, allowed) <= 0
     integral = float(np.exp(np.minimum(on_line, 50)).sum() * (line[1, 0] - line[0, 0]))
     whole = abs(integral - 1) <= max(INTEGRAL, 4 * case.tolerance)
-    good = bool(on_plane and whole and _beyond(case, on_line, wanted_line, allowed_line) <= 0)
+    good = bool(on_plane and whole and _excess(case, on_line, wanted_line, allowed_line) <= 0)
     off, off_line = np.abs(got - wanted).max(), np.abs(on_line - wanted_line).max()
     measured = f"off by {off:.2g} on a Gaussian, {off_line:.2g} on a mixture, integral {integral:.6g}"
     words = "Near and far the log-density is that of the data, and it integrates to 1." if good else ON_THE_LINE
@@ -66,7 +66,7 @@ def is_the_density(case: Case) -> Answer:
     return good, measured, f"log p(x) (to {allowed.max():.2g} for its prior), integral 1", words
 
 
-def _beyond(case: Case, got: np.ndarray, wanted: np.ndarray, allowed: np.ndarray) -> float:
+def _excess(case: Case, got: np.ndarray, wanted: np.ndarray, allowed: np.ndarray) -> float:
     """How far the worst point is beyond what is allowed, positive where it is; not finite counts as far."""
     beyond = np.abs(got - wanted) - allowed - case.tolerance * (1 + np.abs(wanted))
     return float(np.where(np.isfinite(beyond), beyond, np.inf).max())

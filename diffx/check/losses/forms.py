@@ -65,7 +65,7 @@ def in_shards(form: Callable[[Batch], Result], shards: int, batch: Batch) -> Res
     return Result(float(np.mean([part.value for part in parts])), stacked | means)
 
 
-def _rescaled(form: Callable, change: Callable[[Batch], Batch], batch: Batch) -> Result:
+def _change_scale(form: Callable, change: Callable[[Batch], Batch], batch: Batch) -> Result:
     return form(change(batch))
 
 
@@ -87,7 +87,7 @@ wrong_clips: dict[str, Callable[[Batch], Result]] = {
     "half of the columns' part": partial(clip, rows=0.0, columns=0.5),
     "the loss with captions moved by one": partial(clip, shift=1),
     "the loss with captions moved by one, the other way": partial(clip, shift=-1),
-    **{name: partial(_rescaled, clip, change) for name, change in _WRONG_SCALES.items()},
+    **{name: partial(_change_scale, clip, change) for name, change in _WRONG_SCALES.items()},
 }
 
 wrong_siglips: dict[str, Callable[[Batch], Result]] = {
@@ -96,5 +96,5 @@ wrong_siglips: dict[str, Callable[[Batch], Result]] = {
     "the loss with every pair a partner, the -1 missing": partial(siglip, negatives=1.0),
     "the loss with the other sign of the bias": partial(siglip, bias_sign=-1.0),
     "the loss without its bias": partial(siglip, bias_sign=0.0),
-    **{name: partial(_rescaled, siglip, change) for name, change in _WRONG_SCALES.items()},
+    **{name: partial(_change_scale, siglip, change) for name, change in _WRONG_SCALES.items()},
 }

@@ -1,1 +1,3 @@
-"""`check_process`: a forward process, its rates, conversions and grids."""
+"""A forward process, its rates, conversions and grids."""
+
+from diffx.check.processes.claims import check_process as check_process

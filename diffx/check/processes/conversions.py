@@ -1,11 +1,12 @@
-"""What check_process asks of predictions: from x0 to each of them and back."""
+"""The question about predictions: from x0 to each of them and back."""
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from diffx.check._ask import fit, recognise, rows
-from diffx.check.processes.path import NEAR, Answer, Path, batch
+from diffx.check.finding import Answer
+from diffx.check.processes.path import NEAR, Path, batch
 
 
 def converts(path: Path, convert: Mapping[str, tuple[Callable, Callable]]) -> Answer:
@@ -30,12 +31,12 @@ def _round_trip(path: Path, predict: Callable, recover: Callable) -> tuple[bool,
         back = rows("recover", recover, alpha * x0 + sigma * eps, given, float(t), precision=path.precision)
         off, allowed = float(np.abs(back - x0).max()), path.rounding * max(1.0, 1 / alpha, sigma / alpha, alpha / sigma)
         if not off <= allowed and good:
-            good, said = False, _recovered(back, x0, eps, t, alpha, sigma)
+            good, said = False, _say_recovery(back, x0, eps, t, alpha, sigma)
         largest = max(largest, off)
     return good, largest, said
 
 
-def _recovered(back: np.ndarray, x0: np.ndarray, eps: np.ndarray, t: float, alpha: float, sigma: float) -> str:
+def _say_recovery(back: np.ndarray, x0: np.ndarray, eps: np.ndarray, t: float, alpha: float, sigma: float) -> str:
     (p, q), left = fit(back, x0, eps)
     if left > NEAR:
         return f"at t = {t:.4g} what comes back is not a sum of multiples of x0 and eps."

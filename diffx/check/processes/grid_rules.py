@@ -1,13 +1,14 @@
-"""Which training steps a sampler visits, against the three rules of Lin et al. 2024, arXiv:2305.08891, Table 2."""
+"""Rules for the training steps that a sampler visits, the three of Lin et al. 2024, arXiv:2305.08891, Table 2."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from diffx.check.finding import Answer
+
 STEPS = (10, 20, 7, 30, 61)  # two that divide 1000, two that do not, one where arange by a float of 1000/61 is one too long
 RULES = ("leading", "trailing", "linspace")
-Answer = tuple[bool, str, str, str]
 
 
 def check_arguments(grid: Callable | None, spacing: str | None, training_steps: int | None) -> None:
@@ -31,7 +32,7 @@ def visits(grid: Callable, spacing: str | None, total: int | None) -> Answer:
         got = np.asarray(grid(n), np.float64).ravel()
         said = _not_a_grid(got, n) or (spacing and total and _not_the_rule(got, spacing, n, total))
         if said:
-            return False, f"N = {n}: {_list(got)}", _wanted(spacing, n, total), f"At N = {n} {said}."
+            return False, f"N = {n}: {_list(got)}", _rule_text(spacing, n, total), f"At N = {n} {said}."
     expected = f"{spacing} spacing" if spacing else "distinct steps"
     return True, f"as wanted at N = {', '.join(map(str, counts))}", expected, _praise(spacing)
 
@@ -72,7 +73,7 @@ def _is(steps: np.ndarray, wanted: np.ndarray, spacing: str) -> bool:
     return any(bool(np.all(np.abs(steps + first - wanted) <= allowed)) for first in (0, 1))
 
 
-def _wanted(spacing: str | None, n: int, total: Any) -> str:
+def _rule_text(spacing: str | None, n: int, total: Any) -> str:
     return _list(np.round(rule(spacing, n, total))) if spacing and total else f"{n} distinct steps"
 
 

@@ -1,4 +1,4 @@
-"""What check_process asks, one function a claim: (path, what is asked) -> (holds, measured, expected, one sentence)."""
+"""A forward process under test, and the questions about its noise levels: one function for each claim, giving an Answer."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffx.check._ask import fit, number, recognise, rounding, rows
+from diffx.check.finding import Answer
 from diffx.check.processes.slope import slope
 
-Answer = tuple[bool, str, str, str]
 NEAR = 1e-3  # what is this near to another formula, relatively, is that formula
 START = 1e-3  # relative error of the deviation at the start: KL of about 1e-6 nats a dimension
 
@@ -50,7 +50,7 @@ class Path(NamedTuple):
         return eps * np.stack([size, size**2 / levels[:, 1]], 1)
 
     @property
-    def backwards(self) -> bool:
+    def runs_to_data(self) -> bool:
         """The library's time runs from noise to data."""
         return self.times[-1] < self.times[0]
 

@@ -1,18 +1,19 @@
-"""What check_process asks of derivatives: f and g of the equation, and the velocity of the path."""
+"""The questions about derivatives: f and g of the equation, and the velocity of the path."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from diffx.check._ask import far, fit, in_words, number, ratio, recognise, rows
-from diffx.check.processes.path import NEAR, Answer, Path, batch
+from diffx.check._ask import fit, fraction, number, ratio, recognise, relative_error, rows
+from diffx.check.finding import Answer
+from diffx.check.processes.path import NEAR, Path, batch
 
 
 def has_rates(path: Path, f: Callable | None, g: Callable | None) -> Answer:
     """FWD-02: f = alpha'/alpha and g^2 = (sigma^2)' - 2 f sigma^2, time growing towards noise."""
     times, (alpha, sigma) = path.times[1:-1], path.levels(path.times[1:-1]).T
-    da, ea, ds, es = path.slopes().T * (-1 if path.backwards else 1)
+    da, ea, ds, es = path.slopes().T * (-1 if path.runs_to_data else 1)
     drift, spread = da / alpha, 2 * sigma * (ds - da / alpha * sigma)
     least = path.rounding / np.abs(path.times[-1] - path.times[0])
     of_alpha, of_sigma = path.rounding + 4 * path.grains().T / (alpha, sigma)  # relative
@@ -29,9 +30,9 @@ def has_rates(path: Path, f: Callable | None, g: Callable | None) -> Answer:
 def _drift(path: Path, f: Callable, times: np.ndarray, wanted: np.ndarray, errors: np.ndarray) -> tuple[bool, str, str]:
     got = np.array([number("f", f(float(t))) for t in times])
     good = bool(np.all(np.abs(got - wanted) <= errors))
-    if not good and path.backwards and np.all(np.abs(got + wanted) <= errors):
+    if not good and path.runs_to_data and np.all(np.abs(got + wanted) <= errors):
         return True, "f agrees", "f is the derivative in the library's own time, which runs to data: a convention."
-    detail = "f is alpha'/alpha." if good else _off(times, "f", got, wanted, errors, {})
+    detail = "f is alpha'/alpha." if good else _say_rate(times, "f", got, wanted, errors, {})
     return good, f"f off by {np.abs(got - wanted).max():.1e}", detail
 
 
@@ -47,16 +48,16 @@ def _spread(
         "(sigma^2)' + 2 f sigma^2, a sign": rise + 2 * pull,
         "(sigma^2)' - f sigma^2, without the 2": rise - pull,
     }
-    detail = "g^2 is (sigma^2)' - 2 f sigma^2." if good else _off(times, "g^2", got**2, wanted, errors, forms)
+    detail = "g^2 is (sigma^2)' - 2 f sigma^2." if good else _say_rate(times, "g^2", got**2, wanted, errors, forms)
     return good, f"g^2 off by {np.abs(got**2 - wanted).max():.1e}", detail
 
 
-def _off(times: np.ndarray, name: str, got: Any, wanted: Any, errors: Any, forms: Mapping[str, Any]) -> str:
+def _say_rate(times: np.ndarray, name: str, got: Any, wanted: Any, errors: Any, forms: Mapping[str, Any]) -> str:
     worst = int(np.argmax(np.abs(got - wanted) - errors))
     constant, form = ratio(got, wanted), recognise(got, forms, wanted, tolerance=NEAR)
     words = f"At t = {times[worst]:.4g} {name} is {got[worst]:.5g}, wanted {wanted[worst]:.5g} (to {errors[worst]:.0e})."
     if np.isfinite(constant) and constant:
-        return f"{words} It is {in_words(constant)} times the right one at every time."
+        return f"{words} It is {fraction(constant)} times the right one at every time."
     return words + (f" It is {form}." if form else "")
 
 
@@ -70,17 +71,17 @@ def flows(path: Path, velocity: Callable) -> Answer:
     errors = slopes[:, 1::2] + path.rounding * (np.abs(wanted).max(1, keepdims=True) + 1e-300)
     straight, turned = (bool(np.all(np.abs(got - sign * wanted) <= errors)) for sign in (1, -1))
     straight, turned = (agrees and bend <= max(NEAR, path.rounding) for agrees in (straight, turned))
-    good = straight or (turned and path.backwards)
+    good = straight or (turned and path.runs_to_data)
     detail = _velocity_words(path, straight, turned, got, wanted, levels)
-    return good, f"off by {far(got, wanted):.1e}", "alpha' x0 + sigma' eps", detail
+    return good, f"off by {relative_error(got, wanted):.1e}", "alpha' x0 + sigma' eps", detail
 
 
 def _velocity_words(path: Path, straight: bool, turned: bool, got: np.ndarray, wanted: np.ndarray, levels: np.ndarray) -> str:
-    runs = "from noise to data" if path.backwards else "from data to noise"
+    runs = "from noise to data" if path.runs_to_data else "from data to noise"
     if straight:
         return f"It is the derivative in the library's own time, which runs {runs}."
     if turned:
-        says = "it points to noise while time runs to data, a convention" if path.backwards else "it points against its time"
+        says = "it points to noise while time runs to data, a convention" if path.runs_to_data else "it points against its time"
         return f"It is -(alpha' x0 + sigma' eps): {says}."
     (a, s), one = levels.T, np.ones(len(levels))
     forms = {
@@ -94,7 +95,7 @@ def _velocity_words(path: Path, straight: bool, turned: bool, got: np.ndarray, w
     }
     constant, form = ratio(got, wanted), recognise(got, forms, wanted, tolerance=NEAR)
     if np.isfinite(constant) and constant:
-        return f"It is {in_words(constant)} times the derivative at every time; the library's time runs {runs}."
+        return f"It is {fraction(constant)} times the derivative at every time; the library's time runs {runs}."
     middle = len(got) // 2
     words = "At t = {:.4g} it is {:.4g} x0 + {:.4g} eps, wanted {:.4g} and {:.4g}."
     return words.format(path.times[1 + middle], *got[middle], *wanted[middle]) + (f" It is {form}." if form else "")

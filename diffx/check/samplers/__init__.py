@@ -1,1 +1,4 @@
-"""`check_sampler`: a whole sampler, asked from outside; `check_samples`: draws of it."""
+"""A whole sampler, asked from outside, and draws of it."""
+
+from diffx.check.samplers.chi_square import check_samples as check_samples
+from diffx.check.samplers.claims import check_sampler as check_sampler

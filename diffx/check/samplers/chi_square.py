@@ -71,7 +71,7 @@ def _compare(centred: np.ndarray, values: np.ndarray, axes: np.ndarray) -> tuple
     )
     measured = f"variance {worst:.4g} of the expected at worst, mean {mean:.2g} deviations off"
     expected = f"{at.low / (n - 1):.4g} to {at.high / (n - 1):.4g}, within {at.z / n**0.5:.2g}"
-    return good, measured, expected, _in_words(good, worst, mean, n, at)
+    return good, measured, expected, _say(good, worst, mean, n, at)
 
 
 def _variances(cov: np.ndarray) -> np.ndarray:
@@ -81,7 +81,7 @@ def _variances(cov: np.ndarray) -> np.ndarray:
     return np.concatenate([own, half + cross, half - cross])
 
 
-def _in_words(good: bool, worst: float, mean: float, n: int, at: Power) -> str:
+def _say(good: bool, worst: float, mean: float, n: int, at: Power) -> str:
     found = (
         f"With n = {n} a variance {100 * at.variance:.2g}% wrong, or a mean {at.mean:.2g} deviations off, is found with "
         f"probability {1 - MISS:.2g}; each comparison fails right code once in {1 / ALARM:.0e}."

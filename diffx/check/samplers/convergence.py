@@ -4,8 +4,9 @@ from functools import cache, partial
 
 import numpy as np
 
+from diffx.check.finding import Answer
 from diffx.check.problems import PLANE, TWO, follow_gated, gate, w2
-from diffx.check.samplers.laws import Answer, Case
+from diffx.check.samplers.case import Case
 from diffx.check.samplers.order import SEEN, WINDOW, Order, observed_order
 
 STARTUP = 3  # steps that a method of order 4 may need to fill its history
@@ -23,11 +24,11 @@ def has_order(case: Case, *, order: int) -> Answer:
     try:
         answer = _at_steps(case, order)
     except NotImplementedError as untold:
-        return _or(untold, _finer(case), order)
-    return answer if answer[0] else _or(answer, _finer(case), order)
+        return _better_answer(untold, _refine(case), order)
+    return answer if answer[0] else _better_answer(answer, _refine(case), order)
 
 
-def _or(first: Answer | NotImplementedError, case: Case, order: int) -> Answer:
+def _better_answer(first: Answer | NotImplementedError, case: Case, order: int) -> Answer:
     """The answer at finer steps where it says more than the first one did."""
     try:
         again = _at_steps(case, order)
@@ -40,7 +41,7 @@ def _or(first: Answer | NotImplementedError, case: Case, order: int) -> Answer:
     return first
 
 
-def _finer(case: Case) -> Case:
+def _refine(case: Case) -> Case:
     return case._replace(steps=tuple(FINER * n for n in case.steps))
 
 
@@ -52,7 +53,7 @@ def _at_steps(case: Case, order: int) -> Answer:
     stated += "" if stated == f"order {order}" else f", asked for {order}"
     measured = f"order {seen}, errors {', '.join(f'{e:.2g}' for e in seen.errors)} at N = {', '.join(map(str, case.steps))}"
     exact = max(seen.errors) <= SEEN * floor
-    if not (exact or seen.settled(order) or seen.slope >= order - WINDOW):
+    if not (exact or seen.has_settled(order) or seen.slope >= order - WINDOW):
         raise NotImplementedError(f"the order cannot be told at these steps, slopes have not settled: {measured}")
     return exact or seen.slope >= order - WINDOW, measured, stated, _order_in_words(seen, order)
 

@@ -44,7 +44,7 @@ def _draws(got: Affine, n: int) -> str:
 def _power(got: Affine, levels: Sequence[Level]) -> str:
     """In y = x/alpha the flow stretches by r; c times its drift stretches by r^c."""
     (before, _), (after, _) = levels[0], levels[-1]
-    stretch = [_along(matrix) * before / after for matrix in (got.matrix, PLANE.flow(levels[0], levels[-1])[0])]
+    stretch = [_diagonal(matrix) * before / after for matrix in (got.matrix, PLANE.flow(levels[0], levels[-1])[0])]
     if before < 1e-6 or np.any(stretch[0] <= 0):
         return ""
     powers = np.log(stretch[0]) / np.log(stretch[1])
@@ -57,7 +57,7 @@ def _power(got: Affine, levels: Sequence[Level]) -> str:
 
 def _marginal(law: Gaussian, end: Level) -> str:
     """The noise level whose marginal this is, from the variances along both axes; the mean must agree."""
-    values, along = np.linalg.eigh(PLANE.cov)[0], _along(law.cov)
+    values, along = np.linalg.eigh(PLANE.cov)[0], _diagonal(law.cov)
     signal = (along[1] - along[0]) / (values[1] - values[0])
     noise = along[0] - signal * values[0]
     if min(signal, noise) <= 0:
@@ -74,7 +74,7 @@ def _marginal(law: Gaussian, end: Level) -> str:
 
 def _mean(law: Gaussian, wanted: Gaussian) -> str:
     """Right variances with a wrong mean."""
-    if np.any(np.abs(_along(law.cov) / _along(wanted.cov) - 1) > 0.1):
+    if np.any(np.abs(_diagonal(law.cov) / _diagonal(wanted.cov) - 1) > 0.1):
         return ""
     size = np.abs(wanted.mean).max()
     if np.abs(law.mean).max() < 0.1 * size:
@@ -82,7 +82,7 @@ def _mean(law: Gaussian, wanted: Gaussian) -> str:
     return "Its variances are right, its mean is not." if np.abs(law.mean - wanted.mean).max() > 0.1 * size else ""
 
 
-def _along(matrix: np.ndarray) -> np.ndarray:
+def _diagonal(matrix: np.ndarray) -> np.ndarray:
     """The diagonal in the axes of the data."""
     axes = np.linalg.eigh(PLANE.cov)[1]
     return np.diag(axes.T @ matrix @ axes)

@@ -1,81 +1,28 @@
-"""What check_sampler asks, one function a claim: (case) -> (holds, measured, expected, one sentence)."""
+"""The questions of check_sampler, one function for each claim: of a case, giving an Answer."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from diffx.check.problems import PLANE, POINT, Denoise, Gaussian, w2
+from diffx.check.finding import Answer
+from diffx.check.problems import PLANE, POINT, w2
+from diffx.check.samplers.case import FEW, ROWS, Case
 from diffx.check.samplers.diagnosis import relatives, what_came, where_it_went, which_law
 from diffx.check.samplers.first_order import first_order
 from diffx.check.samplers.points import off_in_law, off_in_map
-from diffx.check.samplers.probe import Affine, affine_probe
-
-Nodes = Callable[[int], tuple[Any, Any]]  # n -> (alphas, sigmas), the noise levels of the n + 1 nodes, from noise to data
-SampleRun = Callable[[Denoise, np.ndarray, int, int, Callable | None], np.ndarray]
-Answer = tuple[bool, str, str, str]
-FEW = 10  # steps of the claims that hold at any number of them
-ROWS = np.array([[0.3, -1.0], [1.5, 0.2], [-0.7, 0.8]])  # what is asked of manners, not of laws
-STOP = 0.25  # orders are measured down to this tau: below it the steps of a grid in t grow in log tau, whatever their number
-
-
-class Case(NamedTuple):
-    """A sampler under test; see check_sampler."""
-
-    run: SampleRun
-    nodes: Nodes
-    noise: bool
-    rounding: float
-    steps: Sequence[int]
-
-    def levels(self, n: int) -> list[tuple[float, float]]:
-        alphas, sigmas = (np.asarray(a, np.float64).ravel() for a in self.nodes(n))
-        if alphas.shape != sigmas.shape or len(alphas) < 2:
-            raise ValueError(f"nodes({n}) gave {alphas.size} alphas and {sigmas.size} sigmas, wanted one of each a node")
-        return list(zip(alphas.tolist(), sigmas.tolist(), strict=True))
-
-    def affine(self, data: Gaussian, n: int, stop: int | None = None) -> Affine:
-        stop = self.last(n) if stop is None else stop
-        return affine_probe(lambda x, normal: self.rows(data.denoise, x, n, stop, normal), len(data.mean), noise=self.noise)
-
-    def rows(self, denoise: Denoise, x: np.ndarray, n: int, stop: int, normal: Callable | None = None) -> np.ndarray:
-        """What comes out, which must have the shape of what went in."""
-        out = np.asarray(self.run(denoise, x, n, stop, normal))
-        if out.dtype.kind not in "fiu":
-            raise TypeError(f"rows came back as {out.dtype}, wanted float64")
-        if out.shape != x.shape:
-            raise ValueError(f"rows of shape {x.shape} came back as {out.shape}")
-        return out
-
-    def last(self, n: int) -> int:
-        """All steps."""
-        return len(self.levels(n)) - 1
-
-    @property
-    def quiet(self) -> Callable | None:
-        """Normals that are 0, where any are drawn."""
-        return np.zeros if self.noise else None
-
-    def stop(self, n: int) -> int:
-        """The number of steps to where the coarsest grid has its last node with tau >= STOP: errors of one place compare."""
-        least = min((tau for tau in _taus(self.levels(self.steps[0])) if tau >= STOP), default=STOP)
-        return max((k for k, tau in enumerate(_taus(self.levels(n))) if tau >= least * (1 - 1e-9)), default=0)
-
-
-def _taus(levels: Sequence[tuple[float, float]]) -> list[float]:
-    return [sigma / max(alpha, 1e-300) for alpha, sigma in levels]
+from diffx.check.samplers.probe import Affine
 
 
 def is_a_function(case: Case) -> Answer:
     """API-01: one result for one input, row by row, and the input is left as it was."""
     given = ROWS.copy()
-    once, again = (case.rows(PLANE.denoise, given, FEW, case.last(FEW), case.quiet) for _ in range(2))
+    once, again = (case.rows(PLANE.denoise, given, FEW, case.last(FEW), case.zeros) for _ in range(2))
     if not np.array_equal(given, ROWS):
         return False, "the input was changed", "the input as it was", "The sampler writes into the array that it is given."
     if not np.array_equal(once, again, equal_nan=True):
         apart = f"{np.abs(once - again).max():.3g} apart"
         return False, apart, "equal results", "Two calls with the same input differ: it draws noise of its own."
-    mixed = np.abs(once[:1] - case.rows(PLANE.denoise, ROWS[:1].copy(), FEW, case.last(FEW), case.quiet)).max()
+    mixed = np.abs(once[:1] - case.rows(PLANE.denoise, ROWS[:1].copy(), FEW, case.last(FEW), case.zeros)).max()
     good = not mixed > case.rounding * _size(once)  # NaN is for API-04 to tell
     says = "One row alone comes out as in a batch." if good else "A row's result depends on the other rows of the batch."
     return good, f"rows {mixed:.1e} apart", "rows independent", says
@@ -83,7 +30,7 @@ def is_a_function(case: Case) -> Answer:
 
 def keeps_the_type(case: Case) -> Answer:
     """API-04: floats of the shape that came, all finite."""
-    out = np.asarray(case.run(PLANE.denoise, ROWS.copy(), FEW, case.last(FEW), case.quiet))
+    out = np.asarray(case.run(PLANE.denoise, ROWS.copy(), FEW, case.last(FEW), case.zeros))
     finite = out.dtype.kind not in "fiu" or bool(np.all(np.isfinite(out)))
     got = f"{out.dtype}{list(out.shape)}" + ("" if finite else " with numbers that are not finite")
     wrong = [] if out.shape == ROWS.shape else [f"shape {ROWS.shape} became {out.shape}"]
@@ -126,11 +73,11 @@ def is_first_order(case: Case, *, eta: float) -> Answer:
     """REV-11, REV-16: the law of the first-order family at a few steps, to rounding."""
     levels, got = case.levels(FEW), case.affine(PLANE, FEW)
     right, allowed = member(levels, eta), 16 * case.rounding
-    off = _apart(got, right, levels[0])
+    off = _map_distance(got, right, levels[0])
     start = PLANE.marginal(*levels[0])
     detail = which_law(got.law(start), right.law(start), FEW)
     if not off <= allowed:
-        fits = [said for said, other in relatives(got, levels, eta).items() if _apart(got, other, levels[0]) <= allowed]
+        fits = [said for said, other in relatives(got, levels, eta).items() if _map_distance(got, other, levels[0]) <= allowed]
         detail = " ".join([detail, *fits[:1]])
     return off <= allowed, f"off by {off:.1e}", f"the law of eta = {eta:g} at N = {FEW}", detail
 
@@ -144,7 +91,7 @@ def member(levels: list[tuple[float, float]], eta: float) -> Affine:
     return found
 
 
-def _apart(a: Affine, b: Affine, start: tuple[float, float]) -> float:
+def _map_distance(a: Affine, b: Affine, start: tuple[float, float]) -> float:
     """Difference of two maps on the marginal of the data at their start, in deviations of the output."""
     laws = [one.law(PLANE.marginal(*start)) for one in (a, b)]
     parts = (
@@ -168,10 +115,10 @@ def is_exact_on_points(case: Case) -> Answer:
     off = max(off_by(case.affine(POINT, FEW, stop), levels[0], levels[stop]) for stop in stops)
     good = bool(off <= 16 * case.rounding)
     said = "An exponential integrator is exact where prediction and noise are constant."
-    return good, f"off by {off:.1e}", f"exact at N = {FEW}", said + ("" if good else _astray(case, levels))
+    return good, f"off by {off:.1e}", f"exact at N = {FEW}", said + ("" if good else _first_wrong_step(case, levels))
 
 
-def _astray(case: Case, levels: list[tuple[float, float]]) -> str:
+def _first_wrong_step(case: Case, levels: list[tuple[float, float]]) -> str:
     """The first step that does not come to its node, and where it comes to."""
     for k in range(1, len(levels)) if not case.noise else ():
         got = case.affine(POINT, FEW, k)

@@ -19,7 +19,7 @@ class Order(NamedTuple):
         """Of the finest pair; NaN where rounding leaves none."""
         return self.slopes[-1] if self.slopes else float("nan")
 
-    def settled(self, order: float) -> bool:
+    def has_settled(self, order: float) -> bool:
         """Whether `order` can be judged: the last two slopes agree, or both are below it and fall.
 
         Slopes that rise are not below it yet where as much again would bring them there.

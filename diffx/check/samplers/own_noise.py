@@ -1,11 +1,12 @@
-"""What can be asked of a stochastic sampler that draws its own noise: by samples, with a stated power."""
+"""The questions to a stochastic sampler that draws its own noise: by samples, with a stated power."""
 
 import numpy as np
 
-from diffx.check.finding import HOLDS
+from diffx.check.finding import HOLDS, Answer
 from diffx.check.problems import PLANE, Gaussian, w2
+from diffx.check.samplers.case import FEW, ROWS, Case
 from diffx.check.samplers.chi_square import check_samples, power
-from diffx.check.samplers.laws import FEW, ROWS, Answer, Case, member
+from diffx.check.samplers.laws import member
 
 COUNT = 100_000  # rows: a variance 4% wrong is found with probability .99
 
@@ -40,7 +41,7 @@ def draws_marginal(case: Case) -> Answer:
     return bool(off <= allowed), f"W2 {off:.2g}", f"at most {allowed:.2g}", says
 
 
-def not_asked(case: Case) -> Answer:
+def refuse(case: Case) -> Answer:
     """What samples cannot tell."""
     raise NotImplementedError("it draws its own noise, and samples do not resolve this: inject the noise")
 

@@ -1,4 +1,4 @@
-"""How far a sampler is from exact where all data are one point (REV-17)."""
+"""Errors of a sampler where all data are one point (REV-17)."""
 
 import numpy as np
 

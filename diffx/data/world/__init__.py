@@ -8,7 +8,7 @@ from diffx.data.world.rendering import render as render
 from diffx.data.world.sample import sample_scene as sample_scene
 from diffx.data.world.scene import (
     Scene as Scene,
-    held_out as held_out,
+    is_held_out as is_held_out,
     with_headwear as with_headwear,
     without_headwear as without_headwear,
 )

@@ -15,7 +15,6 @@ from diffx.data.world.phrases import (
     A,
     Draw,
     held_phrase,
-    only,
     person_noun,
     place_phrase,
     plant_phrase,
@@ -23,6 +22,7 @@ from diffx.data.world.phrases import (
     scenery,
     thing_noun,
     with_items,
+    words_if,
 )
 from diffx.data.world.sample import pick
 from diffx.data.world.scene import Scene
@@ -53,11 +53,11 @@ def _word(scene: Scene, draw: Draw) -> Array:
     return pick(draw.number(), words_true_of(scene) * jnp.asarray(WORD_WEIGHTS))
 
 
-def _padded(words: list, width: int) -> Array:
+def _pad(words: list, width: int) -> Array:
     return jnp.stack([jnp.asarray(word, jnp.int32) for word in [*words, *[0] * (width - len(words))]])
 
 
-def _closed(words: Array) -> Array:
+def _close_up(words: Array) -> Array:
     """Words without their gaps: (LENGTH,); a before a vowel is an."""
     kept = words > 0
     at = jnp.where(kept, jnp.cumsum(kept) - 1, LENGTH)
@@ -77,23 +77,23 @@ def caption(key: Array, scene: Scene) -> Array:
     items, item = with_items(scene, draw)
     person, thing = person_noun(scene, draw), thing_noun(scene, draw)
     pose = draw(0.6, jnp.asarray(NAMES["pose"])[scene.pose])
-    held = only(draw.number() < 0.7, *held_phrase(scene, draw))
+    held = words_if(draw.number() < 0.7, *held_phrase(scene, draw))
     motion = draw(0.85, jnp.asarray(NAMES["motion"])[scene.motion])
     nobody, nothing = scene.person == 0, scene.thing == 0
-    short = only(~nobody, *item)
-    alone = only(nobody | (draw.number() < 0.25), *thing)
+    short = words_if(~nobody, *item)
+    alone = words_if(nobody | (draw.number() < 0.25), *thing)
     said_thing = alone[-1] > 0
-    plant = only(nobody & nothing, *plant_phrase(scene, draw))
+    plant = words_if(nobody & nothing, *plant_phrase(scene, draw))
     always = jnp.asarray(True)
     lines = [
         (always, [_word(scene, draw)]),
-        (always, [*only(~said_thing, *short), *alone, *plant]),
+        (always, [*words_if(~said_thing, *short), *alone, *plant]),
         (~nobody, [*person, pose, *items, *held, *place_phrase(scene, draw, 0.35)]),
         (~nothing, [*thing, motion, *relation_phrase(scene, draw), *place_phrase(scene, draw, 0.35)]),
         (always, scenery(scene, draw)),
-        (~nobody & ~nothing, [*person, *only(item.any(), WITH), *short, AND, *thing, *place_phrase(scene, draw, 0.5)]),
+        (~nobody & ~nothing, [*person, *words_if(item.any(), WITH), *short, AND, *thing, *place_phrase(scene, draw, 0.5)]),
     ]
     width = max(len(words) for _, words in lines)
-    words = jnp.stack([_padded(words, width) for _, words in lines])
+    words = jnp.stack([_pad(words, width) for _, words in lines])
     allowed = jnp.stack([fits for fits, _ in lines]) & (words > 0).any(axis=1)
-    return _closed(words[pick(draw.number(), allowed * jnp.asarray([*TEMPLATES.values()], jnp.float32))])
+    return _close_up(words[pick(draw.number(), allowed * jnp.asarray([*TEMPLATES.values()], jnp.float32))])

@@ -63,7 +63,7 @@ def rgb(hexadecimal: str) -> np.ndarray:
     return np.asarray([int(hexadecimal[i : i + 2], 16) / 255 for i in (0, 2, 4)], np.float32)
 
 
-def _shaded(colour: np.ndarray, shade: str) -> np.ndarray:
+def _shade(colour: np.ndarray, shade: str) -> np.ndarray:
     if shade == "light":
         return colour + 0.5 * (1 - colour)
     return colour * 0.55 if shade == "dark" else colour
@@ -71,7 +71,7 @@ def _shaded(colour: np.ndarray, shade: str) -> np.ndarray:
 
 # (12, 3, 3): colour, shade, channel.  In drawings the codes -1, -2, -3 are the thing's own colour, darker and lighter,
 # -4 its second colour (the skin under clothes); 0, 1, ... are PAINTS.
-PALETTE = np.asarray([[_shaded(rgb(h), shade) for shade in SHADES] for h in NAMED.values()], np.float32)
+PALETTE = np.asarray([[_shade(rgb(h), shade) for shade in SHADES] for h in NAMED.values()], np.float32)
 PAINTS = np.asarray([rgb(h) for h in FIXED.values()] + [rgb(h) for h in NAMED.values()], np.float32)
 CODES = {"main": -1, "dim": -2, "pale": -3, "second": -4} | {name: i for i, name in enumerate([*FIXED, *NAMED])}
 SKIN_COLOURS = np.asarray([rgb(h) for h in SKINS], np.float32)

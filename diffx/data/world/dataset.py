@@ -50,7 +50,7 @@ def miniworld(n: int, *, size: int = 32, seed: int = 0, split: str = "train") ->
 
     images (n, size, size, 3) float32 in [-1, 1]; captions n strings; tokens (n, LENGTH) int32, see VOCABULARY; scenes, a
     `Scene` whose every field is (n,).  The same arguments give the same world, kept in memory after the first call.
-    split: "train" never shows what `held_out` holds out; "test" shows only headwear with a beard.
+    split: "train" never shows what `is_held_out` holds out; "test" shows only headwear with a beard.
     Licence and provenance: computed here from a key, nothing is downloaded, free of any licence.  It is synthetic: what a
     model learns from it is genuinely learned, but the world, its words and their likenesses are ours.
     Raises TypeError or ValueError unless n and size are integers of at least 1 and 8, seed is an integer of at least 0, and

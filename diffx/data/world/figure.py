@@ -27,21 +27,21 @@ def _limb(joint: tuple, limb: tuple, angle: Array, side: int) -> tuple[Array, Ar
     return jnp.stack([*row, CODES["main"] * one, one])[None], end
 
 
-def _turned(at: Place, x: Array, y: Array) -> tuple[Array, Array]:
+def _turn(at: Place, x: Array, y: Array) -> tuple[Array, Array]:
     """A point of the figure's frame, in the picture."""
     cos, sin = jnp.cos(at.turn), jnp.sin(at.turn)
     return at.x + at.flip * at.scale * (cos * x - sin * y), at.y + at.scale * (sin * x + cos * y)
 
 
 def _headwear(scene: Scene, drawings: Drawings, at: Place) -> Part:
-    x, y = _turned(at, jnp.zeros_like(at.x), 2 * scene.headwear_lift)
+    x, y = _turn(at, jnp.zeros_like(at.x), 2 * scene.headwear_lift)
     corner = jnp.asarray(drawings.in_corner)[scene.headwear]
     where = Place(*(a + corner * (b - a) for a, b in zip(at._replace(x=x, y=y), PICTURE, strict=True)))
     return Part(drawings.headwear[scene.headwear], where, jnp.asarray(PALETTE)[scene.headwear_colour, 0])
 
 
-def _held(scene: Scene, drawings: Drawings, at: Place, hand: Array) -> Part:
-    x, y = _turned(at, *hand)
+def _held_thing(scene: Scene, drawings: Drawings, at: Place, hand: Array) -> Part:
+    x, y = _turn(at, *hand)
     colour = jnp.asarray(PALETTE)[scene.held_colour, 0]
     rows = drawings.thing[jnp.asarray(HELD_THINGS)[scene.held]]
     return Part(rows, Place(x, y + 0.6 * at.scale, 0.95 * at.scale), colour, 0.62 * colour)
@@ -81,7 +81,7 @@ def person(scene: Scene, drawings: Drawings) -> list[Part]:
         Part(drawings.neckwear[scene.neckwear], at, palette[scene.neckwear_colour, 0]),
         Part(drawings.eyewear[scene.eyewear], at, hair),
         _headwear(scene, drawings, at),
-        _held(scene, drawings, at, hand),
+        _held_thing(scene, drawings, at, hand),
     ]
     there = scene.person > 0
     return [part._replace(there=there) for part in parts]

@@ -7,7 +7,7 @@ from jaxtyping import Array
 from diffx.data.world.attributes import ATTRIBUTES, COUNTABLE, index
 from diffx.data.world.sample import pick
 from diffx.data.world.scene import Scene
-from diffx.data.world.truth import outdoors, relation, words_true_of
+from diffx.data.world.truth import is_outdoors, relation, words_true_of
 from diffx.data.world.words import NUMBER, SYNONYMS, VOCABULARY
 
 # How much each thing that a person wears is worth mentioning.
@@ -62,7 +62,7 @@ def _article(word: Array) -> Array:
     return jnp.where(bare | (word == 0), 0, A)
 
 
-def only(condition: Array, *words: Array | int) -> list[Array]:
+def words_if(condition: Array, *words: Array | int) -> list[Array]:
     return [jnp.where(condition, word, 0) for word in words]
 
 
@@ -98,14 +98,14 @@ def person_noun(scene: Scene, draw: Draw) -> list[Array]:
     bearded = jnp.where(scene.facial_hair == index("facial_hair", "beard"), NUMBER["bearded"], 0)
     mood = jnp.where(scene.mood > 0, name_of(scene, "mood", draw), 0)
     adjective = draw(0.5, jnp.where(bald > 0, bald, jnp.where(mood > 0, mood, bearded)))
-    return only(scene.person > 0, A, draw(0.5, adjective), name_of(scene, "person", draw))
+    return words_if(scene.person > 0, A, draw(0.5, adjective), name_of(scene, "person", draw))
 
 
 def place_phrase(scene: Scene, draw: Draw, chance: float) -> list[Array]:
     prepositions = np.asarray([PREPOSITION.get(place, IN) for place in ATTRIBUTES["place"]])
     article = jnp.asarray(PLACE_ARTICLE)[scene.place]
     said = draw.number() < chance
-    return only(said, jnp.asarray(prepositions)[scene.place], article, name_of(scene, "place", draw))
+    return words_if(said, jnp.asarray(prepositions)[scene.place], article, name_of(scene, "place", draw))
 
 
 def thing_noun(scene: Scene, draw: Draw) -> list[Array]:
@@ -113,16 +113,16 @@ def thing_noun(scene: Scene, draw: Draw) -> list[Array]:
     number = jnp.where(several, jnp.asarray(NAMES["count"])[scene.count], draw(0.9, A, NUMBER["one"]))
     noun = jnp.where(several, jnp.asarray(PLURAL)[scene.thing], word)
     size = draw(0.5, name_of(scene, "size", draw))
-    return only(scene.thing > 0, number, size, *_colour(scene, "thing", draw), noun)
+    return words_if(scene.thing > 0, number, size, *_colour(scene, "thing", draw), noun)
 
 
 def plant_phrase(scene: Scene, draw: Draw) -> list[Array]:
-    return only(scene.plant > 0, A, name_of(scene, "plant", draw))
+    return words_if(scene.plant > 0, A, name_of(scene, "plant", draw))
 
 
 def held_phrase(scene: Scene, draw: Draw) -> list[Array]:
     word = jnp.asarray(NAMES["held"])[scene.held]
-    return only(scene.held > 0, NUMBER["holding"], A, _colour(scene, "held", draw)[1], word)
+    return words_if(scene.held > 0, NUMBER["holding"], A, _colour(scene, "held", draw)[1], word)
 
 
 def with_items(scene: Scene, draw: Draw) -> tuple[list[Array], Array]:
@@ -135,7 +135,7 @@ def with_items(scene: Scene, draw: Draw) -> tuple[list[Array], Array]:
     some = weights.sum() > 0
     worn = (first != WITH_HAIR) & (first != WITH_FACIAL_HAIR) & ~two
     joint = jnp.where(worn & (draw.number() < 0.4), WEARING, WITH)
-    return [*only(some, joint), *only(some, *phrases[first]), *only(two, AND, *phrases[second])], phrases[first]
+    return [*words_if(some, joint), *words_if(some, *phrases[first]), *words_if(two, AND, *phrases[second])], phrases[first]
 
 
 def relation_phrase(scene: Scene, draw: Draw) -> list[Array]:
@@ -147,7 +147,7 @@ def relation_phrase(scene: Scene, draw: Draw) -> list[Array]:
     word = relation(scene, x, y, other_there=to_plant | whole)
     noun = jnp.where(to_plant, name_of(scene, "plant", draw), name_of(scene, "person", draw))
     of = jnp.where((word == NUMBER["left"]) | (word == NUMBER["right"]), OF, 0)
-    return only((word > 0) & (draw.number() < 0.7), word, of, A, noun)
+    return words_if((word > 0) & (draw.number() < 0.7), word, of, A, noun)
 
 
 def scenery(scene: Scene, draw: Draw) -> list[Array]:
@@ -160,7 +160,7 @@ def scenery(scene: Scene, draw: Draw) -> list[Array]:
     said_plant = plant > 0
     negative, no = ~said_plant & ~true[absent] & (draw.number() < 0.5), draw.number() < 0.6
     season = draw(0.5, name_of(scene, "season", draw))
-    time = jnp.where(outdoors(scene), draw(0.5, name_of(scene, "time", draw)), 0)
+    time = jnp.where(is_outdoors(scene), draw(0.5, name_of(scene, "time", draw)), 0)
     weather = draw(0.6, jnp.asarray(NAMES["weather"])[scene.weather])
     sky = draw(0.5, jnp.asarray(NAMES["sky"])[scene.sky])
     lead = [jnp.asarray(PLACE_ARTICLE)[scene.place], name_of(scene, "place", draw)]
@@ -169,11 +169,11 @@ def scenery(scene: Scene, draw: Draw) -> list[Array]:
     some = said_plant | negative
     return [
         *lead,
-        *only(season > 0, IN, season),
-        *only(some, jnp.where(said_plant | no, WITH, WITHOUT)),
-        *only(said_plant, A, plant),
-        *only(negative, jnp.where(no, NO, A), absent),
-        *only(weather > 0, jnp.where(some, AND, WITH), weather_article, weather),
-        *only(sky > 0, jnp.where(some | (weather > 0), AND, WITH), sky_article, sky),
-        *only((time > 0) & (season == 0), jnp.where(time == NUMBER["day"], BY, AT), time),
+        *words_if(season > 0, IN, season),
+        *words_if(some, jnp.where(said_plant | no, WITH, WITHOUT)),
+        *words_if(said_plant, A, plant),
+        *words_if(negative, jnp.where(no, NO, A), absent),
+        *words_if(weather > 0, jnp.where(some, AND, WITH), weather_article, weather),
+        *words_if(sky > 0, jnp.where(some | (weather > 0), AND, WITH), sky_article, sky),
+        *words_if((time > 0) & (season == 0), jnp.where(time == NUMBER["day"], BY, AT), time),
     ]

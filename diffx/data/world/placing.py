@@ -40,7 +40,7 @@ class Part(NamedTuple):
     there: Any = 1.0
 
 
-def arranged(parts: list[Part]) -> Shapes:
+def arrange(parts: list[Part]) -> Shapes:
     """The shapes of all parts, first to last: what belongs to a part is computed once and handed to its rows."""
     whose = np.repeat(np.arange(len(parts)), [part.rows.shape[0] for part in parts])
     rows = jnp.concatenate([part.rows for part in parts])

@@ -10,7 +10,7 @@ from diffx.data.world.attributes import ATTRIBUTES, index
 from diffx.data.world.colours import CODES, PAINTS, PALETTE, rgb
 from diffx.data.world.drawings import DRAWINGS, Drawings
 from diffx.data.world.figure import person
-from diffx.data.world.placing import BLACK, PICTURE, Part, Place, arranged
+from diffx.data.world.placing import BLACK, PICTURE, Part, Place, arrange
 from diffx.data.world.scene import Scene
 from diffx.data.world.shapes import paint
 
@@ -58,10 +58,10 @@ def render(scene: Scene, size: int = 32, *, drawings: Drawings = DRAWINGS) -> Ar
     drawings: other tables draw another world of the same facts, such as `cap_in_corner()`.
     """
     drawings = jax.tree.map(jnp.asarray, drawings)
-    parts = [*_scenery(scene, drawings), *_thing(scene, drawings), *person(scene, drawings), _before(scene, drawings)]
-    return 2 * jnp.moveaxis(paint(_background(scene, size), arranged(parts)), 0, -1) - 1
+    parts = [*_scenery(scene, drawings), *_thing(scene, drawings), *person(scene, drawings), _foreground(scene, drawings)]
+    return 2 * jnp.moveaxis(paint(_background(scene, size), arrange(parts)), 0, -1) - 1
 
 
-def _before(scene: Scene, drawings: Drawings) -> Part:
+def _foreground(scene: Scene, drawings: Drawings) -> Part:
     fallen = PICTURE._replace(y=0.18 - 0.36 * scene.phase)  # the rows of drops are 0.36 apart
     return Part(drawings.before[scene.weather], fallen, BLACK, lack=1.0)

@@ -59,7 +59,7 @@ def _attributes(u: Array) -> dict[str, Array]:
     return {name: values[i] for i, name in enumerate(ATTRIBUTES)}
 
 
-def _only(condition: Array, value: Array) -> Array:
+def _where(condition: Array, value: Array) -> Array:
     return jnp.where(condition, value, 0)
 
 
@@ -70,21 +70,21 @@ def _person_facts(a: dict) -> dict:
     masked = a["eyewear"] == index("eyewear", "mask")
     dress = a["top"] == index("top", "dress")
     boyish = man | (a["person"] == index("person", "boy"))
-    a["top"] = _only(person, jnp.where(dress & boyish, index("top", "shirt"), a["top"]))
-    a["view"] = _only(person, a["view"])
+    a["top"] = _where(person, jnp.where(dress & boyish, index("top", "shirt"), a["top"]))
+    a["view"] = _where(person, a["view"])
     for name in ("headwear", "eyewear", "neckwear", "pattern"):
-        a[name] = _only(person, a[name])
+        a[name] = _where(person, a[name])
     plain = (a["top"] == index("top", "shirt")) | (a["top"] == index("top", "sweater"))
-    a["pattern"] = _only(plain, a["pattern"])
-    a["facial_hair"] = _only(man & ~masked, a["facial_hair"])
-    a["mood"] = _only(person & ~masked, a["mood"])
+    a["pattern"] = _where(plain, a["pattern"])
+    a["facial_hair"] = _where(man & ~masked, a["facial_hair"])
+    a["mood"] = _where(person & ~masked, a["mood"])
     skirt = boyish & (a["legwear"] == index("legwear", "skirt"))
     long = (a["top"] == index("top", "dress")) | (a["top"] == index("top", "coat"))
     legwear = jnp.where(skirt, index("legwear", "trousers"), a["legwear"])
-    a["legwear"] = _only(person & whole & ~long, legwear)
-    a["pose"] = _only(person & whole, a["pose"])
+    a["legwear"] = _where(person & whole & ~long, legwear)
+    a["pose"] = _where(person & whole, a["pose"])
     calm = a["pose"] <= index("pose", "walking")
-    a["held"] = _only(person & whole & calm, a["held"])
+    a["held"] = _where(person & whole & calm, a["held"])
     return a
 
 
@@ -95,14 +95,14 @@ def _outdoor_facts(a: dict) -> dict:
     sun, moon, stars = (index("sky", name) for name in ("sun", "moon", "stars"))
     dark = jnp.where(a["sky"] == sun, moon, a["sky"])
     bright = jnp.where((a["sky"] == moon) | (a["sky"] == stars), sun, a["sky"])
-    a["sky"] = _only(~indoors, jnp.where(night | space, dark, bright))
-    a["time"] = _only(~indoors & ~space, a["time"])
-    a["weather"] = _only(~indoors & ~space, a["weather"])
-    a["season"] = _only(~indoors & ~space & (a["place"] != index("place", "sea")), a["season"])
-    a["plant"] = _only(~indoors & ~space & (a["place"] != index("place", "sea")), a["plant"])
+    a["sky"] = _where(~indoors, jnp.where(night | space, dark, bright))
+    a["time"] = _where(~indoors & ~space, a["time"])
+    a["weather"] = _where(~indoors & ~space, a["weather"])
+    a["season"] = _where(~indoors & ~space & (a["place"] != index("place", "sea")), a["season"])
+    a["plant"] = _where(~indoors & ~space & (a["place"] != index("place", "sea")), a["plant"])
     snowing = a["weather"] == index("weather", "snow")
     hot = snowing & (a["season"] == index("season", "summer"))
-    a["weather"] = _only(~hot, a["weather"])
+    a["weather"] = _where(~hot, a["weather"])
     return a
 
 
@@ -113,14 +113,14 @@ def _thing_facts(a: dict, u: Array) -> dict:
     alone = a["person"] == 0
     many = jnp.asarray(MAY_COUNT)[a["thing"]] & ~portrait
     one = index("count", "one")
-    a["count"] = _only(there, jnp.where(many & (u[0] < 0.6), jnp.maximum(a["count"], one), one))
+    a["count"] = _where(there, jnp.where(many & (u[0] < 0.6), jnp.maximum(a["count"], one), one))
     several = a["count"] > one
     room = jnp.where(portrait, index("size", "small"), jnp.where(alone, index("size", "huge"), index("size", "big")))
     largest = jnp.where(several & ~alone, index("size", "small"), room)
-    a["size"] = _only(there, jnp.where(a["size"] > largest, 0, a["size"]))
+    a["size"] = _where(there, jnp.where(a["size"] > largest, 0, a["size"]))
     allowed = jnp.asarray(ALLOWED)[a["thing"]] * jnp.asarray(_weights("motion"))
     still = portrait | (a["size"] == index("size", "huge"))
-    a["motion"] = _only(there & ~still, pick(u[1], allowed))
+    a["motion"] = _where(there & ~still, pick(u[1], allowed))
     return a
 
 
@@ -131,12 +131,12 @@ def _keep_split(a: dict, u: Array, split: str) -> dict:
         a["person"] = jnp.full_like(a["person"], index("person", "man"))
         a["facial_hair"] = jnp.full_like(a["facial_hair"], beard)
         a["headwear"] = 1 + pick(u[0], jnp.ones(len(ATTRIBUTES["headwear"]) - 1, jnp.float32))
-        a["eyewear"] = _only(a["eyewear"] != index("eyewear", "mask"), a["eyewear"])
+        a["eyewear"] = _where(a["eyewear"] != index("eyewear", "mask"), a["eyewear"])
         return a
     orange, purple = index("top_colour", "orange"), index("thing_colour", "purple")
     both = (a["headwear"] > 0) & (a["facial_hair"] == beard)
-    a["headwear"] = _only(~both | (u[0] < 0.5), a["headwear"])
-    a["facial_hair"] = _only(~both | (u[0] >= 0.5), a["facial_hair"])
+    a["headwear"] = _where(~both | (u[0] < 0.5), a["headwear"])
+    a["facial_hair"] = _where(~both | (u[0] >= 0.5), a["facial_hair"])
     a["top_colour"] = jnp.where((a["top"] == coat) & (a["top_colour"] == orange), index("top_colour", "red"), a["top_colour"])
     car_purple = (a["thing"] == car) & (a["thing_colour"] == purple)
     a["thing_colour"] = jnp.where(car_purple, index("thing_colour", "blue"), a["thing_colour"])
@@ -147,9 +147,9 @@ def _contrast(a: dict) -> dict:
     """Black and white have no shades, and patterns are white: a white shirt is plain."""
     for item in ("top", "thing"):
         bare = (a[f"{item}_colour"] == COLOURS.index("black")) | (a[f"{item}_colour"] == COLOURS.index("white"))
-        a[f"{item}_shade"] = _only(~bare, a[f"{item}_shade"])
+        a[f"{item}_shade"] = _where(~bare, a[f"{item}_shade"])
     pale = (a["top_colour"] == COLOURS.index("white")) | (a["top_shade"] == index("top_shade", "light"))
-    a["pattern"] = _only(~pale, a["pattern"])
+    a["pattern"] = _where(~pale, a["pattern"])
     return a
 
 
@@ -206,7 +206,7 @@ def _places(a: dict, u: Array) -> dict:
 def sample_scene(key: Array, split: str = "train") -> Scene:
     """One random scene; `jax.vmap(sample_scene)` over keys gives a batch (with split bound).
 
-    split: "train" never satisfies `held_out`; "test" always: a bearded man with headwear.
+    split: "train" never satisfies `is_held_out`; "test" always: a bearded man with headwear.
     Raises ValueError for another split, TypeError unless key is a key of jax.random.
     """
     _arguments.key(key)

@@ -82,7 +82,7 @@ def without_headwear(scene: Scene) -> Scene:
     return scene._replace(headwear=jnp.zeros_like(scene.headwear))
 
 
-def held_out(scene: Scene) -> Array:
+def is_held_out(scene: Scene) -> Array:
     """Whether training never shows this combination: headwear with a beard, an orange coat or a purple car; boolean."""
     bearded = (scene.headwear > 0) & (scene.facial_hair == index("facial_hair", "beard"))
     orange, purple = index("top_colour", "orange"), index("thing_colour", "purple")

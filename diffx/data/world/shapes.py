@@ -94,7 +94,7 @@ def _brushes(shapes: Shapes) -> _Brush:
     return _Brush(xx, xy, x0 - ox, yx, yy, y0 - oy, *grid, *shape, shapes.scale, shapes.row[:, 14])
 
 
-def _folded(x: Array, spacing: Array, per_spacing: Array, n: Array) -> tuple[Array, Array]:
+def _fold(x: Array, spacing: Array, per_spacing: Array, n: Array) -> tuple[Array, Array]:
     """x relative to the nearest of n centres, `spacing` apart and symmetric about 0; and the number of that centre."""
     half = (n - 1) * 0.5
     cell = jnp.clip(jnp.round(x * per_spacing + half), 0, n - 1)
@@ -107,9 +107,9 @@ def _distance(s: _Brush, x: Array, y: Array) -> Array:
     Of an ellipse to first order, f / |grad f| with f = (x/hx)^2 + (y/hy)^2 - 1; of a trapezoid but for the slant at its ends.
     """
     x, y = s.xx * x + s.xy * y + s.x0, s.yx * x + s.yy * y + s.y0
-    y, line = _folded(y, s.sy, s.per_sy, s.ny)
+    y, line = _fold(y, s.sy, s.per_sy, s.ny)
     odd = line - 2 * jnp.floor(0.5 * line)
-    x, _ = _folded(x, s.sx, s.per_sx, s.nx - s.lack * odd)
+    x, _ = _fold(x, s.sx, s.per_sx, s.nx - s.lack * odd)
     x, y = x + s.ox, y + s.oy
     x = jnp.where(s.mirror > 0, jnp.abs(x), x) - s.cx
     x, y = s.cos * x + s.sin * y, s.cos * y - s.sin * x

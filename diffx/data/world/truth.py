@@ -36,21 +36,21 @@ def _plural_table() -> np.ndarray:
     return hot
 
 
-def _there(scene: Scene, attribute: str) -> Array:
+def _is_there(scene: Scene, attribute: str) -> Array:
     if attribute == "time":
-        return outdoors(scene)
+        return is_outdoors(scene)
     if attribute == "hair_colour":
         return (scene.person > 0) & ((scene.hair != index("hair", "bald")) | (scene.facial_hair > 0))
     owner = BELONGS.get(attribute)
     return jnp.ones_like(scene.place, bool) if owner is None else getattr(scene, owner) > 0
 
 
-def outdoors(scene: Scene) -> Array:
+def is_outdoors(scene: Scene) -> Array:
     """Whether the place has a sky with a day and a night."""
     return (scene.place > index("place", "room")) & (scene.place != index("place", "space"))
 
 
-def in_the_middle(scene: Scene) -> Array:
+def is_in_the_middle(scene: Scene) -> Array:
     return (scene.thing > 0) & (jnp.abs(scene.thing_x) < 0.2) & (scene.person == 0)
 
 
@@ -62,11 +62,11 @@ def words_true_of(scene: Scene) -> Array:
     """
     true = jnp.zeros((*jnp.shape(scene.place), len(VOCABULARY)), bool)
     for name, table in TABLES.items():
-        true |= jnp.asarray(table)[getattr(scene, name)] & _there(scene, name)[..., None]
+        true |= jnp.asarray(table)[getattr(scene, name)] & _is_there(scene, name)[..., None]
     true |= jnp.asarray(_plural_table())[scene.thing] & (scene.count > 1)[..., None]
     always = np.isin(np.asarray(VOCABULARY), FUNCTION_WORDS)
     one = np.eye(len(VOCABULARY), dtype=bool)
-    true |= in_the_middle(scene)[..., None] & one[NUMBER["middle"]]
+    true |= is_in_the_middle(scene)[..., None] & one[NUMBER["middle"]]
     true |= (scene.person == 0)[..., None] & one[NUMBER["nobody"]]
     return true | always
 
@@ -81,5 +81,5 @@ def relation(scene: Scene, x: Array, y: Array, *, other_there: Array) -> Array:
 
 def describe(scene: Scene) -> dict[str, Any]:
     """One scene in words: each attribute's value (those that count), and the floats; for people and for tests."""
-    values = {name: ATTRIBUTES[name][int(getattr(scene, name))] for name in ATTRIBUTES if bool(_there(scene, name))}
+    values = {name: ATTRIBUTES[name][int(getattr(scene, name))] for name in ATTRIBUTES if bool(_is_there(scene, name))}
     return values | {name: float(getattr(scene, name)) for name in scene._fields if name not in ATTRIBUTES}

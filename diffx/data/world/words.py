@@ -124,13 +124,13 @@ def encode_words(text: str) -> np.ndarray:
         raise ValueError("a caption must have at least one word, this one is empty")
     unknown = [word for word in dict.fromkeys(words) if word not in NUMBER]
     if unknown:
-        raise ValueError(f"not in the vocabulary of {len(VOCABULARY) - 1} words: {'; '.join(map(_near, unknown))}")
+        raise ValueError(f"not in the vocabulary of {len(VOCABULARY) - 1} words: {'; '.join(map(_suggest, unknown))}")
     if len(words) > LENGTH:
         raise ValueError(f"a caption may have at most {LENGTH} words, this one has {len(words)}")
     return np.asarray([NUMBER[word] for word in words] + [0] * (LENGTH - len(words)), np.int32)
 
 
-def _near(word: str) -> str:
+def _suggest(word: str) -> str:
     near = get_close_matches(word, VOCABULARY[1:], n=3)
     return f"{word!r} (near: {', '.join(near)})" if near else repr(word)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from diffx.check._ask import check_precision, not_given
+from diffx.check._ask import check_precision, no_measure
 from diffx.check.finding import Finding, finding
 from diffx.check.processes import grid_rules, path as ask, rates as slopes
 from diffx.check.processes.conversions import converts
@@ -47,14 +47,14 @@ def check_process(
     """
     path = Path(alpha, sigma, ask.check_times(times), check_precision(precision))
     grid_rules.check_arguments(grid, spacing, training_steps)
-    rates = partial(slopes.has_rates, path, f, g) if f or g else not_given("f or g")
+    rates = partial(slopes.has_rates, path, f, g) if f or g else no_measure("f or g")
     asked = {
-        "FWD-01": partial(ask.perturbs, path, perturb) if perturb else not_given("perturb"),
+        "FWD-01": partial(ask.perturbs, path, perturb) if perturb else no_measure("perturb"),
         "FWD-02": rates,
         "FWD-05": partial(ask.log_snr_falls, path, log_snr),
-        "FWD-12": partial(ask.starts, path, start) if start is not None else not_given("start"),
-        "FWD-19": partial(grid_rules.visits, grid, spacing, training_steps) if grid else not_given("grid"),
-        "DEN-01": partial(converts, path, convert) if convert else not_given("convert"),
-        "FM-01": partial(slopes.flows, path, velocity) if velocity else not_given("velocity"),
+        "FWD-12": partial(ask.starts, path, start) if start is not None else no_measure("start"),
+        "FWD-19": partial(grid_rules.visits, grid, spacing, training_steps) if grid else no_measure("grid"),
+        "DEN-01": partial(converts, path, convert) if convert else no_measure("convert"),
+        "FM-01": partial(slopes.flows, path, velocity) if velocity else no_measure("velocity"),
     }
     return tuple(finding(claim, measure) for claim, measure in asked.items())

@@ -1,17 +1,15 @@
-r"""check_contrastive_loss: is this the loss of CLIP or SigLIP, dense or over devices, and are all its gradients right?"""
+"""The questions of check_contrastive_loss: the values of a loss and the gradient of each of its parameters."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from diffx.check._ask import check_precision, far, in_words, number, ratio, recognise, rounding
-from diffx.check.finding import Finding, finding
+from diffx.check._ask import fraction, number, ratio, recognise, relative_error, rounding
+from diffx.check.finding import Answer
 from diffx.check.losses.forms import Batch, clip, in_shards, siglip, wrong_clips, wrong_siglips
 
-Answer = tuple[bool, str, str, str]
 REFERENCES = {"clip": (clip, wrong_clips), "siglip": (siglip, wrong_siglips)}
 
 
@@ -52,33 +50,6 @@ class Case(NamedTuple):
         return ("images", "texts", "log_scale", *(("bias",) if self.bias else ()))
 
 
-def check_contrastive_loss(
-    loss: Callable, *, kind: str = "clip", bias: bool = False, shards: int = 1, precision: str = "float64"
-) -> tuple[Finding, ...]:
-    r"""Findings on a contrastive loss: its values and the gradient of each of its parameters, against closed forms.
-
-    loss(images, texts, log_scale, bias) -> (value, {"images": (N, d), "texts": (N, d), "log_scale": (), and "bias": ()
-    with bias=True}): value in nats and gradients, for rows of unit length and scores exp(log_scale) x_i.y_j (+ bias, a
-    float or None).  Gradients are those of the rows as given, or their tangential part where the loss normalises.
-    kind: "clip" for symmetric InfoNCE, "siglip" for the sum of log-sigmoids over N.
-    shards: over how many devices the adapter lays the rows; value and gradients must be those of one.
-
-    Claims of the findings: CLP-01 (values) and CLP-02 (gradients) for clip, CLP-12 for siglip, CLP-11 (both) for shards.
-    precision: what the code computes in.  What raises or returns another shape is reported so.
-    Raises ValueError for an unknown kind or precision, TypeError and ValueError for shards below 1.  Claims: KIT-07.
-    """
-    if kind not in REFERENCES:
-        raise ValueError(f"kind must be one of {', '.join(map(repr, REFERENCES))}, got {kind!r}")
-    if index(shards) < 1:
-        raise ValueError(f"shards must be 1 or more, got {shards}")
-    case = Case(loss, kind, bias, shards, check_precision(precision))
-    values, gradients = partial(_values, case), partial(_gradients, case)
-    if shards > 1:
-        return finding("CLP-11", values), finding("CLP-11", gradients)
-    claims = ("CLP-01", "CLP-02") if kind == "clip" else ("CLP-12", "CLP-12")
-    return finding(claims[0], values), finding(claims[1], gradients)
-
-
 def _batches(case: Case) -> dict[str, Batch]:
     """Random rows, pairs of cosine 1 at scale 100, equal scores, and the least batch."""
     rng, n, bias = np.random.default_rng(7), 4 * max(case.shards, 2), (-1.5 if case.bias else None)
@@ -93,7 +64,7 @@ def _batches(case: Case) -> dict[str, Batch]:
     }
 
 
-def _values(case: Case) -> Answer:
+def has_values(case: Case) -> Answer:
     """CLP-01, CLP-11, CLP-12: the loss in nats."""
     right = REFERENCES[case.kind][0]
     batches = _batches(case)
@@ -129,12 +100,12 @@ def _which_value(case: Case, batches: dict[str, Batch], got: dict[str, float], w
     return f" It is {name}." if name else ""
 
 
-def _gradients(case: Case) -> Answer:
+def has_gradients(case: Case) -> Answer:
     """CLP-02, CLP-11, CLP-12: the derivative for each parameter."""
     right, batch = REFERENCES[case.kind][0], _batches(case)["random rows"]
     got, wanted = case.gradients(batch), right(batch).gradients
     tangent = {name: _tangential(wanted[name], getattr(batch, name)) for name in ("images", "texts")}
-    normalises = all(far(got[name], tangent[name]) <= rounding(case.precision) for name in tangent)
+    normalises = all(relative_error(got[name], tangent[name]) <= rounding(case.precision) for name in tangent)
     wanted = wanted | tangent if normalises else wanted
     size = lambda name: max(np.abs(wanted[name]).max(), 1e-3)
     off = {name: float(np.abs(got[name] - wanted[name]).max() / size(name)) for name in case.parameters}
@@ -154,7 +125,7 @@ def _which_gradient(case: Case, name: str, got: np.ndarray, wanted: np.ndarray, 
         return f"The gradient of {name} is 0: it is cut off."
     constant = ratio(got, wanted)
     if np.isfinite(constant):
-        return f"The gradient of {name} is {in_words(constant)} of the right one{_factor(case, constant, batch)}."
+        return f"The gradient of {name} is {fraction(constant)} of the right one{_factor(case, constant, batch)}."
     forms = {form: make(batch).gradients[name] for form, make in _wrongs(case).items()}
     known = recognise(got, forms, wanted, tolerance=1e-4)
     return f"The gradient of {name} is off by {np.abs(got - wanted).max():.2g}" + (

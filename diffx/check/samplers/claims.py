@@ -11,8 +11,8 @@ import numpy as np
 from diffx.check._ask import check_precision
 from diffx.check.finding import Finding, finding
 from diffx.check.samplers import laws as ask, own_noise as own
+from diffx.check.samplers.case import Case, Nodes, SampleRun
 from diffx.check.samplers.convergence import has_order
-from diffx.check.samplers.laws import Case, Nodes, SampleRun
 
 STEPS = (16, 32, 64, 128)
 
@@ -54,9 +54,9 @@ def check_sampler(
     claims += [("REV-01" if noise else "REV-02", own.draws_marginal if drawn else ask.converges)]
     if eta is not None:
         claims += [("REV-16" if eta else "REV-11", partial(own.draws_first_order if drawn else ask.is_first_order, eta=eta))]
-    claims += [("REV-17", own.not_asked if drawn else ask.is_exact_on_points)] if exact_on_points else []
+    claims += [("REV-17", own.refuse if drawn else ask.is_exact_on_points)] if exact_on_points else []
     if order is not None:
-        claims += [("REV-19", own.not_asked if drawn else partial(has_order, order=order))]
+        claims += [("REV-19", own.refuse if drawn else partial(has_order, order=order))]
     return tuple(finding(claim, partial(measure, case)) for claim, measure in claims)
 
 

@@ -1,47 +1,16 @@
-r"""check_guidance: which combination of two predictions is this, and which branch does a negative prompt replace?"""
+"""The questions of check_guidance, one function for each claim: which combination of its predictions, at every weight."""
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 
-from diffx.check._ask import check_precision, far, fit, not_given, recognise, rounding, rows
-from diffx.check.finding import Finding, finding
+from diffx.check._ask import fit, recognise, relative_error, rounding, rows
+from diffx.check.finding import Answer
 
 CONVENTIONS = {"w": lambda w: (w, 1 - w), "1 + w": lambda w: (1 + w, -w)}  # w -> coefficients of cond and of uncond
 FORMULAS = {"w": "u + w (c - u)", "1 + w": "(1 + w) c - w u"}
 WEIGHTS = (0.0, 0.5, 1.0, 2.0, 7.5)
 STRONG = 3.0  # where the deviation is rescaled
-Answer = tuple[bool, str, str, str]
-
-
-def check_guidance(
-    combine: Callable,
-    *,
-    convention: str | None = None,
-    negative: Callable | None = None,
-    rescale: Callable | None = None,
-    precision: str = "float64",
-) -> tuple[Finding, ...]:
-    r"""Findings on classifier-free guidance from its outputs alone.
-
-    combine(cond, uncond, w) -> guided, arrays (4, 3, 2, 2), a batch of images, w a float.  convention: "w" for
-    u + w (c - u), "1 + w" for (1 + w) c - w u, as its documentation has it; None: either holds, and the finding says
-    which.  negative(cond, uncond, neg, w): the same with a negative prompt, which takes the place of the unconditional
-    branch.  rescale(cond, uncond, w, phi): combine, then Lin et al. 2024, arXiv:2305.08891, eqs. (15) and (16).
-
-    Claims of the findings: CFG-01 (which combination), CFG-07 (w = 0 and w = 1), CFG-08 (weights sum to 1), CFG-09
-    (negative), CFG-15 (rescale).  precision: what the code computes in.  Arrays are numpy float64 in and out.  What
-    raises or returns another shape is reported so.  Raises ValueError for an unknown convention or precision.  Claims: KIT-06.
-    """
-    if convention is not None and convention not in CONVENTIONS:
-        raise ValueError(f"convention must be one of {', '.join(map(repr, CONVENTIONS))}, got {convention!r}")
-    given = (combine, convention, check_precision(precision))
-    replaced = partial(_replaces, negative, convention, precision) if negative else not_given("negative")
-    rescaled = partial(_rescales, rescale, combine, precision) if rescale else not_given("rescale")
-    asked = {"CFG-01": partial(_combines, *given), "CFG-07": partial(_has_limits, *given)}
-    asked |= {"CFG-08": partial(_weights_sum_to_one, combine, precision), "CFG-09": replaced, "CFG-15": rescaled}
-    return tuple(finding(claim, measure) for claim, measure in asked.items())
 
 
 def _batch(seed: int) -> np.ndarray:
@@ -65,23 +34,23 @@ def _at_weights(coefficients: Callable) -> np.ndarray:
 def _convention(got: np.ndarray, convention: str | None, tolerance: float) -> str:
     """The convention that these coefficients have, out of the one documented or of both; else nothing."""
     names = [convention] if convention else list(CONVENTIONS)
-    return next((name for name in names if far(got, _at_weights(CONVENTIONS[name])) <= tolerance), "")
+    return next((name for name in names if relative_error(got, _at_weights(CONVENTIONS[name])) <= tolerance), "")
 
 
-def _expected(convention: str | None) -> str:
+def _formula_text(convention: str | None) -> str:
     return FORMULAS[convention] if convention else " or ".join(FORMULAS.values())
 
 
-def _combines(combine: Callable, convention: str | None, precision: str) -> Answer:
+def combines(combine: Callable, convention: str | None, precision: str) -> Answer:
     """CFG-01: u + w (c - u), or the same with 1 + w."""
     (got, bend), tolerance = _fits(combine, 2, precision), rounding(precision)
     if bend > tolerance:
         words = "It is not a sum of multiples of cond and uncond, the same everywhere: it clips, rescales or mixes elements."
-        return False, f"bent by {bend:.1e}", _expected(convention), words
+        return False, f"bent by {bend:.1e}", _formula_text(convention), words
     name = _convention(got, convention, tolerance)
     if name:
-        return True, FORMULAS[name], _expected(convention), f"A weight of w means {FORMULAS[name]}."
-    return False, _affine(got, "c", "u"), _expected(convention), _wrong_form(got, tolerance)
+        return True, FORMULAS[name], _formula_text(convention), f"A weight of w means {FORMULAS[name]}."
+    return False, _affine(got, "c", "u"), _formula_text(convention), _wrong_form(got, tolerance)
 
 
 def _wrong_form(got: np.ndarray, tolerance: float) -> str:
@@ -109,12 +78,12 @@ def _affine(got: np.ndarray, *names: str) -> str:
     """The coefficients as functions of w, where they are affine in it."""
     w = np.stack([np.ones(len(WEIGHTS)), WEIGHTS], 1)
     lines = np.linalg.lstsq(w, got, rcond=None)[0]
-    if far(w @ lines, got) > 1e-6:
+    if relative_error(w @ lines, got) > 1e-6:
         return " + ".join(f"{a:.4g} {name}" for a, name in zip(got[3], names, strict=True)) + " at w = 2"
     return " + ".join(f"({a:.4g} + {b:.4g} w) {name}" for (a, b), name in zip(lines.T + 0.0, names, strict=True))
 
 
-def _has_limits(combine: Callable, convention: str | None, precision: str) -> Answer:
+def has_limits(combine: Callable, convention: str | None, precision: str) -> Answer:
     """CFG-07: at one weight guidance does nothing and the unconditional branch has no say."""
     (got, _), tolerance = _fits(combine, 2, precision), rounding(precision)
     zero, one = np.round(got[[0, 2]], 9) + 0.0
@@ -128,7 +97,7 @@ def _has_limits(combine: Callable, convention: str | None, precision: str) -> An
     return good, measured, expected, f"{words[named[0]]}." if good else "These limits are of no convention that was asked for."
 
 
-def _weights_sum_to_one(combine: Callable, precision: str) -> Answer:
+def weights_sum_to_one(combine: Callable, precision: str) -> Answer:
     """CFG-08: only so is guiding eps the same as guiding x0, v or the score."""
     got, bend = _fits(combine, 2, precision)
     off = np.abs(got.sum(1) - 1) / (1 + np.abs(got).max(1))
@@ -138,10 +107,10 @@ def _weights_sum_to_one(combine: Callable, precision: str) -> Answer:
     return good, f"sum {got[worst].sum():.6g} at w = {WEIGHTS[worst]:g}", "1 at every w", said
 
 
-def _replaces(negative: Callable, convention: str | None, precision: str) -> Answer:
+def replaces(negative: Callable, convention: str | None, precision: str) -> Answer:
     """CFG-09: the negative prompt stands where the unconditional branch stood."""
     (got, bend), tolerance = _fits(negative, 3, precision), rounding(precision)
-    expected = _expected(convention).replace("u", "n")
+    expected = _formula_text(convention).replace("u", "n")
     if bend > tolerance:
         return False, f"bent by {bend:.1e}", expected, "It is not a sum of multiples of cond, uncond and neg."
     name = _convention(got[:, [0, 2]], convention, tolerance)
@@ -168,7 +137,7 @@ def _wrong_negative(got: np.ndarray, tolerance: float) -> str:
     return f"It is {name}. {at_two}" if name else at_two
 
 
-def _rescales(rescale: Callable, combine: Callable, precision: str) -> Answer:
+def rescales(rescale: Callable, combine: Callable, precision: str) -> Answer:
     """CFG-15: phi guided std(cond)/std(guided) + (1 - phi) guided, a deviation for each sample."""
     cond, uncond = _batch(0), _batch(1)
     guided = rows("combine", combine, cond, uncond, STRONG, precision=precision)
@@ -177,7 +146,7 @@ def _rescales(rescale: Callable, combine: Callable, precision: str) -> Answer:
     blend = lambda factor, phis=(0.0, 0.7, 1.0): np.stack([guided * (phi * factor + 1 - phi) for phi in phis])
     share = lambda axes, size=np.std: size(cond, axis=axes, keepdims=True) / size(guided, axis=axes, keepdims=True)
     rms = lambda x, **given: np.sqrt(np.mean(x**2, **given))
-    wanted, off = blend(share(each)), far(np.stack(got), blend(share(each)))
+    wanted, off = blend(share(each)), relative_error(np.stack(got), blend(share(each)))
     forms = {
         "the deviation over the whole batch": blend(share(None)),
         "the deviation over the batch axis": blend(share(0)),
