@@ -424,9 +424,9 @@ def test_batches_that_cannot_be_paired_are_refused():
 
 def test_laws_that_are_not_two_gaussians_are_refused():
     points = diffx.PointSet(ones(2, 3))
-    with pytest.raises(TypeError, match="two GaussianLaw"):
+    with pytest.raises(TypeError, match="two laws needs a GaussianLaw"):
         diffx.flow_matching.independent_coupling(points, unit(3))  # pyright: ignore[reportArgumentType]
-    with pytest.raises(TypeError, match="two GaussianLaw"):
+    with pytest.raises(TypeError, match="two laws needs a GaussianLaw"):
         diffx.flow_matching.gaussian_ot_coupling(unit(3), points)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="one dimension"):
         diffx.flow_matching.entropic_coupling(unit(2), unit(3), std=1.0)
