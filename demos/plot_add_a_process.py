@@ -80,7 +80,8 @@ class MySigmoid:
         return jnp.log1p(2 * sinh(w) / (ratio + jnp.exp(-w))) / (2 * w)
 
 
-process: Any = MySigmoid(start=-2.0, end=3.0, tau=0.7)  # Any: a type checker does not see what the decorator adds
+# Any, because a type checker does not see what the decorator adds
+process: Any = MySigmoid(start=-2.0, end=3.0, tau=0.7)
 print(f"f, g and l at t = 1/2: {process.f(0.5):.4f}, {process.g(0.5):.4f}, {process.log_snr(0.5):.4f}")
 
 # %%
@@ -134,7 +135,7 @@ plt.show()
 # %%
 # Is it right?
 # ------------
-# Never against its own formula again. The printed differences, in numpy; the variance equation by quadrature,
+# No check repeats the formulas of the class: the printed differences in numpy; the variance equation by quadrature,
 # :math:`\sigma(t)^2 = \int_0^t g(r)^2\, \alpha(t)^2/\alpha(r)^2\, dr`, which ties :math:`g` and :math:`f` to the path
 # (FWD-02); the inverse on the log-SNR (FWD-05); the increments added up (FWD-04).
 

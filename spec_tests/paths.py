@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import jax.numpy as jnp
+
 from diffx import processes
 from spec_tests.house import public
 from spec_tests.oracles import paths
@@ -24,7 +26,7 @@ class Maker:
     parameters: tuple[Any, ...] = ()
 
     def __call__(self) -> Any:
-        return self.cls(*self.parameters)
+        return self.cls(*(jnp.asarray(p) if isinstance(p, tuple) else p for p in self.parameters))
 
     @property
     def __name__(self) -> str:

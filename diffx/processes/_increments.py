@@ -10,8 +10,9 @@ from diffx import _arguments
 
 
 def fixed_where(process: Any, still: Array) -> Any:
-    """The process with parameters that do not move an alpha or sigma that is 0: its derivative may be infinite, and
-    infinity times 0 is NaN.
+    """The process with parameters that do not move an alpha or a sigma that is 0 at an end.
+
+    Its root has an infinite derivative there, and infinity times 0 is NaN.
     """
     return jax.tree_util.tree_map(lambda p: jnp.where(still, jax.lax.stop_gradient(p), p), process)
 

@@ -4,8 +4,9 @@ x_t = alpha(t) x_0 + sigma(t) eps is the solution of dx = f(t) x dt + g(t) dw fr
 noise, for every process. The safe coordinate is the log-SNR l = log(alpha^2/sigma^2). Every method takes times of any
 shape and answers in their dtype; where an x is involved, time is one scalar.
 
-A process is its path. Decorated with `gaussian_path`, a class owes alpha, sigma, the increment of the log-SNR and its
-inverse, and says what it is in four class attributes; f, g and the log-SNR follow.
+A process is its path. Decorated with `gaussian_path`, a class owes alpha, sigma, the increment of
+the log-SNR and its inverse, and says what it is in four class attributes; f, g and the log-SNR
+follow.
 """
 
 from typing import Any, NamedTuple, Protocol, TypeVar, dataclass_transform, runtime_checkable
@@ -26,10 +27,10 @@ class Process(Protocol):
 
     t, s, l: arrays of any shape, float32 or float64; every method works element by element.
     variance_preserving: alpha^2 + sigma^2 = 1 at every time.
-    pure_noise_at_1: alpha(1) = 0, so that x_1 says nothing of the data, and the log-SNR there is -inf.
-    finite_rates_at_0, finite_rates_at_1: alpha' and sigma' are finite at that end, whatever the parameters; false where
-    sigma begins as sqrt(t), or alpha ends as sqrt(1 - t).
-    Ask the object and not its class: a process may derive them from its parameters, as `DDPMChain` does.
+    pure_noise_at_1: alpha(1) = 0, so that x_1 says nothing of the data; the log-SNR there is -inf.
+    finite_rates_at_0, finite_rates_at_1: alpha' and sigma' are finite at that end, whatever the
+    parameters; false where sigma begins as sqrt(t), or alpha ends as sqrt(1 - t).
+    Ask the object and not its class: `DDPMChain` derives two of them from its betas.
     Claims: FWD-01, FWD-02, FWD-05, NUM-11, API-08.
     """
 
@@ -64,7 +65,8 @@ def f_of_path(process: Any, t: Any) -> Floats:
 def g_of_path(process: Any, t: Any) -> Floats:
     """g^2 = (sigma^2)' - 2 f sigma^2, by automatic differentiation; -2 f where alpha^2 + sigma^2 = 1.
 
-    Where sigma begins as sqrt(t) the first is 0 times infinity at t = 0: a process that is not variance preserving gives g.
+    Where sigma begins as sqrt(t), (sigma^2)' is 0 times infinity at t = 0, which is NaN: such a
+    process writes g out, unless it is variance preserving.
     """
     f = process.f(t)
     if process.variance_preserving:
@@ -88,11 +90,12 @@ DERIVED = {"f": f_of_path, "g": g_of_path, "log_snr": log_snr_of_path}
 
 @dataclass_transform(frozen_default=True)
 def gaussian_path(cls: type[T]) -> type[T]:
-    """Make `cls` a process: a frozen dataclass and a pytree whose f, g and log_snr, where it has none, follow from its path.
+    """Make `cls` a process: a frozen dataclass and a pytree whose f, g and log_snr follow from its path.
 
-    cls: a class with the methods alpha(t), sigma(t), log_snr_step(t, s), time_of_log_snr(l) and the four facts of `Process`;
-    its annotated fields are its parameters. f, g or log_snr are written out where rounding or an end of time needs it;
-    a type checker sees those that the class body names: `f, g, log_snr = f_of_path, g_of_path, log_snr_of_path`.
+    cls: a class with the methods alpha(t), sigma(t), log_snr_step(t, s), time_of_log_snr(l) and the
+    four facts of `Process`; its annotated fields are its parameters. It may write out f, g or
+    log_snr, where rounding or an end of time needs it. A type checker sees what the class body
+    names: `f, g, log_snr = f_of_path, g_of_path, log_snr_of_path`.
     Raises TypeError where a method or a fact is missing.  Claims: FWD-02.
     """
     missing = [name for name in (*OWED, *FACTS) if not hasattr(cls, name)]
