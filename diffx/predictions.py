@@ -79,8 +79,8 @@ def _require_noise(process: Process, t: Array) -> None:
 
 def _require_finite_rates(process: Process, t: Array) -> None:
     message = lambda _, t: (
-        f"the velocity has no finite coefficients for this process at t = {t}: sigma'(t) is infinite at t = 0 for VP, "
-        "CosineVP and VE; give a t > 0"
+        f"the velocity has no finite coefficients for this process at t = {t}: a process says by "
+        "finite_rates_at_0 and finite_rates_at_1 at which end its rates are infinite; give a t inside"
     )
     _arguments.require_finite(message, _path(process, t).wronskian, t)
 

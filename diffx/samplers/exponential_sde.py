@@ -4,8 +4,6 @@ x_s = (alpha_s/alpha_t) x + [alpha_s int_s^t g^2/alpha du] score + noise of vari
 Three methods differ in what is held fixed: the score (here), eps (`sde_dpm_solver`), or x0 (`ddpm`).
 """
 
-from typing import Any
-
 from jaxtyping import Array
 
 from diffx import _arguments
@@ -35,13 +33,9 @@ def exponential_sde(process: Process, denoise: Denoiser) -> Sampler:
     Raises ValueError unless alpha^2 + sigma^2 = 1: of other processes int g^2/alpha has no one form.  For alpha = 1
     (VE, EDM) this is `ddpm_beta`; for any process `sde_dpm_solver` holds eps fixed, `ddpm` x0.  Claims: REV-22.
     """
-    total = process.alpha(0.5) ** 2 + process.sigma(0.5) ** 2
-    _arguments.require_that(lambda total: abs(total - 1) < 1e-4, _not_preserving, total)
-    return sampler_of_step(exponential_sde_step, process=process, denoise=denoise)
-
-
-def _not_preserving(total: Any) -> str:
-    return (
-        f"exponential_sde needs a process with alpha^2 + sigma^2 = 1, here it is {float(total):.6g} at t = 0.5; "
-        "use sde_dpm_solver, which holds eps fixed, or ddpm, which holds x0 fixed"
+    _arguments.require(
+        process.variance_preserving,
+        f"exponential_sde needs a process with alpha^2 + sigma^2 = 1, which {type(process).__name__} is not; "
+        "use sde_dpm_solver, which holds eps fixed, or ddpm, which holds x0 fixed",
     )
+    return sampler_of_step(exponential_sde_step, process=process, denoise=denoise)
