@@ -421,7 +421,7 @@ def denoise(process=None):
         (lambda: diffx.samplers.dpm2_ancestral(vp(), denoise(), eta=-0.5), r"eta must lie in \[0, 1\]"),
         (
             lambda: diffx.samplers.exponential_sde(rectified_flow(), denoise()),
-            "alpha.2 . sigma.2 = 1, here it is 0.5 .*use sde_dpm_solver",
+            "alpha.2 . sigma.2 = 1, which RectifiedFlow is not; use sde_dpm_solver",
         ),
         (lambda: diffx.samplers.langevin_corrector(vp(), denoise(), snr=0.0), "snr must be positive"),
         (
