@@ -1,5 +1,6 @@
 """API: what jax's transformations and a sampler's user may rely on."""
 
+import inspect
 import json
 import os
 import subprocess
@@ -12,11 +13,13 @@ import jax
 import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from jax.tree_util import Partial
 
 import diffx
 from diffx.noise import standard_normal
+from diffx.samplers.protocol import step
 from spec_tests import strategies as st_
 from spec_tests.close import close, holds
 from spec_tests.paths import EVERY_PROCESS
@@ -404,6 +407,20 @@ def test_step_functions_are_samplers_in_one_call(dtype, seed, ts):
     holds(quiet.noise is None and own.noise is not None, "whoever asks for z gets noise")
     state, info = own.step(own.init(x), ts[0], ts[1], None)
     holds(state.x.dtype == x.dtype and info.x0.shape == x.shape, "no noise is noise zero")
+
+
+def test_a_decorated_formula_is_a_step_of_the_contract():
+    made = step(own_quiet_step)
+    assert str(inspect.signature(made)) == "(state, t, s, z=None, *, process, denoise)"
+    process = diffx.VP()
+    denoise = diffx.denoiser(process, law(np.float64))
+    state, info = made(diffx.State(jnp.ones(D)), 0.75, 0.5, process=process, denoise=denoise)
+    x, x0 = own_quiet_step(jnp.ones(D), 0.75, 0.5, process=process, denoise=denoise)
+    np.testing.assert_array_equal([state.x, info.x0], [x, x0])
+    with pytest.raises(ValueError, match="a step goes from t down to s"):
+        made(diffx.State(jnp.ones(D)), 0.5, 0.75, process=process, denoise=denoise)
+    with pytest.raises(ValueError, match=r"must answer in the shape of x, \(2,\), but gave \(1,\)"):
+        made(diffx.State(jnp.ones(D)), 0.75, 0.5, process=process, denoise=lambda x, t: x[:1])
 
 
 def test_a_step_function_is_compiled_once_for_all_numbers():

@@ -314,6 +314,8 @@ def test_projection_swaps_one_attribute_exactly(dtype, basis, means, variances, 
     close(p.T, np.asarray(p, np.float64), ulps=16, scale=1, why="P' = P")
     repeated = projector(*cast(np.concatenate([mixing, mixing[:1] - mixing[1:], np.zeros((1, 2))]) @ basis[2:]))
     close(repeated, basis[2:].T @ basis[2:], ulps=128, scale=size, why="directions may depend on each other")
+    line = projector(*cast(np.array([[3.0], [-1.0], [0.7]]) * basis[:1]))
+    close(line, np.outer(basis[0], basis[0]), ulps=64, scale=1, why="three directions on one line: small is by the largest")
     tiny = projector(*cast(2.0**-40 * mixing @ basis[2:]))
     close(tiny, basis[2:].T @ basis[2:], ulps=64, scale=size, why="a length says nothing about a span")
     first, second = (score(*cast(*law(*which), x, t)) for which in ((0, 0), (1, 1)))

@@ -1,6 +1,7 @@
 """The judge of the specification is judged: its edits, its forks, and a whole run over a small package of its own."""
 
 import ast
+import importlib
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from spec_tests.mutants import equivalent, forks
+from spec_tests.mutants import equivalent, forks, patch
 from spec_tests.mutants.choice import changed_functions
 from spec_tests.mutants.edits import Mutant, generate, mutate, sample
 
@@ -101,6 +102,32 @@ def test_edits_of_equal_expressions_have_different_keys():
     source = "def f(x):\n    x = x + 1\n    x = x + 1\n    return (x + 1) * (x + 1)\n"
     keys = [mutant.key for mutant in generate(source, "m")]
     assert len(set(keys)) == len(keys)
+
+
+DECORATED = """
+from functools import wraps
+
+def twice(function):
+    @wraps(function)
+    def entered(x):
+        return 2 * function(x)
+    return entered
+
+@twice
+def f(x):
+    return x + 1
+"""
+
+
+def test_edits_reach_what_a_decorator_has_made_at_import(tmp_path, monkeypatch):
+    (tmp_path / "decorated_toy.py").write_text(DECORATED)
+    monkeypatch.syspath_prepend(tmp_path)
+    toy, reached = importlib.import_module("decorated_toy"), []
+    patch.probe("decorated_toy", reached.append)
+    assert toy.f(1) == 4 and reached == ["decorated_toy:twice", "decorated_toy:f"]
+    edits = [edit for edit in generate(DECORATED, "decorated_toy") if edit.before == "2 * function(x)"]
+    patch.install(edits[0], lambda: None)
+    assert toy.f(1) != 4
 
 
 def test_keys_do_not_depend_on_lines():

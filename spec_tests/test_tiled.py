@@ -11,6 +11,8 @@ from spec_tests.close import below, close
 
 # --- other tiles, other forms, other derivatives ---------------------------------------------------------------------
 
+NO_IMAGE = np.eye(4, dtype=bool)[[0, 1, 2, 2]]  # for the last text; its transpose: no text for the last image
+
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("tile", [4, 100])
@@ -160,6 +162,18 @@ def test_memory_of_a_tiled_gradient_falls_with_the_tile_to_17_mib():
         ((4, 3), (4, 2), {}, "must have one shape"),
         ((4, 3), (4, 3), {"tile": 0}, "tile must be at least 1"),
         ((4, 3), (4, 3), {"positives": np.zeros((4, 4), bool)}, "needs a partner"),
+        (
+            (4, 3),
+            (4, 3),
+            {"positives": np.eye(4, dtype=bool)[[0, 1, 2, 2]]},
+            r"needs a partner, rows \[3\] have none",
+        ),  # no image
+        (
+            (4, 3),
+            (4, 3),
+            {"positives": np.eye(4, dtype=bool)[:, [0, 1, 2, 2]]},
+            r"needs a partner, rows \[3\] have none",
+        ),  # no text
         ((4, 3), (4, 3), {"positives": np.eye(3, dtype=bool)}, r"positives must have shape \(4, 4\)"),
         ((4, 3), (4, 3), {"mask": np.zeros(4, bool)}, "mask must count at least one row"),
         ((4, 3), (4, 3), {"positives": np.arange(3)}, "must name 4 captions"),

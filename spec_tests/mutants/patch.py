@@ -5,6 +5,7 @@ traced already would not, and nothing is traced before the fork.
 """
 
 import ast
+import gc
 import importlib
 import inspect
 from collections.abc import Callable
@@ -40,7 +41,8 @@ def probe(module: str, announce: Callable[[str], None]) -> None:
     names = []
     for function, _, name in functions(tree):
         call = ast.Call(ast.Name(REACHED, ast.Load()), [ast.Constant(f"{module}:{name}")], [])
-        function.body.insert(1 if ast.get_docstring(function) else 0, ast.Expr(call))
+        for inner in [node for node in ast.walk(function) if isinstance(node, ast.FunctionDef)]:
+            inner.body.insert(1 if ast.get_docstring(inner) else 0, ast.Expr(call))
         names.append(name)
     vars(importlib.import_module(module))[REACHED] = announce
     _exchange_code(module, ast.fix_missing_locations(tree), names)
@@ -67,9 +69,24 @@ def find(module: str, qualname: str) -> FunctionType:
 def _exchange_code(module: str, tree: ast.Module, names: list[str]) -> None:
     compiled = compile(tree, str(importlib.import_module(module).__file__), "exec", dont_inherit=True)
     codes = {(code.co_qualname, code.co_firstlineno): code for code in _codes(compiled)}
+    made = {}
     for name in names:
         function = find(module, name)
+        made |= {id(code): (code.co_qualname, code.co_firstlineno) for code in _codes(function.__code__) if _is_named(code)}
+        del made[id(function.__code__)]
         function.__code__ = codes[name, function.__code__.co_firstlineno]
+    _exchange_closures({old: codes[key] for old, key in made.items()})
+
+
+def _is_named(code: CodeType) -> bool:
+    return not code.co_name.startswith("<")  # a lambda, a comprehension
+
+
+def _exchange_closures(codes: dict[int, CodeType]) -> None:
+    """The functions that a decorator has made already, at import; codes: the new code by the id of the old."""
+    for found in gc.get_objects() if codes else ():
+        if isinstance(found, FunctionType) and id(found.__code__) in codes:
+            found.__code__ = codes[id(found.__code__)]
 
 
 def _codes(code: CodeType):
