@@ -98,8 +98,8 @@ plt.show()
 # ======================================  ==================================================================
 # ``diffx/samplers/cfg_pp.py``            the step and its constructor, with source, domain and claims
 # ``diffx/samplers/__init__.py``          one line, which hands both on
-# ``spec_tests/test_cfg_pp.py``           its claims (an ODE solver: one line in ``spec_tests/methods.py``,
-#                                         with its order, and the claims of all solvers hold it too)
+# ``spec_tests/test_cfg_pp.py``           its claims (for a solver of the probability flow: one line in
+#                                         ``spec_tests/methods.py``, which makes its order a claim, REV-19)
 # ``spec_tests/examples.py``              one small call: traced, exported to CPU, GPU and TPU, type-checked
 # ======================================  ==================================================================
 #

@@ -43,7 +43,8 @@ def eps_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: S
 def v_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: Scalar) -> Number:
     r"""mean |predict(x_t, t) - (alpha eps - sigma x0)|^2.       Salimans and Ho 2022, arXiv:2202.00512, Appendix D.
 
-    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.  Claims: DEN-09.
+    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.
+    Also called: v-prediction.  Claims: DEN-09.
     """
     (x0, eps), t = _arguments.same_shape(x0=x0, eps=eps), _arguments.time(t)
     return _mean_square(predict, process.alpha(t) * eps - process.sigma(t) * x0, process, x0, eps, t)

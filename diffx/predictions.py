@@ -107,7 +107,8 @@ def x0_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
 def x0_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
     r"""x0 = (x + sigma^2 score)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.
+    Also called: Tweedie's formula.  Claims: DEN-01.
     """
     return (x + process.sigma(t) ** 2 * score) / process.alpha(t)
 
@@ -180,7 +181,8 @@ def eps_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) ->
 def score_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""score = (alpha x0 - x)/sigma^2.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.
+    Also called: Tweedie's formula.  Claims: DEN-01.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
     return -((x - alpha * x0) / sigma) / sigma  # not / sigma**2, which is 0 in float32 from sigma = 1e-19 down

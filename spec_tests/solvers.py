@@ -1,5 +1,6 @@
 """What holds for every exponential solver, for the claims of test_sampler and test_solvers; on one mixture in one dimension."""
 
+from collections.abc import Iterable
 from functools import partial
 from itertools import pairwise
 
@@ -9,7 +10,8 @@ import numpy as np
 
 import diffx
 from spec_tests.close import close
-from spec_tests.methods import EXPONENTIAL
+from spec_tests.house import public
+from spec_tests.methods import EXPONENTIAL, Method
 from spec_tests.oracles import bayes, solvers as textbook
 from spec_tests.paths import oracle as path_of, rectified_flow
 
@@ -44,6 +46,19 @@ FIRST_ORDER_OF = (
     f"{SAMPLER}.dpm_solver_pp_single",
     f"{SAMPLER}.deis",
 )
+
+
+def names_of(methods: Iterable[Method]) -> tuple[str, ...]:
+    """The public names of the constructors and steps that these methods run: what a claim on all of them is about."""
+    run = []
+    for method in methods:
+        step = method.make(diffx.VP(), lambda x, t: x).step
+        formula = getattr(step, "keywords", {}).get("formula")
+        run += [getattr(method.make, "func", method.make), step.func if formula is None else formula.func]
+    return tuple(
+        name for name, value in public().items() if any(value is f or getattr(value, "formula", None) is f for f in run)
+    )
+
 
 TEXTBOOK = {
     "DDIM": partial(textbook.single, textbook.dpm_1),

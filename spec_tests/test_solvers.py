@@ -26,6 +26,7 @@ from spec_tests.solvers import (
     begin,
     grid_of,
     mixture,
+    names_of,
     one_step,
     some_methods,
     walk,
@@ -154,7 +155,7 @@ def at_the_true_point(state, x, before):
 @claim(
     "REV-19",
     "On a mixture every solver has its order; the third-order multi-step update of released code has order 2",
-    of=(*OF, *SDE_OF),
+    of=(*names_of(METHODS.values()), *SDE_OF),
     source="Lu et al. 2022, arXiv:2206.00927, Theorem 3.2, and arXiv:2211.01095; Zhao et al. 2023, arXiv:2302.04867",
     dtypes=("float64",),
     why_dtypes="an order is seen in errors down to 1e-9",

@@ -14,7 +14,7 @@ def heun_step(x: Array, t: Array, s: Array, *, process: Process, denoise: Denois
     r"""x_s = x + (s - t) (u(x, t) + u(x_E, s))/2 with Euler's x_E; where sigma(s) = 0 Euler's step x_E itself.
 
     Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 1, in the process's own time.  Two evaluations a step.
-    t, s: scalar times, s < t.  Domain: sigma(t) > 0.  Claims: REV-22, REV-29, LIT-08.
+    t, s: scalar times, s < t.  Domain: sigma(t) > 0.  Claims: REV-19, REV-22, REV-29, LIT-08.
     """
     x0 = denoise(x, t)
     u = velocity_of_x0(process, x, x0, t)
@@ -26,5 +26,8 @@ def heun_step(x: Array, t: Array, s: Array, *, process: Process, denoise: Denois
 
 
 def heun(process: Process, denoise: Denoiser) -> Sampler:
-    r"""Heun's method on the probability flow, order 2. See `heun_step`.  Claims: REV-22, REV-29, REV-30, PTS-04, LIT-08."""
+    r"""Heun's method on the probability flow, order 2. See `heun_step`.
+
+    Claims: REV-19, REV-22, REV-29, REV-30, PTS-04, LIT-08.
+    """
     return sampler_of_step(heun_step, process=process, denoise=denoise)

@@ -39,7 +39,7 @@ def lms_step(state: History, t: Array, s: Array, z: Any = None, *, process: Proc
     w_j: the integral of Lagrange's polynomials through the known r_j, see `adams_weights`; a method of order p starts
     at order 1 and gains one a step, or at order p by `with_past`.
     Source: k-diffusion, sampling.py, sample_lms; there by adaptive quadrature, here exactly.
-    Domain: sigma(t) > 0.  Claims: REV-22.
+    Domain: sigma(t) > 0.  Claims: REV-19, REV-22.
     """
     x0 = denoise(state.x, t)
     eps = eps_of_x0(process, state.x, x0, t)
@@ -54,6 +54,6 @@ def lms_step(state: History, t: Array, s: Array, z: Any = None, *, process: Proc
 def lms(process: Process, denoise: Denoiser, *, order: int = 4) -> Sampler:
     r"""The linear multi-step method of order 1 (DDIM) to 4, one evaluation a step. See `lms_step`.
 
-    Raises TypeError unless order is an integer, ValueError unless it is 1, 2, 3 or 4.  Claims: REV-22.
+    Raises TypeError unless order is an integer, ValueError unless it is 1, 2, 3 or 4.  Claims: REV-19, REV-22.
     """
     return multistep(lms_step, an_order(order, 4, "lms") - 1, process=process, denoise=denoise)
