@@ -29,7 +29,7 @@ SUBJECTS: dict[str, str] = {
         "`ddpm` `ddpm_beta` `ddpm_optimal` `analytic_ddpm` `ddim` (with eta) `euler_maruyama` "
         "`exponential_sde` `sde_dpm_solver` `sde_dpm_solver_pp` (1, 2M) `sde_dpm_solver_pp_2s` "
         "`edm_stochastic` `euler_ancestral` `dpm2_ancestral` `predictor_corrector` "
-        "`langevin_corrector`"
+        "`langevin_corrector` `restart`"
     ),
     "running a sampler": (
         "`sample` (draws its noise) `fold` (is given it) `keep_x` `keep_x0`; `Sampler` `State` "

@@ -783,6 +783,8 @@ _method("exponential_sde", lambda p, d, n: diffx.samplers.exponential_sde(p, d))
 _method("lms", lambda p, d, n: diffx.samplers.lms(p, d, order=2), noisy=False)
 _method("sde_dpm_solver", lambda p, d, n: diffx.samplers.sde_dpm_solver(p, d))
 example("predictor_corrector", run_method(corrected), vp, law, number(0.4), x, grid, two_noises)
+_restarted = lambda p, d, n: diffx.samplers.restart(p, diffx.ddim(p, d), jnp.stack([1.5 * n, n, n / 2]), n=2)
+example("restart", run_method(_restarted), vp, law, number(0.6), x, grid, lambda: normals(STEPS, 2, N, D, seed=10))
 example(
     "langevin_corrector",
     lambda p, law, n, x, t, s, z: diffx.samplers.langevin_corrector(p, diffx.denoiser(p, law), snr=n)(x, t, s, z),

@@ -48,6 +48,7 @@ from diffx.samplers.predictor_corrector import (
     predictor_corrector_step as predictor_corrector_step,
 )
 from diffx.samplers.protocol import Info as Info, Sampler as Sampler, State as State, sampler_of_step as sampler_of_step
+from diffx.samplers.restart import restart as restart, restart_step as restart_step
 from diffx.samplers.run import fold as fold, keep_x as keep_x, keep_x0 as keep_x0, sample as sample
 from diffx.samplers.sde_dpm_solver import sde_dpm_solver as sde_dpm_solver, sde_dpm_solver_step as sde_dpm_solver_step
 from diffx.samplers.sde_dpm_solver_pp import (
