@@ -14,6 +14,7 @@ from spec_tests.house import ROOMS, is_public
 
 ROOT = Path(__file__).parent.parent
 LONGEST = 110  # letters in a line of a signature
+GROWING = ("processes", "samplers")  # what joins these rooms is found without a line in the table of subjects
 HARD = "\xa0"  # a space at which no line ends
 
 
@@ -190,7 +191,11 @@ def subjects(found: list[Entry]) -> list[tuple[str, str]]:
     """The rows of "Where to find it", every name a link. Raises KeyError for one that no room offers."""
     links = {entry.short: _rst.link(_rst.plain(entry.short), entry.label) for entry in found if entry.offered}
     named = lambda text: re.sub(r"(?<!`)`(\w+)`(?!`)", lambda match: links[match.group(1)], text)
-    return [(f"**{subject}**", named(text)) for subject, text in SUBJECTS.items()]
+    told = set(re.findall(r"`(\w+)`", " ".join(SUBJECTS.values())))
+    more = [entry.short for entry in found if entry.room in GROWING and entry.offered and not entry.inner]
+    more = [name for name in more if name not in told and not name.endswith("_step")]
+    rest = [("**more processes and samplers**", " ".join(links[name] for name in more))] if more else []
+    return [(f"**{subject}**", named(text)) for subject, text in SUBJECTS.items()] + rest
 
 
 def _about(room: str, folder: Path = ROOT / "diffx") -> str:

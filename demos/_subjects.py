@@ -2,8 +2,8 @@
 
 SUBJECTS: dict[str, str] = {
     "forward processes": (
-        "`VP` `CosineVP` `SubVP` `VE` `EDM` `RectifiedFlow` `Trig` `DDPMChain`; `perturb` (add "
-        "noise) `transition` `Process`; schedules of betas `linear_betas` `scaled_linear_betas` "
+        "`VP` `CosineVP` `SubVP` `VE` `EDM` `RectifiedFlow` `Trig` `SigmoidVP` `DDPMChain`; "
+        "`perturb` (add noise) `transition` `Process`; schedules of betas `linear_betas` `scaled_linear_betas` "
         "`cosine_betas` `zero_terminal_snr` `respace`"
     ),
     "predictions": (

@@ -44,7 +44,8 @@ SD3 = {
 def flow_grid(settings: FlowSettings, *, t_max: Scalar = 1.0) -> Array:
     r"""time_shift(uniform(steps), shift), shape (steps + 1,): the last time is 0 and the shift is applied once.
 
-    settings: of a published model, such as `WAN["t2v"]`; for numbers of your own see `time_shift`.  WAN's dpm++ starts at 1; its default, unipc, at the shift of t_max = 0.999.
+    settings: of a published model, such as `WAN["t2v"]`; for numbers of your own see `time_shift`.  WAN's dpm++ starts
+    at 1; its default, unipc, at the shift of t_max = 0.999.
     Source: Wan-Video/Wan2.1, wan/utils/fm_solvers.py (get_sampling_sigmas), fm_solvers_unipc.py (set_timesteps).
     Claims: FM-11, FM-12, FM-15, LIT-12.
     """
