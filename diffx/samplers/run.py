@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from diffx import _arguments
+from diffx._linalg import scan_points
 from diffx._pytrees import as_pytree
 from diffx.samplers.protocol import Sampler
 
@@ -62,7 +63,7 @@ def loop(sampler: Sampler, keep: Callable | None, x: Array, ts: Array, zs: Any, 
 
     first = sampler.init(x)
     _check_memory(first, ts.shape[0] - 1)
-    last, kept = jax.lax.scan(step, first, (ts[:-1], ts[1:], zs))
+    last, kept = scan_points(step, first, (ts[:-1], ts[1:], zs))
     return last.x, kept
 
 
