@@ -52,7 +52,7 @@ def names_of(methods: Iterable[Method]) -> tuple[str, ...]:
     """The public names of the constructors and steps that these methods run: what a claim on all of them is about."""
     run = []
     for method in methods:
-        step = method.make(diffx.VP(), lambda x, t: x).step
+        step = jax.eval_shape(partial(method.make, diffx.VP(), lambda x, t: x)).step  # nothing is computed at import
         formula = getattr(step, "keywords", {}).get("formula")
         run += [getattr(method.make, "func", method.make), step.func if formula is None else formula.func]
     return tuple(
