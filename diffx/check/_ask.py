@@ -1,6 +1,6 @@
 """How foreign code is asked, and how what came out is put into words."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -94,6 +94,16 @@ def fraction(constant: float) -> str:
     if near and abs(float(near) - constant) <= 1e-3 * abs(constant) and (near.numerator in (1, -1) or near.denominator <= 4):
         return str(near)
     return f"{constant:.4g}"
+
+
+def sum_text(coefficients: Iterable[float], names: Iterable[str]) -> str:
+    """2 c + -1 u: what is 0 but for rounding reads 0."""
+    return " + ".join(f"{a:.4g} {name}" for a, name in zip(whole(coefficients), names, strict=True))
+
+
+def whole(values: Any) -> np.ndarray:
+    """Rounded to nine places, with no -0."""
+    return np.round(np.asarray(list(values), np.float64), 9) + 0.0
 
 
 def fit(out: np.ndarray, *parts: np.ndarray) -> tuple[np.ndarray, float]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from diffx.check._ask import fit, fraction, number, ratio, recognise, relative_error, rows
+from diffx.check._ask import fit, fraction, number, ratio, recognise, relative_error, rows, sum_text
 from diffx.check.finding import Answer
 from diffx.check.processes.path import NEAR, Path, batch
 
@@ -97,5 +97,6 @@ def _velocity_words(path: Path, straight: bool, turned: bool, got: np.ndarray, w
     if np.isfinite(constant) and constant:
         return f"It is {fraction(constant)} times the derivative at every time; the library's time runs {runs}."
     middle = len(got) // 2
-    words = "At t = {:.4g} it is {:.4g} x0 + {:.4g} eps, wanted {:.4g} and {:.4g}."
-    return words.format(path.times[1 + middle], *got[middle], *wanted[middle]) + (f" It is {form}." if form else "")
+    words = f"At t = {path.times[1 + middle]:.4g} it is {sum_text(got[middle], ('x0', 'eps'))}"
+    words += ", wanted {:.4g} and {:.4g}.".format(*wanted[middle])
+    return words + (f" It is {form}." if form else "")
