@@ -53,6 +53,20 @@ def recover_early(c: float) -> Finding:
     return process(convert={"eps": (predict, wrong)})("DEN-01")
 
 
+def drift(c: float) -> Finding:
+    """Where alpha is constant f must be 0: to what rounding may leave over the whole time."""
+    given = {"alpha": lambda t: 1.0, "sigma": lambda t: 0.1 * t, "times": np.linspace(0.2, 2.2, 5)}
+    return check_process(**given, f=lambda t: c * ROUNDING / 2, precision="float32")[1]
+
+
+def recover_nothing(c: float) -> Finding:
+    """What is lost beneath a millionth of the noise is not asked for."""
+    least = lambda t: 1e-6 / c * 30 if t == 2 else 1.0
+    given = {"alpha": least, "sigma": lambda t: 30.0 if t == 2 else 0.1 * t + 0.01, "times": [0.0, 1.0, 2.0]}
+    wrong = lambda x, e, t: 0 * x if t == 2 else x - (0.1 * t + 0.01) * e
+    return check_process(**given, convert={"eps": (parts.CONVERT["eps"][0], wrong)})[5]
+
+
 def guided(claim: str, name: str, change: Callable, convention: str = "w") -> Callable[[float], Finding]:
     def ask(c: float) -> Finding:
         combine = lambda a, b, w: (w + change(c, w)[0]) * a + (1 - w + change(c, w)[1]) * b
@@ -137,6 +151,7 @@ LINES: dict[str, Callable[[float], Finding]] = {
     "log_snr": log_snr,
     "recover late": recover,
     "recover early": recover_early,
+    "drift": drift,
     "combine": guided("CFG-01", "combine", lambda c, w: (c * ROUNDING * 7.5 * (w == 0.5), 0)),
     "limits at 0": guided("CFG-07", "combine", lambda c, w: (c * ROUNDING * (w == 0), 0)),
     "limits at 1": guided("CFG-07", "combine", lambda c, w: (0, -c * ROUNDING * (w == 1))),
@@ -160,6 +175,11 @@ def test_errors_inside_of_rounding_pass_and_outside_fail(line):
     inside, outside = LINES[line](INSIDE), LINES[line](OUTSIDE)
     assert inside.verdict == HOLDS, inside
     assert outside.verdict == FAILS, outside
+
+
+def test_data_that_are_lost_in_the_noise_are_not_asked_back():
+    assert recover_nothing(1.1).verdict == HOLDS
+    assert recover_nothing(0.9).verdict == FAILS
 
 
 @pytest.mark.parametrize(("length", "kept"), [(299, True), (300, False), (500, False)])

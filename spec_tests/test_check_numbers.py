@@ -22,7 +22,7 @@ from diffx.check.samplers.probe import Affine, affine_probe
 from spec_tests import toys
 
 LEVELS = [(0.2, 1.9), (0.7, 0.6), (1.1, 0.3)]
-LINE = Mixture(np.array([0.3, 0.7]), np.array([-1.2, 0.9]), 0.4)
+LINE = Mixture(np.array([0.3, 0.5, 0.2]), np.array([-1.2, 0.9, 0.1]), 0.4)
 
 # --- how foreign code is asked ------------------------------------------------------------------------------------------
 
@@ -48,7 +48,7 @@ def test_rounding_is_1024_ulps_and_errors_are_relative_to_the_largest_number():
             (0.0, "0"),
             (1 / 3, "1/3"),
         ],
-        *[(1.00051, "1"), (1e-4, "0.0001"), (5 / 3, "5/3"), (2 / 7, "0.2857"), (3 / 8, "0.375")],
+        *[(1.00051, "1.00051"), (1.0, "1"), (1e-4, "0.0001"), (5 / 3, "5/3"), (2 / 7, "0.2857"), (3 / 8, "0.375")],
     ],
 )
 def test_constants_near_small_fractions_are_written_so(constant, text):

@@ -239,6 +239,9 @@ def processes() -> dict[str, tuple[Finding, ...]]:
     found["twenty training steps"] = ask(EARLY, grid=lambda n: np.arange(n)[::-1], training_steps=20)[4:5]
     eps = parts.CONVERT["eps"][0]
     found |= {f"recover, {name}": ask(PROCESS, convert={"eps": (eps, wrong)}) for name, wrong in BACK.items()}
+    rounded = lambda x, given, t: 1.0005 * (x - t * given)  # where alpha is 1, alpha x0 is x0
+    plain = {"alpha": lambda t: 1.0, "sigma": lambda t: t, "times": np.linspace(0.1, 1, 4)}
+    found["recover, 0.05% too much"] = ask(plain, convert={"eps": (eps, rounded)})
     two = {"v": (eps, BACK["eps"]), "eps": (eps, BACK["x_t"]), "score": parts.CONVERT["score"]}
     return found | {"recover, two wrong": ask(PROCESS, convert=two)}
 
@@ -428,6 +431,7 @@ GRADIENTS: dict[str, tuple[str, Callable]] = {
     "a third": ("log_scale", lambda g, scale: g / 3),
     "half a sum": ("texts", lambda g, scale: g / 2),
     "twice": ("images", lambda g, scale: 2 * g),
+    "0.05% too large": ("images", lambda g, scale: 1.0005 * g),
     "moved": ("images", lambda g, scale: g + 0.01),
     "one place": ("texts", lambda g, scale: g + 0.01 * (np.arange(g.size).reshape(g.shape) == 3)),
     "of the rows": ("texts", lambda g, scale: differentiated(CLIPS["rows"])(*GIVEN[0])[1]["texts"]),

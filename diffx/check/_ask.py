@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+TINY = 1e-300  # keeps a quotient by 0 finite
+
 
 def check_precision(precision: str) -> str:
     if precision not in ("float32", "float64"):  # in fewer bits rounding would hide what is asked
@@ -63,7 +65,7 @@ def no_measure(name: str) -> Callable:
 def relative_error(got: Any, wanted: Any) -> float:
     """Largest difference, relative to the size of what is wanted."""
     wanted = np.asarray(wanted, np.float64)
-    return float(np.abs(np.asarray(got) - wanted).max() / max(np.abs(wanted).max(), 1e-300))
+    return float(np.abs(np.asarray(got) - wanted).max() / max(np.abs(wanted).max(), TINY))
 
 
 def recognise(got: Any, candidates: Mapping[str, Any], wanted: Any = None, *, tolerance: float) -> str:
@@ -71,7 +73,7 @@ def recognise(got: Any, candidates: Mapping[str, Any], wanted: Any = None, *, to
     got = np.asarray(got, np.float64)
     for name, other in candidates.items():
         other = np.broadcast_to(np.asarray(other, np.float64), got.shape)
-        size = max(np.abs(other).max(), 1e-300 if wanted is None else np.abs(np.asarray(wanted)).max())
+        size = max(np.abs(other).max(), TINY if wanted is None else np.abs(np.asarray(wanted)).max())
         same = wanted is not None and np.abs(other - wanted).max() <= 2 * tolerance * size
         if np.abs(got - other).max() <= tolerance * size and not same:
             return name
@@ -92,7 +94,7 @@ def fraction(constant: float) -> str:
     """2, 1/2, -1 for what is near to a small fraction, else four digits."""
     near = Fraction(constant).limit_denominator(64)
     if near and abs(float(near) - constant) <= 1e-3 * abs(constant) and (near.numerator in (1, -1) or near.denominator <= 4):
-        return str(near)
+        return str(near) if near != 1 else f"{constant:.6g}"
     return f"{constant:.4g}"
 
 
