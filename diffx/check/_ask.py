@@ -32,17 +32,15 @@ def rows(name: str, call: Callable, *given: Any, precision: str = "float64") -> 
     """call(*given) in float64: of the first array's shape, floats of 64 bits or of precision, the arrays left as they were."""
     copies = [np.array(one) if isinstance(one, np.ndarray) else one for one in given]
     out = np.asarray(call(*copies))
-    changed = [i for i, (a, b) in enumerate(zip(given, copies, strict=True)) if isinstance(a, np.ndarray) and not _same(a, b)]
+    changed = [
+        i for i, (a, b) in enumerate(zip(given, copies, strict=True)) if isinstance(a, np.ndarray) and not np.array_equal(a, b)
+    ]
     if changed:
         raise ValueError(f"{name} writes into argument {changed[0] + 1}, an array that it is given")
     wanted = next(one.shape for one in given if isinstance(one, np.ndarray))
     if out.shape != wanted:
         raise ValueError(f"{name} gave shape {out.shape}, wanted {wanted}")
     return _floats(name, out, precision)
-
-
-def _same(a: np.ndarray, b: Any) -> bool:
-    return a.shape == np.shape(b) and np.array_equal(a, b)
 
 
 def _floats(name: str, out: np.ndarray, precision: str) -> np.ndarray:
@@ -82,7 +80,7 @@ def recognise(got: Any, candidates: Mapping[str, Any], wanted: Any = None, *, to
 
 def ratio(got: Any, wanted: Any, *, tolerance: float = 1e-3) -> float:
     """The constant that `wanted` was multiplied with, NaN where there is none."""
-    got, wanted = np.ravel(got).astype(np.float64), np.ravel(wanted).astype(np.float64)
+    got, wanted = (np.asarray(values, np.float64).ravel() for values in (got, wanted))
     if not np.any(wanted):
         return float("nan")
     constant = float(got @ wanted / (wanted @ wanted))

@@ -35,7 +35,7 @@ class Case(NamedTuple):
             raise ValueError(f"log_prob gave shape {out.shape} for {len(x)} rows, wanted {(len(x),)}")
         if out.dtype.kind != "f":
             raise TypeError(f"log_prob gave {out.dtype}, wanted float64")
-        return out.astype(np.float64)
+        return np.asarray(out, np.float64)
 
     def parts(self, network: PlaneNetwork | LineNetwork, x: np.ndarray) -> tuple[Parts, np.ndarray, np.ndarray]:
         """The parts of log p(x), what it must be, and what may be missing from that because of the library's prior."""

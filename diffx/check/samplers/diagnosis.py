@@ -121,7 +121,7 @@ def relatives(got: Affine, levels: list[Level], eta: float) -> dict[str, Affine]
 def where_it_went(got: Affine, start: Level, end: Level) -> str:
     """The noise level at which data that are one point come out: x' = alpha' m + sigma' (x - alpha m)/sigma."""
     scale = got.matrix[0, 0]
-    if np.abs(got.matrix - scale * np.eye(len(got.matrix))).max() > 1e-6 * abs(scale) or not np.isfinite(scale):
+    if not np.isfinite(scale) or np.abs(got.matrix - scale * np.eye(len(got.matrix))).max() > 1e-6 * abs(scale):
         return ""
     alpha = float(got.offset @ PLANE.mean / (PLANE.mean @ PLANE.mean) + scale * start[0])
     return f"goes to alpha = {alpha:.4g}, sigma = {scale * start[1]:.4g} instead of {end[0]:.4g} and {end[1]:.4g}."
