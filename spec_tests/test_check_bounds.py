@@ -111,15 +111,15 @@ def loss_gradient(name: str) -> Callable[[float], Finding]:
     return ask
 
 
-def density(dimension: int) -> Callable[[float], Finding]:
+def density(dimension: int, **asked: Any) -> Callable[[float], Finding]:
     def ask(c: float) -> Finding:
         def log_prob(denoise: Any, x: np.ndarray) -> np.ndarray:
             law = multivariate_normal(PLANE.mean, PLANE.cov)
             right = law.logpdf(x) if x.shape[1] == 2 else np.log(norm(TWO.means, TWO.variance**0.5).pdf(x) @ TWO.weights)
-            off = c * 2e-3 * (1 + np.abs(right)) * (np.arange(len(x)) == 4)
+            off = c * 2e-3 * (1 + np.abs(right)) * (np.arange(len(x)) == 2)
             return right + off * (x.shape[1] == dimension)
 
-        return check_log_prob(log_prob, start=(1e-8, 3.0), tolerance=2e-3)[0]
+        return check_log_prob(log_prob, start=(1e-8, 3.0), tolerance=2e-3, **asked)[0]
 
     return ask
 
@@ -162,6 +162,7 @@ LINES: dict[str, Callable[[float], Finding]] = {
     **{f"gradient of {name}": loss_gradient(name) for name in ("images", "texts", "log_scale")},
     "density in the plane": density(2),
     "density on the line": density(1),
+    "mean over probes": density(2, exact=False, draws=2),
     "first order": sampled("REV-11", moved, eta=0.0),
     "first order with noise": sampled("REV-16", stochastic, eta=1.0, noise=True),
     "points": sampled("REV-17", moved, exact_on_points=True),

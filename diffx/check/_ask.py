@@ -32,11 +32,9 @@ def rows(name: str, call: Callable, *given: Any, precision: str = "float64") -> 
     """call(*given) in float64: of the first array's shape, floats of 64 bits or of precision, the arrays left as they were."""
     copies = [np.array(one) if isinstance(one, np.ndarray) else one for one in given]
     out = np.asarray(call(*copies))
-    changed = [
-        i for i, (a, b) in enumerate(zip(given, copies, strict=True)) if isinstance(a, np.ndarray) and not np.array_equal(a, b)
-    ]
-    if changed:
-        raise ValueError(f"{name} writes into argument {changed[0] + 1}, an array that it is given")
+    for place, (before, after) in enumerate(zip(given, copies, strict=True), 1):
+        if isinstance(before, np.ndarray) and not np.array_equal(before, after):
+            raise ValueError(f"{name} writes into argument {place}, an array that it is given")
     wanted = next(one.shape for one in given if isinstance(one, np.ndarray))
     if out.shape != wanted:
         raise ValueError(f"{name} gave shape {out.shape}, wanted {wanted}")

@@ -68,19 +68,15 @@ def in_shards(form: Callable[[Batch], Result], shards: int, batch: Batch) -> Res
     return Result(float(np.mean([part.value for part in parts])), stacked | means)
 
 
-def _change_scale(form: Callable, change: Callable[[Batch], Batch], batch: Batch) -> Result:
-    return form(change(batch))
+def _change_scale(form: Callable[[Batch], Result], scale: Callable[[float], float], batch: Batch) -> Result:
+    """The loss of a batch whose scale exp(log_scale) is scale(log_scale)."""
+    return form(batch._replace(log_scale=float(np.log(max(scale(batch.log_scale), TINY)))))
 
 
-def _scale(function: Callable[[float], float]) -> Callable[[Batch], Batch]:
-    """A batch whose scale exp(log_scale) is function(log_scale)."""
-    return lambda batch: batch._replace(log_scale=float(np.log(max(function(batch.log_scale), TINY))))
-
-
-_WRONG_SCALES = {
-    "the loss with log_scale for the scale, the exponential missing": _scale(lambda log: log),
-    "the loss with 1/scale, the temperature inverted": _scale(lambda log: np.exp(-log)),
-    "the loss without a scale": _scale(lambda log: 1.0),
+_WRONG_SCALES: dict[str, Callable[[float], float]] = {
+    "the loss with log_scale for the scale, the exponential missing": lambda log: log,
+    "the loss with 1/scale, the temperature inverted": lambda log: np.exp(-log),
+    "the loss without a scale": lambda log: 1.0,
 }
 
 wrong_clips: dict[str, Callable[[Batch], Result]] = {
