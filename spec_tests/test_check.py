@@ -17,6 +17,7 @@ from diffx.check.samplers.probe import affine_probe
 from spec_tests import toys
 from spec_tests.close import close, holds
 from spec_tests.registry import claim
+from spec_tests.said import of_file, said
 
 OUTSIDE = "asked from outside, in numpy float64"
 
@@ -142,16 +143,16 @@ def test_right_samplers_pass_and_wrong_ones_fall_with_the_right_words():
     for name, toy in RIGHT.items():
         require_holds(found := findings(toy))
         holds(all(one.verdict == HOLDS for one in found), f"{name} is right: {found}")
-    for name, (toy, said) in WRONG.items():
-        falls_as_said(name, findings(toy), said)
+    for name, (toy, words) in WRONG.items():
+        falls_as_said(name, findings(toy), words)
 
 
-def falls_as_said(name: str, found: tuple[Finding, ...], said: dict[str, str]) -> None:
+def falls_as_said(name: str, found: tuple[Finding, ...], wanted: dict[str, str]) -> None:
     failed = {one.claim: one.detail for one in found if one.verdict == FAILS}
-    holds(set(failed) == set(said), f"{name}: what fails is {failed}, wanted {said}")
-    for id, words in said.items():
+    holds(set(failed) == set(wanted), f"{name}: what fails is {failed}, wanted {wanted}")
+    for id, words in wanted.items():
         holds(words in failed[id], f"{name}, {id}: {words!r} is not in {failed[id]!r}")
-    with pytest.raises(AssertionError, match=f"{len(said)} claims fail"):
+    with pytest.raises(AssertionError, match=f"{len(wanted)} claims fail"):
         require_holds(found)
 
 
@@ -405,3 +406,16 @@ def test_samples_that_are_no_rows_are_reported_and_laws_that_are_none_refused():
         check_samples(np.ones((5, 2)), PLANE.mean, np.ones(2))
     with pytest.raises(ValueError, match="symmetric"):
         check_samples(np.ones((5, 2)), PLANE.mean, np.diag([1.0, -1.0]))
+
+
+# --- every sentence ----------------------------------------------------------------------------------------------------
+
+
+CHANGING = ("own noise", "said not to be")  # what is said of these depends on what they draw
+
+
+@pytest.mark.parametrize("group", ["right", "wrong"])
+def test_every_sentence_on_a_sampler_is_the_one_that_is_wanted(group):
+    asked = RIGHT if group == "right" else {name: toy for name, (toy, _) in WRONG.items()}
+    found = {name: findings(toy) for name, toy in asked.items() if not any(word in name for word in CHANGING)}
+    assert said(found) == of_file(f"{group}_samplers")

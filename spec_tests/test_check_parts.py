@@ -383,6 +383,7 @@ BAD = {
 PLACES: dict[str, Callable[[Callable], tuple[str, Iterable[Finding]]]] = {
     "perturb": lambda bad: ("FWD-01", check_process(**(PROCESS | {"perturb": bad}))),
     "velocity": lambda bad: ("FM-01", check_process(**(PROCESS | {"velocity": bad}))),
+    "predict": lambda bad: ("DEN-01", check_process(**(PROCESS | {"convert": {"eps": (bad, parts.CONVERT["eps"][1])}}))),
     "recover": lambda bad: ("DEN-01", check_process(**(PROCESS | {"convert": {"eps": (parts.CONVERT["eps"][0], bad)}}))),
     "combine": lambda bad: ("CFG-01", check_guidance(bad)),
     "negative": lambda bad: ("CFG-09", check_guidance(plain, negative=bad)),

@@ -451,6 +451,27 @@ def test_laws_without_common_eigenvectors_are_refused():
     assert np.isnan(np.asarray(traced.cov)).all(), "traced: NaN"
 
 
+def test_large_covariances_commute_by_their_own_size():
+    """In data units of 2^20: what is off the diagonal is rounding of 10^12."""
+    q = st_.rotation(3, 4)
+    large = [
+        law(jnp.float32, np.zeros(4), 2.0**40 * (q * values) @ q.T) for values in (np.arange(1.0, 5.0), np.arange(2.0, 6.0))
+    ]
+    got = diffx.guidance.guided_flow_law(diffx.EDM(), *large, w=1.5, t=0.5, s=0.25)
+    assert np.isfinite(got.cov).all()
+
+
+def test_a_full_start_meets_diagonal_laws_whole():
+    pair = [law(jnp.float64, np.zeros(2), values) for values in ([0.5, 1.0], [1.0, 2.0])]
+    start = law(jnp.float64, np.zeros(2), [[1.0, 0.6], [0.6, 1.0]])
+    whole = diffx.guidance.guided_flow_law(diffx.VP(), *pair, w=2.0, start=start, t=0.75, s=0.25)
+    alone = diffx.guidance.guided_flow_law(
+        diffx.VP(), *pair, w=2.0, start=law(jnp.float64, np.zeros(2), [1.0, 1.0]), t=0.75, s=0.25
+    )
+    gain = np.sqrt(np.asarray(alone.cov))  # of a deterministic flow from unit variance, along each axis
+    np.testing.assert_allclose(whole.cov, gain[:, None] * np.asarray(start.cov) * gain, rtol=1e-12)
+
+
 def test_laws_that_are_no_gaussians_are_refused():
     with pytest.raises(TypeError, match="a guided law needs a GaussianLaw, got PointSet"):
         diffx.guidance.tilted_law(one(0.0, 1.0), diffx.PointSet(jnp.ones((3, 1))), w=2.0)  # pyright: ignore

@@ -66,3 +66,14 @@ def law_of_the_output_is_carried(ts):
 def test_lms_refuses_orders_that_it_lacks(order):
     with pytest.raises(ValueError, match="order"):
         diffx.samplers.lms(vp(), diffx.denoiser(vp(), law_of(np.float64, MEAN, VARIANCES)), order=order)
+
+
+def test_weights_of_adams_keep_their_digits_on_fine_grids():
+    """Steps of 1e-4 in time: exp - 1 in place of expm1 would leave 4 digits in float32."""
+    times = np.float32([0.5, 0.4999, 0.5001, 0.5002])
+    both = [
+        diffx.samplers.adams_weights(diffx.VP(), t, s, past, jnp.ones(2, bool))
+        for t, s, *past in (times, times.astype(np.float64))
+        for past in [jnp.asarray(past)]
+    ]
+    np.testing.assert_allclose(*both, rtol=1e-5)

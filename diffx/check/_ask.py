@@ -1,10 +1,12 @@
 """How foreign code is asked, and how what came out is put into words."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
+
+TINY = 1e-300  # keeps a quotient by 0 finite
 
 
 def check_precision(precision: str) -> str:
@@ -30,17 +32,13 @@ def rows(name: str, call: Callable, *given: Any, precision: str = "float64") -> 
     """call(*given) in float64: of the first array's shape, floats of 64 bits or of precision, the arrays left as they were."""
     copies = [np.array(one) if isinstance(one, np.ndarray) else one for one in given]
     out = np.asarray(call(*copies))
-    changed = [i for i, (a, b) in enumerate(zip(given, copies, strict=True)) if isinstance(a, np.ndarray) and not _same(a, b)]
-    if changed:
-        raise ValueError(f"{name} writes into argument {changed[0] + 1}, an array that it is given")
+    for place, (before, after) in enumerate(zip(given, copies, strict=True), 1):
+        if isinstance(before, np.ndarray) and not np.array_equal(before, after):
+            raise ValueError(f"{name} writes into argument {place}, an array that it is given")
     wanted = next(one.shape for one in given if isinstance(one, np.ndarray))
     if out.shape != wanted:
         raise ValueError(f"{name} gave shape {out.shape}, wanted {wanted}")
     return _floats(name, out, precision)
-
-
-def _same(a: np.ndarray, b: Any) -> bool:
-    return a.shape == np.shape(b) and np.array_equal(a, b)
 
 
 def _floats(name: str, out: np.ndarray, precision: str) -> np.ndarray:
@@ -63,7 +61,7 @@ def no_measure(name: str) -> Callable:
 def relative_error(got: Any, wanted: Any) -> float:
     """Largest difference, relative to the size of what is wanted."""
     wanted = np.asarray(wanted, np.float64)
-    return float(np.abs(np.asarray(got) - wanted).max() / max(np.abs(wanted).max(), 1e-300))
+    return float(np.abs(np.asarray(got) - wanted).max() / max(np.abs(wanted).max(), TINY))
 
 
 def recognise(got: Any, candidates: Mapping[str, Any], wanted: Any = None, *, tolerance: float) -> str:
@@ -71,7 +69,7 @@ def recognise(got: Any, candidates: Mapping[str, Any], wanted: Any = None, *, to
     got = np.asarray(got, np.float64)
     for name, other in candidates.items():
         other = np.broadcast_to(np.asarray(other, np.float64), got.shape)
-        size = max(np.abs(other).max(), 1e-300 if wanted is None else np.abs(np.asarray(wanted)).max())
+        size = max(np.abs(other).max(), TINY if wanted is None else np.abs(np.asarray(wanted)).max())
         same = wanted is not None and np.abs(other - wanted).max() <= 2 * tolerance * size
         if np.abs(got - other).max() <= tolerance * size and not same:
             return name
@@ -80,7 +78,7 @@ def recognise(got: Any, candidates: Mapping[str, Any], wanted: Any = None, *, to
 
 def ratio(got: Any, wanted: Any, *, tolerance: float = 1e-3) -> float:
     """The constant that `wanted` was multiplied with, NaN where there is none."""
-    got, wanted = np.ravel(got).astype(np.float64), np.ravel(wanted).astype(np.float64)
+    got, wanted = (np.asarray(values, np.float64).ravel() for values in (got, wanted))
     if not np.any(wanted):
         return float("nan")
     constant = float(got @ wanted / (wanted @ wanted))
@@ -92,8 +90,18 @@ def fraction(constant: float) -> str:
     """2, 1/2, -1 for what is near to a small fraction, else four digits."""
     near = Fraction(constant).limit_denominator(64)
     if near and abs(float(near) - constant) <= 1e-3 * abs(constant) and (near.numerator in (1, -1) or near.denominator <= 4):
-        return str(near)
+        return str(near) if near != 1 else f"{constant:.6g}"
     return f"{constant:.4g}"
+
+
+def sum_text(coefficients: Iterable[float], names: Iterable[str]) -> str:
+    """2 c + -1 u: what is 0 but for rounding reads 0."""
+    return " + ".join(f"{a:.4g} {name}" for a, name in zip(whole(coefficients), names, strict=True))
+
+
+def whole(values: Any) -> np.ndarray:
+    """Rounded to nine places, with no -0."""
+    return np.round(np.asarray(list(values), np.float64), 9) + 0.0
 
 
 def fit(out: np.ndarray, *parts: np.ndarray) -> tuple[np.ndarray, float]:

@@ -74,17 +74,26 @@ RENAMED = {
 CANCELLING = {"expm1": "exp({}) - 1", "log1p": "log(1 + {})"}  # the same value, with fewer digits
 WORDS = [("alpha", "sigma"), ("t", "s"), ("f", "g"), ("x0", "eps"), ("x0", "x"), ("min", "max"), ("cond", "uncond")]
 WORDS += [("images", "texts"), ("mean", "cov"), ("p", "q"), ("leading", "trailing"), ("first", "last")]
-SYMMETRIC = {"minimum", "maximum", "logaddexp", "isinstance", "getattr", "hasattr", "issubdtype", "where", "zip"}
+SYMMETRIC = {"minimum", "maximum", "min", "max", "hypot", "array_equal", "logaddexp"}
+SYMMETRIC |= {"isinstance", "getattr", "hasattr", "issubdtype", "where", "zip"}
 STATIC = {"process", "denoise", "self", "law", "sampler", "dtype", "shape"}  # swapped, they only raise
 
 
 def binary(site: Site) -> Edits:
-    """a + b -> a - b, a * b -> a / b, a ** b -> a * b, and their reverse; a @ b -> b @ a."""
+    """a + b -> a - b, a * b -> a / b, a ** b -> a * b, and their reverse; a @ b -> b @ a, but not in |a - b| or (a - b)^2."""
     node = site.node
     if isinstance(node, ast.BinOp) and type(node.op) in BINARY:
         yield "binary", change(node, op=BINARY[type(node.op)]())
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Sub, ast.Div, ast.Pow, ast.MatMult)):
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Sub, ast.Div, ast.Pow, ast.MatMult)) and not is_even(site):
         yield "operands", change(node, left=node.right, right=node.left)
+
+
+def is_even(site: Site) -> bool:
+    """A difference whose sign is lost around it."""
+    node, parent = site.node, site.parent
+    absolute = isinstance(parent, ast.Call) and callee(parent) == "abs"
+    squared = isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Pow) and text(parent.right) == "2"
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and (absolute or squared)
 
 
 def drop_operand(site: Site) -> Edits:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from diffx.check._ask import fit, recognise, relative_error, rounding, rows
+from diffx.check._ask import fit, recognise, relative_error, rounding, rows, sum_text, whole
 from diffx.check.finding import Answer
 
 CONVENTIONS = {"w": lambda w: (w, 1 - w), "1 + w": lambda w: (1 + w, -w)}  # w -> coefficients of cond and of uncond
@@ -70,7 +70,7 @@ def _wrong_form(got: np.ndarray, tolerance: float) -> str:
         "u + w (u - c): a sign": lambda w: (-w, 1 + w),
     }
     name = recognise(got, {form: _at_weights(f) for form, f in forms.items()}, tolerance=tolerance)
-    at_two = f"At w = 2 it is {got[3, 0]:.4g} cond + {got[3, 1]:.4g} uncond."
+    at_two = f"At w = 2 it is {sum_text(got[3], ('cond', 'uncond'))}."
     return f"It is {name}. {at_two}" if name else at_two
 
 
@@ -79,19 +79,19 @@ def _affine(got: np.ndarray, *names: str) -> str:
     w = np.stack([np.ones(len(WEIGHTS)), WEIGHTS], 1)
     lines = np.linalg.lstsq(w, got, rcond=None)[0]
     if relative_error(w @ lines, got) > 1e-6:
-        return " + ".join(f"{a:.4g} {name}" for a, name in zip(got[3], names, strict=True)) + " at w = 2"
-    return " + ".join(f"({a:.4g} + {b:.4g} w) {name}" for (a, b), name in zip(lines.T + 0.0, names, strict=True))
+        return f"{sum_text(got[3], names)} at w = 2"
+    return " + ".join(f"({a:.4g} + {b:.4g} w) {name}" for (a, b), name in zip(whole(lines.T), names, strict=True))
 
 
 def has_limits(combine: Callable, convention: str | None, precision: str) -> Answer:
     """CFG-07: at one weight guidance does nothing and the unconditional branch has no say."""
     (got, _), tolerance = _fits(combine, 2, precision), rounding(precision)
-    zero, one = np.round(got[[0, 2]], 9) + 0.0
+    zero, one = whole(got[[0, 2]])
     limits = {"w": ((0, 1), (1, 0)), "1 + w": ((1, 0), (2, -1))}
     kept = {name: max(np.abs(zero - a).max(), np.abs(one - b).max()) <= tolerance for name, (a, b) in limits.items()}
     named = [name for name, holds in kept.items() if holds and convention in (None, name)]
     words = {"w": "w = 0 gives uncond, w = 1 cond", "1 + w": "w = 0 gives cond, w = 1 2 cond - uncond"}
-    measured = "; ".join(f"w = {w}: {a:.4g} c + {b:.4g} u" for w, (a, b) in ((0, zero), (1, one)))
+    measured = "; ".join(f"w = {w}: {sum_text(at, ('c', 'u'))}" for w, at in ((0, zero), (1, one)))
     expected = words[convention] if convention else " or ".join(words.values())
     good = bool(named)
     return good, measured, expected, f"{words[named[0]]}." if good else "These limits are of no convention that was asked for."
@@ -133,7 +133,7 @@ def _wrong_negative(got: np.ndarray, tolerance: float) -> str:
         "(1 + w) c - w n, the other convention than the documented": lambda w: (1 + w, 0, -w),
     }
     name = recognise(got, {form: _at_weights(f) for form, f in forms.items()}, tolerance=tolerance)
-    at_two = f"At w = 2 it is {got[3, 0]:.4g} cond + {got[3, 1]:.4g} uncond + {got[3, 2]:.4g} neg."
+    at_two = f"At w = 2 it is {sum_text(got[3], ('cond', 'uncond', 'neg'))}."
     return f"It is {name}. {at_two}" if name else at_two
 
 

@@ -35,7 +35,7 @@ class Case(NamedTuple):
             raise ValueError(f"log_prob gave shape {out.shape} for {len(x)} rows, wanted {(len(x),)}")
         if out.dtype.kind != "f":
             raise TypeError(f"log_prob gave {out.dtype}, wanted float64")
-        return out.astype(np.float64)
+        return np.asarray(out, np.float64)
 
     def parts(self, network: PlaneNetwork | LineNetwork, x: np.ndarray) -> tuple[Parts, np.ndarray, np.ndarray]:
         """The parts of log p(x), what it must be, and what may be missing from that because of the library's prior."""
@@ -92,10 +92,9 @@ def _forms(parts: Parts, wanted: np.ndarray, x: np.ndarray) -> dict[str, np.ndar
         "the log-density without the divergence: the prior at x_T alone": wanted - move,
         "the log-density with the divergence of the wrong sign": wanted - 2 * move,
         "the log-density with twice the divergence": wanted + move,
-        "the log-density with half of the divergence": wanted - move / 2,
+        "the log-density with half of the divergence, or its mean over the two dimensions": wanted - move / 2,
         "the logarithm to base 2: bits, not nats": wanted / bits,
         "the mean over the dimensions, not the sum": wanted / d,
-        "the divergence as a mean over the dimensions": wanted - move * (1 - 1 / d),
         "the prior as a mean over the dimensions": (wanted - move) / d + move,
         "bits a dimension, -log2 p/d": -wanted / (d * bits),
         "-log p, the other sign": -wanted,

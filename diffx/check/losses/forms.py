@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from diffx.check._ask import TINY
+
 
 class Batch(NamedTuple):
     images: np.ndarray  # (N, d), unit rows
@@ -33,11 +35,11 @@ def _result(batch: Batch, value: float, slope: np.ndarray) -> Result:
 
 def clip(batch: Batch, *, rows: float = 0.5, columns: float = 0.5, shift: int = 0) -> Result:
     """Radford et al. 2021, arXiv:2103.00020, Figure 3: rows and columns are the weights of its two directions."""
-    scores, n = _scores(batch), len(batch.images)
-    pairs = np.roll(np.eye(n), shift, axis=1)
+    scores = _scores(batch)
+    pairs = np.roll(np.eye(len(scores)), shift, axis=1)
     (by_row, p_row), (by_column, p_column) = _cross_entropy(scores, pairs), _cross_entropy(scores.T, pairs.T)
     slope = rows * (p_row - pairs) + columns * (p_column - pairs.T).T
-    return _result(batch, rows * by_row + columns * by_column, slope / n)
+    return _result(batch, rows * by_row + columns * by_column, slope / len(scores))
 
 
 def _cross_entropy(scores: np.ndarray, pairs: np.ndarray) -> tuple[float, np.ndarray]:
@@ -49,7 +51,8 @@ def _cross_entropy(scores: np.ndarray, pairs: np.ndarray) -> tuple[float, np.nda
 
 def siglip(batch: Batch, *, over: int = 1, negatives: float = -1.0, bias_sign: float = 1.0) -> Result:
     """Zhai et al. 2023, arXiv:2303.15343, Algorithm 1: -(1/N) sum_ij log sigmoid(z_ij S_ij); over: the power of N."""
-    scores, n = _scores(batch._replace(bias=bias_sign * (batch.bias or 0.0))), len(batch.images)
+    scores = _scores(batch._replace(bias=bias_sign * (batch.bias or 0.0)))
+    n = len(scores)
     z = np.where(np.eye(n) > 0, 1.0, negatives)
     value, slope = np.logaddexp(0, -z * scores).sum(), -z / (1 + np.exp(z * scores))
     found = _result(batch, value / n**over, slope / n**over)
@@ -65,19 +68,15 @@ def in_shards(form: Callable[[Batch], Result], shards: int, batch: Batch) -> Res
     return Result(float(np.mean([part.value for part in parts])), stacked | means)
 
 
-def _change_scale(form: Callable, change: Callable[[Batch], Batch], batch: Batch) -> Result:
-    return form(change(batch))
+def _change_scale(form: Callable[[Batch], Result], scale: Callable[[float], float], batch: Batch) -> Result:
+    """The loss of a batch whose scale exp(log_scale) is scale(log_scale)."""
+    return form(batch._replace(log_scale=float(np.log(max(scale(batch.log_scale), TINY)))))
 
 
-def _scale(function: Callable[[float], float]) -> Callable[[Batch], Batch]:
-    """A batch whose scale exp(log_scale) is function(log_scale)."""
-    return lambda batch: batch._replace(log_scale=float(np.log(max(function(batch.log_scale), 1e-300))))
-
-
-_WRONG_SCALES = {
-    "the loss with log_scale for the scale, the exponential missing": _scale(lambda log: log),
-    "the loss with 1/scale, the temperature inverted": _scale(lambda log: np.exp(-log)),
-    "the loss without a scale": _scale(lambda log: 1.0),
+_WRONG_SCALES: dict[str, Callable[[float], float]] = {
+    "the loss with log_scale for the scale, the exponential missing": lambda log: log,
+    "the loss with 1/scale, the temperature inverted": lambda log: np.exp(-log),
+    "the loss without a scale": lambda log: 1.0,
 }
 
 wrong_clips: dict[str, Callable[[Batch], Result]] = {

@@ -86,7 +86,7 @@ def has_values(case: Case) -> Answer:
 def _wrongs(case: Case) -> dict[str, Callable]:
     right, wrongs = REFERENCES[case.kind]
     apart = {"the mean of the shards' own losses: nothing is gathered": partial(in_shards, right, case.shards)}
-    return wrongs | (apart if case.shards > 1 else {})
+    return wrongs | apart
 
 
 def _which_value(case: Case, batches: dict[str, Batch], got: dict[str, float], wanted: dict[str, float]) -> str:

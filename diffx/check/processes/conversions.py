@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from diffx.check._ask import fit, recognise, rows
+from diffx.check._ask import fit, recognise, rows, sum_text
 from diffx.check.finding import Answer
 from diffx.check.processes.path import NEAR, Path, batch
 
@@ -43,4 +43,4 @@ def _say_recovery(back: np.ndarray, x0: np.ndarray, eps: np.ndarray, t: float, a
     forms = {"-x0": (-1, 0), "eps": (0, 1), "-eps": (0, -1), "x_t": (alpha, sigma), "x_t/alpha": (1, sigma / alpha)}
     forms |= {"alpha x0": (alpha, 0), "x0/alpha": (1 / alpha, 0), "x0 of the noise with the other sign": (1, 2 * sigma / alpha)}
     name = recognise([p, q], forms, [1, 0], tolerance=NEAR)
-    return f"at t = {t:.4g} {p:.4g} x0 + {q:.4g} eps comes back" + (f", which is {name}." if name else ".")
+    return f"at t = {t:.4g} {sum_text((p, q), ('x0', 'eps'))} comes back" + (f", which is {name}." if name else ".")

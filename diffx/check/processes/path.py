@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from diffx.check._ask import fit, number, recognise, rounding, rows
+from diffx.check._ask import fit, number, recognise, rounding, rows, sum_text
 from diffx.check.finding import Answer
 from diffx.check.processes.slope import slope
 
@@ -109,7 +109,7 @@ def _path_words(path: Path, good: bool, got: np.ndarray, levels: np.ndarray, ben
         "alpha x0 - sigma eps: the noise has the other sign": (a, -s),
     }
     name = recognise(got, {form: np.stack(pair, 1) for form, pair in forms.items()}, levels, tolerance=NEAR)
-    coefficients = f"x_t is {got[worst, 0]:.4g} x0 + {got[worst, 1]:.4g} eps, wanted {a[worst]:.4g} and {s[worst]:.4g}."
+    coefficients = f"x_t is {sum_text(got[worst], ('x0', 'eps'))}, wanted {a[worst]:.4g} and {s[worst]:.4g}."
     return f"{place}{coefficients}" + (f" It is {name}." if name else "")
 
 

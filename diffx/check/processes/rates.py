@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from diffx.check._ask import fit, fraction, number, ratio, recognise, relative_error, rows
+from diffx.check._ask import TINY, fit, fraction, number, ratio, recognise, relative_error, rows, sum_text
 from diffx.check.finding import Answer
 from diffx.check.processes.path import NEAR, Path, batch
 
@@ -68,7 +68,7 @@ def flows(path: Path, velocity: Callable) -> Answer:
     out = [rows("velocity", velocity, x0, eps, float(t), precision=path.precision) for t in times]
     fits = [fit(v, x0, eps) for v in out]
     got, wanted, bend = np.array([found for found, _ in fits]), slopes[:, ::2], max(left for _, left in fits)
-    errors = slopes[:, 1::2] + path.rounding * (np.abs(wanted).max(1, keepdims=True) + 1e-300)
+    errors = slopes[:, 1::2] + path.rounding * (np.abs(wanted).max(1, keepdims=True) + TINY)
     straight, turned = (bool(np.all(np.abs(got - sign * wanted) <= errors)) for sign in (1, -1))
     straight, turned = (agrees and bend <= max(NEAR, path.rounding) for agrees in (straight, turned))
     good = straight or (turned and path.runs_to_data)
@@ -97,5 +97,6 @@ def _velocity_words(path: Path, straight: bool, turned: bool, got: np.ndarray, w
     if np.isfinite(constant) and constant:
         return f"It is {fraction(constant)} times the derivative at every time; the library's time runs {runs}."
     middle = len(got) // 2
-    words = "At t = {:.4g} it is {:.4g} x0 + {:.4g} eps, wanted {:.4g} and {:.4g}."
-    return words.format(path.times[1 + middle], *got[middle], *wanted[middle]) + (f" It is {form}." if form else "")
+    words = f"At t = {path.times[1 + middle]:.4g} it is {sum_text(got[middle], ('x0', 'eps'))}"
+    words += ", wanted {:.4g} and {:.4g}.".format(*wanted[middle])
+    return words + (f" It is {form}." if form else "")

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from diffx.check._ask import TINY
 from diffx.check.problems import Denoise, Gaussian
 from diffx.check.samplers.probe import Affine, affine_probe
 
@@ -59,4 +60,4 @@ class Case(NamedTuple):
 
 
 def _taus(levels: Sequence[tuple[float, float]]) -> list[float]:
-    return [sigma / max(alpha, 1e-300) for alpha, sigma in levels]
+    return [sigma / max(alpha, TINY) for alpha, sigma in levels]

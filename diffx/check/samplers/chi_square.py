@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from diffx.check._ask import TINY
 from diffx.check.finding import Finding, finding
 
 ALARM = 1e-9  # the chance that one comparison fails code that is right
@@ -41,8 +42,8 @@ def _spectrum(mean: np.ndarray, cov: np.ndarray) -> tuple[np.ndarray, np.ndarray
         raise ValueError(f"mean must be (d,) and cov (d, d), got {mean.shape} and {cov.shape}")
     if not (np.all(np.isfinite(mean)) and np.all(np.isfinite(cov))):
         raise ValueError("mean and cov must be finite")
-    values, axes = np.linalg.eigh((cov + cov.T) / 2)
-    if np.abs(cov - cov.T).max() > 1e-9 * np.abs(cov).max() or values[0] < -1e-9 * max(values[-1], 1e-300):
+    values, axes = np.linalg.eigh(cov)
+    if np.abs(cov - cov.T).max() > 1e-9 * np.abs(cov).max() or values[0] < -1e-9 * max(values[-1], TINY):
         raise ValueError("cov must be symmetric with eigenvalues >= 0")
     return np.maximum(values, 0), axes
 
@@ -57,7 +58,7 @@ def _rows(samples: Any, dimension: int) -> np.ndarray:
 
 
 def _compare(centred: np.ndarray, values: np.ndarray, axes: np.ndarray) -> tuple[bool, str, str, str]:
-    flat = values <= 1e-12 * max(values[-1], 1e-300)
+    flat = values <= 1e-12 * max(values[-1], TINY)
     off = np.abs(centred @ axes[:, flat]).max(initial=0.0)
     if off > 1e-6 * values[-1] ** 0.5:
         return False, f"{off:.2g} off", "0 off", "There is spread, or an offset, along an axis that has no variance."
@@ -66,7 +67,7 @@ def _compare(centred: np.ndarray, values: np.ndarray, axes: np.ndarray) -> tuple
     ratios = _variances(np.cov(white, rowvar=False, ddof=1).reshape(white.shape[1:] * 2))
     good = bool(np.all((at.low <= ratios * (n - 1)) & (ratios * (n - 1) <= at.high)) and np.all(np.abs(means) * n**0.5 <= at.z))
     worst, mean = (
-        ratios[np.argmax(np.abs(np.log(np.maximum(ratios, 1e-300))))] if len(ratios) else 1.0,
+        ratios[np.argmax(np.abs(np.log(np.maximum(ratios, TINY))))] if len(ratios) else 1.0,
         np.abs(means).max(initial=0),
     )
     measured = f"variance {worst:.4g} of the expected at worst, mean {mean:.2g} deviations off"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from diffx.check._ask import TINY
 from diffx.check.problems import PLANE, Gaussian
 from diffx.check.samplers.first_order import Level, deviations, first_order, of_steps
 from diffx.check.samplers.probe import Affine
@@ -15,7 +16,7 @@ def which_law(law: Gaussian, wanted: Gaussian, n: int) -> str:
         return f"At N = {n} numbers come out that are not finite."
     axes = np.linalg.eigh(wanted.cov)[1]
     spread = [np.diag(axes.T @ one.cov @ axes) for one in (law, wanted)]
-    ratio, off = spread[0] / np.maximum(spread[1], 1e-300), np.abs(law.mean - wanted.mean).max()
+    ratio, off = spread[0] / np.maximum(spread[1], TINY), np.abs(law.mean - wanted.mean).max()
     return (
         f"At N = {n} the variances are {ratio[0]:.4g} and {ratio[1]:.4g} of the right ones along the two axes, "
         f"the mean is off by {off:.2g}."
@@ -120,7 +121,7 @@ def relatives(got: Affine, levels: list[Level], eta: float) -> dict[str, Affine]
 def where_it_went(got: Affine, start: Level, end: Level) -> str:
     """The noise level at which data that are one point come out: x' = alpha' m + sigma' (x - alpha m)/sigma."""
     scale = got.matrix[0, 0]
-    if np.abs(got.matrix - scale * np.eye(len(got.matrix))).max() > 1e-6 * abs(scale) or not np.isfinite(scale):
+    if not np.isfinite(scale) or np.abs(got.matrix - scale * np.eye(len(got.matrix))).max() > 1e-6 * abs(scale):
         return ""
     alpha = float(got.offset @ PLANE.mean / (PLANE.mean @ PLANE.mean) + scale * start[0])
     return f"goes to alpha = {alpha:.4g}, sigma = {scale * start[1]:.4g} instead of {end[0]:.4g} and {end[1]:.4g}."

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from diffx.check._ask import TINY
 from diffx.check.problems import Gaussian
 
 Run = Callable[[np.ndarray, Callable | None], np.ndarray]  # (x, normal) -> output: rows are a batch
@@ -41,7 +42,7 @@ def affine_probe(run: Run, dimension: int, *, noise: bool = False) -> Affine:
     out = np.asarray(run(np.concatenate([x, whole]), units if noise else None), np.float64)
     offset, last, rows = out[0], out[-1], out[1:-1] - out[0]
     expected = offset + whole[0] @ rows[:dimension] + units.whole.ravel() @ rows[dimension:]
-    bend = np.abs(last - expected).max() / (np.abs(last).max() + np.abs(expected).max() + np.abs(offset).max() + 1e-300)
+    bend = np.abs(last - expected).max() / (np.abs(last).max() + np.abs(expected).max() + np.abs(offset).max() + TINY)
     return Affine(rows[:dimension], offset, rows[dimension:].reshape(count, dimension, dimension), float(bend))
 
 
