@@ -176,6 +176,15 @@ def test_samples_are_not_asked_for_what_they_cannot_tell():
     assert verdicts["API-01"] == verdicts["API-04"] == HOLDS
 
 
+def test_a_sampler_of_own_noise_that_writes_into_its_input_is_named():
+    def writing(denoise, x, n, stop, normal):
+        x *= 1.5
+        return toys.own_noise(toys.ancestral)(denoise, x, n, stop, normal)
+
+    found = {one.claim: one for one in check_sampler(writing, toys.nodes, noise="own", eta=1.0, steps=(2, 4))}
+    assert (found["API-01"].verdict, found["API-01"].measured) == (FAILS, "the input was changed")
+
+
 def test_nodes_that_do_not_fit_together_are_reported_and_raise_nothing():
     found = check_sampler(toys.ddim, lambda n: (np.ones(n + 1), np.ones(n)), eta=0.0)
     assert all("alphas and" in one.detail for one in found if one.verdict == FAILS) and found[0].verdict == FAILS

@@ -103,8 +103,10 @@ def weights_sum_to_one(combine: Callable, precision: str) -> Answer:
     off = np.abs(got.sum(1) - 1) / (1 + np.abs(got).max(1))
     worst = int(np.argmax(off))
     good = bool(max(off[worst], bend) <= rounding(precision))
-    said = "Guiding x0, eps, v or the score is one and the same." if good else "Guiding x0 and guiding eps then differ."
-    return good, f"sum {got[worst].sum():.6g} at w = {WEIGHTS[worst]:g}", "1 at every w", said
+    if good:  # which w is the worst is then a matter of rounding
+        return True, "1 at every w", "1 at every w", "Guiding x0, eps, v or the score is one and the same."
+    measured = f"sum {got[worst].sum():.6g} at w = {WEIGHTS[worst]:g}"
+    return False, measured, "1 at every w", "Guiding x0 and guiding eps then differ."
 
 
 def replaces(negative: Callable, convention: str | None, precision: str) -> Answer:
