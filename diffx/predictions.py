@@ -9,9 +9,10 @@ result have one shape, t is a scalar time. x0 and x are in data units, eps in 1,
 units/time; v in data units (for data of unit scale).
 """
 
+import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jax.tree_util import Partial
 from jaxtyping import Array
@@ -47,8 +48,11 @@ def _conversion(*domain: _Domain) -> Callable[[_Conversion], _Conversion]:
     """A formula a_of_b(process, x, b, t) for whoever calls it. domain: asked where the process and t are concrete."""
 
     def with_doors(formula: _Conversion) -> _Conversion:
+        signature = inspect.signature(formula)
+
         @wraps(formula)
-        def entry(process: Process, x: Array, prediction: Array, t: Scalar) -> Array:
+        def entry(*given: Any, **named: Any) -> Array:
+            process, x, prediction, t = signature.bind(*given, **named).args
             x, prediction = _arguments.same_shape(x=x, prediction=prediction)
             t = _arguments.time(t)
             if _arguments.is_concrete(process, t):  # when traced, alpha(t) is not computed twice

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given, strategies as st
 from jax.tree_util import Partial
 
@@ -156,3 +157,13 @@ def in_the_dtype_of_x(dtype):
     x = jax.ShapeDtypeStruct((2,), narrow)
     for result in jax.tree_util.tree_leaves(jax.eval_shape(every_conversion, process, x, dict.fromkeys(KINDS, x), t)):
         holds(result.dtype == narrow, "a conversion keeps the dtype of x")
+
+
+def test_conversions_take_their_arguments_by_name_too():
+    process, x, v = CosineVP(), jnp.asarray([1.0, -2.0]), jnp.asarray([0.5, 0.25])
+    by_name = predictions.x0_of_v(process, x, v=v, t=0.5)
+    np.testing.assert_array_equal(by_name, predictions.x0_of_v(process, x, v, 0.5))
+    with pytest.raises(TypeError, match="eps"):
+        predictions.x0_of_v(process, x, eps=v, t=0.5)
+    with pytest.raises(TypeError, match="missing a required argument: 't'"):
+        predictions.x0_of_v(process, x, v)
