@@ -163,7 +163,7 @@ def test_conversions_take_their_arguments_by_name_too():
     process, x, v = CosineVP(), jnp.asarray([1.0, -2.0]), jnp.asarray([0.5, 0.25])
     by_name = predictions.x0_of_v(process, x, v=v, t=0.5)
     np.testing.assert_array_equal(by_name, predictions.x0_of_v(process, x, v, 0.5))
-    with pytest.raises(TypeError, match="eps"):
+    with pytest.raises(TypeError, match="missing a required argument: 'v'"):
         predictions.x0_of_v(process, x, eps=v, t=0.5)
     with pytest.raises(TypeError, match="missing a required argument: 't'"):
         predictions.x0_of_v(process, x, v)
