@@ -2,7 +2,7 @@ r"""
 Add a sampler
 =============
 
-*For who has a method of their own: from the paper's line to a sampler whose output law is known exactly.*
+*For anyone with a method of their own: from the paper's line to a sampler whose output law is known exactly.*
 
 CFG++ (Chung et al. 2025, arXiv:2406.08070) guides the predicted picture and puts back the noise of the *unconditional*
 prediction. That is one line of a paper. This page writes it as one step function, makes it a sampler, asks what it

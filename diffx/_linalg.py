@@ -30,17 +30,24 @@ def rows_times(x: Array, m: Array) -> Array:
     return jnp.moveaxis(sum((rows[i] * columns[i] for i in range(1, len(rows))), rows[0] * columns[0]), 0, -1)
 
 
-def scan_points(step: Callable, state: Any, xs: Any) -> tuple[Any, Any]:
-    """jax.lax.scan with points of up to 4 numbers carried event axis first, which XLA on CPU walks along at full speed:
-    50 DDIM steps of (4096, 2) points take 0.17 ms and not 0.38. What a step sees and gives is as ever."""
+def scan_points(step: Callable, state: Any, times: Any, rest: Any = None) -> tuple[Any, Any]:
+    """jax.lax.scan of step(state, times_i, rest_i), laid out for XLA on CPU; what a step sees and gives is as ever.
+
+    Points of up to 4 numbers are carried event axis first, which it walks along at full speed: 50 DDIM steps of (4096, 2)
+    points take 0.3 ms and not 0.4. The times are carried a step ahead, for a slice of what is scanned, and all that is
+    computed from it, is made anew for each point: 50 Heun steps 0.7 ms and not 1.1, log p of 1,024 points 2.0 and not 4.9.
+    """
     narrow = jax.tree.map(lambda leaf: leaf.ndim >= 2 and leaf.shape[-1] <= NARROW, state)
     turn = lambda state, axes: jax.tree.map(lambda leaf, n: jnp.moveaxis(leaf, *axes) if n else leaf, state, narrow)
 
-    def body(carry: Any, at: Any) -> tuple[Any, Any]:
-        state, kept = step(turn(carry, (0, -1)), at)
-        return turn(state, (-1, 0)), kept
+    def body(carry: tuple[Any, Any], ahead: tuple[Any, Any]) -> tuple[tuple[Any, Any], Any]:
+        (state, now), (following, part) = carry, ahead
+        state, kept = step(turn(state, (0, -1)), now, part)
+        return (turn(state, (-1, 0)), following), kept
 
-    last, kept = jax.lax.scan(body, turn(state, (-1, 0)), xs)
+    begin = turn(state, (-1, 0)), jax.tree.map(lambda leaf: leaf[0], times)
+    later = jax.tree.map(lambda leaf: jnp.roll(leaf, -1, 0), times)
+    (last, _), kept = jax.lax.scan(body, begin, (later, rest))
     return turn(last, (0, -1)), kept
 
 

@@ -67,7 +67,7 @@ def _log_prob_ode(process: Process, denoise: Denoiser, density: Callable, x: Arr
     y = (x / radii[0]).astype(x.dtype)
     begin = Progress(y, y, jnp.zeros_like(y), jnp.zeros(y.shape[:-1], y.dtype))
     stages = _stages(process, up, jnp.arctan2(sigma, alpha))
-    end, _ = scan_points(lambda state, stage: (_advance(process, denoise, probes, state, stage), None), begin, stages)
+    end, _ = scan_points(lambda state, stage, _: (_advance(process, denoise, probes, state, stage), None), begin, stages)
     gained = end.gained + x.shape[-1] * jnp.log(radii[-1] / radii[0])
     return (density((radii[-1] * end.y).astype(x.dtype)) + gained).astype(x.dtype)
 

@@ -55,15 +55,14 @@ def sample(sampler: Sampler, key: Array | None, x: Array, ts: Array, *, keep: Ca
 def loop(sampler: Sampler, keep: Callable | None, x: Array, ts: Array, zs: Any, key: Array | None = None) -> tuple[Array, Any]:
     """The steps over ts; zs: their noises, stacked, or with a key their numbers, from which the noises are drawn."""
 
-    def step(state: Any, at: tuple[Array, Array, Any]) -> tuple[Any, Any]:
-        t, s, z = at
+    def step(state: Any, times: tuple[Array, Array], z: Any) -> tuple[Any, Any]:
         z = z if key is None else sampler.noise(jax.random.fold_in(key, z), x)  # type: ignore[misc]
-        state, info = sampler.step(state, t, s, z)
+        state, info = sampler.step(state, *times, z)
         return state, None if keep is None else keep(state, info)
 
     first = sampler.init(x)
     _check_memory(first, ts.shape[0] - 1)
-    last, kept = scan_points(step, first, (ts[:-1], ts[1:], zs))
+    last, kept = scan_points(step, first, (ts[:-1], ts[1:]), zs)
     return last.x, kept
 
 
