@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import diffx
-from diffx import samplers as samplers
+from diffx import samplers
 from spec_tests.house import by_short_name
 from spec_tests.paths import EVERY_PROCESS
 
