@@ -1,4 +1,6 @@
-"""`python -m benchmarks [NAME ...] [--write]`: times diffx beside what is installed; outputs must agree first."""
+"""`python -m benchmarks [NAME ...] [--write]`: times diffx beside what is installed; outputs must
+agree first.
+"""
 
 import argparse
 import json
@@ -24,17 +26,33 @@ WORKLOADS = {
     "spiral": spiral,
     "startup": startup,
 }
-PACKAGES = ("jax", "torch", "diffusers", "k-diffusion", "smalldiffusion", "azula", "diffrax", "scipy", "flow_matching")
+PACKAGES = (
+    "jax",
+    "torch",
+    "diffusers",
+    "k-diffusion",
+    "smalldiffusion",
+    "azula",
+    "diffrax",
+    "scipy",
+    "flow_matching",
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(WORKLOADS) + "; none: all")
-    parser.add_argument("--write", action="store_true", help="write README.md and results.json beside this file")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=", ".join(WORKLOADS) + "; none: all"
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="write README.md and results.json beside this file"
+    )
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in WORKLOADS]
     if unknown:
-        parser.error(f"no workload is called {', '.join(unknown)}; there are {', '.join(WORKLOADS)}")
+        parser.error(
+            f"no workload is called {', '.join(unknown)}; there are {', '.join(WORKLOADS)}"
+        )
     if options.write and options.names:
         parser.error("--write wants a run of all workloads: leave the names out")
     found = versions(PACKAGES)
@@ -46,7 +64,8 @@ def main(arguments: list[str] | None = None) -> None:
             if not rows or rows[-1].line != row.line:
                 print(f"\n{row.line}")
             print(
-                f"  {row.name:32} {row.best_ms:10.3f} ms  median {row.median_ms:10.3f}  x {row.ratio:8.2f}  "
+                f"  {row.name:32} {row.best_ms:10.3f} ms  median {row.median_ms:10.3f}  x "
+                f"{row.ratio:8.2f}  "
                 f"off {row.difference:.1e}",
                 flush=True,
             )
@@ -58,14 +77,22 @@ def main(arguments: list[str] | None = None) -> None:
 def write(rows: list[Row], about: dict) -> None:
     text = (HERE / "README.template.md").read_text()
     facts = "\n".join(f"| {key} | {value} |" for key, value in about.items())
-    (HERE / "README.md").write_text(text.replace("{{facts}}", facts).replace("{{table}}", table(rows)))
-    (HERE / "results.json").write_text(json.dumps({"about": about, "rows": [row._asdict() for row in rows]}, indent=1) + "\n")
+    (HERE / "README.md").write_text(
+        text.replace("{{facts}}", facts).replace("{{table}}", table(rows))
+    )
+    (HERE / "results.json").write_text(
+        json.dumps({"about": about, "rows": [row._asdict() for row in rows]}, indent=1) + "\n"
+    )
 
 
 def table(rows: list[Row]) -> str:
-    head = "| | | best, ms | median, ms | best / diffx's best | difference |\n|---|---|---:|---:|---:|---:|\n"
+    head = (
+        "| | | best, ms | median, ms | best / diffx's best | difference "
+        "|\n|---|---|---:|---:|---:|---:|\n"
+    )
     cell = lambda row: (
-        f"| {row.line} | {row.name} | {row.best_ms:.3f} | {row.median_ms:.3f} | {row.ratio:.2f} | {row.difference:.1e} |"
+        f"| {row.line} | {row.name} | {row.best_ms:.3f} | {row.median_ms:.3f} | {row.ratio:.2f} | "
+        f"{row.difference:.1e} |"
     )
     return head + "\n".join(cell(row) for row in rows)
 

@@ -1,7 +1,9 @@
-"""What one writes by hand in JAX: `plain`, the formulas in one lax.scan; `best`, tuned until nothing more was found.
+"""What one writes by hand in JAX: `plain`, the formulas in one lax.scan; `best`, tuned until
+nothing more was found.
 
-best: two long vectors instead of rows of two, the coefficients of all steps computed before the loop and carried in
-one vector, a mixture by one exp for each point and component and one matrix product over the components.
+best: two long vectors instead of rows of two, the coefficients of all steps computed before the
+loop and carried in one vector, a mixture by one exp for each point and component and one matrix
+product over the components.
 """
 
 from functools import partial
@@ -28,7 +30,7 @@ def edm(t):
     return jnp.ones_like(t), 80 * t
 
 
-# --- plain -----------------------------------------------------------------------------------------------------------
+# --- plain --------------------------------------------------------------------------------------
 
 
 def plain_field(law, x, a, s):
@@ -46,7 +48,11 @@ def plain(method, levels, law, x, ts, key):
     def body(x, times):
         i, t, s = times
         at, then = levels(t), levels(s)
-        z = jax.random.normal(jax.random.fold_in(key, i), x.shape) if method is ddpm_update else None
+        z = (
+            jax.random.normal(jax.random.fold_in(key, i), x.shape)
+            if method is ddpm_update
+            else None
+        )
         return method(partial(plain_field, law), x, t, s, *at, *then, z), None
 
     return lax.scan(body, x, (jnp.arange(len(ts) - 1), ts[:-1], ts[1:]))[0]
@@ -76,7 +82,9 @@ def flow_update(field, x, t, s, a, sigma, a_s, sigma_s, z):
 
 
 def vp_flow_and_divergence(law, x, t):
-    """-(beta/2)(x + score) and its divergence, by two forward derivatives: what ODE solvers are given; regular at t = 0."""
+    """-(beta/2)(x + score) and its divergence, by two forward derivatives: what ODE solvers are
+    given; regular at t = 0.
+    """
     a, s = vp(t)
     rate = (0.1 + 19.9 * t) / 2
 
@@ -85,7 +93,9 @@ def vp_flow_and_divergence(law, x, t):
         inverse = jnp.einsum("kij,kj,klj->kil", law.vectors, 1 / spread, law.vectors)
         off = [x[:, j] - (a * law.means[:, j])[:, None] for j in range(2)]
         pull = [inverse[:, i, 0, None] * off[0] + inverse[:, i, 1, None] * off[1] for i in range(2)]
-        logs = (jnp.log(law.weights) - jnp.log(spread).sum(-1) / 2)[:, None] - (off[0] * pull[0] + off[1] * pull[1]) / 2
+        logs = (jnp.log(law.weights) - jnp.log(spread).sum(-1) / 2)[:, None] - (
+            off[0] * pull[0] + off[1] * pull[1]
+        ) / 2
         shares = jax.nn.softmax(logs, 0)
         return jnp.stack([-rate * (x[:, i] - (shares * pull[i]).sum(0)) for i in range(2)], -1)
 
@@ -93,14 +103,19 @@ def vp_flow_and_divergence(law, x, t):
     return value, sum(push(jnp.zeros_like(x).at[:, j].set(1))[:, j] for j in range(2))
 
 
-# --- best ------------------------------------------------------------------------------------------------------------
+# --- best ---------------------------------------------------------------------------------------
 
 
 def _coefficients(law, a, s):
-    """D_k = A_k x + b_k, the whitening W_k with its offset and the log-determinants, of one noise level."""
+    """D_k = A_k x + b_k, the whitening W_k with its offset and the log-determinants, of one noise
+    level.
+    """
     spread = a**2 * law.values + s**2
     matrix = lambda f: jnp.einsum("kij,kj,klj->kil", law.vectors, f, law.vectors)
-    of_x, offset = matrix(a * law.values / spread), jnp.einsum("kij,kj->ki", matrix(s**2 / spread), law.means)
+    of_x, offset = (
+        matrix(a * law.values / spread),
+        jnp.einsum("kij,kj->ki", matrix(s**2 / spread), law.means),
+    )
     if len(law.means) == 1:
         return of_x[0], offset[0]
     logs = jnp.log(law.weights) - jnp.log(spread).sum(-1) / 2
@@ -119,7 +134,9 @@ def _field(c, u):
     white = [long(whiten[:, i, 0]) * off[0] + long(whiten[:, i, 1]) * off[1] for i in range(2)]
     exponents = long(logs) - (white[0] ** 2 + white[1] ** 2) / 2
     q = jnp.dot(table.T, jnp.exp(exponents - exponents.max(0)), precision="highest")
-    return jnp.stack([(q[1 + i] + q[3 + 2 * i] * u[0] + q[4 + 2 * i] * u[1]) / q[0] for i in range(2)])
+    return jnp.stack(
+        [(q[1 + i] + q[3 + 2 * i] * u[0] + q[4 + 2 * i] * u[1]) / q[0] for i in range(2)]
+    )
 
 
 @partial(jax.jit, static_argnames=("update", "levels", "normal"))
@@ -178,16 +195,33 @@ def _ddpm_numbers(t, s, a, sigma, a_s, sigma_s):
 
 
 def _heun_numbers(t, s, a, sigma, a_s, sigma_s):
-    return jnp.stack([1 / sigma, sigma_s - sigma, 1 / jnp.where(sigma_s == 0, sigma, sigma_s), sigma_s], 1)
+    return jnp.stack(
+        [1 / sigma, sigma_s - sigma, 1 / jnp.where(sigma_s == 0, sigma, sigma_s), sigma_s], 1
+    )
 
 
 def _flow_numbers(t, s, a, sigma, a_s, sigma_s):
     return ((s - t) / t)[:, None]
 
 
-PREPARE = {ddim_best: _ddim_numbers, ddpm_best: _ddpm_numbers, heun_best: _heun_numbers, flow_best: _flow_numbers}
-PLAIN = {"ddim": (ddim_update, vp), "ddpm": (ddpm_update, vp), "heun": (heun_update, edm), "flow": (flow_update, straight)}
-BEST = {"ddim": (ddim_best, vp), "ddpm": (ddpm_best, vp), "heun": (heun_best, edm), "flow": (flow_best, straight)}
+PREPARE = {
+    ddim_best: _ddim_numbers,
+    ddpm_best: _ddpm_numbers,
+    heun_best: _heun_numbers,
+    flow_best: _flow_numbers,
+}
+PLAIN = {
+    "ddim": (ddim_update, vp),
+    "ddpm": (ddpm_update, vp),
+    "heun": (heun_update, edm),
+    "flow": (flow_update, straight),
+}
+BEST = {
+    "ddim": (ddim_best, vp),
+    "ddpm": (ddpm_best, vp),
+    "heun": (heun_best, edm),
+    "flow": (flow_best, straight),
+}
 
 
 def run_plain(method, law, ts, key):
@@ -197,7 +231,9 @@ def run_plain(method, law, ts, key):
 
 def run_best(method, law, ts, key, normal=None):
     update, levels = BEST[method]
-    return lambda: best(update, levels, *_arguments(method, law, ts, key), normal=normal).block_until_ready()
+    return lambda: best(
+        update, levels, *_arguments(method, law, ts, key), normal=normal
+    ).block_until_ready()
 
 
 def _arguments(method, law, ts, key):

@@ -1,4 +1,6 @@
-"""W5: the CLIP loss with all its gradients, dense and tiled, beside the dense form of open_clip; D = 512, float32, CPU."""
+"""W5: the CLIP loss with all its gradients, dense and tiled, beside the dense form of open_clip;
+D = 512, float32, CPU.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -19,16 +21,22 @@ def pairs(n):
 
 
 def ours(loss, arguments):
-    """A run, and the bytes of its temporaries and results, from the compiled program's own account."""
+    """A run, and the bytes of its temporaries and results, from the compiled program's own
+    account.
+    """
     compiled = jax.jit(jax.value_and_grad(loss, (0, 1, 2))).lower(*arguments).compile()
     memory = compiled.memory_analysis()
     assert memory is not None
-    return lambda: jax.block_until_ready(compiled(*arguments)), memory.temp_size_in_bytes + memory.output_size_in_bytes
+    return lambda: jax.block_until_ready(
+        compiled(*arguments)
+    ), memory.temp_size_in_bytes + memory.output_size_in_bytes
 
 
 def all_of_ours(arguments):
     """The first tile comes first, so that every ratio is to it."""
-    tiled = lambda tile: lambda x, y, l: diffx.contrast.tiled_clip_loss(x, y, log_scale=l, tile=tile)
+    tiled = lambda tile: (
+        lambda x, y, l: diffx.contrast.tiled_clip_loss(x, y, log_scale=l, tile=tile)
+    )
     losses = {f"diffx, tile {tile}": tiled(tile) for tile in TILES}
     losses["diffx, dense"] = lambda x, y, l: diffx.clip_loss(x, y, log_scale=l)
     arguments = tuple(jnp.asarray(value) for value in arguments)
@@ -42,7 +50,10 @@ def theirs(arguments):
         if error.name and error.name.startswith(("benchmarks", "diffx")):
             raise
         return {}
-    return {name: (run, peer_open_clip.peak_bytes(run)) for name, run in peer_open_clip.entries(*arguments).items()}
+    return {
+        name: (run, peer_open_clip.peak_bytes(run))
+        for name, run in peer_open_clip.entries(*arguments).items()
+    }
 
 
 def leaves(output):
@@ -51,11 +62,18 @@ def leaves(output):
 
 
 def largest_gap(found, wanted):
-    return max(float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in zip(found, wanted, strict=True))
+    return max(
+        float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in zip(found, wanted, strict=True)
+    )
 
 
 def contrastive(seconds=60):
     for n in SIZES:
         runs = all_of_ours(pairs(n)) | theirs(pairs(n))
-        entries = [Entry(f"{name} ({size / 2**20:.0f} MiB)", run, leaves) for name, (run, size) in runs.items()]
-        yield from interleaved(f"CLIP loss and gradients, N = {n:,}", entries, TOLERANCE, largest_gap, seconds / 3)
+        entries = [
+            Entry(f"{name} ({size / 2**20:.0f} MiB)", run, leaves)
+            for name, (run, size) in runs.items()
+        ]
+        yield from interleaved(
+            f"CLIP loss and gradients, N = {n:,}", entries, TOLERANCE, largest_gap, seconds / 3
+        )

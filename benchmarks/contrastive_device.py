@@ -1,7 +1,9 @@
-"""Contrastive losses on an accelerator, by hand: `python -m benchmarks.contrastive_device`, a table on stdout.
+"""Contrastive losses on an accelerator, by hand: `python -m benchmarks.contrastive_device`, a table
+on stdout.
 
-Value and all gradients of random embeddings, D = 512, float32 inputs; medians; beside the dense torch form that open_clip
-uses where torch finds the device. The errors are those of the gradients against `highest` precision (2-norm, relative).
+Value and all gradients of random embeddings, D = 512, float32 inputs; medians; beside the dense
+torch form that open_clip uses where torch finds the device. The errors are those of the gradients
+against `highest` precision (2-norm, relative).
 """
 
 import time
@@ -19,7 +21,8 @@ D, SCALE = 512, 1 / 0.07
 
 def embeddings(n: int, place: Any = None) -> tuple:
     draw = jax.jit(
-        lambda key: tuple(jax.random.normal(k, (n, D), jnp.float32) for k in jax.random.split(key)), out_shardings=place
+        lambda key: tuple(jax.random.normal(k, (n, D), jnp.float32) for k in jax.random.split(key)),
+        out_shardings=place,
     )
     return (*draw(jax.random.key(0)), jnp.float32(np.log(SCALE)))
 
@@ -41,12 +44,18 @@ def ours(name: str, loss: Any, n: int, precision: str, repeats: int, place: Any 
     memory: Any = compiled.memory_analysis()
     total = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
     seconds = median(lambda: compiled(*arguments), repeats)
-    print(f"{name:22s} N {n:>9,} {precision:17s} {1e3 * seconds:9.1f} ms {total / 1e9:7.2f} GB a device", flush=True)
+    print(
+        f"{name:22s} N {n:>9,} {precision:17s} {1e3 * seconds:9.1f} ms {total / 1e9:7.2f} GB a "
+        "device",
+        flush=True,
+    )
     return compiled(*arguments)
 
 
 def torch_dense(n: int, tf32: bool) -> None:
-    """open_clip's ClipLoss on one device: src/open_clip/loss.py, normalised features, two tables, two cross-entropies."""
+    """open_clip's ClipLoss on one device: src/open_clip/loss.py, normalised features, two tables,
+    two cross-entropies.
+    """
     import torch  # type: ignore[import-not-found]
     import torch.nn.functional as F  # type: ignore[import-not-found]
 
@@ -57,13 +66,19 @@ def torch_dense(n: int, tf32: bool) -> None:
 
     def call() -> None:
         a, b = F.normalize(x, dim=-1), F.normalize(y, dim=-1)
-        loss = (F.cross_entropy(log_scale.exp() * a @ b.T, labels) + F.cross_entropy(log_scale.exp() * b @ a.T, labels)) / 2
+        loss = (
+            F.cross_entropy(log_scale.exp() * a @ b.T, labels)
+            + F.cross_entropy(log_scale.exp() * b @ a.T, labels)
+        ) / 2
         torch.autograd.grad(loss, (x, y, log_scale))
         torch.cuda.synchronize()
 
     torch.cuda.reset_peak_memory_stats()
     seconds, peak = median(call, 5), torch.cuda.max_memory_allocated()
-    print(f"{'torch, dense':22s} N {n:>9,} {'TF32' if tf32 else 'float32':17s} {1e3 * seconds:9.1f} ms {peak / 1e9:7.2f} GB")
+    print(
+        f"{'torch, dense':22s} N {n:>9,} {'TF32' if tf32 else 'float32':17s} {1e3 * seconds:9.1f} "
+        f"ms {peak / 1e9:7.2f} GB"
+    )
 
 
 def gap(found: Any, wanted: Any) -> str:
@@ -84,11 +99,17 @@ def tiled(tile: int) -> Any:
 def one_device() -> None:
     reference = ours("dense", dense, 8192, "highest", 10)
     for precision in ("highest", "TF32_TF32_F32_X3", "tensorfloat32"):
-        print("   against dense", gap(ours("tiled, 8192", tiled(8192), 8192, precision, 10), reference))
+        print(
+            "   against dense",
+            gap(ours("tiled, 8192", tiled(8192), 8192, precision, 10), reference),
+        )
     ours("dense", dense, 8192, "tensorfloat32", 10)
     for precision in ("highest", "tensorfloat32"):
         reference = ours("dense", dense, 32768, precision, 5)
-        print("   against dense", gap(ours("tiled, 8192", tiled(8192), 32768, precision, 5), reference))
+        print(
+            "   against dense",
+            gap(ours("tiled, 8192", tiled(8192), 32768, precision, 5), reference),
+        )
         ours("tiled, 8192", tiled(8192), 65536, precision, 5)
     ours("tiled, 16384", tiled(16384), 262144, "tensorfloat32", 3)
     for n in (8192, 32768, 65536):
@@ -98,12 +119,19 @@ def one_device() -> None:
 
 def several_devices(mesh: Any, sizes: tuple = (65536, 262144, 1048576)) -> None:
     place = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
-    loss = lambda x, y, l, tile: diffx.contrast.sharded_clip_loss(x, y, log_scale=l, axis_name="data", mesh=mesh, tile=tile)
+    loss = lambda x, y, l, tile: diffx.contrast.sharded_clip_loss(
+        x, y, log_scale=l, axis_name="data", mesh=mesh, tile=tile
+    )
     for n in sizes:
         tile = min(16384, n // mesh.size)
-        found = ours(f"sharded over {mesh.size}", partial(loss, tile=tile), n, "tensorfloat32", 2, place)
+        found = ours(
+            f"sharded over {mesh.size}", partial(loss, tile=tile), n, "tensorfloat32", 2, place
+        )
         if n == 65536:
-            print("   against tiled", gap(found, ours("tiled, 8192", tiled(8192), n, "tensorfloat32", 3)))
+            print(
+                "   against tiled",
+                gap(found, ours("tiled, 8192", tiled(8192), n, "tensorfloat32", 3)),
+            )
 
 
 if __name__ == "__main__":

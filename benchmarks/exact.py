@@ -1,4 +1,6 @@
-"""The exact law of a 50-step sampler's output: 256 dimensions with a diagonal covariance, 64 with a full one."""
+"""The exact law of a 50-step sampler's output: 256 dimensions with a diagonal covariance, 64 with a
+full one.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +14,17 @@ METHODS = {"ddim": diffx.ddim, "ddpm": diffx.ddpm, "dpm_solver_pp": diffx.dpm_so
 
 
 def exact(seconds=10):
-    for line, law in (("256 dimensions, diagonal", diagonal(256)), ("64 dimensions, full", full(64))):
+    for line, law in (
+        ("256 dimensions, diagonal", diagonal(256)),
+        ("64 dimensions, full", full(64)),
+    ):
         for name, method in METHODS.items():
             yield from interleaved(
-                f"exact law, {name}, {line}", entries(name, method, law), 1e-4, largest_difference, seconds / 6
+                f"exact law, {name}, {line}",
+                entries(name, method, law),
+                1e-4,
+                largest_difference,
+                seconds / 6,
             )
 
 
@@ -24,9 +33,17 @@ def entries(name, method, law):
     process, ts = diffx.VP(), diffx.uniform(STEPS, t_min=1e-3)
     start = diffx.GaussianLaw(jnp.zeros_like(law.mean), jnp.ones_like(law.mean))
     sampler = method(process, diffx.denoiser(process, law))
-    found = [Entry("diffx", lambda: jax.block_until_ready(diffx.exact_law(sampler, start, ts).cov), np.asarray)]
+    found = [
+        Entry(
+            "diffx",
+            lambda: jax.block_until_ready(diffx.exact_law(sampler, start, ts).cov),
+            np.asarray,
+        )
+    ]
     if name == "ddim":
-        found.append(Entry("closed form, numpy", lambda: product_of_cosines(process, law, ts), np.asarray))
+        found.append(
+            Entry("closed form, numpy", lambda: product_of_cosines(process, law, ts), np.asarray)
+        )
     return found
 
 
@@ -42,7 +59,9 @@ def full(d):
 
 
 def product_of_cosines(process, law, ts):
-    """DDIM's gain along an eigenvector: rho_0/rho_T times the product of cos(phi_t - phi_s), phi = atan2(sigma, alpha std)."""
+    """DDIM's gain along an eigenvector: rho_0/rho_T times the product of cos(phi_t - phi_s), phi =
+    atan2(sigma, alpha std).
+    """
     cov = np.asarray(law.cov, np.float64)
     values, vectors = (cov, np.eye(len(cov))) if cov.ndim == 1 else np.linalg.eigh(cov)
     alpha, sigma = (np.asarray(f(ts), np.float64)[:, None] for f in (process.alpha, process.sigma))

@@ -1,4 +1,6 @@
-"""W4: the log-likelihood of 1,024 points of a mixture along VP's probability flow; each error is against the closed form."""
+"""W4: the log-likelihood of 1,024 points of a mixture along VP's probability flow; each error is
+against the closed form.
+"""
 
 from functools import partial
 from importlib import import_module
@@ -12,8 +14,13 @@ from benchmarks.problem import DENSITY, density_points, log_density
 from benchmarks.timing import Entry, interleaved
 
 PEERS = ("scipy", "diffrax", "flow_matching")
-STEPS, STD = 32, 0.35  # order 4 on equal angles for data of this deviation: 4e-5 nats; 24 steps 1.5e-4, 48 steps 1e-5
-TOLERANCE = 3e-4  # nats; adaptive peers at rtol = atol = 1e-6 leave 2e-5 to 1e-4, at 1e-5 2e-4 to 1.4e-3
+STEPS, STD = (
+    32,
+    0.35,
+)  # order 4 on equal angles for data of this deviation: 4e-5 nats; 24 steps 1.5e-4, 48 steps 1e-5
+TOLERANCE = (
+    3e-4  # nats; adaptive peers at rtol = atol = 1e-6 leave 2e-5 to 1e-4, at 1e-5 2e-4 to 1.4e-3
+)
 
 
 def ours(steps, probes=None):
@@ -22,9 +29,15 @@ def ours(steps, probes=None):
         diffx.VP(),
         density_points(),
     )
-    denoise, ts, x = diffx.denoiser(process, law), diffx.grids.equal_angle(process, steps, std=STD), jnp.asarray(x)
+    denoise, ts, x = (
+        diffx.denoiser(process, law),
+        diffx.grids.equal_angle(process, steps, std=STD),
+        jnp.asarray(x),
+    )
     prior = diffx.marginal(process, law, ts[0])
-    return lambda: diffx.log_prob_ode(process, denoise, x, prior=prior, ts=ts, probes=probes).block_until_ready()
+    return lambda: diffx.log_prob_ode(
+        process, denoise, x, prior=prior, ts=ts, probes=probes
+    ).block_until_ready()
 
 
 def covs():
@@ -58,14 +71,20 @@ def rms(error, _):
 
 
 def rows(seconds):
-    """The last column is the error itself: the largest, and for single probes its root mean square."""
+    """The last column is the error itself: the largest, and for single probes its root mean
+    square.
+    """
     runs = [(f"diffx, {n} steps", ours(n)) for n in (STEPS, 48)] + list(entries("likelihood"))
     exact = [Entry(name, run, error) for name, run in runs]
-    yield from interleaved("log-likelihood, exact trace, 1,024 points", exact, TOLERANCE, largest, seconds)
+    yield from interleaved(
+        "log-likelihood, exact trace, 1,024 points", exact, TOLERANCE, largest, seconds
+    )
     probes = jax.random.rademacher(jax.random.key(0), (1, *density_points().shape), jnp.float32)
     runs = [(f"diffx, {STEPS} steps", ours(STEPS, probes)), *entries("likelihood_by_probe")]
     single = [Entry(name, run, error) for name, run in runs]
-    yield from interleaved("log-likelihood, one probe, 1,024 points, rms error", single, 2.0, rms, seconds)
+    yield from interleaved(
+        "log-likelihood, one probe, 1,024 points, rms error", single, 2.0, rms, seconds
+    )
 
 
 likelihood = partial(rows, 8.0)

@@ -79,5 +79,7 @@ def likelihood(tolerance=1e-6):
     single = jax.jit(lambda law, x: [v[:, -1] for v in jax.vmap(solve, (None, 0))(law, x[:, None])])  # pyright: ignore
     return {
         f"diffrax, Tsit5, rtol {tolerance:g}": run(jax.jit(solve)),
-        f"diffrax, Tsit5, rtol {tolerance:g}, vmap": run(lambda law, x: [v[None] for v in single(law, x)]),
+        f"diffrax, Tsit5, rtol {tolerance:g}, vmap": run(
+            lambda law, x: [v[None] for v in single(law, x)]
+        ),
     }

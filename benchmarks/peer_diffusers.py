@@ -1,4 +1,6 @@
-"""diffusers: its schedulers with betas that give the VP process at t = i/1000, on the same (trailing) grid."""
+"""diffusers: its schedulers with betas that give the VP process at t = i/1000, on the same
+(trailing) grid.
+"""
 # pyright: reportMissingImports=false
 
 import diffusers
@@ -15,7 +17,10 @@ def _chain(kind, n):
     alpha_bar = vp(np.arange(1, 1001) / 1000)[0] ** 2
     betas = 1 - alpha_bar / np.append(1.0, alpha_bar[:-1])
     scheduler = kind(
-        trained_betas=betas.astype(np.float32), prediction_type="sample", clip_sample=False, timestep_spacing="trailing"
+        trained_betas=betas.astype(np.float32),
+        prediction_type="sample",
+        clip_sample=False,
+        timestep_spacing="trailing",
     )
     scheduler.set_timesteps(n)
     return scheduler

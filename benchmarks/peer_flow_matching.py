@@ -16,7 +16,11 @@ def _velocity(field):
     def velocity(x, t):
         s = 1 - t
         b = s * (0.1 + 19.9 * s / 2)
-        return (0.1 + 19.9 * s) / 2 * (x + field.score(x, torch.exp(-b / 2), torch.sqrt(-torch.expm1(-b))))
+        return (
+            (0.1 + 19.9 * s)
+            / 2
+            * (x + field.score(x, torch.exp(-b / 2), torch.sqrt(-torch.expm1(-b))))
+        )
 
     return velocity
 
@@ -25,7 +29,13 @@ def _run(exact, tolerance=1e-6):
     solver, x = ODESolver(_velocity(Field(DENSITY))), tensor(density_points())
     prior = lambda x: tensor(log_density(x.detach().numpy(), *vp(1.0)))
     return lambda: solver.compute_likelihood(
-        x, prior, step_size=None, method="dopri5", atol=tolerance, rtol=tolerance, exact_divergence=exact
+        x,
+        prior,
+        step_size=None,
+        method="dopri5",
+        atol=tolerance,
+        rtol=tolerance,
+        exact_divergence=exact,
     )[1]
 
 

@@ -1,4 +1,6 @@
-"""k-diffusion: it works on x/alpha and sigma/alpha, where DDIM is its Euler; the start is scaled to that."""
+"""k-diffusion: it works on x/alpha and sigma/alpha, where DDIM is its Euler; the start is scaled to
+that.
+"""
 # pyright: reportMissingImports=false
 
 import importlib.util
@@ -14,7 +16,9 @@ from benchmarks.torch_fields import Field, tensor
 _spec = importlib.util.find_spec("k_diffusion")
 if _spec is None:
     raise ModuleNotFoundError("k_diffusion")
-if "k_diffusion" not in sys.modules:  # the package imports CLIP and FID networks; its sampling.py alone is wanted
+if (
+    "k_diffusion" not in sys.modules
+):  # the package imports CLIP and FID networks; its sampling.py alone is wanted
     _bare = types.ModuleType("k_diffusion")
     _bare.__path__ = list(_spec.submodule_search_locations or [])
     sys.modules["k_diffusion"] = _bare

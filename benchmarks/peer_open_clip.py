@@ -1,4 +1,6 @@
-"""open_clip's dense loss in torch, written by hand after its src/open_clip/loss.py (89fb801), ClipLoss of one process."""
+"""open_clip's dense loss in torch, written by hand after its src/open_clip/loss.py (89fb801),
+ClipLoss of one process.
+"""
 # pyright: reportMissingImports=false
 
 import os
@@ -43,8 +45,18 @@ def value_and_grads(tables: Tables, x, y, log_scale, labels) -> tuple[torch.Tens
 
 
 def peak_bytes(run: Callable) -> int:
-    """The most that torch's allocator has handed out at once in a run, its results included, by torch's own profiler."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+    """The most that torch's allocator has handed out at once in a run, its results included, by
+    torch's own profiler.
+    """
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+    ) as profile:
         run()
-    events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
-    return int(np.cumsum([event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]).max())
+    events = [
+        event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"
+    ]
+    return int(
+        np.cumsum(
+            [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
+        ).max()
+    )

@@ -23,8 +23,12 @@ def likelihood(tolerance=1e-6):
     begin = np.concatenate([x.ravel(), np.zeros(n, np.float32)])
 
     def run():
-        step = lambda t, state: np.asarray(drift(law, np.float32(t), state.astype(np.float32)), np.float64)
-        end = solve_ivp(step, (0.0, 1.0), begin, method="RK45", rtol=tolerance, atol=tolerance).y[:, -1]
+        step = lambda t, state: np.asarray(
+            drift(law, np.float32(t), state.astype(np.float32)), np.float64
+        )
+        end = solve_ivp(step, (0.0, 1.0), begin, method="RK45", rtol=tolerance, atol=tolerance).y[
+            :, -1
+        ]
         return log_density(end[: 2 * n].reshape(n, 2), *vp(1.0)) + end[2 * n :]
 
     return {f"scipy, RK45, rtol {tolerance:g}": run}

@@ -1,4 +1,6 @@
-"""What every library is given: one start, one grid, one Gaussian and one mixture, as plain numpy float32."""
+"""What every library is given: one start, one grid, one Gaussian and one mixture, as plain numpy
+float32.
+"""
 
 from typing import Any, NamedTuple
 
@@ -20,7 +22,9 @@ class Gaussian(NamedTuple):
 def _law(k: int, spread: float, seed: int) -> Gaussian:
     rng = np.random.default_rng(seed)
     angle, scale = rng.uniform(0, np.pi, k), rng.uniform(0.05, 0.6, (k, 2))
-    turn = np.moveaxis(np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]), -1, 0)
+    turn = np.moveaxis(
+        np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]), -1, 0
+    )
     fields = np.full(k, 1 / k), spread * rng.standard_normal((k, 2)), scale, turn
     return Gaussian(*(field.astype(np.float32) for field in fields))
 
@@ -31,13 +35,18 @@ START = np.random.default_rng(2).standard_normal((POINTS, 2)).astype(np.float32)
 
 
 def _plane(weights, means, values, angles) -> Gaussian:
-    turn = np.moveaxis(np.array([[np.cos(angles), -np.sin(angles)], [np.sin(angles), np.cos(angles)]]), -1, 0)
+    turn = np.moveaxis(
+        np.array([[np.cos(angles), -np.sin(angles)], [np.sin(angles), np.cos(angles)]]), -1, 0
+    )
     return Gaussian(*(np.asarray(field, np.float32) for field in (weights, means, values, turn)))
 
 
 # A mixture of three with deviations .2 to .5, for the log-likelihood of 1,024 of its points.
 DENSITY = _plane(
-    [0.25, 0.25, 0.5], [[-1, 0], [1, 0.5], [0, -1]], [[0.05, 0.15], [0.05, 0.2], [0.04, 0.25]], np.array([0.8, 0, 2.2])
+    [0.25, 0.25, 0.5],
+    [[-1, 0], [1, 0.5], [0, -1]],
+    [[0.05, 0.15], [0.05, 0.2], [0.04, 0.25]],
+    np.array([0.8, 0, 2.2]),
 )
 
 
@@ -52,7 +61,9 @@ def log_density(x: np.ndarray, alpha: Any = 1.0, sigma: Any = 0.0) -> np.ndarray
     """That of alpha x_0 + sigma eps, float64."""
     weights, means, values, vectors = (np.asarray(field, np.float64) for field in DENSITY)
     spread = alpha**2 * values + sigma**2
-    white = np.einsum("nki,kij->nkj", np.asarray(x, np.float64)[:, None] - alpha * means, vectors) / np.sqrt(spread)
+    white = np.einsum(
+        "nki,kij->nkj", np.asarray(x, np.float64)[:, None] - alpha * means, vectors
+    ) / np.sqrt(spread)
     parts = weights / np.sqrt(spread.prod(1)) * np.exp(-(white**2).sum(2) / 2)
     return np.log(parts.sum(1) / (2 * np.pi))
 

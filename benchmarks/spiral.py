@@ -1,7 +1,9 @@
-"""W3: training the lecture's spiral network: 100 points a step, MLP 16-128-128-128-128-16, AdamW 1e-3.
+"""W3: training the lecture's spiral network: 100 points a step, MLP 16-128-128-128-128-16, AdamW
+1e-3.
 
-Both sides draw levels log-uniform in 0.01 .. 10 and noise anew at every step, and minimise |eps - predicted|^2. The
-outputs that must agree are the losses of the last steps: both networks learn the same thing to the same degree.
+Both sides draw levels log-uniform in 0.01 .. 10 and noise anew at every step, and minimise |eps -
+predicted|^2. The outputs that must agree are the losses of the last steps: both networks learn the
+same thing to the same degree.
 """
 # pyright: reportMissingImports=false
 
@@ -29,14 +31,18 @@ def _diffx():
 
     def loss(points, params, key):
         levels, noise = jax.random.split(key)
-        sigma = jnp.exp(jax.random.uniform(levels, (len(points),), minval=np.log(0.01), maxval=np.log(10.0)))
+        sigma = jnp.exp(
+            jax.random.uniform(levels, (len(points),), minval=np.log(0.01), maxval=np.log(10.0))
+        )
         eps = jax.random.normal(noise, points.shape)
         predicted = jax.vmap(nnx.merge(network, params))(points + sigma[:, None] * eps, sigma)
         return ((eps - predicted) ** 2).mean()
 
     bound = Partial(loss, jnp.asarray(points_of(100), jnp.float32))
     optimizer = optax.adamw(1e-3, weight_decay=1e-2)  # torch's default decay
-    return lambda: train(bound, params, optimizer, steps=STEPS, key=jax.random.key(0), progress=False).losses
+    return lambda: (
+        train(bound, params, optimizer, steps=STEPS, key=jax.random.key(0), progress=False).losses
+    )
 
 
 def _smalldiffusion():
@@ -46,7 +52,9 @@ def _smalldiffusion():
 
     import benchmarks.torch_fields  # noqa: F401  (it fixes torch's threads)
 
-    loader = DataLoader(Swissroll(np.pi / 2, 5 * np.pi, 100), batch_size=2048)  # its example: one batch of all 100
+    loader = DataLoader(
+        Swissroll(np.pi / 2, 5 * np.pi, 100), batch_size=2048
+    )  # its example: one batch of all 100
     schedule = ScheduleLogLinear(N=200, sigma_min=0.01, sigma_max=10)
 
     class Cpu:
@@ -75,4 +83,6 @@ def spiral(seconds=40.0):
     entries = [Entry("diffx", _diffx(), _last)]
     with suppress(ImportError):
         entries.append(Entry("smalldiffusion", _smalldiffusion(), _last))
-    yield from interleaved(f"spiral, {STEPS} training steps", entries, LOSS_WITHIN, _relative, seconds)
+    yield from interleaved(
+        f"spiral, {STEPS} training steps", entries, LOSS_WITHIN, _relative, seconds
+    )

@@ -19,8 +19,20 @@ print(imported - begin, time.perf_counter() - begin)
 def startup(runs=5):
     times = []
     for _ in range(runs):
-        done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
+        )
         times.append([1e3 * float(word) for word in done.stdout.split()])
-    for name, taken in zip(("import diffx", "import diffx and a first sample"), zip(*times, strict=True), strict=True):
+    for name, taken in zip(
+        ("import diffx", "import diffx and a first sample"), zip(*times, strict=True), strict=True
+    ):
         taken = sorted(taken)
-        yield Row("fresh process", name, taken[0], taken[len(taken) // 2], taken[0] / min(t[1] for t in times), 0.0, runs)
+        yield Row(
+            "fresh process",
+            name,
+            taken[0],
+            taken[len(taken) // 2],
+            taken[0] / min(t[1] for t in times),
+            0.0,
+            runs,
+        )

@@ -1,4 +1,6 @@
-"""Interleaved rounds: every competitor runs once, then all again; a busy moment then hurts all alike."""
+"""Interleaved rounds: every competitor runs once, then all again; a busy moment then hurts all
+alike.
+"""
 
 import os
 import platform
@@ -12,7 +14,9 @@ import numpy as np
 
 
 class Entry(NamedTuple):
-    """One competitor on one line: run() -> numpy array or anything; `wait` blocks until the result is there."""
+    """One competitor on one line: run() -> numpy array or anything; `wait` blocks until the result
+    is there.
+    """
 
     name: str
     run: Callable[[], Any]
@@ -29,13 +33,20 @@ class Row(NamedTuple):
     rounds: int
 
 
-def interleaved(line: str, entries: list[Entry], tolerance: float, compare: Callable, seconds: float) -> list[Row]:
-    """Outputs first: each must agree with diffx's, which is entries[0]. Then rounds until `seconds` are over."""
+def interleaved(
+    line: str, entries: list[Entry], tolerance: float, compare: Callable, seconds: float
+) -> list[Row]:
+    """Outputs first: each must agree with diffx's, which is entries[0]. Then rounds until `seconds`
+    are over.
+    """
     outputs = [entry.answer(entry.run()) for entry in entries]  # compiles too
     differences = [compare(output, outputs[0]) for output in outputs]
     for entry, difference in zip(entries, differences, strict=True):
         if not difference <= tolerance:
-            raise SystemExit(f"{line}: {entry.name} differs from diffx by {difference:.3g}, allowed {tolerance:.3g}")
+            raise SystemExit(
+                f"{line}: {entry.name} differs from diffx by {difference:.3g}, allowed "
+                f"{tolerance:.3g}"
+            )
     times: list[list[float]] = [[] for _ in entries]
     repeats = [_repeats(entry) for entry in entries]
     end = time.perf_counter() + seconds
@@ -44,7 +55,15 @@ def interleaved(line: str, entries: list[Entry], tolerance: float, compare: Call
             taken.extend(_time(entry.run) for _ in range(n))
     base = min(times[0])
     return [
-        Row(line, entry.name, 1e3 * min(taken), 1e3 * median(taken), min(taken) / base, difference, len(taken))
+        Row(
+            line,
+            entry.name,
+            1e3 * min(taken),
+            1e3 * median(taken),
+            min(taken) / base,
+            difference,
+            len(taken),
+        )
         for entry, taken, difference in zip(entries, times, differences, strict=True)
     ]
 
@@ -56,7 +75,9 @@ def _time(run: Callable) -> float:
 
 
 def _repeats(entry: Entry) -> int:
-    """So many runs in a row that a round takes 20 ms or one run: caches are warm and short runs get many chances."""
+    """So many runs in a row that a round takes 20 ms or one run: caches are warm and short runs get
+    many chances.
+    """
     return int(np.clip(0.02 / max(min(_time(entry.run) for _ in range(2)), 1e-6), 1, 50))
 
 
@@ -65,11 +86,15 @@ def largest_difference(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def law_difference(a: np.ndarray, b: np.ndarray) -> float:
-    """For methods with noise of their own: means and covariances in units of their sampling errors, both outputs random."""
+    """For methods with noise of their own: means and covariances in units of their sampling errors,
+    both outputs random.
+    """
     a, b = (np.asarray(v, np.float64) for v in (a, b))
     mean = (a.mean(0) - b.mean(0)) / np.sqrt((a.var(0) + b.var(0)) / len(a))
     products = [(v - v.mean(0))[:, [0, 0, 1]] * (v - v.mean(0))[:, [0, 1, 1]] for v in (a, b)]
-    cov = (products[0].mean(0) - products[1].mean(0)) / np.sqrt((products[0].var(0) + products[1].var(0)) / len(a))
+    cov = (products[0].mean(0) - products[1].mean(0)) / np.sqrt(
+        (products[0].var(0) + products[1].var(0)) / len(a)
+    )
     return float(max(np.abs(mean).max(), np.abs(cov).max()))
 
 
@@ -80,7 +105,9 @@ def machine() -> dict[str, Any]:
 def _processor() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf8") as info:
-            return next(line.split(":", 1)[1].strip() for line in info if line.startswith("model name"))
+            return next(
+                line.split(":", 1)[1].strip() for line in info if line.startswith("model name")
+            )
     except (OSError, StopIteration):
         return platform.machine()
 

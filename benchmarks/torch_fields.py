@@ -1,4 +1,6 @@
-"""The exact denoisers in torch, for the peers that want a torch network; each peer gets the same."""
+"""The exact denoisers in torch, for the peers that want a torch network; each peer gets the
+same.
+"""
 # pyright: reportMissingImports=false
 
 import os
@@ -13,11 +15,15 @@ torch.set_num_interop_threads(1)
 
 
 class Field:
-    """D(x, alpha, sigma), E[x_0 | alpha x_0 + sigma eps = x]. A Gaussian is one matrix; a mixture (k, n, 2) arrays."""
+    """D(x, alpha, sigma), E[x_0 | alpha x_0 + sigma eps = x]. A Gaussian is one matrix; a mixture
+    (k, n, 2) arrays.
+    """
 
     def __init__(self, law: Gaussian):
         self.log_weights = torch.log(torch.tensor(law.weights))
-        self.means, self.values, self.vectors = (torch.tensor(np.ascontiguousarray(v)) for v in law[1:])
+        self.means, self.values, self.vectors = (
+            torch.tensor(np.ascontiguousarray(v)) for v in law[1:]
+        )
 
     def __call__(self, x: torch.Tensor, alpha, sigma) -> torch.Tensor:
         spread = alpha**2 * self.values + sigma**2
@@ -30,7 +36,9 @@ class Field:
         return (torch.softmax(logs, 0)[..., None] * (self.means[:, None] + off @ gain)).sum(0)
 
     def score(self, x: torch.Tensor, alpha, sigma) -> torch.Tensor:
-        """The gradient of the log-density of alpha x_0 + sigma eps: the shares of the components times their pulls."""
+        """The gradient of the log-density of alpha x_0 + sigma eps: the shares of the components
+        times their pulls.
+        """
         spread = alpha**2 * self.values + sigma**2
         inverse = (self.vectors / spread[:, None]) @ self.vectors.mT
         off = x - alpha * self.means[:, None]

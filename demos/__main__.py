@@ -61,10 +61,18 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m demos", description="Run the story and leave a gallery to browse.")
-    parser.add_argument("name", nargs="?", help=f"run this demo alone and save its figures: {', '.join(NAMES)}")
-    parser.add_argument("--quick", action="store_true", help="fewer steps and points, to see that everything runs")
-    parser.add_argument("--gallery", default="gallery", metavar="DIR", help="where to write (default: ./gallery)")
+    parser = argparse.ArgumentParser(
+        prog="python -m demos", description="Run the story and leave a gallery to browse."
+    )
+    parser.add_argument(
+        "name", nargs="?", help=f"run this demo alone and save its figures: {', '.join(NAMES)}"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer steps and points, to see that everything runs"
+    )
+    parser.add_argument(
+        "--gallery", default="gallery", metavar="DIR", help="where to write (default: ./gallery)"
+    )
     return parser
 
 
@@ -85,7 +93,9 @@ def _writable(folder: Path) -> Path:
             pass
     except OSError as error:
         way_out = "give a folder that you may write to: --gallery DIR"
-        raise Refusal(f"the gallery {folder} cannot be written ({error.strerror}); {way_out}") from error
+        raise Refusal(
+            f"the gallery {folder} cannot be written ({error.strerror}); {way_out}"
+        ) from error
     return folder
 
 
@@ -97,7 +107,10 @@ def _installed() -> None:
         except ImportError:
             missing.append(module)
     if missing:
-        raise Refusal(f"{', '.join(missing)} must be installed; the extra has it: python -m pip install '.[demos]'")
+        raise Refusal(
+            f"{', '.join(missing)} must be installed; the extra has it: python -m pip install "
+            "'.[demos]'"
+        )
 
 
 def _run_one(name: str, folder: Path) -> int:
@@ -120,7 +133,10 @@ def _run_one(name: str, folder: Path) -> int:
     for number in plt.get_fignums():
         files.append(folder / f"{name}-{len(files) + 1}.png")
         plt.figure(number).savefig(files[-1])
-    print(f"{name}: {time.perf_counter() - begun:.0f} s, its point asserted; {', '.join(map(str, files))}")
+    print(
+        f"{name}: {time.perf_counter() - begun:.0f} s, its point asserted; "
+        f"{', '.join(map(str, files))}"
+    )
     return 0
 
 

@@ -1,4 +1,6 @@
-"""Every public name of diffx, read from its source without importing it: a page each room, the formula first."""
+"""Every public name of diffx, read from its source without importing it: a page each room, the
+formula first.
+"""
 
 import ast
 import re
@@ -14,7 +16,10 @@ from spec_tests.house import ROOMS, is_public
 
 ROOT = Path(__file__).parent.parent
 LONGEST = 110  # letters in a line of a signature
-GROWING = ("processes", "samplers")  # what joins these rooms is found without a line in the table of subjects
+GROWING = (
+    "processes",
+    "samplers",
+)  # what joins these rooms is found without a line in the table of subjects
 HARD = "\xa0"  # a space at which no line ends
 
 
@@ -26,7 +31,9 @@ class Entry(NamedTuple):
     file: str
     line: int
     code: str
-    offered: bool  # handed on by its room or by `import diffx`, or defined in a room that is one file
+    offered: (
+        bool  # handed on by its room or by `import diffx`, or defined in a room that is one file
+    )
 
     @property
     def short(self) -> str:
@@ -54,24 +61,37 @@ class Entry(NamedTuple):
         return WORD.findall(self.docstring.partition("Claims:")[2])
 
 
-# --- reading ---------------------------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------
 
 
 def entries(folder: Path = ROOT / "diffx") -> list[Entry]:
-    """Public functions and classes, and their documented methods, room by room, in the order of the source."""
+    """Public functions and classes, and their documented methods, room by room, in the order of the
+    source.
+    """
     shortest = aliases(folder)
     found: dict[str, Entry] = {}
     for path in sorted(folder.rglob("*.py"), key=lambda path: path.as_posix()):
-        module = ".".join((folder.name, *path.relative_to(folder).with_suffix("").parts)).removesuffix(".__init__")
+        module = ".".join(
+            (folder.name, *path.relative_to(folder).with_suffix("").parts)
+        ).removesuffix(".__init__")
         if is_public(module):
             text = path.read_text(encoding="utf-8")
-            for entry in _members(ast.parse(text), module, path.relative_to(folder.parent).as_posix(), text, shortest):
+            for entry in _members(
+                ast.parse(text), module, path.relative_to(folder.parent).as_posix(), text, shortest
+            ):
                 found[entry.name] = entry  # of overloads the last is the function itself
     rank = {name: i for i, name in enumerate(ROOMS)}
     return sorted(found.values(), key=lambda entry: rank.get(entry.room, len(ROOMS)))
 
 
-def _members(owner: ast.Module | ast.ClassDef, prefix: str, file: str, text: str, shortest: dict[str, str], inside: str = ""):
+def _members(
+    owner: ast.Module | ast.ClassDef,
+    prefix: str,
+    file: str,
+    text: str,
+    shortest: dict[str, str],
+    inside: str = "",
+):
     """inside: what the names of a class's methods begin with."""
     for node in owner.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
@@ -80,7 +100,9 @@ def _members(owner: ast.Module | ast.ClassDef, prefix: str, file: str, text: str
             room = prefix.split(".")[1]
             if docstring:
                 code = "\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno])
-                top = isinstance(owner, ast.Module) and (defined in shortest or prefix == f"diffx.{room}")
+                top = isinstance(owner, ast.Module) and (
+                    defined in shortest or prefix == f"diffx.{room}"
+                )
                 yield Entry(name, room, _signature(node), docstring, file, node.lineno, code, top)
             if isinstance(node, ast.ClassDef):
                 yield from _members(node, prefix, file, text, shortest, name)
@@ -110,9 +132,15 @@ def _signature(node: ast.FunctionDef | ast.ClassDef) -> str:
         fields = [ast.unparse(line) for line in node.body if isinstance(line, ast.AnnAssign)]
         return _wrapped(node.name, fields, "") if fields else node.name
     arguments = _arguments(node.args)
-    if any(ast.unparse(decorator) == "step" for decorator in node.decorator_list):  # what a formula is called with
+    if any(
+        ast.unparse(decorator) == "step" for decorator in node.decorator_list
+    ):  # what a formula is called with
         named = arguments[arguments.index("*") :]
-        return _wrapped(node.name, ["state: State", "t: Array", "s: Array", "z: Any = None", *named], " -> tuple[State, Info]")
+        return _wrapped(
+            node.name,
+            ["state: State", "t: Array", "s: Array", "z: Any = None", *named],
+            " -> tuple[State, Info]",
+        )
     returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
     return _wrapped(node.name, arguments, returns)
 
@@ -121,35 +149,50 @@ def _arguments(arguments: ast.arguments) -> list[str]:
     """The arguments one by one, as they are written."""
     plain, named = [*arguments.posonlyargs, *arguments.args], arguments.kwonlyargs
     first = len(plain) - len(arguments.defaults)
-    words = [_argument(a, arguments.defaults[i - first] if i >= first else None) for i, a in enumerate(plain)]
+    words = [
+        _argument(a, arguments.defaults[i - first] if i >= first else None)
+        for i, a in enumerate(plain)
+    ]
     if arguments.vararg:
         words.append(f"*{ast.unparse(arguments.vararg)}")
     elif named:
         words.append("*")
-    words += [_argument(a, default) for a, default in zip(named, arguments.kw_defaults, strict=True)]
+    words += [
+        _argument(a, default) for a, default in zip(named, arguments.kw_defaults, strict=True)
+    ]
     words += [f"**{ast.unparse(arguments.kwarg)}"] if arguments.kwarg else []
     return [word for word in words if word != "self"]
 
 
 def _argument(argument: ast.arg, default: ast.expr | None) -> str:
     text = ast.unparse(argument)
-    return text if default is None else f"{text}{' = ' if argument.annotation else '='}{ast.unparse(default)}"
+    return (
+        text
+        if default is None
+        else f"{text}{' = ' if argument.annotation else '='}{ast.unparse(default)}"
+    )
 
 
 def _wrapped(name: str, words: list[str], returns: str) -> str:
     line = f"{name}({', '.join(words)}){returns}"
     if len(line) <= LONGEST:
         return line
-    whole = ", ".join(word.replace(" ", HARD) for word in words) + ","  # no line ends inside an argument
-    inside = textwrap.fill(whole, LONGEST, initial_indent="    ", subsequent_indent="    ", break_long_words=False)
+    whole = (
+        ", ".join(word.replace(" ", HARD) for word in words) + ","
+    )  # no line ends inside an argument
+    inside = textwrap.fill(
+        whole, LONGEST, initial_indent="    ", subsequent_indent="    ", break_long_words=False
+    )
     return f"{name}(\n{inside.replace(HARD, ' ')}\n){returns}"
 
 
-# --- writing ---------------------------------------------------------------------------------------------------------
+# --- writing ------------------------------------------------------------------------------------
 
 
 def held(found: list[Entry]) -> dict[str, list[str]]:
-    """For each claim, links to what its id stands in; the meta tests keep this equal to what the tests declare."""
+    """For each claim, links to what its id stands in; the meta tests keep this equal to what the
+    tests declare.
+    """
     links: dict[str, list[str]] = {}
     for entry in found:
         for id in dict.fromkeys(entry.claims):
@@ -160,7 +203,10 @@ def held(found: list[Entry]) -> dict[str, list[str]]:
 def pages(found: list[Entry]) -> dict[str, str]:
     """Page by name."""
     written = list(dict.fromkeys(entry.room for entry in found))
-    texts = {f"api/{room}": _room(room, [entry for entry in found if entry.room == room]) for room in written}
+    texts = {
+        f"api/{room}": _room(room, [entry for entry in found if entry.room == room])
+        for room in written
+    }
     return {"api/index": _index(written, found), **texts}
 
 
@@ -168,48 +214,81 @@ def _index(written: list[str], found: list[Entry]) -> str:
     lines = _rst.heading("The functions")
     count = sum(entry.offered for entry in found)
     lines += _rst.paragraph(
-        f"The {count} public names, room by room; a room imports only from the rooms before it. What stands without a room,",
+        f"The {count} public names, room by room; a room imports only from the rooms before it. "
+        "What stands without a room,",
         "such as ``diffx.ddim``, is the heart, which ``import diffx`` hands on itself.",
-        "Behind each name: its formula and source, shapes, units, errors, domain, the claims that hold it, and its code.",
+        "Behind each name: its formula and source, shapes, units, errors, domain, the claims that "
+        "hold it, and its code.",
     )
     lines += _rst.paragraph(
-        "The names of ``diffx`` and of its rooms are stable: they change only with a deprecation for one minor release.",
-        "Modules and names that start with an underscore, ``spec_tests``, ``demos`` and ``benchmarks`` may change at any time.",
+        "The names of ``diffx`` and of its rooms are stable: they change only with a deprecation "
+        "for one minor release.",
+        "Modules and names that start with an underscore, ``spec_tests``, ``demos`` and "
+        "``benchmarks`` may change at any time.",
     )
     lines += _rst.heading("Where to find it", "-", "where-to-find-it")
     lines += _rst.table(("subject", "names"), subjects(found), (22, 78), "subjects")
     for room in written:
         names = [entry for entry in found if entry.room == room and entry.offered]
         lines += _rst.heading(f":doc:`{room}`", "-") + _rst.paragraph(_rst.plain(_about(room)))
-        rows = [(_rst.link(_rst.plain(entry.name), entry.label), _rst.plain(entry.first)) for entry in names]
+        rows = [
+            (_rst.link(_rst.plain(entry.name), entry.label), _rst.plain(entry.first))
+            for entry in names
+        ]
         inside = f"Loads at first use of ``diffx.{room}``."
-        lines += _rst.table(("name", "what it is"), rows, (34, 66), "names") if rows else _rst.paragraph(inside)
+        lines += (
+            _rst.table(("name", "what it is"), rows, (34, 66), "names")
+            if rows
+            else _rst.paragraph(inside)
+        )
     return "\n".join(lines + _rst.contents(written))
 
 
 def subjects(found: list[Entry]) -> list[tuple[str, str]]:
-    """The rows of "Where to find it", every name a link. Raises KeyError for one that no room offers."""
-    links = {entry.short: _rst.link(_rst.plain(entry.short), entry.label) for entry in found if entry.offered}
+    """The rows of "Where to find it", every name a link. Raises KeyError for one that no room
+    offers.
+    """
+    links = {
+        entry.short: _rst.link(_rst.plain(entry.short), entry.label)
+        for entry in found
+        if entry.offered
+    }
     named = lambda text: re.sub(r"(?<!`)`(\w+)`(?!`)", lambda match: links[match.group(1)], text)
     told = set(re.findall(r"`(\w+)`", " ".join(SUBJECTS.values())))
-    more = [entry.short for entry in found if entry.room in GROWING and entry.offered and not entry.inner]
+    more = [
+        entry.short
+        for entry in found
+        if entry.room in GROWING and entry.offered and not entry.inner
+    ]
     more = [name for name in more if name not in told and not name.endswith("_step")]
-    rest = [("**more processes and samplers**", " ".join(links[name] for name in more))] if more else []
+    rest = (
+        [("**more processes and samplers**", " ".join(links[name] for name in more))]
+        if more
+        else []
+    )
     return [(f"**{subject}**", named(text)) for subject, text in SUBJECTS.items()] + rest
 
 
 def _about(room: str, folder: Path = ROOT / "diffx") -> str:
     """The first sentence of a room's docstring."""
-    path = next(path for path in (folder / room / "__init__.py", folder / f"{room}.py") if path.exists())
+    path = next(
+        path for path in (folder / room / "__init__.py", folder / f"{room}.py") if path.exists()
+    )
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n\n")[0]
 
 
 def _room(room: str, found: list[Entry]) -> str:
     lines = _rst.heading(room) + _rst.paragraph(_rst.plain(_about(room)))
     names = [entry for entry in found if entry.offered]
-    lines += _rst.paragraph(*(_rst.link(_rst.plain(entry.short), entry.label) for entry in names)) if len(names) > 5 else []
+    lines += (
+        _rst.paragraph(*(_rst.link(_rst.plain(entry.short), entry.label) for entry in names))
+        if len(names) > 5
+        else []
+    )
     parents = {entry.name: entry for entry in found}
-    for entry in sorted(found, key=lambda entry: _is_helper(parents.get(entry.name.rpartition(".")[0], entry))):
+    for entry in sorted(
+        found, key=lambda entry: _is_helper(parents.get(entry.name.rpartition(".")[0], entry))
+    ):
         lines += _entry(entry)
     return "\n".join(lines)
 
@@ -222,4 +301,6 @@ def _is_helper(entry: Entry) -> bool:
 def _entry(entry: Entry) -> list[str]:
     lines = _rst.heading(_rst.plain(entry.short), "~" if entry.inner else "-", entry.label)
     lines += _rst.code(entry.signature) + _rst.docstring(entry.docstring)
-    return lines + _rst.collapsed(f"{entry.name}: {entry.file}, line {entry.line}", _rst.code(entry.code))
+    return lines + _rst.collapsed(
+        f"{entry.name}: {entry.file}, line {entry.line}", _rst.code(entry.code)
+    )

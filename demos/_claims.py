@@ -1,4 +1,6 @@
-"""The claims of this checkout, read from the text of its tests, with what the certificates measured: a page each family."""
+"""The claims of this checkout, read from the text of its tests, with what the certificates
+measured: a page each family.
+"""
 
 import ast
 import json
@@ -44,7 +46,7 @@ class Certificate(NamedTuple):
         return next((verdict for verdict in ("fails", "holds") if verdict in found), "not run")
 
 
-# --- reading ---------------------------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------
 
 
 def claims(folder: Path = TESTS) -> dict[str, Claim]:
@@ -62,15 +64,23 @@ def claims(folder: Path = TESTS) -> dict[str, Claim]:
 
 def _declared(test: ast.FunctionDef, module: ast.Module, path: Path, text: str) -> Iterator[Claim]:
     for call in test.decorator_list:
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "claim":
+        if (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Name)
+            and call.func.id == "claim"
+        ):
             id, statement = (_words(argument, module) for argument in call.args[:2])
             source = next(_words(k.value, module) for k in call.keywords if k.arg == "source")
             lines = text.splitlines()[test.decorator_list[0].lineno - 1 : test.end_lineno]
-            yield Claim(id, statement, source, f"spec_tests/{path.name}", test.name, "\n".join(lines))
+            yield Claim(
+                id, statement, source, f"spec_tests/{path.name}", test.name, "\n".join(lines)
+            )
 
 
 def _words(node: ast.expr, module: ast.Module) -> str:
-    """The text of a decorator's argument: a literal, the name of one in the same file, or an f-string of these."""
+    """The text of a decorator's argument: a literal, the name of one in the same file, or an
+    f-string of these.
+    """
     if isinstance(node, ast.Name):
         for line in module.body:
             if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == node.id:
@@ -102,12 +112,16 @@ def cited(texts: Iterable[str]) -> set[str]:
     return {id for text in texts for id in WORD.findall(text)}
 
 
-# --- writing ---------------------------------------------------------------------------------------------------------
+# --- writing ------------------------------------------------------------------------------------
 
 
-def pages(known: dict[str, Claim], found: list[Certificate], held: dict[str, list[str]]) -> dict[str, str]:
+def pages(
+    known: dict[str, Claim], found: list[Certificate], held: dict[str, list[str]]
+) -> dict[str, str]:
     """Page by name. held: for each id, links to what it is about."""
-    written = [family for family in FAMILIES if any(claim.family == family for claim in known.values())]
+    written = [
+        family for family in FAMILIES if any(claim.family == family for claim in known.values())
+    ]
     texts = {f"claims/{family.lower()}": _family(family, known, found, held) for family in written}
     return {"claims/index": _index(written, known, found), **texts}
 
@@ -115,20 +129,32 @@ def pages(known: dict[str, Claim], found: list[Certificate], held: dict[str, lis
 def _index(written: list[str], known: dict[str, Claim], found: list[Certificate]) -> str:
     lines = _rst.heading("The claims")
     lines += _rst.paragraph(
-        f"The specification: {len(known)} claims, each one sentence and one test, run in float64 and float32 by ``pytest``.",
+        f"The specification: {len(known)} claims, each one sentence and one test, run in float64 "
+        "and float32 by ``pytest``.",
         "An id leads to the test's code, to the functions that it holds, and to what was measured.",
     )
-    lines += _rst.table(("family", "about", "claims"), [_family_row(family, known) for family in written], (8, 70, 12))
-    lines += _rst.paragraph(
-        "The oracle of a claim is never the formula again, and its bound is a number of ulps with its reason.",
-        "``pytest --claims`` prints what was measured. That the claims bite is measured too: ``python -m spec_tests.mutants``",
-        "makes small wrong edits to the formulas, mechanically, and counts how many no test notices. At the last full draw,",
-        "before contrast and concepts came, 900 of 8,681 such edits were made: 851 fell, 27 trace to the same program, 16 are",
-        "listed as changing nothing, 6 survived, 99.3% of those that change something; 6 minutes on 16 cores.",
+    lines += _rst.table(
+        ("family", "about", "claims"),
+        [_family_row(family, known) for family in written],
+        (8, 70, 12),
     )
     lines += _rst.paragraph(
-        "A certificate is what ``pytest --claims-json=FILE`` wrote on one device: on this device, with these versions, the",
-        "mathematics held to these errors. Those of the releases stand in ``spec_tests/certificates``.",
+        "The oracle of a claim is never the formula again, and its bound is a number of ulps with "
+        "its reason.",
+        "``pytest --claims`` prints what was measured. That the claims bite is measured too: "
+        "``python -m spec_tests.mutants``",
+        "makes small wrong edits to the formulas, mechanically, and counts how many no test "
+        "notices. At the last full draw,",
+        "before contrast and concepts came, 900 of 8,681 such edits were made: 851 fell, 27 trace "
+        "to the same program, 16 are",
+        "listed as changing nothing, 6 survived, 99.3% of those that change something; 6 minutes "
+        "on 16 cores.",
+    )
+    lines += _rst.paragraph(
+        "A certificate is what ``pytest --claims-json=FILE`` wrote on one device: on this device, "
+        "with these versions, the",
+        "mathematics held to these errors. Those of the releases stand in "
+        "``spec_tests/certificates``.",
     )
     lines += _rst.table(
         ("device", "with", "claims that hold", "that fail", "not run"),
@@ -137,7 +163,12 @@ def _index(written: list[str], known: dict[str, Claim], found: list[Certificate]
     )
     for family in written:
         lines += _rst.heading(f"{family}: {FAMILIES[family]}", "-")
-        lines += _rst.table(("claim", "sentence", "verdict"), _sentences(family, known, found), (9, 75, 16), "claims")
+        lines += _rst.table(
+            ("claim", "sentence", "verdict"),
+            _sentences(family, known, found),
+            (9, 75, 16),
+            "claims",
+        )
     return "\n".join(lines + _rst.contents([family.lower() for family in written]))
 
 
@@ -148,13 +179,23 @@ def _family_row(family: str, known: dict[str, Claim]) -> tuple[str, str, str]:
 
 def _certificate_row(certificate: Certificate, known: dict[str, Claim]) -> tuple[str, ...]:
     verdicts = [certificate.verdict(id) for id in known]
-    versions = ", ".join(f"{name} {certificate.versions[name]}" for name in ("diffx", "jax", "python"))
-    return certificate.device, versions, *(str(verdicts.count(verdict)) for verdict in ("holds", "fails", "not run"))
+    versions = ", ".join(
+        f"{name} {certificate.versions[name]}" for name in ("diffx", "jax", "python")
+    )
+    return (
+        certificate.device,
+        versions,
+        *(str(verdicts.count(verdict)) for verdict in ("holds", "fails", "not run")),
+    )
 
 
-def _sentences(family: str, known: dict[str, Claim], found: list[Certificate]) -> list[tuple[str, str, str]]:
+def _sentences(
+    family: str, known: dict[str, Claim], found: list[Certificate]
+) -> list[tuple[str, str, str]]:
     return [
-        (claim.id, _rst.plain(claim.statement), _verdict(claim.id, found)) for claim in known.values() if claim.family == family
+        (claim.id, _rst.plain(claim.statement), _verdict(claim.id, found))
+        for claim in known.values()
+        if claim.family == family
     ]
 
 
@@ -170,7 +211,9 @@ def _verdict(id: str, found: list[Certificate]) -> str:
     return "holds" if len(holding) == len(found) else f"holds on {', '.join(holding)}"
 
 
-def _family(family: str, known: dict[str, Claim], found: list[Certificate], held: dict[str, list[str]]) -> str:
+def _family(
+    family: str, known: dict[str, Claim], found: list[Certificate], held: dict[str, list[str]]
+) -> str:
     lines = _rst.heading(f"{family}: {FAMILIES[family]}")
     for claim in known.values():
         if claim.family == family:
@@ -183,13 +226,24 @@ def _entry(claim: Claim, found: list[Certificate], functions: list[str]) -> list
     lines += _rst.paragraph(f"**{_rst.plain(claim.statement)}**")
     lines += _rst.paragraph(f"About {', '.join(functions)}.") if functions else []
     lines += _rst.paragraph(f"Source: {_rst.plain(claim.source).removesuffix('.')}.")
-    rows = [_measured(certificate, row, claim) for certificate in found for row in certificate.rows.get(claim.id, [])]
+    rows = [
+        _measured(certificate, row, claim)
+        for certificate in found
+        for row in certificate.rows.get(claim.id, [])
+    ]
     head = ("device", "dtype", "measured", "bound", "verdict")
-    lines += _rst.table(head, rows, (30, 14, 18, 18, 20), "measured") if rows else _rst.paragraph("Not measured yet.")
+    lines += (
+        _rst.table(head, rows, (30, 14, 18, 18, 20), "measured")
+        if rows
+        else _rst.paragraph("Not measured yet.")
+    )
     return lines + _rst.collapsed(f"pytest {claim.file}::{claim.test}", _rst.code(claim.code))
 
 
 def _measured(certificate: Certificate, row: dict[str, Any], claim: Claim) -> tuple[str, ...]:
-    numbers = ("" if row[key] is None else f"{row[key]:.3g} {row['unit']}".strip() for key in ("measured", "bound"))
+    numbers = (
+        "" if row[key] is None else f"{row[key]:.3g} {row['unit']}".strip()
+        for key in ("measured", "bound")
+    )
     changed = " (of an earlier sentence)" if row["statement"] != claim.statement else ""
     return certificate.device, row["dtype"], *numbers, row["verdict"] + changed

@@ -1,4 +1,6 @@
-"""The convention table as a page: every row of `demos._translations` is run, and must agree, before it is printed."""
+"""The convention table as a page: every row of `demos._translations` is run, and must agree, before
+it is printed.
+"""
 
 import inspect
 from typing import NamedTuple
@@ -9,7 +11,9 @@ import numpy as np
 from demos import _rst
 from demos._translations import ROWS, Row
 
-AGREE = 1e-13  # relative, in float64: 450 ulps; the product of a thousand factors needs 3, a drift with 1/t^2 needs 10
+# relative, in float64: 450 ulps; the product of a thousand factors needs 3, a drift with 1/t^2
+# needs 10
+AGREE = 1e-13
 DIFFER = 1e-3  # what a forgotten translation must at least change: else the row would prove nothing
 
 
@@ -21,19 +25,27 @@ class Checked(NamedTuple):
 
 
 def check(row: Row) -> Checked:
-    """Run one row in float64. Raises ValueError where the translation is wrong, or where leaving it out changes nothing."""
+    """Run one row in float64. Raises ValueError where the translation is wrong, or where leaving it
+    out changes nothing.
+    """
     with jax.enable_x64(True):
         theirs, here, forgotten = (np.asarray(value, np.float64) for value in row.run())
     found = Checked(_apart(theirs, here), _apart(theirs, forgotten))
     if not found.translated <= AGREE:
-        raise ValueError(f"convention {row.about!r}: they compute {theirs}, the translation gives {here}")
+        raise ValueError(
+            f"convention {row.about!r}: they compute {theirs}, the translation gives {here}"
+        )
     if not found.forgotten >= DIFFER:
-        raise ValueError(f"convention {row.about!r}: without translation one gets {forgotten}, which is as good")
+        raise ValueError(
+            f"convention {row.about!r}: without translation one gets {forgotten}, which is as good"
+        )
     return found
 
 
 def _apart(theirs: np.ndarray, other: np.ndarray) -> float:
-    """The largest difference in units of the largest entry of theirs; infinite for another shape."""
+    """The largest difference in units of the largest entry of theirs; infinite for another
+    shape.
+    """
     if theirs.shape != other.shape:
         return np.inf
     return float(np.abs(theirs - other).max() / np.abs(theirs).max())
@@ -47,22 +59,32 @@ def cited() -> str:
 def page() -> str:
     lines = _rst.heading("Conventions")
     lines += _rst.paragraph(
-        "Here time 0 is data and time 1 is noise, for every process. Guidance is ``uncond + w (cond - uncond)``: w = 1 is",
-        "conditional (in the ``1 + w'`` convention w = 1 + w'). Log-SNR is ``log(alpha^2/sigma^2)``. Velocity is",
-        "``alpha' x0 + sigma' eps`` and points to noise. A time is one scalar for any shape of x; a batch of times is a",
+        "Here time 0 is data and time 1 is noise, for every process. Guidance is ``uncond + w "
+        "(cond - uncond)``: w = 1 is",
+        "conditional (in the ``1 + w'`` convention w = 1 + w'). Log-SNR is "
+        "``log(alpha^2/sigma^2)``. Velocity is",
+        "``alpha' x0 + sigma' eps`` and points to noise. A time is one scalar for any shape of x; "
+        "a batch of times is a",
         "``vmap``. Laws live on the last axis.",
     )
     lines += _rst.paragraph(
-        f"The same mathematics in other words: {len(ROWS)} places where papers and libraries disagree with each other, and",
-        "how to get from there to here. Nothing below is only written: every row was computed while this page was made, once",
-        "in the words of the others, in plain numpy, and once here, and the page would not exist if a translation were wrong.",
-        "*Off by* is the relative difference that remains, *else* the one that you get if you forget to translate.",
+        f"The same mathematics in other words: {len(ROWS)} places where papers and libraries "
+        "disagree with each other, and",
+        "how to get from there to here. Nothing below is only written: every row was computed "
+        "while this page was made, once",
+        "in the words of the others, in plain numpy, and once here, and the page would not exist "
+        "if a translation were wrong.",
+        "*Off by* is the relative difference that remains, *else* the one that you get if you "
+        "forget to translate.",
     )
     head = ("what", "the others", "here", "translation", "off by", "else")
-    lines += _rst.table(head, [_cells(row, check(row)) for row in ROWS], (14, 26, 23, 21, 8, 8), "conventions")
+    lines += _rst.table(
+        head, [_cells(row, check(row)) for row in ROWS], (14, 26, 23, 21, 8, 8), "conventions"
+    )
     lines += _rst.heading("What was run", "-")
     lines += _rst.paragraph(
-        "``Result(theirs, here, forgotten)``; ``DATA``, ``NOISE`` and ``X`` are three vectors, ``law()`` is a Gaussian,",
+        "``Result(theirs, here, forgotten)``; ``DATA``, ``NOISE`` and ``X`` are three vectors, "
+        "``law()`` is a Gaussian,",
         "``mean_of_data`` its posterior mean by Bayes.",
     )
     for row in ROWS:
@@ -71,7 +93,10 @@ def page() -> str:
 
 
 def _cells(row: Row, checked: Checked) -> tuple[str, ...]:
-    numbers = (f"{checked.translated:.0e}" if checked.translated else "0", _rough(checked.forgotten))
+    numbers = (
+        f"{checked.translated:.0e}" if checked.translated else "0",
+        _rough(checked.forgotten),
+    )
     about, others, here = (_rst.plain(text) for text in row[:3])
     return f"**{about}**", others, here, f"``{row.translation}``", *numbers
 

@@ -9,13 +9,16 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 CAPTION = "Run this in a clone of diffx, after: python -m pip install '.[demos]'"
-# An animation's buttons come from an icon font on another server; our style sheet draws them with ordinary letters.
+# An animation's buttons come from an icon font on another server; our style sheet draws them with
+# ordinary letters.
 REMOTE_ICONS = '<link rel="stylesheet"\nhref="https://maxcdn.bootstrapcdn.com/font-awesome/4.4.0/css/font-awesome.min.css">'
 
 
 def build(folder: Path, names: tuple[str, ...]) -> int:
     """Run all demos in this order and write folder/index.html; 1 where a demo fails."""
-    with tempfile.TemporaryDirectory() as source:  # new each time: a page may depend on any code that it imports
+    with (
+        tempfile.TemporaryDirectory() as source
+    ):  # new each time: a page may depend on any code that it imports
         return _build(Path(source).resolve(), folder, names)
 
 
@@ -47,7 +50,10 @@ def _build(source: Path, folder: Path, names: tuple[str, ...]) -> int:
         traceback.print_exc()
         return 1
     _make_local(folder)
-    print(f"all {len(names)} demos in {time.perf_counter() - begun:.0f} s: open {folder / 'index.html'}")
+    print(
+        f"all {len(names)} demos in {time.perf_counter() - begun:.0f} s: open "
+        f"{folder / 'index.html'}"
+    )
     return app.statuscode
 
 
@@ -110,7 +116,9 @@ class _Order:
 
 
 class _Progress:
-    """A line before and after each demo (sphinx-gallery calls it as one of its module resetters)."""
+    """A line before and after each demo (sphinx-gallery calls it as one of its module
+    resetters).
+    """
 
     def __init__(self, names: tuple[str, ...]):
         self.names, self.begun = names, 0.0
@@ -122,7 +130,12 @@ class _Progress:
             return
         if when == "before":
             self.begun = time.perf_counter()
-            print(f"[{self.names.index(name) + 1}/{len(self.names)}] {name} ...", end="", flush=True, file=sys.__stdout__)
+            print(
+                f"[{self.names.index(name) + 1}/{len(self.names)}] {name} ...",
+                end="",
+                flush=True,
+                file=sys.__stdout__,
+            )
         else:
             print(f" {time.perf_counter() - self.begun:.0f} s", flush=True, file=sys.__stdout__)
 

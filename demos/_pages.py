@@ -1,4 +1,6 @@
-"""A sphinx extension: the pages that are written, not run; ids of claims as links; mathematics as MathML, without a network."""
+"""A sphinx extension: the pages that are written, not run; ids of claims as links; mathematics as
+MathML, without a network.
+"""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,7 +17,15 @@ from spec_tests.families import WORD
 
 HERE = Path(__file__).parent
 PLAIN = (HERE / "pictures_and_words.rst",)  # pages that are written by hand
-NO_LINKS = (nodes.literal, nodes.reference, nodes.literal_block, nodes.title, nodes.raw, nodes.comment, nodes.math)
+NO_LINKS = (
+    nodes.literal,
+    nodes.reference,
+    nodes.literal_block,
+    nodes.title,
+    nodes.raw,
+    nodes.comment,
+    nodes.math,
+)
 
 
 def demo_texts() -> dict[str, str]:
@@ -24,9 +34,15 @@ def demo_texts() -> dict[str, str]:
 
 
 def written() -> dict[str, str]:
-    """The text of every page that is no demo, by its name. Raises ExtensionError where one cites a claim that is none."""
+    """The text of every page that is no demo, by its name. Raises ExtensionError where one cites a
+    claim that is none.
+    """
     known, entries = _claims.claims(), _api.entries()
-    texts = {entry.name: entry.docstring for entry in entries} | demo_texts() | {"conventions": _conventions.cited()}
+    texts = (
+        {entry.name: entry.docstring for entry in entries}
+        | demo_texts()
+        | {"conventions": _conventions.cited()}
+    )
     _refuse_unknown(known, texts)
     pages = {path.stem: path.read_text(encoding="utf-8") for path in PLAIN}
     pages |= _claims.pages(known, _claims.certificates(), _api.held(entries)) | _api.pages(entries)
@@ -35,9 +51,15 @@ def written() -> dict[str, str]:
 
 def _refuse_unknown(known: Iterable[str], texts: dict[str, str]) -> None:
     """Refuse before anything runs, with all that is wrong."""
-    found = [f"{where}: {id}" for where, text in texts.items() for id in sorted(_claims.cited([text]) - set(known))]
+    found = [
+        f"{where}: {id}"
+        for where, text in texts.items()
+        for id in sorted(_claims.cited([text]) - set(known))
+    ]
     if found:
-        raise ExtensionError("no test of this checkout declares these claims:\n  " + "\n  ".join(found))
+        raise ExtensionError(
+            "no test of this checkout declares these claims:\n  " + "\n  ".join(found)
+        )
 
 
 def _write(app: Sphinx) -> None:
@@ -47,13 +69,14 @@ def _write(app: Sphinx) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-# --- ids as links ----------------------------------------------------------------------------------------------------
+# --- ids as links -------------------------------------------------------------------------------
 
 
 def _link_claims(app: Sphinx, doctree: nodes.document) -> None:
     for block in doctree.findall(nodes.literal_block):
         if "docstring" in block["classes"]:
-            block.rawsource = ""  # a block whose source is its text would be coloured as Python, and lose its links
+            # a block whose source is its text would be coloured as Python, and lose its links
+            block.rawsource = ""
     for text in list(doctree.findall(nodes.Text)):
         if WORD.search(text) and not _inside(text):
             assert text.parent is not None
@@ -61,7 +84,9 @@ def _link_claims(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def _inside(text: nodes.Node) -> bool:
-    """Whether a text stands where it must stay as it is; a docstring is the one literal block with links."""
+    """Whether a text stands where it must stay as it is; a docstring is the one literal block with
+    links.
+    """
     parent = text.parent
     while parent is not None:
         if isinstance(parent, NO_LINKS):
@@ -75,7 +100,12 @@ def _linked(text: str) -> Iterator[nodes.Node]:
     for match in WORD.finditer(text):
         yield nodes.Text(text[end : match.start()])
         link = addnodes.pending_xref(
-            "", reftype="ref", refdomain="std", reftarget=match.group().lower(), refexplicit=True, refwarn=True
+            "",
+            reftype="ref",
+            refdomain="std",
+            reftarget=match.group().lower(),
+            refexplicit=True,
+            refwarn=True,
         )
         link += nodes.inline("", match.group())
         yield link
@@ -83,7 +113,7 @@ def _linked(text: str) -> Iterator[nodes.Node]:
     yield nodes.Text(text[end:])
 
 
-# --- mathematics -----------------------------------------------------------------------------------------------------
+# --- mathematics --------------------------------------------------------------------------------
 
 
 def _mathml(formula: str, *, as_block: bool) -> str:

@@ -11,7 +11,9 @@ def plain(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text whose stars, bars, underscores, backticks, quotes, brackets and backslashes are not markup."""
+    """Text whose stars, bars, underscores, backticks, quotes, brackets and backslashes are not
+    markup.
+    """
     return re.sub(r"([\\*`|_\['\"])", r"\\\1", text)
 
 
@@ -29,12 +31,17 @@ def paragraph(*sentences: str) -> list[str]:
     return [" ".join(sentences), ""]
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int], name: str = "") -> list[str]:
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int], name: str = ""
+) -> list[str]:
     """Rows of cells; a cell is one line of markup."""
     lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {' '.join(map(str, widths))}"]
     lines += [f"   :class: {name}"] * bool(name) + [""]
     for row in [head, *rows]:
-        lines += [f"   {'-' if i else '* -'} {cell}" if not i else f"     - {cell}" for i, cell in enumerate(row)]
+        lines += [
+            f"   {'-' if i else '* -'} {cell}" if not i else f"     - {cell}"
+            for i, cell in enumerate(row)
+        ]
     return [*lines, ""]
 
 
@@ -58,7 +65,14 @@ def raw(text: str) -> list[str]:
 
 def contents(pages: Sequence[str]) -> list[str]:
     """The pages below this one."""
-    return [".. toctree::", "   :hidden:", "   :maxdepth: 1", "", *(f"   {page}" for page in pages), ""]
+    return [
+        ".. toctree::",
+        "   :hidden:",
+        "   :maxdepth: 1",
+        "",
+        *(f"   {page}" for page in pages),
+        "",
+    ]
 
 
 def indented(text: str) -> list[str]:

@@ -1,4 +1,6 @@
-"""What all demos share: the quick mode, read here and nowhere else, and one look for all figures."""
+"""What all demos share: the quick mode, read here and nowhere else, and one look for all
+figures.
+"""
 
 import os
 
@@ -8,8 +10,16 @@ from cycler import cycler
 
 QUICK_VARIABLE = "DIFFX_DEMOS_QUICK"
 
-# Okabe and Ito's colours, told apart by colour-blind readers; lines differ in dashes and markers too, for greyscale.
-BLACK, ORANGE, BLUE, GREEN, RED, GREY = "#000000", "#e69f00", "#0072b2", "#009e73", "#d55e00", "#999999"
+# Okabe and Ito's colours, told apart by colour-blind readers; lines differ in dashes and markers
+# too, for greyscale.
+BLACK, ORANGE, BLUE, GREEN, RED, GREY = (
+    "#000000",
+    "#e69f00",
+    "#0072b2",
+    "#009e73",
+    "#d55e00",
+    "#999999",
+)
 DASHES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1))]
 MARKERS = ["o", "s", "^", "D", "v", "x"]
 
@@ -37,7 +47,9 @@ STYLE = {
 
 
 def begin(*, float64: bool = False) -> None:
-    """The first line of every demo: the figures' look, and float64 where exact answers are compared to many digits."""
+    """The first line of every demo: the figures' look, and float64 where exact answers are compared
+    to many digits.
+    """
     jax.config.update("jax_enable_x64", float64)
     plt.rcParams.update(STYLE)
 
@@ -55,10 +67,14 @@ def bare(axes) -> None:
 
 
 def strip(axes, pictures, title: str = "") -> None:
-    """Pictures (n, 8, 8) in [-1, 1] side by side in one panel, clipped to that range for display only."""
+    """Pictures (n, 8, 8) in [-1, 1] side by side in one panel, clipped to that range for display
+    only.
+    """
     import numpy as np
 
-    framed = np.pad(np.clip(np.asarray(pictures), -1, 1), ((0, 0), (1, 1), (1, 1)), constant_values=-1)
+    framed = np.pad(
+        np.clip(np.asarray(pictures), -1, 1), ((0, 0), (1, 1), (1, 1)), constant_values=-1
+    )
     axes.imshow(np.concatenate(list(framed), axis=1), vmin=-1, vmax=1, interpolation="nearest")
     bare(axes)
     axes.set_title(title, loc="left")

@@ -1,9 +1,12 @@
-"""Where to find it: subjects in the words of the field, and the names that belong to them. In backticks a name of diffx."""
+"""Where to find it: subjects in the words of the field, and the names that belong to them. In
+backticks a name of diffx.
+"""
 
 SUBJECTS: dict[str, str] = {
     "forward processes": (
         "`VP` `CosineVP` `SubVP` `VE` `EDM` `RectifiedFlow` `Trig` `SigmoidVP` `DDPMChain`; "
-        "`perturb` (add noise) `transition` `Process`; schedules of betas `linear_betas` `scaled_linear_betas` "
+        "`perturb` (add noise) `transition` `Process`; schedules of betas `linear_betas` "
+        "`scaled_linear_betas` "
         "`cosine_betas` `zero_terminal_snr` `respace`"
     ),
     "predictions": (
@@ -12,7 +15,8 @@ SUBJECTS: dict[str, str] = {
         "`denoiser_of_velocity` `denoiser_of_score`"
     ),
     "laws of data": (
-        "`GaussianLaw` (full, diagonal, scalar, `LowRank`) `MixtureLaw` `PointSet`; `marginal` `prior`; distances `w2` `kl`"
+        "`GaussianLaw` (full, diagonal, scalar, `LowRank`) `MixtureLaw` `PointSet`; `marginal` "
+        "`prior`; distances `w2` `kl`"
     ),
     "exact answers": "`denoiser` `score` `posterior` `exact_flow` `exact_law` `error_budget`",
     "training": (
@@ -37,7 +41,8 @@ SUBJECTS: dict[str, str] = {
     ),
     "adaptive steps": "`solve_flow` `solve_sde`: our fields by diffrax (the extra ``adaptive``)",
     "time grids": (
-        "`uniform` `uniform_log_snr` `karras` `leading` `linspace` `trailing` `equal_angle` `time_shift` `flow_grid`"
+        "`uniform` `uniform_log_snr` `karras` `leading` `linspace` `trailing` `equal_angle` "
+        "`time_shift` `flow_grid`"
     ),
     "likelihood": (
         "`log_prob_ode` (exact trace or probes) `log_prob_discrete` `divergence` `hutchinson` "
@@ -63,7 +68,8 @@ SUBJECTS: dict[str, str] = {
         "`clamp_log_scale`"
     ),
     "what contrast learns": (
-        "`info_nce_bound` `gaussian_information` `gaussian_pmi` `von_mises_information` `log_sphere_mean`"
+        "`info_nce_bound` `gaussian_information` `gaussian_pmi` `von_mises_information` "
+        "`log_sphere_mean`"
     ),
     "concepts": (
         "`concept_direction` `rank_words` `retrieval_metrics` (ties and NaN count against) "
@@ -75,5 +81,8 @@ SUBJECTS: dict[str, str] = {
         "`check_log_prob` `check_samples` `require_holds`"
     ),
     "data": "`miniworld` `encode_words` `emoji` `digits` `spiral` `spiral_classes`",
-    "networks": ("`dual_encoder` (with trained weights) `DualEncoder` `TimeMLP` `load_weights` `save_weights`"),
+    "networks": (
+        "`dual_encoder` (with trained weights) `DualEncoder` `TimeMLP` `load_weights` "
+        "`save_weights`"
+    ),
 }

@@ -1,7 +1,9 @@
-"""The rows of the convention table: what others write, what is written here, and code that goes from one to the other.
+"""The rows of the convention table: what others write, what is written here, and code that goes
+from one to the other.
 
-Each function computes one thing twice, in the words of others (plain numpy) and here, and a third time as it comes out
-where the translation is forgotten. `demos._conventions` runs them and makes the page.
+Each function computes one thing twice, in the words of others (plain numpy) and here, and a third
+time as it comes out where the translation is forgotten. `demos._conventions` runs them and makes
+the page.
 """
 
 from collections.abc import Callable
@@ -33,7 +35,9 @@ class Row(NamedTuple):
 ROWS: list[Row] = []
 
 
-def row(about: str, *, others: str, here: str, translation: str) -> Callable[[Callable[[], Result]], Callable[[], Result]]:
+def row(
+    about: str, *, others: str, here: str, translation: str
+) -> Callable[[Callable[[], Result]], Callable[[], Result]]:
     """Put the decorated function into the table."""
 
     def declare(run: Callable[[], Result]) -> Callable[[], Result]:
@@ -52,19 +56,24 @@ def mean_of_data(x, signal, noise):
     return (MEAN * noise**2 + VARIANCE * signal * x) / (VARIANCE * signal**2 + noise**2)
 
 
-# --- time ------------------------------------------------------------------------------------------------------------
+# --- time ---------------------------------------------------------------------------------------
 
 
 @row(
     "direction of time",
-    others="r = 0 is noise, r = 1 is data: x = r data + (1 - r) noise (flow matching, stochastic interpolants)",
+    others=(
+        "r = 0 is noise, r = 1 is data: x = r data + (1 - r) noise (flow matching, stochastic "
+        "interpolants)"
+    ),
     here="t = 0 is data, t = 1 is noise, for every process (API-08)",
     translation="t = 1 - r",
 )
 def direction():
     r, flow = 0.3, diffx.RectifiedFlow()
     theirs = r * DATA + (1 - r) * NOISE
-    return Result(theirs, diffx.perturb(flow, DATA, NOISE, 1 - r), diffx.perturb(flow, DATA, NOISE, r))
+    return Result(
+        theirs, diffx.perturb(flow, DATA, NOISE, 1 - r), diffx.perturb(flow, DATA, NOISE, r)
+    )
 
 
 @row(
@@ -88,12 +97,17 @@ def index():
 def sigma_as_time():
     sigma, edm = 0.5, diffx.EDM(80.0)
     theirs = DATA + sigma * NOISE
-    return Result(theirs, diffx.perturb(edm, DATA, NOISE, sigma / 80), diffx.perturb(edm, DATA, NOISE, sigma))
+    return Result(
+        theirs, diffx.perturb(edm, DATA, NOISE, sigma / 80), diffx.perturb(edm, DATA, NOISE, sigma)
+    )
 
 
 @row(
     "sigma of a VP model",
-    others="noise beside an unscaled signal, y = x/alpha and sigma = sigma_t/alpha_t (wrappers of k-diffusion)",
+    others=(
+        "noise beside an unscaled signal, y = x/alpha and sigma = sigma_t/alpha_t (wrappers of "
+        "k-diffusion)"
+    ),
     here="x = alpha y at the time with log-SNR -2 log sigma (FWD-06)",
     translation="t = process.time_of_log_snr(-2 log sigma); x = process.alpha(t) y",
 )
@@ -105,7 +119,10 @@ def sigma_of_vp():
 
 @row(
     "angle as time",
-    others="an angle in [0, pi/2]: x = cos data + sin noise, with velocity dx/dangle = cos noise - sin data (TrigFlow)",
+    others=(
+        "an angle in [0, pi/2]: x = cos data + sin noise, with velocity dx/dangle = cos noise - "
+        "sin data (TrigFlow)"
+    ),
     here="Trig has t in [0, 1], and its velocity is dx/dt (FWD-01, DEN-01)",
     translation="t = angle/(pi/2); velocity = (pi/2) v",
 )
@@ -140,7 +157,7 @@ def shift_or_mu():
     return Result(theirs, diffx.time_shift(t, np.exp(mu)), diffx.time_shift(t, mu))
 
 
-# --- noise levels ----------------------------------------------------------------------------------------------------
+# --- noise levels -------------------------------------------------------------------------------
 
 
 @row(
@@ -201,7 +218,9 @@ def beta_or_b():
 )
 def floor_of_a_grid():
     root = np.linspace(80 ** (1 / 7), 0.002 ** (1 / 7), 18)
-    levels = jax.jit(lambda sigma_min: 80 * diffx.karras(diffx.EDM(80.0), 18, sigma_min=sigma_min)[-3:])
+    levels = jax.jit(
+        lambda sigma_min: 80 * diffx.karras(diffx.EDM(80.0), 18, sigma_min=sigma_min)[-3:]
+    )
     return Result(np.append(root**7, 0)[-3:], levels(0.002), levels(0.002 / 80))
 
 
@@ -227,7 +246,9 @@ def clip():
     sigma_min, edm = 0.05, diffx.EDM(80.0)
     theirs = np.maximum(80 * 0.0, sigma_min)
     last = edm.time_of_log_snr(-2 * np.log(sigma_min))
-    return Result(theirs, edm.sigma(diffx.uniform(8, t_min=last)[-1]), edm.sigma(diffx.uniform(8)[-1]))
+    return Result(
+        theirs, edm.sigma(diffx.uniform(8, t_min=last)[-1]), edm.sigma(diffx.uniform(8)[-1])
+    )
 
 
 @row(
@@ -241,12 +262,17 @@ def more_noise():
     alpha = 1e-3 ** (r**2)
     sigma = np.sqrt(1 - alpha**2 + 1e-3**2)
     t = process.time_of_log_snr(2 * np.log(alpha / sigma))
-    return Result(mean_of_data(X, alpha, sigma), denoise(process.alpha(t) / alpha * X, t), denoise(X, r))
+    return Result(
+        mean_of_data(X, alpha, sigma), denoise(process.alpha(t) / alpha * X, t), denoise(X, r)
+    )
 
 
 @row(
     "sigma_min, fifth meaning: the noise at the data's end of a flow",
-    others="x = r data + (1 - (1 - sigma_min) r) noise, v = data - (1 - sigma_min) noise (Lipman et al.)",
+    others=(
+        "x = r data + (1 - (1 - sigma_min) r) noise, v = data - (1 - sigma_min) noise (Lipman "
+        "et al.)"
+    ),
     here="the rectified flow ends in the data; again a time and a factor (FWD-06)",
     translation="noise = x - r v; t = flow.time_of_log_snr(2 log(r/sigma)); x times (1 - t)/r",
 )
@@ -259,17 +285,23 @@ def floor_of_a_flow():
     return Result(DATA, diffx.predictions.x0_of_eps(flow, (1 - t) / r * x, x - r * v, t), forgotten)
 
 
-# --- the start -------------------------------------------------------------------------------------------------------
+# --- the start ----------------------------------------------------------------------------------
 
 
 @row(
     "terminal signal",
-    others="sampling starts at N(0, 1), though the chain of DDPM ends with sqrt(alpha-bar) = 0.0064 (Lin et al.)",
+    others=(
+        "sampling starts at N(0, 1), though the chain of DDPM ends with sqrt(alpha-bar) = "
+        "0.0064 (Lin et al.)"
+    ),
     here="prior(process, law) is the law at t = 1, whatever is left of the signal (FWD-11, REV-30)",
     translation="zero_terminal_snr(betas) makes N(0, 1) the truth",
 )
 def terminal_signal():
-    betas, start = diffx.processes.linear_betas(), jax.jit(lambda betas: diffx.prior(diffx.DDPMChain(betas), law()))
+    betas, start = (
+        diffx.processes.linear_betas(),
+        jax.jit(lambda betas: diffx.prior(diffx.DDPMChain(betas), law())),
+    )
     here, forgotten = start(jax.jit(diffx.processes.zero_terminal_snr)(betas)), start(betas)
     return Result(np.array([0.0, 0.0, 1.0]), *(np.append(p.mean, p.cov) for p in (here, forgotten)))
 
@@ -285,19 +317,26 @@ def start_of_edm():
     return Result(10.0**2, start - VARIANCE, start)
 
 
-# --- predictions -----------------------------------------------------------------------------------------------------
+# --- predictions --------------------------------------------------------------------------------
 
 
 @row(
     "sign of the velocity",
     others="v = data - noise, which points to the data (flow matching papers)",
-    here="alpha' x0 + sigma' eps = noise - data, which points to the noise, as in SD3 and WAN (DEN-01)",
+    here=(
+        "alpha' x0 + sigma' eps = noise - data, which points to the noise, as in SD3 and WAN "
+        "(DEN-01)"
+    ),
     translation="velocity = -v",
 )
 def sign_of_velocity():
     t, flow = 0.7, diffx.RectifiedFlow()
     x, v = (1 - t) * DATA + t * NOISE, DATA - NOISE
-    return Result(DATA, diffx.predictions.x0_of_velocity(flow, x, -v, t), diffx.predictions.x0_of_velocity(flow, x, v, t))
+    return Result(
+        DATA,
+        diffx.predictions.x0_of_velocity(flow, x, -v, t),
+        diffx.predictions.x0_of_velocity(flow, x, v, t),
+    )
 
 
 @row(
@@ -311,13 +350,16 @@ def sign_of_v():
     return Result(DATA, -v, v)
 
 
-# --- noise while sampling --------------------------------------------------------------------------------------------
+# --- noise while sampling -----------------------------------------------------------------------
 
 
 @row(
     "eta of DDIM",
     others="sigma = eta sqrt((1 - a_s)/(1 - a_t)) sqrt(1 - a_t/a_s), a = alpha-bar (DDIM)",
-    here="ddim(process, denoise, eta=eta): eta multiplies a standard deviation, not a variance (REV-16)",
+    here=(
+        "ddim(process, denoise, eta=eta): eta multiplies a standard deviation, not a variance "
+        "(REV-16)"
+    ),
     translation="the same number",
 )
 def eta_of_ddim():
@@ -336,27 +378,39 @@ def eta_of_ddim():
 @row(
     "eta of the reverse family",
     others="dx = (v + D score) dr + sqrt(2 D) dw in r = 1 - t, with a free diffusion D (SiT)",
-    here="reverse_drift(..., eta=eta), diffusion eta g; eta = 1 is the reverse SDE, 0 the ODE (REV-03)",
+    here=(
+        "reverse_drift(..., eta=eta), diffusion eta g; eta = 1 is the reverse SDE, 0 the ODE "
+        "(REV-03)"
+    ),
     translation="eta = sqrt(2 D)/g(t)",
 )
 def eta_of_the_family():
     diffusion, t, flow = 0.8, 0.7, diffx.RectifiedFlow()
     x0 = mean_of_data(X, 1 - t, t)
     eps = (X - (1 - t) * x0) / t
-    drift = lambda eta: -diffx.reverse.reverse_drift(flow, diffx.denoiser(flow, law()), X, t, eta=eta)
-    return Result(x0 - eps + diffusion * -eps / t, drift(np.sqrt(2 * diffusion) / flow.g(t)), drift(diffusion))
+    drift = lambda eta: (
+        -diffx.reverse.reverse_drift(flow, diffx.denoiser(flow, law()), X, t, eta=eta)
+    )
+    return Result(
+        x0 - eps + diffusion * -eps / t, drift(np.sqrt(2 * diffusion) / flow.g(t)), drift(diffusion)
+    )
 
 
 @row(
     "beta of EDM",
-    others="dx = -sigma score dsigma - beta sigma^2 score dsigma + sqrt(2 beta) sigma dw (EDM, eq. 6, backwards)",
+    others=(
+        "dx = -sigma score dsigma - beta sigma^2 score dsigma + sqrt(2 beta) sigma dw (EDM, eq. "
+        "6, backwards)"
+    ),
     here="the same family, in t (REV-03)",
     translation="eta^2 = beta sigma; drift in sigma = drift in t / sigma_max",
 )
 def beta_of_edm():
     beta, sigma, edm = 0.4, 2.0, diffx.EDM(80.0)
     score = (mean_of_data(X, 1, sigma) - X) / sigma**2
-    drift = lambda eta: diffx.reverse.reverse_drift(edm, diffx.denoiser(edm, law()), X, sigma / 80, eta=eta) / 80
+    drift = lambda eta: (
+        diffx.reverse.reverse_drift(edm, diffx.denoiser(edm, law()), X, sigma / 80, eta=eta) / 80
+    )
     return Result(-(sigma + beta * sigma**2) * score, drift(np.sqrt(beta * sigma)), drift(beta))
 
 
@@ -369,15 +423,20 @@ def beta_of_edm():
 def churn():
     gamma, sigma, edm = 0.4, 2.0, diffx.EDM(80.0)
     theirs = np.sqrt(((1 + gamma) * sigma) ** 2 - sigma**2)
-    return Result(theirs, diffx.transition(edm, (1 + gamma) * sigma / 80, sigma / 80).sigma, gamma * sigma)
+    return Result(
+        theirs, diffx.transition(edm, (1 + gamma) * sigma / 80, sigma / 80).sigma, gamma * sigma
+    )
 
 
-# --- guidance --------------------------------------------------------------------------------------------------------
+# --- guidance -----------------------------------------------------------------------------------
 
 
 @row(
     "w or 1 + w",
-    others="(1 + w) cond - w uncond; w = 0 is conditional (Ho and Salimans; azula, swirl-dynamics, smalldiffusion)",
+    others=(
+        "(1 + w) cond - w uncond; w = 0 is conditional (Ho and Salimans; azula, swirl-dynamics, "
+        "smalldiffusion)"
+    ),
     here="uncond + w (cond - uncond); w = 1 is conditional, as in diffusers (CFG-07)",
     translation="w here = 1 + w there",
 )

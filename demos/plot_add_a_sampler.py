@@ -2,18 +2,21 @@ r"""
 Add a sampler
 =============
 
-*For anyone with a method of their own: from the paper's line to a sampler whose output law is known exactly.*
+*For anyone with a method of their own: from the paper's line to a sampler whose output law is known
+exactly.*
 
-CFG++ (Chung et al. 2025, arXiv:2406.08070) guides the predicted picture and puts back the noise of the *unconditional*
-prediction. That is one line of a paper. This page writes it as one step function, makes it a sampler, asks what it
-really outputs, finds something that the paper does not say, and shows the four files in which it joined the library.
+CFG++ (Chung et al. 2025, arXiv:2406.08070) guides the predicted picture and puts back the noise of
+the *unconditional* prediction. That is one line of a paper. This page writes it as one step
+function, makes it a sampler, asks what it really outputs, finds something that the paper does not
+say, and shows the four files in which it joined the library.
 """
 
 # %%
 # One step is the formula
 # -----------------------
-# A step goes from x at time t down to time s < t. It returns the new x and the answer of the denoiser; what it needs
-# besides stands behind the star. Shapes, times and dtypes are checked for you.
+# A step goes from x at time t down to time s < t. It returns the new x and the answer of the
+# denoiser; what it needs besides stands behind the star. Shapes, times and dtypes are checked for
+# you.
 
 import inspect
 
@@ -36,7 +39,8 @@ def my_step(x, t, s, *, process, cond, uncond, w):
 
 
 # %%
-# One call makes it a sampler. A step with an argument ``z`` would be stochastic and get a standard normal there.
+# One call makes it a sampler. A step with an argument ``z`` would be stochastic and get a standard
+# normal there.
 
 process = diffx.RectifiedFlow()
 men = diffx.GaussianLaw(jnp.array([2.0]), jnp.array([0.49]))  # the condition
@@ -51,8 +55,9 @@ print(f"mean of 1000 samples, 20 steps: {float(x0.mean()):.3f}")
 # %%
 # What does it output?
 # --------------------
-# On Gaussian data no sample is needed: the law of the output follows from the step's own code. The condition has its
-# mean at 2. Twenty steps overshoot, which guidance is known to do. Forty steps overshoot twice as much.
+# On Gaussian data no sample is needed: the law of the output follows from the step's own code. The
+# condition has its mean at 2. Twenty steps overshoot, which guidance is known to do. Forty steps
+# overshoot twice as much.
 
 start = diffx.GaussianLaw(jnp.zeros(1), jnp.ones(1))
 counts = np.array([5, 10, 20, 40, 80, 160])
@@ -69,10 +74,11 @@ plain = np.array([mean_after(guided, n) for n in counts])
 # %%
 # Why? One line of algebra: a step of CFG++ *is* a step of DDIM whose guidance weight is
 #
-# .. math::  w' = \frac{w}{1 - e^{-h}}, \qquad h = \log\frac{\alpha_s}{\sigma_s} - \log\frac{\alpha_t}{\sigma_t} .
+# .. math::  w' = \frac{w}{1 - e^{-h}}, \qquad h = \log\frac{\alpha_s}{\sigma_s} -
+# \log\frac{\alpha_t}{\sigma_t} .
 #
-# For a small step this is :math:`w/h`: halve the steps and the weight doubles. A scale in CFG++ means something
-# only together with the grid; the usual guidance has a limit (CFG-20, CFG-21).
+# For a small step this is :math:`w/h`: halve the steps and the weight doubles. A scale in CFG++
+# means something only together with the grid; the usual guidance has a limit (CFG-20, CFG-21).
 
 # the last step, onto the data, has weight w itself
 inner = lambda ts: 0.6 / -np.expm1(np.asarray(process.log_snr_step(ts[:-1], ts[1:])) / 2)
@@ -95,16 +101,18 @@ plt.show()
 # ----------
 # What makes it a method of the library:
 #
-# ======================================  ==================================================================
-# ``diffx/samplers/cfg_pp.py``            the step and its constructor, with source, domain and claims
-# ``diffx/samplers/__init__.py``          one line, which hands both on
-# ``spec_tests/test_cfg_pp.py``           its claims (for a solver of the probability flow: one line in
-#                                         ``spec_tests/methods.py``, which makes its order a claim, REV-19)
-# ``spec_tests/examples.py``              one small call: traced, exported to CPU, GPU and TPU, type-checked
-# ======================================  ==================================================================
+# ======================================
+# ================================================================== ``diffx/samplers/cfg_pp.py``
+# the step and its constructor, with source, domain and claims ``diffx/samplers/__init__.py``
+# one line, which hands both on ``spec_tests/test_cfg_pp.py``           its claims (for a solver of
+# the probability flow: one line in
+#                                         ``spec_tests/methods.py``, which makes its order a claim,
+# REV-19) ``spec_tests/examples.py``              one small call: traced, exported to CPU, GPU and
+# TPU, type-checked ======================================
+# ==================================================================
 #
-# The shipped step is the one above with a decorator, which turns ``(x, t, s)`` into the contract of all samplers,
-# ``(state, t, s, z)``:
+# The shipped step is the one above with a decorator, which turns ``(x, t, s)`` into the contract of
+# all samplers, ``(state, t, s, z)``:
 
 shipped = diffx.samplers.cfg_pp(process, cond, uncond, w=0.6)
 print(*inspect.getsource(diffx.samplers.cfg_pp_step).splitlines()[-4:], sep="\n")
@@ -112,8 +120,9 @@ print(*inspect.getsource(diffx.samplers.cfg_pp_step).splitlines()[-4:], sep="\n"
 # %%
 # A claim, and its fall
 # ---------------------
-# A claim compares the code with another route. Here that is DDIM, written in plain numpy in the noise's terms, with the
-# weight :math:`w'`. Then break the formula on purpose: a claim that no slip can break says nothing.
+# A claim compares the code with another route. Here that is DDIM, written in plain numpy in the
+# noise's terms, with the weight :math:`w'`. Then break the formula on purpose: a claim that no slip
+# can break says nothing.
 
 
 def other_route(x, t, s, w):
@@ -126,7 +135,9 @@ def other_route(x, t, s, w):
 def broken_step(x, t, s, *, process, cond, uncond, w):
     """The guided noise in place of the unconditional one: that is plain guidance."""
     d_w = uncond(x, t) + w * (cond(x, t) - uncond(x, t))
-    return process.alpha(s) * d_w + process.sigma(s) * (x - process.alpha(t) * d_w) / process.sigma(t), d_w
+    return process.alpha(s) * d_w + process.sigma(s) * (x - process.alpha(t) * d_w) / process.sigma(
+        t
+    ), d_w
 
 
 def off(step):

@@ -4,9 +4,10 @@ Break a formula
 
 *For a class: put one wrong symbol into a sampler, and find the statement that falls.*
 
-A wrong sampler often draws good pictures. Exact statements are less polite. Below, four of them judge the right
-step of DDPM or DDIM and six with a slip, each of which has been seen in the wild. Every entry of the table is a
-measured error; a statement either holds to rounding or it does not hold.
+A wrong sampler often draws good pictures. Exact statements are less polite. Below, four of them
+judge the right step of DDPM or DDIM and six with a slip, each of which has been seen in the wild.
+Every entry of the table is a measured error; a statement either holds to rounding or it does not
+hold.
 """
 
 # %%
@@ -16,9 +17,11 @@ measured error; a statement either holds to rounding or it does not hold.
 #
 # .. math::
 #
-#    x_s = \alpha_s\, D + \sqrt{\sigma_s^2 - \sigma_\eta^2}\; \hat\varepsilon + \sigma_\eta\, z, \qquad
+#    x_s = \alpha_s\, D + \sqrt{\sigma_s^2 - \sigma_\eta^2}\; \hat\varepsilon + \sigma_\eta\, z,
+# \qquad
 #    \hat\varepsilon = \frac{x_t - \alpha_t D}{\sigma_t}, \qquad
-#    \sigma_\eta = \eta\,\frac{\sigma_s}{\sigma_t}\,\sqrt{\sigma_t^2 - \frac{\alpha_t^2}{\alpha_s^2}\,\sigma_s^2} .
+#    \sigma_\eta = \eta\,\frac{\sigma_s}{\sigma_t}\,\sqrt{\sigma_t^2 -
+# \frac{\alpha_t^2}{\alpha_s^2}\,\sigma_s^2} .
 
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -51,7 +54,11 @@ def step(state, t, s, z=None, *, eta, slip):
     x0 = denoise(state.x, t)
     eps = (state.x - slipped("alpha forgotten", 1.0, a_t) * x0) / s_t
     between = s_t**2 - (a_t / a_s) ** slipped("square forgotten", 1, 2) * s_s**2
-    noise = slipped("eta squared", eta**2, eta) * slipped("off by one", 1.0, s_s / s_t) * jnp.sqrt(between)
+    noise = (
+        slipped("eta squared", eta**2, eta)
+        * slipped("off by one", 1.0, s_s / s_t)
+        * jnp.sqrt(between)
+    )
     kept = slipped("noise counted twice", s_s**2, s_s**2 - noise**2)
     if z is None:
         kept = slipped("DDPM's mean as DDIM", (a_t * s_s**2 / (a_s * s_t)) ** 2, kept)
@@ -61,7 +68,9 @@ def step(state, t, s, z=None, *, eta, slip):
 
 def sampler(eta, slip):
     noise = diffx.ddpm(process, denoise).noise if eta else None
-    return diffx.Sampler(Partial(diffx.State), Partial(step, eta=eta, slip=slips.index(slip)), noise)
+    return diffx.Sampler(
+        Partial(diffx.State), Partial(step, eta=eta, slip=slips.index(slip)), noise
+    )
 
 
 # %%
@@ -93,19 +102,29 @@ def the_mean_arrives(slip):
 
 
 def ddpm_draws_from_the_posterior(slip):
-    """REV-05: one step has the variance of the Brownian bridge, and its mean follows x_t as the bridge's does."""
+    """REV-05: one step has the variance of the Brownian bridge, and its mean follows x_t as the
+    bridge's does.
+    """
     one = output(1.0, slip, ts[:2])
     (a_t, a_s), (s_t, s_s) = alpha[:2], sigma[:2]
     bridge = s_s**2 * (s_t**2 - (a_t / a_s) ** 2 * s_s**2) / s_t**2
-    slope = a_t / a_s * (deviation[1] / deviation[0]) ** 2  # Cov(x_s, x_t)/Var(x_t): how E[x_s | x_t] follows x_t
+    slope = (
+        a_t / a_s * (deviation[1] / deviation[0]) ** 2
+    )  # Cov(x_s, x_t)/Var(x_t): how E[x_s | x_t] follows x_t
     return np.abs(np.diag(one.cov) - (slope**2 * deviation[0] ** 2 + bridge)).max()
 
 
 def eta_enters_linearly(slip):
     """REV-16: at eta = 1/2 the fresh noise has a quarter of the variance that it has at eta = 1."""
     t, s = ts[0], ts[1]
-    fresh = [float(sampler(e, slip).step(diffx.State(jnp.zeros(2)), t, s, jnp.ones(2))[0].x[0]) for e in (0.5, 1.0)]
-    still = [float(sampler(e, slip).step(diffx.State(jnp.zeros(2)), t, s, jnp.zeros(2))[0].x[0]) for e in (0.5, 1.0)]
+    fresh = [
+        float(sampler(e, slip).step(diffx.State(jnp.zeros(2)), t, s, jnp.ones(2))[0].x[0])
+        for e in (0.5, 1.0)
+    ]
+    still = [
+        float(sampler(e, slip).step(diffx.State(jnp.zeros(2)), t, s, jnp.zeros(2))[0].x[0])
+        for e in (0.5, 1.0)
+    ]
     half, whole = np.subtract(fresh, still)
     return abs(half - whole / 2)
 
@@ -136,13 +155,14 @@ for i, j in np.ndindex(table.shape):
 plt.show()
 
 # %%
-# The right step passes all; each slip falls to at least one, and most to exactly one, which names the symbol that
-# is wrong. *DDPM's mean as DDIM* is the classic: DDPM with its noise switched off (:doc:`plot_trap_of_the_mean`).
+# The right step passes all; each slip falls to at least one, and most to exactly one, which names
+# the symbol that is wrong. *DDPM's mean as DDIM* is the classic: DDPM with its noise switched off
+# (:doc:`plot_trap_of_the_mean`).
 #
-# To do this with every formula of diffx and every claim: ``python -m spec_tests.mutants`` makes hundreds of such
-# slips by machine and reports those that no claim notices. With your own: change a symbol in
-# ``diffx/samplers/ddim.py``, run ``pytest spec_tests --claims``, read which claim fails and by how much, and
-# change it back.
+# To do this with every formula of diffx and every claim: ``python -m spec_tests.mutants`` makes
+# hundreds of such slips by machine and reports those that no claim notices. With your own: change a
+# symbol in ``diffx/samplers/ddim.py``, run ``pytest spec_tests --claims``, read which claim fails
+# and by how much, and change it back.
 #
 # What this page asserts
 # ----------------------

@@ -2,20 +2,24 @@ r"""
 Check your own
 ==============
 
-*A sampler from a paper, a schedule of your own, a line of code from the net. Is it right? Fifteen lines give the exact answer.*
+*A sampler from a paper, a schedule of your own, a line of code from the net. Is it right? Fifteen
+lines give the exact answer.*
 
-A sampler is a step from :math:`t` to :math:`s`. Write it as a function and give it a Gaussian, for which the
-right answer is known. ``exact_law`` differentiates *your code* and returns the mean and the covariance of what
-it really outputs. No sample is drawn, so that an error of :math:`10^{-6}` is seen as easily as one of
+A sampler is a step from :math:`t` to :math:`s`. Write it as a function and give it a Gaussian, for
+which the right answer is known. ``exact_law`` differentiates *your code* and returns the mean and
+the covariance of what it really outputs. No sample is drawn, so that an error of :math:`10^{-6}` is
+seen as easily as one of
 :math:`10^{-1}`.
 """
 
 # %%
 # Fifteen lines
 # -------------
-# The step under test is DPM-Solver-2 (Lu et al. 2022, arXiv:2206.00927, Algorithm 1): in the half-log-SNR
-# :math:`\lambda = \log(\alpha/\sigma)` go half of a DDIM step, ask the denoiser again there, and take the whole
-# step with the second answer. It claims order 2: half the step, a quarter of the error.
+# The step under test is DPM-Solver-2 (Lu et al. 2022, arXiv:2206.00927, Algorithm 1): in the
+# half-log-SNR
+# :math:`\lambda = \log(\alpha/\sigma)` go half of a DDIM step, ask the denoiser again there, and
+# take the whole step with the second answer. It claims order 2: half the step, a quarter of the
+# error.
 
 from functools import partial
 
@@ -35,7 +39,9 @@ def my_step(state, t, s, z=None, *, process, denoise, middle):
     half = lambda t: process.log_snr(t) / 2
     between = process.time_of_log_snr(2 * (half(t) + middle * (half(s) - half(t))))
     x_between = go(state.x, t, between, denoise(state.x, t), process)
-    eps = (x_between - process.alpha(between) * denoise(x_between, between)) / process.sigma(between)
+    eps = (x_between - process.alpha(between) * denoise(x_between, between)) / process.sigma(
+        between
+    )
     x0 = (state.x - process.sigma(t) * eps) / process.alpha(t)
     return diffx.State(go(state.x, t, s, x0, process)), diffx.Info(x0)
 
@@ -48,7 +54,9 @@ def errors(middle):
     """The exact W2 error of the method at each number of steps."""
     step = Partial(my_step, process=process, denoise=diffx.denoiser(process, law), middle=middle)
     sampler = diffx.Sampler(Partial(diffx.State), step)
-    return np.array([float(diffx.w2(diffx.exact_law(sampler, start, grid), limit)) for grid in grids])
+    return np.array(
+        [float(diffx.w2(diffx.exact_law(sampler, start, grid), limit)) for grid in grids]
+    )
 
 
 process = diffx.VP()
@@ -59,19 +67,32 @@ start, limit = (diffx.marginal(process, law, t) for t in (0.99, 1e-3))
 right, slipped = errors(0.5), errors(1.0)
 
 # %%
-# ``limit`` is the true law at the last time of the grid, so that stopping early is not counted against the method.
+# ``limit`` is the true law at the last time of the grid, so that stopping early is not counted
+# against the method.
 #
 # The verdict is a slope
 # ----------------------
-# Beside it runs the same code with a slip that no picture would show: the middle taken at the end of the step,
-# ``middle=1``, as it happens when the log-SNR and *half* the log-SNR are mixed up.
+# Beside it runs the same code with a slip that no picture would show: the middle taken at the end
+# of the step, ``middle=1``, as it happens when the log-SNR and *half* the log-SNR are mixed up.
 
 figure, axes = plt.subplots(figsize=(6.4, 3.8))
 axes.loglog(counts, right, "o-", color=BLACK, label="my_step")
 axes.loglog(counts, slipped, "s--", color=ORANGE, label="my_step with the slip")
 for order, errors_of, color in ((2, right, BLUE), (1, slipped, RED)):
-    axes.loglog(counts[-3:], 0.6 * errors_of[-1] * (counts[-1] / np.array(counts[-3:])) ** order, ":", marker="", color=color)
-    axes.annotate(f"order {order}", (counts[-2], 0.5 * errors_of[-1] * 2.0**order), color=color, va="top", ha="right")
+    axes.loglog(
+        counts[-3:],
+        0.6 * errors_of[-1] * (counts[-1] / np.array(counts[-3:])) ** order,
+        ":",
+        marker="",
+        color=color,
+    )
+    axes.annotate(
+        f"order {order}",
+        (counts[-2], 0.5 * errors_of[-1] * 2.0**order),
+        color=color,
+        va="top",
+        ha="right",
+    )
 axes.set(xlabel="number of steps $N$", ylabel="exact $W_2$ error (data units)")
 axes.set_xticks(counts, [str(n) for n in counts])
 axes.minorticks_off()
@@ -79,14 +100,14 @@ axes.legend()
 plt.show()
 
 # %%
-# Both converge, and their samples look alike; the slope tells them apart. Orders, and DDIM's error constant too,
-# are held this way for the samplers of diffx (REV-11, REV-22).
+# Both converge, and their samples look alike; the slope tells them apart. Orders, and DDIM's error
+# constant too, are held this way for the samplers of diffx (REV-11, REV-22).
 #
 # A schedule of your own
 # ----------------------
 # A process is :math:`\alpha` and :math:`\sigma`; drift and diffusion must follow from them,
-# :math:`f = \alpha'/\alpha` and :math:`g^2 = (\sigma^2)' - 2 f \sigma^2` (FWD-02). This is the check, by
-# automatic differentiation, on a schedule from memory: the "sub-VP" path, whose
+# :math:`f = \alpha'/\alpha` and :math:`g^2 = (\sigma^2)' - 2 f \sigma^2` (FWD-02). This is the
+# check, by automatic differentiation, on a schedule from memory: the "sub-VP" path, whose
 # :math:`g^2 = \beta\,(1 - e^{-2B})` is easily remembered with :math:`e^{-B}`.
 
 
@@ -117,11 +138,12 @@ plt.show()
 # %%
 # Not in JAX
 # ----------
-# Code in torch, in numpy or behind a wall is asked from outside: ``check_sampler`` is given a function from a denoiser
-# and a batch to a batch. Below stands the third-order multi-step update of DPM-Solver++ in plain numpy, once with the
-# weight of its last term as it is found in released code, once with twice that. A multi-step method must first fill its
-# history by steps of lower order, which would hide its order; the check closes its denoiser over those steps (all data at
-# one point, where every method is exact), and so no start needs to be handed over.
+# Code in torch, in numpy or behind a wall is asked from outside: ``check_sampler`` is given a
+# function from a denoiser and a batch to a batch. Below stands the third-order multi-step update of
+# DPM-Solver++ in plain numpy, once with the weight of its last term as it is found in released
+# code, once with twice that. A multi-step method must first fill its history by steps of lower
+# order, which would hide its order; the check closes its denoiser over those steps (all data at one
+# point, where every method is exact), and so no start needs to be handed over.
 
 
 def third_order(denoise, x, n, stop, normal, *, weight):
@@ -148,7 +170,9 @@ def nodes(n):
 
 
 for weight in (1, 2):
-    findings = diffx.check.check_sampler(partial(third_order, weight=weight), nodes, order=3, exact_on_points=True)
+    findings = diffx.check.check_sampler(
+        partial(third_order, weight=weight), nodes, order=3, exact_on_points=True
+    )
     print(f"weight {weight}:")
     print("\n".join(f"  {found.claim} {found.verdict}: {found.detail}" for found in findings))
     verdicts = {found.claim: found.verdict for found in findings}
@@ -156,9 +180,10 @@ for weight in (1, 2):
     assert set(verdicts.values()) == {"holds"}, verdicts
 
 # %%
-# Both are functions, converge and are exact on a point; the order tells them apart. ``check_process``,
-# ``check_guidance``, ``check_contrastive_loss`` and ``check_log_prob`` ask the other parts of a library in the same way;
-# what they say of the libraries in use is the page :doc:`/conformance/index`.
+# Both are functions, converge and are exact on a point; the order tells them apart.
+# ``check_process``, ``check_guidance``, ``check_contrastive_loss`` and ``check_log_prob`` ask the
+# other parts of a library in the same way; what they say of the libraries in use is the page
+# :doc:`/conformance/index`.
 #
 # What this page asserts
 # ----------------------

@@ -2,24 +2,28 @@ r"""
 Equal angles
 ============
 
-*Beyond chapter 8. What a step of DDIM loses is a cosine, and the best grid of N steps is the one that divides an angle
-equally.*
+*Beyond chapter 8. What a step of DDIM loses is a cosine, and the best grid of N steps is the one
+that divides an angle equally.*
 
-*"So smaller steps, interesting"*, notes the author of the lecture. Yes, but smaller in what? In time, in noise, in its
-logarithm? There is an answer, and it is a picture. Take data of standard deviation :math:`\sqrt{L}`. At time :math:`t` the
-sample has a part from the data, of deviation :math:`\alpha\sqrt{L}`, and at right angles to it a part of noise, of
-deviation :math:`\sigma`. Together they are an arrow, and what matters of it is its angle:
+*"So smaller steps, interesting"*, notes the author of the lecture. Yes, but smaller in what? In
+time, in noise, in its logarithm? There is an answer, and it is a picture. Take data of standard
+deviation :math:`\sqrt{L}`. At time :math:`t` the sample has a part from the data, of deviation
+:math:`\alpha\sqrt{L}`, and at right angles to it a part of noise, of deviation :math:`\sigma`.
+Together they are an arrow, and what matters of it is its angle:
 
-.. math:: \phi(t) = \operatorname{atan2}\left(\sigma,\; \alpha\sqrt{L}\right), \qquad \text{noise: } \phi = \pi/2,
+.. math:: \phi(t) = \operatorname{atan2}\left(\sigma,\; \alpha\sqrt{L}\right), \qquad \text{noise: }
+\phi = \pi/2,
    \quad \text{data: } \phi = 0 .
 """
 
 # %%
 # A step is a projection
 # ----------------------
-# DDIM splits a sample into its guess of the data and its guess of the noise, and mixes them anew. For Gaussian data the
-# guesses are projections, and so is the step: what arrives on the next ray is the foot of a perpendicular,
-# :math:`\cos(\phi_t - \phi_s)` times as long as it should be (REV-11). Lengths in the picture are shares of the true
+# DDIM splits a sample into its guess of the data and its guess of the noise, and mixes them anew.
+# For Gaussian data the guesses are projections, and so is the step: what arrives on the next ray is
+# the foot of a perpendicular,
+# :math:`\cos(\phi_t - \phi_s)` times as long as it should be (REV-11). Lengths in the picture are
+# shares of the true
 # deviation. It should be 1 all the way.
 
 from functools import partial
@@ -36,11 +40,27 @@ begin(float64=True)
 flow = diffx.RectifiedFlow()
 
 
-C, NOISIEST, CLEANEST = 0.5, 80 / 81, 0.002 / 1.002  # N(0, .25), from sigma/alpha = 80 to .002: Karras' range
+C, NOISIEST, CLEANEST = (
+    0.5,
+    80 / 81,
+    0.002 / 1.002,
+)  # N(0, .25), from sigma/alpha = 80 to .002: Karras' range
 rows = {
-    "equal angles": (BLACK, "o-", lambda n: diffx.grids.equal_angle(flow, n, std=C, t_max=NOISIEST, t_min=CLEANEST)),
-    "equal steps of $t$": (GREEN, "^-.", lambda n: diffx.uniform(n, t_max=NOISIEST, t_min=CLEANEST)),
-    "log-linear": (BLUE, "s--", lambda n: diffx.grids.uniform_log_snr(flow, n, t_max=NOISIEST, t_min=CLEANEST)),
+    "equal angles": (
+        BLACK,
+        "o-",
+        lambda n: diffx.grids.equal_angle(flow, n, std=C, t_max=NOISIEST, t_min=CLEANEST),
+    ),
+    "equal steps of $t$": (
+        GREEN,
+        "^-.",
+        lambda n: diffx.uniform(n, t_max=NOISIEST, t_min=CLEANEST),
+    ),
+    "log-linear": (
+        BLUE,
+        "s--",
+        lambda n: diffx.grids.uniform_log_snr(flow, n, t_max=NOISIEST, t_min=CLEANEST),
+    ),
     r"Karras, $\rho = 7$": (ORANGE, "D:", lambda n: diffx.karras(flow, n + 1, sigma_max=80.0)[:-1]),
 }
 widths = [0.25, 1.0, 4.0]
@@ -48,20 +68,32 @@ widths = [0.25, 1.0, 4.0]
 
 @jax.jit
 def shares(grids, variances):
-    """The exact deviation of DDIM's output on N(0, variance), over the true one, for every grid and its variance."""
+    """The exact deviation of DDIM's output on N(0, variance), over the true one, for every grid and
+    its variance.
+    """
 
     def share(ts, variance):
         law = diffx.GaussianLaw(jnp.zeros(1), variance)
-        output = diffx.exact_law(diffx.ddim(flow, diffx.denoiser(flow, law)), diffx.marginal(flow, law, ts[0]), ts)
-        return jnp.sqrt(output.cov[0, 0] / (flow.alpha(ts[-1]) ** 2 * variance + flow.sigma(ts[-1]) ** 2))
+        output = diffx.exact_law(
+            diffx.ddim(flow, diffx.denoiser(flow, law)), diffx.marginal(flow, law, ts[0]), ts
+        )
+        return jnp.sqrt(
+            output.cov[0, 0] / (flow.alpha(ts[-1]) ** 2 * variance + flow.sigma(ts[-1]) ** 2)
+        )
 
     return jax.vmap(share)(grids, variances)
 
 
 @partial(jax.jit, static_argnums=0)
 def grids(n):
-    """The four grids, and from pure noise to clean data: equal steps of t, equal angles of L = 1."""
-    return jnp.stack([grid(n) for *_, grid in rows.values()] + [diffx.uniform(n)] * 3 + [diffx.grids.equal_angle(flow, n)])
+    """The four grids, and from pure noise to clean data: equal steps of t, equal angles of L =
+    1.
+    """
+    return jnp.stack(
+        [grid(n) for *_, grid in rows.values()]
+        + [diffx.uniform(n)] * 3
+        + [diffx.grids.equal_angle(flow, n)]
+    )
 
 
 variances = jnp.array([C**2] * 4 + [*widths, 1.0])
@@ -103,16 +135,18 @@ panels[0].annotate("data", (1.0, 0.03), color="0.35", ha="left", rotation=90, va
 plt.show()
 
 # %%
-# The thick line is the deviation of the samples after :math:`N` steps from pure noise, read by ``exact_law`` off the
-# sampler's code: :math:`\cos^N(\pi/2N)`, one cosine a step. With one step it would be :math:`\cos(\pi/2) = 0`: the mean.
+# The thick line is the deviation of the samples after :math:`N` steps from pure noise, read by
+# ``exact_law`` off the sampler's code: :math:`\cos^N(\pi/2N)`, one cosine a step. With one step it
+# would be :math:`\cos(\pi/2) = 0`: the mean.
 #
 # Where to put the rays
 # ---------------------
-# The whole angle is given, and a product of cosines whose angles have a given sum is largest when all are equal (the
-# logarithm of the cosine is concave). So the best grid has :math:`\sigma_i/\alpha_i = \sqrt{L}\, \tan\phi_i` with equal
-# steps of :math:`\phi` (REV-13). Sabour et al. 2024 found the same grid as the best in Kullback-Leibler divergence. Below,
-# ten steps from :math:`\sigma/\alpha = 80` to 0.002 for data of standard deviation 0.5, on this grid and three that are in
-# use.
+# The whole angle is given, and a product of cosines whose angles have a given sum is largest when
+# all are equal (the logarithm of the cosine is concave). So the best grid has
+# :math:`\sigma_i/\alpha_i = \sqrt{L}\, \tan\phi_i` with equal steps of :math:`\phi` (REV-13).
+# Sabour et al. 2024 found the same grid as the best in Kullback-Leibler divergence. Below, ten
+# steps from :math:`\sigma/\alpha = 80` to 0.002 for data of standard deviation 0.5, on this grid
+# and three that are in use.
 
 figure, panels = plt.subplots(1, 4, figsize=(10.4, 3.3))
 for i, (panel, (name, *_), ts) in enumerate(zip(panels, rows.items(), grids(10), strict=False)):
@@ -120,18 +154,22 @@ for i, (panel, (name, *_), ts) in enumerate(zip(panels, rows.items(), grids(10),
     phi = angles(ts, C)
     rays(panel, phi)
     panel.plot(np.cos(phi), np.sin(phi), "o", ms=4.5, color=BLACK, ls="")
-    panel.plot([0, kept[10][i]], [0, 0], "-", marker="", color=ORANGE, lw=3.5, solid_capstyle="butt")
+    panel.plot(
+        [0, kept[10][i]], [0, 0], "-", marker="", color=ORANGE, lw=3.5, solid_capstyle="butt"
+    )
     panel.annotate(f"{kept[10][i]:.6f} of 1", (kept[10][i] / 2, -0.04), ha="center", va="top")
     panel.set_title(name)
 plt.show()
 
 # %%
-# Karras' grid and the log-linear one spend many steps where the angle hardly turns, near pure noise or near clean data, and
-# pay for it in the middle with wide steps. Equal steps of the rectified flow's time are close to the best.
+# Karras' grid and the log-linear one spend many steps where the angle hardly turns, near pure noise
+# or near clean data, and pay for it in the middle with wide steps. Equal steps of the rectified
+# flow's time are close to the best.
 #
-# All lose like :math:`1/N`, with different constants. And what is best for one width of data is not for another: on the
-# right the same ten steps, for data of any width. Real data have a wide range of widths, large along a few directions and
-# small along most, each with an angle of its own. The grids that look wasteful here insure against that.
+# All lose like :math:`1/N`, with different constants. And what is best for one width of data is not
+# for another: on the right the same ten steps, for data of any width. Real data have a wide range
+# of widths, large along a few directions and small along most, each with an angle of its own. The
+# grids that look wasteful here insure against that.
 
 spreads = np.geomspace(0.004, 40, by_mode(61, 25))
 repeated = jnp.repeat(grids(10)[:4], len(spreads), axis=0)
@@ -147,18 +185,26 @@ left.minorticks_off()
 left.legend(loc="lower left")
 right.axvline(C, color=GREY, lw=0.8)
 right.annotate("made for\nthis width", (C * 0.88, 0.12), color="0.35", ha="right")
-right.set(xlabel="standard deviation of the data (data units)", ylabel="share that is kept, $N$ = 10", ylim=(0, 1.03))
+right.set(
+    xlabel="standard deviation of the data (data units)",
+    ylabel="share that is kept, $N$ = 10",
+    ylim=(0, 1.03),
+)
 plt.show()
 for i, name in enumerate(rows):
-    print(f"{name.translate({36: None, 92: None}):22s} ten steps keep {kept[10][i]:.6f} of the deviation")
+    print(
+        f"{name.translate({36: None, 92: None}):22s} ten steps keep {kept[10][i]:.6f} of the "
+        "deviation"
+    )
 
 # %%
 # Small steps, exactly
 # --------------------
-# For many steps the loss is :math:`1 - \prod \cos \Delta\phi_i \approx \frac{1}{2}\sum \Delta\phi_i^2`, so that :math:`N` times
-# the loss tends to :math:`\frac{1}{2}\int (d\phi/du)^2\, du`, where :math:`u` counts the share of the steps. For the
-# rectified flow in equal steps of time that is :math:`\frac{1}{2}\left[1 + \frac{\pi}{4}\, (1 + L)/\sqrt{L}\right]` (REV-12),
-# and for equal angles :math:`\pi^2/8`, the least there is.
+# For many steps the loss is :math:`1 - \prod \cos \Delta\phi_i \approx \frac{1}{2}\sum
+# \Delta\phi_i^2`, so that :math:`N` times the loss tends to :math:`\frac{1}{2}\int (d\phi/du)^2\,
+# du`, where :math:`u` counts the share of the steps. For the rectified flow in equal steps of time
+# that is :math:`\frac{1}{2}\left[1 + \frac{\pi}{4}\, (1 + L)/\sqrt{L}\right]` (REV-12), and for
+# equal angles :math:`\pi^2/8`, the least there is.
 
 constants = [(1 + np.pi / 4 * (1 + L) / np.sqrt(L)) / 2 for L in widths] + [np.pi**2 / 8]
 figure, axes = plt.subplots(figsize=(7.4, 3.7))
@@ -169,24 +215,37 @@ lines = {  # L = 4 mirrors L = 1/4: the rows agree to rounding
 }
 for name, (row, color, line) in lines.items():
     constant = constants[row - 4]
-    axes.semilogx(counts, [n * (1 - kept[n][row]) for n in counts], line, color=color, label=f"{name}: to {constant:.6f}")
+    axes.semilogx(
+        counts,
+        [n * (1 - kept[n][row]) for n in counts],
+        line,
+        color=color,
+        label=f"{name}: to {constant:.6f}",
+    )
     axes.axhline(constant, color=color, lw=0.8, ls=line[1:])
-axes.set(xlabel="number of steps $N$", ylabel=r"$N \times$ the share that is lost", ylim=(0.9, 1.55))
+axes.set(
+    xlabel="number of steps $N$", ylabel=r"$N \times$ the share that is lost", ylim=(0.9, 1.55)
+)
 axes.set_xticks(counts, [str(n) for n in counts])
 axes.minorticks_off()
 axes.legend(loc="lower right")
 plt.show()
 
 # %%
-# So, smaller in what? In angle. A schedule has no say in it: it only decides which times belong to these angles (REV-14).
+# So, smaller in what? In angle. A schedule has no say in it: it only decides which times belong to
+# these angles (REV-14).
 #
 # What this page asserts
 # ----------------------
-# For every grid and every number of steps ``exact_law`` of the sampler is the product of the cosines; equal angles keep
-# most of all four; the three numbers of the ten-step comparison; and :math:`N` times the loss tends to its constants.
+# For every grid and every number of steps ``exact_law`` of the sampler is the product of the
+# cosines; equal angles keep most of all four; the three numbers of the ten-step comparison; and
+# :math:`N` times the loss tends to its constants.
 
 for n in counts:
-    products = [np.cos(np.diff(angles(ts, std))).prod() for ts, std in zip(grids(n), np.sqrt(variances), strict=True)]
+    products = [
+        np.cos(np.diff(angles(ts, std))).prod()
+        for ts, std in zip(grids(n), np.sqrt(variances), strict=True)
+    ]
     assert np.abs(kept[n] - products).max() < 1e-12, n
     assert abs(kept[n][-1] - np.cos(np.pi / 2 / n) ** n) < 1e-12
     assert np.argmax(kept[n][:4]) == 0

@@ -2,24 +2,29 @@ r"""
 How much a contrastive loss can know
 ====================================
 
-*Chapter 2. The loss of a batch of N pairs, taken from log N, is a bound of the information that pictures and texts share.
-It cannot say more than log N.*
+*Chapter 2. The loss of a batch of N pairs, taken from log N, is a bound of the information that
+pictures and texts share. It cannot say more than log N.*
 
-A contrastive loss asks: which of these :math:`N` texts belongs to this picture? Who guesses pays :math:`\log N`, and what
-is saved is knowledge about the pair (van den Oord et al. 2018; Poole et al. 2019):
+A contrastive loss asks: which of these :math:`N` texts belongs to this picture? Who guesses pays
+:math:`\log N`, and what is saved is knowledge about the pair (van den Oord et al. 2018; Poole et
+al. 2019):
 
 .. math:: \log N - L \;\le\; I(x; y), \qquad\text{and}\qquad \log N - L \;\le\; \log N .
 
-The second bound is a matter of counting: a question with :math:`N` answers is worth at most :math:`\log N`. Which of the
-two binds? With Gaussian pairs nothing has to be learnt: the information and the best scores are formulas.
+The second bound is a matter of counting: a question with :math:`N` answers is worth at most
+:math:`\log N`. Which of the two binds? With Gaussian pairs nothing has to be learnt: the
+information and the best scores are formulas.
 """
 
 # %%
 # The best scores
 # ---------------
-# Let :math:`x` and :math:`y` be standard normal with correlation :math:`r` in each of :math:`d` dimensions. They share
-# :math:`I = -\frac d2 \log(1 - r^2)`, and the best score of a pair is its pointwise mutual information
-# :math:`\log p(x, y) - \log p(x) - \log p(y)`, a quadratic form. One batch of eight pairs, and what each pair scores:
+# Let :math:`x` and :math:`y` be standard normal with correlation :math:`r` in each of :math:`d`
+# dimensions. They share
+# :math:`I = -\frac d2 \log(1 - r^2)`, and the best score of a pair is its pointwise mutual
+# information
+# :math:`\log p(x, y) - \log p(x) - \log p(y)`, a quadratic form. One batch of eight pairs, and what
+# each pair scores:
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +44,9 @@ def pairs_that_share(information):
     """The law of (x, y) in which every dimension has its part of the information."""
     r = np.sqrt(1 - np.exp(-2 * information / DIM))
     eye = np.eye(DIM)
-    return diffx.GaussianLaw(jnp.zeros(2 * DIM), jnp.asarray(np.block([[eye, r * eye], [r * eye, eye]])))
+    return diffx.GaussianLaw(
+        jnp.zeros(2 * DIM), jnp.asarray(np.block([[eye, r * eye], [r * eye, eye]]))
+    )
 
 
 def scores(law, draws):
@@ -58,8 +65,8 @@ figure.colorbar(shown, ax=panels, shrink=0.8, aspect=15, label="probability that
 plt.show()
 
 # %%
-# With more information the diagonal stands out. Once it is black, the batch is too easy a question: more information
-# cannot make the answers better.
+# With more information the diagonal stands out. Once it is black, the batch is too easy a question:
+# more information cannot make the answers better.
 #
 # The bound as the batch grows
 # ----------------------------
@@ -73,7 +80,9 @@ table_of = jax.jit(lambda law, key: scores(law, law.sample(key, (most,))))
 @jax.jit
 def mean_bound(table, batches):
     """Over batches, (count, n): the numbers of the pairs in each."""
-    one = lambda batch: diffx.contrast.info_nce_bound(diffx.contrast.info_nce(table[batch[:, None], batch]), n=batch.size)
+    one = lambda batch: diffx.contrast.info_nce_bound(
+        diffx.contrast.info_nce(table[batch[:, None], batch]), n=batch.size
+    )
     return jax.lax.map(one, batches).mean()
 
 
@@ -81,7 +90,9 @@ def mean_bounds(law):
     """For every batch size, from the same pairs."""
     tables = [table_of(law, key) for key in jax.random.split(jax.random.key(0), repeats)]
     batches = [jnp.arange(most).reshape(-1, n) for n in sizes]
-    return np.mean([[float(mean_bound(table, batch)) for batch in batches] for table in tables], axis=0)
+    return np.mean(
+        [[float(mean_bound(table, batch)) for batch in batches] for table in tables], axis=0
+    )
 
 
 bounds = {amount: mean_bounds(law) for amount, law in laws.items()}
@@ -90,30 +101,48 @@ figure, panel = plt.subplots(figsize=(8.6, 4.9))
 panel.fill_between(sizes, np.log(sizes), 13.2, color="0.93", lw=0)
 panel.plot(sizes, np.log(sizes), "-", marker="", color="0.4", lw=1.2)
 panel.annotate("more than log N\ncannot be said", (sizes[1], 9.4), color="0.35")
-for (amount, values), color, dash, mark in zip(bounds.items(), colors, DASHES, MARKERS, strict=False):
+for (amount, values), color, dash, mark in zip(
+    bounds.items(), colors, DASHES, MARKERS, strict=False
+):
     panel.axhline(amount, color=color, ls=dash, lw=0.9, alpha=0.7)
     panel.plot(sizes, values, ls=dash, marker=mark, color=color, label=f"I = {amount:g}")
 panel.set_xscale("log", base=2)
-panel.set(xlabel="batch size N (pairs)", ylabel=r"$\log N - L$ (nats)", ylim=(0, 13.2), xlim=(sizes[0], sizes[-1]))
+panel.set(
+    xlabel="batch size N (pairs)",
+    ylabel=r"$\log N - L$ (nats)",
+    ylim=(0, 13.2),
+    xlim=(sizes[0], sizes[-1]),
+)
 panel.legend(title="nats shared", loc="center left", bbox_to_anchor=(1.0, 0.5))
-panel.set_title("horizontal: the information there is; marked: the information the loss can see", loc="left")
+panel.set_title(
+    "horizontal: the information there is; marked: the information the loss can see", loc="left"
+)
 plt.show()
 print("    N  " + "".join(f"  I = {amount:4g}" for amount in amounts) + "    log N")
 for i, n in enumerate(sizes):
-    print(f"{n:6d} " + "".join(f"{values[i]:10.3f}" for values in bounds.values()) + f"{np.log(n):9.3f}")
+    print(
+        f"{n:6d} "
+        + "".join(f"{values[i]:10.3f}" for values in bounds.values())
+        + f"{np.log(n):9.3f}"
+    )
 
 # %%
-# Pairs that share 1 nat are measured to a hundredth by a batch of 512. Those that share 12 would need
-# :math:`e^{12} \approx 160{,}000`: until then the loss measures the batch and not the pairs. That is a reason why
-# contrastive training wants large batches, and why its loss should never be compared between batch sizes.
+# Pairs that share 1 nat are measured to a hundredth by a batch of 512. Those that share 12 would
+# need
+# :math:`e^{12} \approx 160{,}000`: until then the loss measures the batch and not the pairs. That
+# is a reason why contrastive training wants large batches, and why its loss should never be
+# compared between batch
+# sizes.
 #
 # What this page asserts
 # ----------------------
-# The bound stays below the information and below :math:`\log N` and grows with :math:`N` (CLP-08); for 1 nat it arrives;
-# for 12 it follows :math:`\log N` (CLP-10).
+# The bound stays below the information and below :math:`\log N` and grows with :math:`N` (CLP-08);
+# for 1 nat it arrives; for 12 it follows :math:`\log N` (CLP-10).
 
 for amount, values in bounds.items():
-    np.testing.assert_allclose(diffx.contrast.gaussian_information(laws[amount], split=DIM), amount, rtol=1e-12)
+    np.testing.assert_allclose(
+        diffx.contrast.gaussian_information(laws[amount], split=DIM), amount, rtol=1e-12
+    )
     assert (values < np.log(sizes)).all()
     assert values.max() < amount + 0.1, "0.1 for the draws: a mean of thousands of pairs"
     assert (np.diff(values) > -0.1).all()

@@ -1,14 +1,15 @@
-r"""diffx: the functional reference implementation of diffusion mathematics in JAX. Its tests are the specification.
+r"""diffx: the functional reference implementation of diffusion mathematics in JAX. Its tests are
+the specification.
 
-Everything is a Gaussian path x_t = alpha(t) x_0 + sigma(t) eps, a denoiser D(x, t) = E[x_0 | x_t = x], and a step t -> s.
-What stands here is the heart; everything else is one dot further, in the rooms: `diffx.samplers.deis`,
-`diffx.grids.equal_angle`, `diffx.losses.v_loss`. `diffx.training`, `diffx.nn`, `diffx.data` and `diffx.adaptive` load at
-first use.
+Everything is a Gaussian path x_t = alpha(t) x_0 + sigma(t) eps, a denoiser D(x, t) = E[x_0 | x_t =
+x], and a step t -> s. What stands here is the heart; everything else is one dot further, in the
+rooms: `diffx.samplers.deis`, `diffx.grids.equal_angle`, `diffx.losses.v_loss`. `diffx.training`,
+`diffx.nn`, `diffx.data` and `diffx.adaptive` load at first use.
 
 Arguments that mean the same everywhere:
 
-x, x_t       the noisy state, any shape, data units; laws live on the last axis, leading axes are a batch
-x0, eps      data and standard normal noise, of the shape of x
+x, x_t       the noisy state, any shape, data units; laws live on the last axis, leading axes are a
+batch x0, eps      data and standard normal noise, of the shape of x
 t, s         scalar times in [0, 1], 0 is data and 1 is noise; a step goes from t down to s < t
 ts           a grid, (N + 1,) decreasing times
 z            the noise of a step, standard normal, of the shape of x; None stands for zero
@@ -16,8 +17,9 @@ process      a forward process: alpha(t), sigma(t) and what follows from them
 denoise      any callable (x, t) -> x0
 key          a key of jax.random
 
-Errors that every function shares: ValueError for unequal shapes (nothing is broadcast) and for a batch of times against
-an x, TypeError for integers where floats are due and for times in half precision.
+Errors that every function shares: ValueError for unequal shapes (nothing is broadcast) and for a
+batch of times against an x, TypeError for integers where floats are due and for times in half
+precision.
 """
 
 import importlib
@@ -47,7 +49,12 @@ from diffx import (
 from diffx.contrast import clip_loss as clip_loss, siglip_loss as siglip_loss
 from diffx.denoisers import denoiser as denoiser, score as score
 from diffx.exact import error_budget as error_budget, exact_law as exact_law
-from diffx.grids import karras as karras, time_shift as time_shift, trailing as trailing, uniform as uniform
+from diffx.grids import (
+    karras as karras,
+    time_shift as time_shift,
+    trailing as trailing,
+    uniform as uniform,
+)
 from diffx.guidance import cfg as cfg, guide as guide, guide_net as guide_net
 from diffx.laws import (
     GaussianLaw as GaussianLaw,
@@ -102,19 +109,30 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-AT_FIRST_USE = ("adaptive", "data", "nn", "training")  # flax, optax, diffrax: what the formulas do without
+AT_FIRST_USE = (
+    "adaptive",
+    "data",
+    "nn",
+    "training",
+)  # flax, optax, diffrax: what the formulas do without
 
 
 def __getattr__(name: str) -> Any:
     if name in AT_FIRST_USE:
         return importlib.import_module(f"diffx.{name}")
-    rooms = [room for room, value in globals().items() if isinstance(value, ModuleType) and _defines(value, name)]
+    rooms = [
+        room
+        for room, value in globals().items()
+        if isinstance(value, ModuleType) and _defines(value, name)
+    ]
     hint = f": it is diffx.{rooms[0]}.{name}" if rooms and not name.startswith("_") else ""
     raise AttributeError(f"module 'diffx' has no attribute '{name}'{hint}")
 
 
 def _defines(room: ModuleType, name: str) -> bool:
-    """Whether a name of a room is its own, neither a file nor taken from another room; a constant has no module."""
+    """Whether a name of a room is its own, neither a file nor taken from another room; a constant
+    has no module.
+    """
     value = vars(room).get(name)
     own = getattr(value, "__module__", room.__name__).startswith(room.__name__)
     return own and value is not None and not isinstance(value, ModuleType)

@@ -1,4 +1,6 @@
-"""Linear algebra of covariances: contraction at full precision, square roots, the log-determinant's excess."""
+"""Linear algebra of covariances: contraction at full precision, square roots, the log-determinant's
+excess.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,31 +16,40 @@ def contract(subscripts: str, *operands: Any) -> Array:
     An accelerator's default is TF32 or bfloat16, which keeps 3 digits.
     """
     chosen = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
-    return jnp.einsum(subscripts, *operands, precision=None if chosen else jax.lax.Precision.HIGHEST)
+    return jnp.einsum(
+        subscripts, *operands, precision=None if chosen else jax.lax.Precision.HIGHEST
+    )
 
 
 NARROW = 4  # columns: XLA on CPU walks along the last axis, 3 times slower where that has length 2
 
 
 def rows_times(x: Array, m: Array) -> Array:
-    """x m on the last axis of x. Up to 4 columns as a sum of scaled columns with the event axis first, which XLA fuses:
+    """x m on the last axis of x. Up to 4 columns as a sum of scaled columns with the event axis
+    first, which XLA fuses:
     on CPU a (4096, 2) by (2, 2) product takes 11 us as a matrix product and 1 us fused."""
     if m.shape[0] > NARROW:
         return contract("...i,ij->...j", x, m)
     columns = jnp.moveaxis(x, -1, 0)
     rows = with_axes(m, x.ndim - 1)
-    return jnp.moveaxis(sum((rows[i] * columns[i] for i in range(1, len(rows))), rows[0] * columns[0]), 0, -1)
+    return jnp.moveaxis(
+        sum((rows[i] * columns[i] for i in range(1, len(rows))), rows[0] * columns[0]), 0, -1
+    )
 
 
 def scan_points(step: Callable, state: Any, times: Any, rest: Any = None) -> tuple[Any, Any]:
-    """jax.lax.scan of step(state, times_i, rest_i), laid out for XLA on CPU; what a step sees and gives is as ever.
+    """jax.lax.scan of step(state, times_i, rest_i), laid out for XLA on CPU; what a step sees and
+    gives is as ever.
 
-    Points of up to 4 numbers are carried event axis first, which it walks along at full speed: 50 DDIM steps of (4096, 2)
-    points take 0.3 ms and not 0.4. The times are carried a step ahead, for a slice of what is scanned, and all that is
-    computed from it, is made anew for each point: 50 Heun steps 0.7 ms and not 1.1, log p of 1,024 points 2.0 and not 4.9.
+    Points of up to 4 numbers are carried event axis first, which it walks along at full speed: 50
+    DDIM steps of (4096, 2) points take 0.3 ms and not 0.4. The times are carried a step ahead, for
+    a slice of what is scanned, and all that is computed from it, is made anew for each point: 50
+    Heun steps 0.7 ms and not 1.1, log p of 1,024 points 2.0 and not 4.9.
     """
     narrow = jax.tree.map(lambda leaf: leaf.ndim >= 2 and leaf.shape[-1] <= NARROW, state)
-    turn = lambda state, axes: jax.tree.map(lambda leaf, n: jnp.moveaxis(leaf, *axes) if n else leaf, state, narrow)
+    turn = lambda state, axes: jax.tree.map(
+        lambda leaf, n: jnp.moveaxis(leaf, *axes) if n else leaf, state, narrow
+    )
 
     def body(carry: tuple[Any, Any], ahead: tuple[Any, Any]) -> tuple[tuple[Any, Any], Any]:
         (state, now), (following, part) = carry, ahead
@@ -65,12 +76,16 @@ def sqrtm(a: Array) -> Array:
 
 @sqrtm.defjvp
 def _sqrtm_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    """R dR + ... : dR solves R dR + dR R = dA; unlike eigh's own derivative it is finite for repeated eigenvalues."""
+    """R dR + ... : dR solves R dR + dR R = dA; unlike eigh's own derivative it is finite for
+    repeated eigenvalues.
+    """
     (a,), (da,) = primals, tangents
     values, vectors = jnp.linalg.eigh(a)
     roots = jnp.sqrt(jnp.maximum(values, 0))
     inner = contract("ki,kl,lj->ij", vectors, da, vectors) / (roots[:, None] + roots[None, :])
-    return contract("ik,k,jk->ij", vectors, roots, vectors), contract("ik,kl,jl->ij", vectors, inner, vectors)
+    return contract("ik,k,jk->ij", vectors, roots, vectors), contract(
+        "ik,kl,jl->ij", vectors, inner, vectors
+    )
 
 
 @jax.custom_jvp
@@ -92,7 +107,8 @@ def _polar_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
 def excess(r: Array) -> Array:
     """r - log(1 + r) >= 0 to a few ulps: at r = 1e-3 the difference keeps 4 digits in float32.
 
-    With s = r/(2 + r), log(1 + r) = 2 artanh(s) and r - 2s = r s: what is left is r s - 2 (s^3/3 + s^5/5 + ...).
+    With s = r/(2 + r), log(1 + r) = 2 artanh(s) and r - 2s = r s: what is left is r s - 2 (s^3/3 +
+    s^5/5 + ...).
     """
     s = r / (2 + r)
     tail = jnp.zeros_like(s)

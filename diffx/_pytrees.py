@@ -14,8 +14,9 @@ T = TypeVar("T")
 def record(cls: type[T]) -> type[T]:
     """Make `cls` a frozen dataclass and a pytree; every field is a child.
 
-    Unflattening bypasses `__init__`, which jax's own `register_dataclass` does not: inside a transformation the
-    leaves are tracers, axes or placeholders, and a check in `__post_init__` would refuse them.
+    Unflattening bypasses `__init__`, which jax's own `register_dataclass` does not: inside a
+    transformation the leaves are tracers, axes or placeholders, and a check in `__post_init__`
+    would refuse them.
     """
     data: Any = dataclasses.dataclass(frozen=True)(cls)
     names = tuple(field.name for field in dataclasses.fields(data))
@@ -42,10 +43,14 @@ def with_fields(value: Any, **fields: Any) -> None:
         object.__setattr__(value, name, field)
 
 
-def as_pytree(function: Callable[..., Any], wanted: str = "a denoiser (x, t) -> x0") -> Callable[..., Any]:
-    """The function itself if it is a pytree, else wrapped in Partial, so that it can be an argument of jit.
+def as_pytree(
+    function: Callable[..., Any], wanted: str = "a denoiser (x, t) -> x0"
+) -> Callable[..., Any]:
+    """The function itself if it is a pytree, else wrapped in Partial, so that it can be an argument
+    of jit.
 
-    Wrap a module-level function once and reuse it: each new lambda is a new function and is traced anew.
+    Wrap a module-level function once and reuse it: each new lambda is a new function and is traced
+    anew.
     """
     if not callable(function):
         raise TypeError(f"{wanted} must be callable, got {type(function).__name__}")

@@ -1,4 +1,6 @@
-"""Names for the shapes in annotations. jaxtyping's import hook checks them; the doors of `_arguments` refuse by sentences."""
+"""Names for the shapes in annotations. jaxtyping's import hook checks them; the doors of
+`_arguments` refuse by sentences.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +9,9 @@ from jaxtyping import Array, Float
 
 Number = Float[Array, ""]
 Floats = Float[Array, "..."]
-Points = Float[Array, "*shape"]  # data, noise, predictions: within one function all are of one shape
+Points = Float[
+    Array, "*shape"
+]  # data, noise, predictions: within one function all are of one shape
 Betas = Float[Array, "T"]
 
 

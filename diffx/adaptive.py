@@ -1,8 +1,10 @@
-r"""Adaptive integration of the reverse family by diffrax, an extra: python -m pip install 'diffx-reference[adaptive]'.
+r"""Adaptive integration of the reverse family by diffrax, an extra: python -m pip install
+'diffx-reference[adaptive]'.
 
-No stepper is written here, only the coordinates in which the fields are smooth: u = x/sqrt(alpha^2 + sigma^2) for every
-process, with a = alpha/sqrt(alpha^2 + sigma^2) = cos(phi) and b = sin(phi) of the same noise level (FWD-06). In its own
-time VP's sigma' is infinite at 0, and a rectified flow's f and g are at 1.
+No stepper is written here, only the coordinates in which the fields are smooth: u =
+x/sqrt(alpha^2 + sigma^2) for every process, with a = alpha/sqrt(alpha^2 + sigma^2) = cos(phi) and
+b = sin(phi) of the same noise level (FWD-06). In its own time VP's sigma' is infinite at 0, and a
+rectified flow's f and g are at 1.
 """
 
 from collections.abc import Callable
@@ -25,12 +27,17 @@ try:
     import lineax  # comes with diffrax
 except ImportError as error:
     raise ImportError(
-        "diffx.adaptive integrates by diffrax, which is an extra: python -m pip install 'diffx-reference[adaptive]'; "
+        "diffx.adaptive integrates by diffrax, which is an extra: python -m pip install "
+        "'diffx-reference[adaptive]'; "
         "the samplers of diffx do without it"
     ) from error
 
-CIRCLE = Trig()  # a = cos(pi t/2), b = sin(pi t/2): the probability flow in its time is smooth on all of (0, 1]
-FINEST = 2.0**-16  # share of the range below which the Brownian path is not refined: 1/16 of the mean of 4096 steps
+CIRCLE = (
+    Trig()
+)  # a = cos(pi t/2), b = sin(pi t/2): the probability flow in its time is smooth on all of (0, 1]
+FINEST = (
+    2.0**-16
+)  # share of the range below which the Brownian path is not refined: 1/16 of the mean of 4096 steps
 
 
 class Solution(NamedTuple):
@@ -55,15 +62,25 @@ def solve_flow(
 ) -> Solution:
     r"""The probability flow dx/dt = f x - (g^2/2) score from x at t_max to t_min, adaptively.
 
-    x: any shape, data units; one system, whose error is its root mean square (`jax.vmap` gives each point its own
-    steps).  t_max, t_min: scalar times.  rtol, atol: a step's error, relative and in units of sqrt(alpha^2 + sigma^2).
-    solver: of diffrax, Tsit5() if None (six answers of the denoiser a step).  max_steps: more are an error of diffrax.
-    Source: Song et al. 2021, arXiv:2011.13456, eq. (13).  Domain: 0 < t_min < t_max <= 1 (at t = 0 eps is 0/0).
-    Raises ValueError for times out of order or tolerances that are not positive, ImportError without diffrax.
+    x: any shape, data units; one system, whose error is its root mean square (`jax.vmap` gives each
+    point its own steps).  t_max, t_min: scalar times.  rtol, atol: a step's error, relative and in
+    units of sqrt(alpha^2 + sigma^2). solver: of diffrax, Tsit5() if None (six answers of the
+    denoiser a step).  max_steps: more are an error of diffrax.
+    Source: Song et al. 2021, arXiv:2011.13456, eq. (13).  Domain: 0 < t_min < t_max <= 1 (at t = 0
+    eps is 0/0). Raises ValueError for times out of order or tolerances that are not positive,
+    ImportError without diffrax.
     """
     denoise, x, t, s = _door(denoise, x, t_max, t_min, rtol, atol)
     return _solve_flow(
-        process, denoise, x, t, s, rtol, atol, solver or diffrax.Tsit5(), _arguments.count("max_steps", max_steps)
+        process,
+        denoise,
+        x,
+        t,
+        s,
+        rtol,
+        atol,
+        solver or diffrax.Tsit5(),
+        _arguments.count("max_steps", max_steps),
     )
 
 
@@ -81,16 +98,20 @@ def solve_sde(
     solver: Any = None,
     max_steps: int = 4096,
 ) -> Solution:
-    r"""dx = [f x - (1 + eta^2)/2 g^2 score] dt + eta g dw from x at t_max back to t_min, adaptively.
+    r"""dx = [f x - (1 + eta^2)/2 g^2 score] dt + eta g dw from x at t_max back to t_min,
+    adaptively.
 
-    In k = log(alpha/sigma), which grows on the way: du = [b^2 u - (1 + eta^2)(u - a D)] dk + sqrt(2) eta b dw, where
-    no coefficient exceeds 1 + eta^2 (derived here).  eta = 1: the reverse SDE.  The Brownian path is a function of
-    the key, the shape of x and the two times alone, so that tighter tolerances converge to one solution.
-    key: of jax.random.  Other arguments: see `solve_flow`.  solver: of diffrax, for additive noise, ShARK() if None
-    (strong order 1.5, two answers of the denoiser a step).
-    Source: Karras et al. 2022, arXiv:2206.00364, eq. (6); adaptive steps: Foster and Jelincic 2023, arXiv:2311.14201.
-    Domain: 0 < t_min < t_max, alpha(t_max) > 0 (elsewhere g is infinite), eta > 0; eta = 0 is `solve_flow`.
-    Raises ValueError outside that domain where values are concrete, ImportError without diffrax.
+    In k = log(alpha/sigma), which grows on the way: du = [b^2 u - (1 + eta^2)(u - a D)] dk +
+    sqrt(2) eta b dw, where no coefficient exceeds 1 + eta^2 (derived here).  eta = 1: the reverse
+    SDE.  The Brownian path is a function of the key, the shape of x and the two times alone, so
+    that tighter tolerances converge to one solution. key: of jax.random.  Other arguments: see
+    `solve_flow`.  solver: of diffrax, for additive noise, ShARK() if None (strong order 1.5, two
+    answers of the denoiser a step).
+    Source: Karras et al. 2022, arXiv:2206.00364, eq. (6); adaptive steps: Foster and Jelincic 2023,
+    arXiv:2311.14201.
+    Domain: 0 < t_min < t_max, alpha(t_max) > 0 (elsewhere g is infinite), eta > 0; eta = 0 is
+    `solve_flow`. Raises ValueError outside that domain where values are concrete, ImportError
+    without diffrax.
     """
     _arguments.key(key)
     _arguments.positive(eta=eta)
@@ -101,9 +122,13 @@ def solve_sde(
     return _solve_sde(process, denoise, key, x, t, s, rtol, atol, eta, solver, count)
 
 
-def _door(denoise: Any, x: Any, t: Any, s: Any, rtol: Any, atol: Any) -> tuple[Callable, Array, Array, Array]:
+def _door(
+    denoise: Any, x: Any, t: Any, s: Any, rtol: Any, atol: Any
+) -> tuple[Callable, Array, Array, Array]:
     t, s = _arguments.time(t, "t_max"), _arguments.time(s, "t_min")
-    message = lambda t, s: f"wanted 0 < t_min < t_max (0 is data, 1 is noise), got t_min={s} and t_max={t}"
+    message = lambda t, s: (
+        f"wanted 0 < t_min < t_max (0 is data, 1 is noise), got t_min={s} and t_max={t}"
+    )
     _arguments.require_that(lambda t, s: 0 < s < t, message, t, s)
     _arguments.positive(rtol=rtol, atol=atol)
     return as_pytree(denoise), _arguments.floats("x", x), t, s
@@ -123,9 +148,13 @@ def _solve_sde(process, denoise, key, x, t, s, rtol, atol, eta, solver, max_step
     path = _brownian(key, span, jax.ShapeDtypeStruct(x.shape, jnp.result_type(x, t)))
     noise = diffrax.ControlTerm(_spread, path)  # pyright: ignore[reportArgumentType]
     terms = diffrax.MultiTerm(diffrax.ODETerm(_drift), noise)  # pyright: ignore[reportArgumentType]
-    controller = diffrax.PIDController(rtol=rtol, atol=atol, pcoeff=0.1, icoeff=0.3)  # gentler: rough errors jump
+    controller = diffrax.PIDController(
+        rtol=rtol, atol=atol, pcoeff=0.1, icoeff=0.3
+    )  # gentler: rough errors jump
     first = (span[1] - span[0]) / 100  # diffrax guesses the first step of ODEs alone
-    return _solve(terms, solver, (process, denoise, eta), x, (t, s), span, first, controller, max_steps)
+    return _solve(
+        terms, solver, (process, denoise, eta), x, (t, s), span, first, controller, max_steps
+    )
 
 
 def _brownian(key: Array, span: tuple[Array, Array], shape: jax.ShapeDtypeStruct) -> Any:
@@ -137,7 +166,9 @@ def _solve(terms, solver, args, x, times, span, first, controller, max_steps) ->
     begin, end = (_radius(args[0], r) for r in times)
     u = (x / begin).astype(jnp.result_type(x, begin))
     done = diffrax.diffeqsolve(
-        *(terms, solver, span[0], span[1], first, u, args), stepsize_controller=controller, max_steps=max_steps
+        *(terms, solver, span[0], span[1], first, u, args),
+        stepsize_controller=controller,
+        max_steps=max_steps,
     )
     x = (done.ys[-1] * end).astype(x.dtype)  # pyright: ignore[reportOptionalSubscript, reportIndexIssue]
     return Solution(x, done.stats["num_steps"], done.stats["num_rejected_steps"])
@@ -155,7 +186,9 @@ def _answer(process: Process, denoise: Callable, u: Array, log_snr: Array) -> Ar
 
 def _flow(t: Array, u: Array, args: tuple) -> Array:
     process, denoise = args
-    return probability_flow(CIRCLE, lambda u, t: _answer(process, denoise, u, CIRCLE.log_snr(t)), u, t)
+    return probability_flow(
+        CIRCLE, lambda u, t: _answer(process, denoise, u, CIRCLE.log_snr(t)), u, t
+    )
 
 
 def _drift(k: Array, u: Array, args: tuple) -> Array:
@@ -167,4 +200,6 @@ def _drift(k: Array, u: Array, args: tuple) -> Array:
 def _spread(k: Array, u: Array, args: tuple) -> Any:
     """sqrt(2) eta b, the same for every entry of u."""
     b = jnp.sqrt(jax.nn.sigmoid(-2 * k))
-    return lineax.DiagonalLinearOperator(jnp.broadcast_to(jnp.sqrt(2) * args[2] * b, u.shape).astype(u.dtype))
+    return lineax.DiagonalLinearOperator(
+        jnp.broadcast_to(jnp.sqrt(2) * args[2] * b, u.shape).astype(u.dtype)
+    )

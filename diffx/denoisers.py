@@ -1,4 +1,6 @@
-r"""Exact denoisers D(x, t) = E[x_0 | x_t = x] and scores grad log p_t(x) of laws: the oracles of everything else."""
+r"""Exact denoisers D(x, t) = E[x_0 | x_t = x] and scores grad log p_t(x) of laws: the oracles of
+everything else.
+"""
 
 from typing import Any
 
@@ -10,7 +12,14 @@ from jaxtyping import Array
 from diffx import _arguments
 from diffx._linalg import NARROW, contract, with_axes
 from diffx._types import Scalar
-from diffx.laws.covariance import Covariance, apply_to_eigenvalues, diagonalise, eigenvalues, noised_covariance, noised_variance
+from diffx.laws.covariance import (
+    Covariance,
+    apply_to_eigenvalues,
+    diagonalise,
+    eigenvalues,
+    noised_covariance,
+    noised_variance,
+)
 from diffx.laws.gaussian import GaussianLaw, gaussian_log_prob
 from diffx.laws.marginals import Law
 from diffx.laws.mixture import MixtureLaw
@@ -23,23 +32,38 @@ def denoiser(process: Process, law: Law) -> Partial:
     r"""The exact denoiser of a law: a function (x, t) -> E[x_0 | x_t = x], a pytree.
 
     x: (..., *event), data units; t: scalar time; the result has the shape and the dtype of x.
-    A covariance (d, d) is diagonalised once, here. See `gaussian_denoise`, `mixture_denoise`, `points_denoise`.
-    Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is not a law.
+    A covariance (d, d) is diagonalised once, here. See `gaussian_denoise`, `mixture_denoise`,
+    `points_denoise`.
+    Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is not
+    a law.
     Claims: FWD-06, FWD-20, DEN-02, DEN-03, DEN-07, DEN-12, DEN-15, DEN-16, DEN-19, NUM-10.
     """
     kind, ready = _kind_and_parameters(law)
-    return Partial({GaussianLaw: gaussian_denoise, MixtureLaw: mixture_denoise, PointSet: points_denoise}[kind], process, ready)
+    return Partial(
+        {GaussianLaw: gaussian_denoise, MixtureLaw: mixture_denoise, PointSet: points_denoise}[
+            kind
+        ],
+        process,
+        ready,
+    )
 
 
 def score(process: Process, law: Law) -> Partial:
     r"""The exact score of a law: a function (x, t) -> grad log p_t(x), a pytree.
 
-    x: (..., *event), data units; t: scalar time; the result, in 1/data units, has the shape and the dtype of x.
-    Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is not a law.
-    Claims: FWD-06, FWD-09, FWD-20, DEN-02, DEN-03, DEN-04, DEN-05, DEN-07, DEN-13, DEN-15, DEN-16, DEN-19.
+    x: (..., *event), data units; t: scalar time; the result, in 1/data units, has the shape and the
+    dtype of x.
+    Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is not
+    a law.
+    Claims: FWD-06, FWD-09, FWD-20, DEN-02, DEN-03, DEN-04, DEN-05, DEN-07, DEN-13, DEN-15, DEN-16,
+    DEN-19.
     """
     kind, ready = _kind_and_parameters(law)
-    return Partial({GaussianLaw: gaussian_score, MixtureLaw: mixture_score, PointSet: points_score}[kind], process, ready)
+    return Partial(
+        {GaussianLaw: gaussian_score, MixtureLaw: mixture_score, PointSet: points_score}[kind],
+        process,
+        ready,
+    )
 
 
 def _kind_and_parameters(law: Any) -> tuple[type, Any]:
@@ -51,27 +75,36 @@ def _kind_and_parameters(law: Any) -> tuple[type, Any]:
         return MixtureLaw, (jnp.log(law.weights), parts.mean, jax.vmap(diagonalise)(parts.cov))
     if isinstance(law, PointSet):
         return PointSet, law
-    raise TypeError(f"law must be a GaussianLaw, a MixtureLaw or a PointSet, got {type(law).__name__}")
+    raise TypeError(
+        f"law must be a GaussianLaw, a MixtureLaw or a PointSet, got {type(law).__name__}"
+    )
 
 
-def _door(process: Process, x: Any, t: Scalar, event: tuple[int, ...]) -> tuple[Array, Array, Array]:
+def _door(
+    process: Process, x: Any, t: Scalar, event: tuple[int, ...]
+) -> tuple[Array, Array, Array]:
     x, t = _arguments.events("x", x, event), _arguments.time(t)
     return x, process.alpha(t), process.sigma(t)
 
 
-# --- Gaussian --------------------------------------------------------------------------------------------------------
+# --- Gaussian -----------------------------------------------------------------------------------
 
 
 def _shrink(mean: Array, cov: Covariance, x: Array, alpha: Array, sigma: Array) -> Array:
-    """The mean of x / alpha and of m, each weighted by its precision: nothing cancels where x is near alpha m."""
+    """The mean of x / alpha and of m, each weighted by its precision: nothing cancels where x is
+    near alpha m.
+    """
     of_x = apply_to_eigenvalues(cov, x, lambda v: alpha * v / noised_variance(v, alpha, sigma))
-    return of_x + apply_to_eigenvalues(cov, mean, lambda v: sigma**2 / noised_variance(v, alpha, sigma))
+    return of_x + apply_to_eigenvalues(
+        cov, mean, lambda v: sigma**2 / noised_variance(v, alpha, sigma)
+    )
 
 
 def gaussian_denoise(process: Process, law: tuple[Array, Covariance], x: Array, t: Scalar) -> Array:
     r"""D(x, t) = m + alpha C (alpha^2 C + sigma^2 I)^-1 (x - alpha m).
 
-    law: the pair (m, C), C diagonalised.  x: (..., d).  Source: Gaussian conditioning.  Claims: DEN-04, DEN-07, DEN-20.
+    law: the pair (m, C), C diagonalised.  x: (..., d).  Source: Gaussian conditioning.  Claims:
+    DEN-04, DEN-07, DEN-20.
     """
     mean, cov = law
     x, alpha, sigma = _door(process, x, t, mean.shape)
@@ -85,22 +118,29 @@ def gaussian_score(process: Process, law: tuple[Array, Covariance], x: Array, t:
     """
     mean, cov = law
     x, alpha, sigma = _door(process, x, t, mean.shape)
-    return -apply_to_eigenvalues(noised_covariance(cov, alpha, sigma), x - alpha * mean, lambda v: 1 / v).astype(x.dtype)
+    return -apply_to_eigenvalues(
+        noised_covariance(cov, alpha, sigma), x - alpha * mean, lambda v: 1 / v
+    ).astype(x.dtype)
 
 
-# --- mixture ---------------------------------------------------------------------------------------------------------
+# --- mixture ------------------------------------------------------------------------------------
 
 
 def _responsibilities(process: Process, law: Any, x: Array, t: Scalar) -> Array:
-    """p(component k | x_t = x), shape (k, ...), by a softmax of log-densities (log det/2 included)."""
+    """p(component k | x_t = x), shape (k, ...), by a softmax of log-densities (log det/2
+    included).
+    """
     log_weights, means, covs = law
     alpha, sigma = process.alpha(t), process.sigma(t)
-    logs = jax.vmap(lambda m, c: gaussian_log_prob(alpha * m, noised_covariance(c, alpha, sigma), x))(means, covs)
+    logs = jax.vmap(
+        lambda m, c: gaussian_log_prob(alpha * m, noised_covariance(c, alpha, sigma), x)
+    )(means, covs)
     return jax.nn.softmax(with_axes(log_weights, logs.ndim - 1) + logs, axis=0)
 
 
 def mixture_denoise(process: Process, law: Any, x: Array, t: Scalar) -> Array:
-    r"""D(x, t) = sum_k p(k | x_t = x) D_k(x, t): the components' denoisers weighted by their responsibilities.
+    r"""D(x, t) = sum_k p(k | x_t = x) D_k(x, t): the components' denoisers weighted by their
+    responsibilities.
 
     law: (log weights (k,), means (k, d), covariances, diagonalised).  x: (..., d).
     Claims: DEN-02, DEN-03, DEN-05, DEN-12.
@@ -114,16 +154,19 @@ def mixture_denoise(process: Process, law: Any, x: Array, t: Scalar) -> Array:
 
 
 def _narrow_mixture_denoise(law: Any, x: Array, alpha: Array, sigma: Array) -> Array:
-    """The same for few columns: D_k = A_k x + b_k, and one matrix product of the responsibilities with all (1, b_k, A_k).
+    """The same for few columns: D_k = A_k x + b_k, and one matrix product of the responsibilities
+    with all (1, b_k, A_k).
 
-    The event axis comes first and every exp is taken once: 4,096 points and 8 components take 65 us on CPU, 1,200 us
-    by the general way.
+    The event axis comes first and every exp is taken once: 4,096 points and 8 components take 65 us
+    on CPU, 1,200 us by the general way.
     """
     log_weights, means, covs = law
     k, d = means.shape
     over_points = lambda values: with_axes(values, x.ndim - 1)
     spread = lambda v: noised_variance(v, alpha, sigma)
-    matrices = lambda function: jax.vmap(lambda cov: apply_to_eigenvalues(cov, jnp.eye(d, dtype=means.dtype), function))(covs)
+    matrices = lambda function: jax.vmap(
+        lambda cov: apply_to_eigenvalues(cov, jnp.eye(d, dtype=means.dtype), function)
+    )(covs)
     whiten = over_points(matrices(lambda v: 1 / jnp.sqrt(spread(v))))
     log_det = jax.vmap(lambda cov: jnp.log(spread(eigenvalues(cov, d))).sum())(covs)
     columns = jnp.moveaxis(x, -1, 0)
@@ -131,9 +174,16 @@ def _narrow_mixture_denoise(law: Any, x: Array, alpha: Array, sigma: Array) -> A
     white = jnp.asarray(sum(whiten[:, :, j] * off[:, j, None] for j in range(d)))
     logs = over_points(log_weights - log_det / 2) - (white**2).sum(1) / 2
     shares = jnp.exp(logs - jax.lax.stop_gradient(logs.max(0)))
-    offsets = jax.vmap(lambda m, cov: apply_to_eigenvalues(cov, m, lambda v: sigma**2 / spread(v)))(means, covs)
+    offsets = jax.vmap(lambda m, cov: apply_to_eigenvalues(cov, m, lambda v: sigma**2 / spread(v)))(
+        means, covs
+    )
     table = jnp.concatenate(
-        [jnp.ones_like(offsets[:, :1]), offsets, matrices(lambda v: alpha * v / spread(v)).reshape(k, -1)], 1
+        [
+            jnp.ones_like(offsets[:, :1]),
+            offsets,
+            matrices(lambda v: alpha * v / spread(v)).reshape(k, -1),
+        ],
+        1,
     )
     mass, *mixed = contract("kj,k...->j...", table, shares)
     matrix = jnp.stack(mixed[d:]).reshape(d, d, *x.shape[:-1])
@@ -144,7 +194,8 @@ def _narrow_mixture_denoise(law: Any, x: Array, alpha: Array, sigma: Array) -> A
 def mixture_score(process: Process, law: Any, x: Array, t: Scalar) -> Array:
     r"""grad log p_t(x) = sum_k p(k | x_t = x) grad log p_{t,k}(x).
 
-    law: (log weights (k,), means (k, d), covariances, diagonalised).  x: (..., d).  Claims: FWD-09, DEN-03, DEN-05, DEN-13.
+    law: (log weights (k,), means (k, d), covariances, diagonalised).  x: (..., d).  Claims: FWD-09,
+    DEN-03, DEN-05, DEN-13.
     """
     _, means, covs = law
     x, *_ = _door(process, x, t, means.shape[1:])
@@ -152,22 +203,28 @@ def mixture_score(process: Process, law: Any, x: Array, t: Scalar) -> Array:
     return (_responsibilities(process, law, x, t)[..., None] * parts).sum(0).astype(x.dtype)
 
 
-# --- points ----------------------------------------------------------------------------------------------------------
+# --- points -------------------------------------------------------------------------------------
 
-CHUNK = 64  # points at a time: 256 pictures of 3,072 numbers then take 200 MB at the worst; 50,000 at once, 160 GB
+# points at a time: 256 pictures of 3,072 numbers then take 200 MB at the worst; 50,000 at once, 160
+# GB
+CHUNK = 64
 
 
 def points_denoise(process: Process, law: PointSet, x: Array, t: Scalar) -> Array:
-    r"""D(x, t) = sum_i p_i points_i, p = softmax(log weights_i - |x - alpha points_i|^2 / (2 sigma^2)).
+    r"""D(x, t) = sum_i p_i points_i, p = softmax(log weights_i - |x - alpha points_i|^2 / (2
+    sigma^2)).
 
-    x: (..., *event).  Streamed over the points with a running maximum: memory is batch x CHUNK x event at most.
-    Squared differences are taken directly: |x|^2 + |y|^2 - 2xy loses all digits at sigma = 1e-3 in float32.
+    x: (..., *event).  Streamed over the points with a running maximum: memory is batch x CHUNK x
+    event at most. Squared differences are taken directly: |x|^2 + |y|^2 - 2xy loses all digits at
+    sigma = 1e-3 in float32.
     Source: Karras et al. 2022, arXiv:2206.00364, eq. (57).  Domain: sigma(t) > 0.
     Claims: DEN-06, DEN-12, DEN-18, DEN-20, PTS-01, PTS-02, PTS-03, PTS-08, NUM-05.
     """
     event = law.points.shape[1:]
     x, alpha, sigma = _door(process, x, t, event)
-    message = lambda _: f"at t = {t} sigma is 0 and only the points themselves have a denoiser; give a t > 0"
+    message = lambda _: (
+        f"at t = {t} sigma is 0 and only the points themselves have a denoiser; give a t > 0"
+    )
     _arguments.require_that(lambda sigma: sigma > 0, message, sigma)
     flat = x.reshape(*x.shape[: x.ndim - len(event)], -1)
     dtype = jnp.result_type(flat, law.points, sigma)
@@ -186,16 +243,26 @@ def points_denoise(process: Process, law: PointSet, x: Array, t: Scalar) -> Arra
     return (total / mass[..., None]).reshape(x.shape).astype(x.dtype)
 
 
-def _absorb(carry: tuple[Array, Array, Array], logits: Array, points: Array) -> tuple[Array, Array, Array]:
-    """Take points with these logits into (the largest logit, the sum of exp, the sum of exp times points)."""
+def _absorb(
+    carry: tuple[Array, Array, Array], logits: Array, points: Array
+) -> tuple[Array, Array, Array]:
+    """Take points with these logits into (the largest logit, the sum of exp, the sum of exp times
+    points).
+    """
     top, mass, total = carry
     higher = jnp.maximum(top, logits.max(-1))
     shrink, shares = jnp.exp(top - higher), jnp.exp(logits - higher[..., None])
-    return higher, shrink * mass + shares.sum(-1), shrink[..., None] * total + contract("...i,ij->...j", shares, points)
+    return (
+        higher,
+        shrink * mass + shares.sum(-1),
+        shrink[..., None] * total + contract("...i,ij->...j", shares, points),
+    )
 
 
 def _chunks(law: PointSet) -> tuple[Array, Array]:
-    """Points (m, c, event flattened) and log-weights (m, c) in m chunks of c <= CHUNK; what fills up the last has weight 0."""
+    """Points (m, c, event flattened) and log-weights (m, c) in m chunks of c <= CHUNK; what fills
+    up the last has weight 0.
+    """
     n = law.points.shape[0]
     c = min(CHUNK, n)
     spare = -n % c

@@ -1,4 +1,6 @@
-r"""The lessons of a student of fewer steps: the target of progressive distillation, the consistency function."""
+r"""The lessons of a student of fewer steps: the target of progressive distillation, the consistency
+function.
+"""
 
 from jaxtyping import Array
 
@@ -11,10 +13,13 @@ from diffx.reverse import gaussian_step
 
 
 def progressive_target(process: Process, x: Array, x_s: Array, t: Scalar, s: Scalar) -> Array:
-    r"""The x0 whose single DDIM step takes x from t to x_s: (x_s - (sigma_s/sigma_t) x)/(alpha_s - (sigma_s/sigma_t) alpha_t).
+    r"""The x0 whose single DDIM step takes x from t to x_s: (x_s - (sigma_s/sigma_t) x)/(alpha_s -
+    (sigma_s/sigma_t) alpha_t).
 
-    x_s: where the teacher came in several steps.  x, x_s: any one shape, data units; t, s: scalar times, s < t.
-    Source: Salimans and Ho 2022, arXiv:2202.00512.  Raises ValueError for unequal shapes.  Domain: sigma(t) > 0.
+    x_s: where the teacher came in several steps.  x, x_s: any one shape, data units; t, s: scalar
+    times, s < t.
+    Source: Salimans and Ho 2022, arXiv:2202.00512.  Raises ValueError for unequal shapes.  Domain:
+    sigma(t) > 0.
     Claims: REV-27.
     """
     x, x_s = _arguments.same_shape(x=x, x_s=x_s)
@@ -24,9 +29,11 @@ def progressive_target(process: Process, x: Array, x_s: Array, t: Scalar, s: Sca
 
 
 def consistency(process: Process, law: GaussianLaw, x: Array, t: Scalar) -> Array:
-    r"""f(x, t) = m + sqrt(L/(alpha^2 L + sigma^2)) (x - alpha m) along each eigenvector: the data at the end of x's flow line.
+    r"""f(x, t) = m + sqrt(L/(alpha^2 L + sigma^2)) (x - alpha m) along each eigenvector: the data
+    at the end of x's flow line.
 
-    The same for all points of a line of the probability flow; f(x, 0) = x.  x: (..., d), data units; t: scalar time.
+    The same for all points of a line of the probability flow; f(x, 0) = x.  x: (..., d), data
+    units; t: scalar time.
     Source: Song et al. 2023, arXiv:2303.01469, for the notion; for Gaussians: derived here.
     Raises TypeError unless law is a GaussianLaw.  Claims: REV-28.
     """
@@ -34,5 +41,8 @@ def consistency(process: Process, law: GaussianLaw, x: Array, t: Scalar) -> Arra
     x, t = _arguments.events("x", x, law.mean.shape), _arguments.time(t)
     away = x - process.alpha(t) * law.mean
     return (
-        law.mean + apply_to_eigenvalues(diagonalise(law.cov), away, lambda v: gaussian_step(process, v, t, 0.0).gain)
+        law.mean
+        + apply_to_eigenvalues(
+            diagonalise(law.cov), away, lambda v: gaussian_step(process, v, t, 0.0).gain
+        )
     ).astype(x.dtype)

@@ -1,4 +1,6 @@
-r"""The exact law of what a sampler really outputs on Gaussian data, from its own code; and where its error comes from."""
+r"""The exact law of what a sampler really outputs on Gaussian data, from its own code; and where
+its error comes from.
+"""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -24,19 +26,23 @@ from diffx.samplers.run import checked_run
 
 
 def exact_law(sampler: Sampler, initial_law: GaussianLaw, ts: Array) -> GaussianLaw:
-    r"""The law of the sampler's output after the grid ts, when it starts from initial_law: mean (d,), covariance (d, d).
+    r"""The law of the sampler's output after the grid ts, when it starts from initial_law: mean
+    (d,), covariance (d, d).
 
-    With a Gaussian's denoiser every step is affine in its state and its noise: the derivatives J, J_z of the step's
-    own code carry the covariance, C' = J C J' + J_z J_z', history included. No sampling; cost linear in the steps.
-    Source: Pierret and Galerne 2024, arXiv:2405.14250, section 4, for six schemes; by automatic differentiation: here.
-    ts: (N + 1,), decreasing.  Raises TypeError unless initial_law is Gaussian, ValueError where a step is not affine
-    (a mixture, a clip, a network), for then the output is not Gaussian.  Claims: REV-07, REV-11, REV-22, API-07.
+    With a Gaussian's denoiser every step is affine in its state and its noise: the derivatives J,
+    J_z of the step's own code carry the covariance, C' = J C J' + J_z J_z', history included. No
+    sampling; cost linear in the steps.
+    Source: Pierret and Galerne 2024, arXiv:2405.14250, section 4, for six schemes; by automatic
+    differentiation: here. ts: (N + 1,), decreasing.  Raises TypeError unless initial_law is
+    Gaussian, ValueError where a step is not affine (a mixture, a clip, a network), for then the
+    output is not Gaussian.  Claims: REV-07, REV-11, REV-22, API-07.
     """
     require_gaussian(initial_law, "exact_law")
     sampler, _, ts, _ = checked_run(sampler, initial_law.mean, ts, None)
     law, bend = _propagate(sampler, initial_law, ts)
     message = lambda bend: (
-        f"a step of this sampler is not affine in its state and noise (relative deviation {bend:.2g}), so that its "
+        "a step of this sampler is not affine in its state and noise (relative deviation "
+        f"{bend:.2g}), so that its "
         "output is not Gaussian: exact_law needs the denoiser of a GaussianLaw, without clipping"
     )
     allowed = float(jnp.finfo(initial_law.mean.dtype).eps) ** 0.5
@@ -60,10 +66,14 @@ def _propagate(sampler: Sampler, initial_law: GaussianLaw, ts: Array) -> tuple[G
         return (mean, cov, jnp.maximum(bend, bent)), None
 
     begin = _push_forward(
-        lambda x: ravel_pytree(sampler.init(x))[0], initial_law.mean, dense(initial_law.cov, initial_law.mean.size)
+        lambda x: ravel_pytree(sampler.init(x))[0],
+        initial_law.mean,
+        dense(initial_law.cov, initial_law.mean.size),
     )
     (mean, cov, bend), _ = jax.lax.scan(body, begin, (ts[:-1], ts[1:]))
-    pick = lambda flat: unravel(flat.astype(mean.dtype)).x  # a state of two dtypes is flattened to the wider one
+    pick = lambda flat: (
+        unravel(flat.astype(mean.dtype)).x
+    )  # a state of two dtypes is flattened to the wider one
     return GaussianLaw(pick(mean), jax.vmap(pick)(jax.vmap(pick)(cov).T)), bend
 
 
@@ -75,25 +85,40 @@ def _quiet_noise(sampler: Sampler, x: Array) -> Any:
     return jax.tree_util.tree_map(lambda z: jnp.zeros(z.shape, z.dtype), shapes)
 
 
-def _flat_step(sampler: Sampler, unravel: Callable, at: tuple[Array, Any], t: Array, s: Array) -> Array:
+def _flat_step(
+    sampler: Sampler, unravel: Callable, at: tuple[Array, Any], t: Array, s: Array
+) -> Array:
     state, z = at
     return ravel_pytree(sampler.step(unravel(state), t, s, z)[0])[0]
 
 
-def _push_forward(step: Callable[[Array], Array], mean: Array, cov: Array) -> tuple[Array, Array, Array]:
-    """Mean and covariance behind an affine map of a Gaussian, and how far the map is from affine 3 deviations away."""
+def _push_forward(
+    step: Callable[[Array], Array], mean: Array, cov: Array
+) -> tuple[Array, Array, Array]:
+    """Mean and covariance behind an affine map of a Gaussian, and how far the map is from affine 3
+    deviations away.
+    """
     value, push = jax.linearize(step, mean)
-    rows = jax.vmap(push)(jnp.eye(mean.size, dtype=mean.dtype))  # the Jacobian transposed: (inputs, outputs)
+    rows = jax.vmap(push)(
+        jnp.eye(mean.size, dtype=mean.dtype)
+    )  # the Jacobian transposed: (inputs, outputs)
     after = contract("ia,ij,jb->ab", rows, cov, rows)
     away = 3 * jnp.sqrt(jnp.maximum(jnp.diag(cov), 0))
     there, expected = step(mean + away), value + contract("i,ij->j", away, rows)
-    off, size = jnp.abs(there - expected).max(), (jnp.abs(there) + jnp.abs(expected) + jnp.abs(value)).max()
-    bend = jnp.where(off == 0, 0, off / size)  # a point at 0 stays at 0: 0/0 must not hide what later steps do
+    off, size = (
+        jnp.abs(there - expected).max(),
+        (jnp.abs(there) + jnp.abs(expected) + jnp.abs(value)).max(),
+    )
+    bend = jnp.where(
+        off == 0, 0, off / size
+    )  # a point at 0 stays at 0: 0/0 must not hide what later steps do
     return value, (after + after.T) / 2, bend
 
 
 class ErrorBudget(NamedTuple):
-    """W2 distances in data units; total <= truncation + initialisation + discretisation + score, by the triangle inequality."""
+    """W2 distances in data units; total <= truncation + initialisation + discretisation + score, by
+    the triangle inequality.
+    """
 
     truncation: Number
     initialisation: Number
@@ -112,13 +137,15 @@ def error_budget(
     denoise: Denoiser | None = None,
     eta: Scalar | None = None,
 ) -> ErrorBudget:
-    r"""Where the error of a sampler comes from on Gaussian data: W2 between laws that differ in one thing each.
+    r"""Where the error of a sampler comes from on Gaussian data: W2 between laws that differ in one
+    thing each.
 
-    truncation: the data against the marginal at ts[-1] (stopping early).  initialisation: that marginal against the
-    exact reverse process from `start` (default: the marginal at ts[0], no error).  discretisation: that against the
-    method with the exact denoiser.  score: that against the method with `denoise` (affine; default: exact).
-    method: (process, denoise) -> Sampler.  eta: the member of the reverse family that the method approximates (default: 0
-    for a deterministic method, 1 for a stochastic one).  Source: the four sources of Pierret and Galerne 2024,
+    truncation: the data against the marginal at ts[-1] (stopping early).  initialisation: that
+    marginal against the exact reverse process from `start` (default: the marginal at ts[0], no
+    error).  discretisation: that against the method with the exact denoiser.  score: that against
+    the method with `denoise` (affine; default: exact). method: (process, denoise) -> Sampler.  eta:
+    the member of the reverse family that the method approximates (default: 0 for a deterministic
+    method, 1 for a stochastic one).  Source: the four sources of Pierret and Galerne 2024,
     arXiv:2405.14250, sections 4, 5.  Raises what exact_law raises.  Claims: REV-22.
     """
     require_gaussian(law, "error_budget")

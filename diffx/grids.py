@@ -13,7 +13,8 @@ from diffx.processes.protocol import Process
 def uniform(n: int, *, t_max: Scalar = 1.0, t_min: Scalar = 0.0) -> Float[Array, "{n}+1"]:
     """t_i = t_max + (t_min - t_max) i/n, shape (n + 1,).
 
-    Raises TypeError or ValueError unless n is an integer >= 1.  Domain: 0 <= t_min < t_max <= 1.  Claims: FWD-19.
+    Raises TypeError or ValueError unless n is an integer >= 1.  Domain: 0 <= t_min < t_max <= 1.
+    Claims: FWD-19.
     """
     t_max, t_min = _ends(t_max, t_min)
     return _arguments.grid(jnp.linspace(t_max, t_min, _arguments.count("n", n) + 1))
@@ -21,16 +22,22 @@ def uniform(n: int, *, t_max: Scalar = 1.0, t_min: Scalar = 0.0) -> Float[Array,
 
 def _ends(t_max: Any, t_min: Any) -> tuple[Array, Array]:
     t_max, t_min = _arguments.time(t_max, "t_max"), _arguments.time(t_min, "t_min")
-    message = lambda a, b: f"a grid goes from t_max down to t_min, got t_max={a} and t_min={b}; swap them"
+    message = lambda a, b: (
+        f"a grid goes from t_max down to t_min, got t_max={a} and t_min={b}; swap them"
+    )
     _arguments.require_that(lambda t_max, t_min: t_min < t_max, message, t_max, t_min)
     return t_max, t_min
 
 
-def uniform_log_snr(process: Process, n: int, *, t_max: Scalar | None = None, t_min: Scalar = 1e-3) -> Float[Array, "{n}+1"]:
-    """l(t_i) uniform from l(t_max) to l(t_min), shape (n + 1,).        Lu et al. 2022, arXiv:2206.00927.
+def uniform_log_snr(
+    process: Process, n: int, *, t_max: Scalar | None = None, t_min: Scalar = 1e-3
+) -> Float[Array, "{n}+1"]:
+    """l(t_i) uniform from l(t_max) to l(t_min), shape (n + 1,).        Lu et al. 2022,
+    arXiv:2206.00927.
 
     t_max: default 1, or 0.999 where alpha(1) = 0.
-    Raises ValueError where an end has no finite log-SNR: t_min = 0, or t_max = 1 where alpha(1) = 0.
+    Raises ValueError where an end has no finite log-SNR: t_min = 0, or t_max = 1 where alpha(1) =
+    0.
     Domain: 0 < t_min < t_max <= 1.  Claims: FWD-05.
     """
     if t_max is None:
@@ -38,7 +45,8 @@ def uniform_log_snr(process: Process, n: int, *, t_max: Scalar | None = None, t_
     t_max, t_min = _ends(t_max, t_min)
     ends = process.log_snr(t_max), process.log_snr(t_min)
     message = lambda first, last: (
-        f"log-SNR must be finite at both ends, got {first} at t_max={t_max} and {last} at t_min={t_min}; "
+        f"log-SNR must be finite at both ends, got {first} at t_max={t_max} and {last} at "
+        f"t_min={t_min}; "
         "where alpha(1) = 0 give t_max < 1, for example 0.999, and always t_min > 0"
     )
     _arguments.require_finite(message, *ends)
@@ -47,12 +55,18 @@ def uniform_log_snr(process: Process, n: int, *, t_max: Scalar | None = None, t_
 
 
 def karras(
-    process: Process, n: int, *, sigma_min: Scalar = 0.002, sigma_max: Scalar | None = None, rho: Scalar = 7.0
+    process: Process,
+    n: int,
+    *,
+    sigma_min: Scalar = 0.002,
+    sigma_max: Scalar | None = None,
+    rho: Scalar = 7.0,
 ) -> Float[Array, "{n}+1"]:
     r"""sigma_i^(1/rho) uniform from sigma_max to sigma_min in n nodes, then 0; shape (n + 1,).
 
-    sigma here is the noise-to-signal ratio sigma(t)/alpha(t), in data units: t_i = time_of_log_snr(-2 log sigma_i).
-    sigma_max: default sigma(1)/alpha(1), or 80 where that is infinite.
+    sigma here is the noise-to-signal ratio sigma(t)/alpha(t), in data units: t_i =
+    time_of_log_snr(-2 log sigma_i). sigma_max: default sigma(1)/alpha(1), or 80 where that is
+    infinite.
     Source: Karras et al. 2022, arXiv:2206.00364, eq. (5).
     Raises ValueError where sigma_max is beyond the process: there sigma(1)/alpha(1) is smaller.
     Domain: n >= 2, 0 < sigma_min < sigma_max, rho > 0.  Claims: FWD-05, LIT-08.
@@ -61,14 +75,19 @@ def karras(
     largest = jnp.exp(-process.log_snr(1.0) / 2)
     if sigma_max is None:
         sigma_max = jnp.where(jnp.isfinite(largest), largest, 80.0)
-    message = lambda low, high: f"sigma_min must be below sigma_max, got {low} and {high}; swap them"
+    message = lambda low, high: (
+        f"sigma_min must be below sigma_max, got {low} and {high}; swap them"
+    )
     _arguments.require_that(lambda low, high: low < high, message, sigma_min, sigma_max)
     u = jnp.linspace(0.0, 1.0, _arguments.count("n", n, least=2))
     sigmas = (sigma_max ** (1 / rho) + u * (sigma_min ** (1 / rho) - sigma_max ** (1 / rho))) ** rho
     ts = process.time_of_log_snr(-2 * jnp.log(sigmas))
-    last = 1 + 16 * jnp.finfo(ts.dtype).eps  # sigma_max = sigma(1) is the usual choice and rounds to either side of 1
+    last = (
+        1 + 16 * jnp.finfo(ts.dtype).eps
+    )  # sigma_max = sigma(1) is the usual choice and rounds to either side of 1
     message = lambda _, largest: (
-        f"sigma_max={sigma_max} is beyond this process, whose sigma(1)/alpha(1) is {largest:.6g}; give a smaller sigma_max"
+        f"sigma_max={sigma_max} is beyond this process, whose sigma(1)/alpha(1) is {largest:.6g}; "
+        "give a smaller sigma_max"
     )
     _arguments.require_that(lambda ts, _: ts[0] <= last, message, ts, largest)
     return _arguments.grid(jnp.append(jnp.where(ts <= last, jnp.minimum(ts, 1), ts), 0.0))
@@ -80,33 +99,41 @@ def _nodes(steps: Array, n_train: int) -> Array:
 
 def _counts(n: Any, n_train: Any) -> tuple[int, int]:
     n, n_train = _arguments.count("n", n), _arguments.count("n_train", n_train)
-    _arguments.require(n <= n_train, f"a chain of {n_train} steps has no {n} distinct nodes; give n <= n_train")
+    _arguments.require(
+        n <= n_train, f"a chain of {n_train} steps has no {n} distinct nodes; give n <= n_train"
+    )
     return n, n_train
 
 
 def leading(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
-    """Nodes 1 + i floor(T/n), i < n, of a chain of T = n_train steps, as times i/T, then 0; shape (n + 1,).
+    """Nodes 1 + i floor(T/n), i < n, of a chain of T = n_train steps, as times i/T, then 0; shape
+    (n + 1,).
 
-    The first node lies far below T: the sampler never sees the noisiest time.  Source: Lin et al. 2024,
-    arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.  Claims: FWD-19, LIT-02.
+    The first node lies far below T: the sampler never sees the noisiest time.  Source: Lin et al.
+    2024, arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.  Claims: FWD-19,
+    LIT-02.
     """
     n, n_train = _counts(n, n_train)
     return _nodes(1 + jnp.arange(n - 1, -1, -1) * (n_train // n), n_train)
 
 
 def linspace(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
-    """Nodes round(linspace(T, 1, n)) of a chain of T = n_train steps, as times i/T, then 0; shape (n + 1,).
+    """Nodes round(linspace(T, 1, n)) of a chain of T = n_train steps, as times i/T, then 0; shape
+    (n + 1,).
 
-    Source: Lin et al. 2024, arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.  Claims: FWD-19, LIT-02.
+    Source: Lin et al. 2024, arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.
+    Claims: FWD-19, LIT-02.
     """
     n, n_train = _counts(n, n_train)
     return _nodes(jnp.round(jnp.linspace(n_train, 1, n)), n_train)
 
 
 def trailing(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
-    """Nodes round(T - i T/n), i < n, of a chain of T = n_train steps, as times i/T, then 0; shape (n + 1,).
+    """Nodes round(T - i T/n), i < n, of a chain of T = n_train steps, as times i/T, then 0; shape
+    (n + 1,).
 
-    Source: Lin et al. 2024, arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.  Claims: FWD-19, LIT-02.
+    Source: Lin et al. 2024, arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.
+    Claims: FWD-19, LIT-02.
     """
     n, n_train = _counts(n, n_train)
     return _nodes(jnp.round(jnp.arange(n, 0, -1) * (n_train / n)), n_train)
@@ -115,11 +142,13 @@ def trailing(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
 def equal_angle(
     process: Process, n: int, *, std: Scalar = 1.0, t_max: Scalar = 1.0, t_min: Scalar = 0.0
 ) -> Float[Array, "{n}+1"]:
-    r"""phi(t_i) uniform, phi = atan2(sigma, alpha std): the n-step grid on which DDIM is best for data N(mu, std^2 I).
+    r"""phi(t_i) uniform, phi = atan2(sigma, alpha std): the n-step grid on which DDIM is best for
+    data N(mu, std^2 I).
 
-    Source: derived here from DDIM's product of cosines (log cos is concave).  The same grid is the best in KL for
-    sigma = t, alpha = 1: Sabour et al. 2024, arXiv:2404.14507, Theorem 3.1.
-    std: data units.  Domain: 0 <= t_min < t_max <= 1, std > 0.  Claims: FWD-05, REV-11, REV-13, LIT-14.
+    Source: derived here from DDIM's product of cosines (log cos is concave).  The same grid is the
+    best in KL for sigma = t, alpha = 1: Sabour et al. 2024, arXiv:2404.14507, Theorem 3.1.
+    std: data units.  Domain: 0 <= t_min < t_max <= 1, std > 0.  Claims: FWD-05, REV-11, REV-13,
+    LIT-14.
     """
     _arguments.positive(std=std)
     t_max, t_min = _ends(t_max, t_min)
@@ -130,11 +159,15 @@ def equal_angle(
 
 
 def time_shift(ts: Points, shift: Scalar) -> Points:
-    r"""t' = S t/(1 + (S - 1) t): for the rectified flow, log-SNR moves by -2 log S (S > 1: more steps in the noise).
+    r"""t' = S t/(1 + (S - 1) t): for the rectified flow, log-SNR moves by -2 log S (S > 1: more
+    steps in the noise).
 
-    Source: Esser et al. 2024, arXiv:2403.03206, eq. (23); the shift of Stable Diffusion 3 (3) and WAN (5).
-    ts: times in [0, 1], any shape; returns that shape.  Raises ValueError unless S > 0.  Claims: FWD-05, FWD-17, FM-11, LIT-12.
+    Source: Esser et al. 2024, arXiv:2403.03206, eq. (23); the shift of Stable Diffusion 3 (3) and
+    WAN (5). ts: times in [0, 1], any shape; returns that shape.  Raises ValueError unless S > 0.
+    Claims: FWD-05, FWD-17, FM-11, LIT-12.
     """
     _arguments.positive(shift=shift)
     ts = _arguments.times(ts, "ts")
-    return shift * ts / (1 - ts + shift * ts)  # 1 + (S - 1) t may round below S at t = 1, and the time then exceeds 1
+    return (
+        shift * ts / (1 - ts + shift * ts)
+    )  # 1 + (S - 1) t may round below S at t = 1, and the time then exceeds 1

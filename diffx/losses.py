@@ -1,6 +1,7 @@
 r"""Training losses of the five predictions, and their smallest possible values on Gaussian data.
 
-A loss is the mean over all entries of the squared error at one time; a batch of times is a `vmap` over (x0, eps, t).
+A loss is the mean over all entries of the squared error at one time; a batch of times is a `vmap`
+over (x0, eps, t).
 """
 
 from collections.abc import Callable
@@ -18,39 +19,50 @@ from diffx.processes.protocol import Process, perturb, rates
 Predictor = Callable[[Array, Scalar], Array]
 
 
-def _mean_square(predict: Predictor, target: Array, process: Process, x0: Array, eps: Array, t: Scalar) -> Array:
+def _mean_square(
+    predict: Predictor, target: Array, process: Process, x0: Array, eps: Array, t: Scalar
+) -> Array:
     prediction = predict(perturb(process, x0, eps, t), t)
     prediction, target = _arguments.same_shape(prediction=prediction, target=target)
     return ((prediction - target) ** 2).mean()
 
 
 def x0_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: Scalar) -> Number:
-    r"""mean |predict(x_t, t) - x0|^2.                           Ho et al. 2020, arXiv:2006.11239, section 3.2.
+    r"""mean |predict(x_t, t) - x0|^2.                           Ho et al. 2020, arXiv:2006.11239,
+    section 3.2.
 
-    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.  Claims: DEN-09.
+    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.
+    Claims: DEN-09.
     """
     return _mean_square(predict, x0, process, x0, eps, t)
 
 
 def eps_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: Scalar) -> Number:
-    r"""mean |predict(x_t, t) - eps|^2.                          Ho et al. 2020, arXiv:2006.11239, eq. (14).
+    r"""mean |predict(x_t, t) - eps|^2.                          Ho et al. 2020, arXiv:2006.11239,
+    eq. (14).
 
-    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.  Claims: DEN-09.
+    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.
+    Claims: DEN-09.
     """
     return _mean_square(predict, eps, process, x0, eps, t)
 
 
 def v_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: Scalar) -> Number:
-    r"""mean |predict(x_t, t) - (alpha eps - sigma x0)|^2.       Salimans and Ho 2022, arXiv:2202.00512, Appendix D.
+    r"""mean |predict(x_t, t) - (alpha eps - sigma x0)|^2.       Salimans and Ho 2022,
+    arXiv:2202.00512, Appendix D.
 
     x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.
     Also called: v-prediction.  Claims: DEN-09.
     """
     (x0, eps), t = _arguments.same_shape(x0=x0, eps=eps), _arguments.time(t)
-    return _mean_square(predict, process.alpha(t) * eps - process.sigma(t) * x0, process, x0, eps, t)
+    return _mean_square(
+        predict, process.alpha(t) * eps - process.sigma(t) * x0, process, x0, eps, t
+    )
 
 
-def velocity_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: Scalar) -> Number:
+def velocity_loss(
+    process: Process, predict: Predictor, x0: Points, eps: Points, t: Scalar
+) -> Number:
     r"""mean |predict(x_t, t) - (alpha' x0 + sigma' eps)|^2: conditional flow matching.
 
     x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.
@@ -72,7 +84,7 @@ def score_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t:
     return _mean_square(predict, -eps / process.sigma(t), process, x0, eps, t)
 
 
-# --- exchange rates ---------------------------------------------------------------------------------------------------
+# --- exchange rates -----------------------------------------------------------------------------
 
 
 class LossWeights(NamedTuple):
@@ -85,12 +97,14 @@ class LossWeights(NamedTuple):
 
 
 def loss_weights(process: Process, t: Scalar) -> LossWeights:
-    r"""|eps - eps'|^2 = (alpha/sigma)^2 |x0 - x0'|^2, and the same for v, velocity and score, all at one x_t.
+    r"""|eps - eps'|^2 = (alpha/sigma)^2 |x0 - x0'|^2, and the same for v, velocity and score, all
+    at one x_t.
 
-    v: ((alpha^2 + sigma^2)/sigma)^2, which is SNR + 1 where variance is preserved.  velocity: (alpha' - alpha sigma'/sigma)^2,
-    which is 1/t^2 for the rectified flow.  score: (alpha/sigma^2)^2.  So x0_loss times a weight is the other loss.
-    Source: Salimans and Ho 2022, arXiv:2202.00512, section 4, for eps and v; the others: derived here.
-    t: scalar time.  Domain: sigma(t) > 0, sigma'(t) finite for the velocity.  Claims: DEN-10.
+    v: ((alpha^2 + sigma^2)/sigma)^2, which is SNR + 1 where variance is preserved.  velocity:
+    (alpha' - alpha sigma'/sigma)^2, which is 1/t^2 for the rectified flow.  score:
+    (alpha/sigma^2)^2.  So x0_loss times a weight is the other loss.
+    Source: Salimans and Ho 2022, arXiv:2202.00512, section 4, for eps and v; the others: derived
+    here. t: scalar time.  Domain: sigma(t) > 0, sigma'(t) finite for the velocity.  Claims: DEN-10.
     """
     alpha, sigma, rate = process.alpha(t), process.sigma(t), rates(process, t)
     gain = alpha / sigma
@@ -105,15 +119,17 @@ def loss_weights(process: Process, t: Scalar) -> LossWeights:
 def min_snr_weight(process: Process, t: Scalar, *, gamma: Scalar = 5.0) -> Number:
     r"""min(SNR, gamma), SNR = alpha^2/sigma^2: the Min-SNR weight of x0_loss.
 
-    Divided by `loss_weights` it is the weight of another loss: min(SNR, gamma)/SNR for eps, min(SNR, gamma)/(SNR + 1) for v.
-    Source: Hang et al. 2023, arXiv:2303.09556.  t: scalar time.  Raises ValueError unless gamma > 0.  Claims: DEN-10.
+    Divided by `loss_weights` it is the weight of another loss: min(SNR, gamma)/SNR for eps,
+    min(SNR, gamma)/(SNR + 1) for v.
+    Source: Hang et al. 2023, arXiv:2303.09556.  t: scalar time.  Raises ValueError unless gamma >
+    0.  Claims: DEN-10.
     """
     _arguments.positive(gamma=gamma)
     t = _arguments.time(t)
     return jnp.minimum((process.alpha(t) / process.sigma(t)) ** 2, gamma)
 
 
-# --- what no network can go below ------------------------------------------------------------------------------------
+# --- what no network can go below ---------------------------------------------------------------
 
 
 def _irreducible(process: Process, law: GaussianLaw, t: Scalar) -> Array:
@@ -132,26 +148,34 @@ def optimal_x0_loss(process: Process, law: GaussianLaw, t: Scalar) -> Number:
 
 
 def optimal_eps_loss(process: Process, law: GaussianLaw, t: Scalar) -> Number:
-    r"""The least eps_loss on Gaussian data: mean over directions of alpha^2 L/(alpha^2 L + sigma^2).  Claims: DEN-09."""
+    r"""The least eps_loss on Gaussian data: mean over directions of alpha^2 L/(alpha^2 L +
+    sigma^2).  Claims: DEN-09.
+    """
     return process.alpha(t) ** 2 * _irreducible(process, law, t)
 
 
 def optimal_v_loss(process: Process, law: GaussianLaw, t: Scalar) -> Number:
-    r"""The least v_loss on Gaussian data: (alpha^2 + sigma^2)^2 times the mean of L/(alpha^2 L + sigma^2).  Claims: DEN-09."""
+    r"""The least v_loss on Gaussian data: (alpha^2 + sigma^2)^2 times the mean of L/(alpha^2 L +
+    sigma^2).  Claims: DEN-09.
+    """
     return (process.alpha(t) ** 2 + process.sigma(t) ** 2) ** 2 * _irreducible(process, law, t)
 
 
 def optimal_velocity_loss(process: Process, law: GaussianLaw, t: Scalar) -> Number:
-    r"""The least velocity_loss on Gaussian data: (alpha sigma' - sigma alpha')^2 times the mean of L/(alpha^2 L + sigma^2).
+    r"""The least velocity_loss on Gaussian data: (alpha sigma' - sigma alpha')^2 times the mean of
+    L/(alpha^2 L + sigma^2).
 
     Domain: sigma'(t) finite.  Claims: DEN-09.
     """
     rate = rates(process, t)
-    return (process.alpha(t) * rate.sigma - process.sigma(t) * rate.alpha) ** 2 * _irreducible(process, law, t)
+    return (process.alpha(t) * rate.sigma - process.sigma(t) * rate.alpha) ** 2 * _irreducible(
+        process, law, t
+    )
 
 
 def optimal_score_loss(process: Process, law: GaussianLaw, t: Scalar) -> Number:
-    r"""The least score_loss on Gaussian data: mean over directions of alpha^2 L/(sigma^2 (alpha^2 L + sigma^2)).
+    r"""The least score_loss on Gaussian data: mean over directions of alpha^2 L/(sigma^2 (alpha^2
+    L + sigma^2)).
 
     Domain: sigma(t) > 0.  Claims: DEN-08, DEN-09.
     """

@@ -1,7 +1,7 @@
 r"""Preconditioning: a network whose input and target have unit variance at every noise level.
 
-D(y; s) = c_skip y + c_out F(c_in y, c_noise) for data of standard deviation `std` in the variance-exploding
-coordinates y = x/alpha, s = sigma/alpha, in which every process is one (FWD-06).
+D(y; s) = c_skip y + c_out F(c_in y, c_noise) for data of standard deviation `std` in the
+variance-exploding coordinates y = x/alpha, s = sigma/alpha, in which every process is one (FWD-06).
 """
 
 from collections.abc import Callable
@@ -18,7 +18,9 @@ from diffx.processes.protocol import Process
 
 
 class Preconditioning(NamedTuple):
-    """c_skip and c_noise (what the network hears of sigma) are plain numbers, c_out is in data units, c_in in 1/data units."""
+    """c_skip and c_noise (what the network hears of sigma) are plain numbers, c_out is in data
+    units, c_in in 1/data units.
+    """
 
     c_skip: Floats
     c_out: Floats
@@ -27,11 +29,14 @@ class Preconditioning(NamedTuple):
 
 
 def preconditioning(sigma: Any, *, std: Scalar = 1.0) -> Preconditioning:
-    r"""c_skip = d^2/(s^2 + d^2), c_out = s d/sqrt(s^2 + d^2), c_in = 1/sqrt(s^2 + d^2), c_noise = log(s)/4, d = std.
+    r"""c_skip = d^2/(s^2 + d^2), c_out = s d/sqrt(s^2 + d^2), c_in = 1/sqrt(s^2 + d^2), c_noise =
+    log(s)/4, d = std.
 
-    sigma: s = sigma(t)/alpha(t), data units, any shape; std: of the data (Karras et al. take 0.5).  Then c_in y and the
-    target (x0 - c_skip y)/c_out have variance 1 at every s, and c_out is as small as it can be.
-    Source: Karras et al. 2022, arXiv:2206.00364, Table 1.  Raises ValueError unless std > 0 and sigma >= 0.
+    sigma: s = sigma(t)/alpha(t), data units, any shape; std: of the data (Karras et al. take 0.5).
+    Then c_in y and the target (x0 - c_skip y)/c_out have variance 1 at every s, and c_out is as
+    small as it can be.
+    Source: Karras et al. 2022, arXiv:2206.00364, Table 1.  Raises ValueError unless std > 0 and
+    sigma >= 0.
     Domain: c_noise at sigma > 0.  Claims: DEN-11.
     """
     sigma = _levels(sigma, std)
@@ -39,16 +44,21 @@ def preconditioning(sigma: Any, *, std: Scalar = 1.0) -> Preconditioning:
 
 
 def _coefficients(alpha: Array, sigma: Array, std: Scalar) -> tuple[Array, Array, Array]:
-    """c_skip/alpha, c_out and c_in/alpha at sigma/alpha, as functions of x = alpha y; alpha may be 0."""
+    """c_skip/alpha, c_out and c_in/alpha at sigma/alpha, as functions of x = alpha y; alpha may be
+    0.
+    """
     length = jnp.hypot(sigma, alpha * std)
     return alpha * (std / length) ** 2, sigma * std / length, 1 / length
 
 
 def edm_weight(sigma: Any, *, std: Scalar = 1.0) -> Floats:
-    r"""lambda(s) = (s^2 + d^2)/(s d)^2 = 1/c_out^2, d = std: the weight of x0_loss that makes it a mean square of F.
+    r"""lambda(s) = (s^2 + d^2)/(s d)^2 = 1/c_out^2, d = std: the weight of x0_loss that makes it a
+    mean square of F.
 
-    sigma: s = sigma(t)/alpha(t), data units, any shape.  The least weighted loss on N(0, d^2) is 1 at every s.
-    Source: Karras et al. 2022, arXiv:2206.00364, Table 1.  Raises ValueError unless std > 0 and sigma >= 0.
+    sigma: s = sigma(t)/alpha(t), data units, any shape.  The least weighted loss on N(0, d^2) is 1
+    at every s.
+    Source: Karras et al. 2022, arXiv:2206.00364, Table 1.  Raises ValueError unless std > 0 and
+    sigma >= 0.
     Domain: sigma > 0.  Claims: DEN-11.
     """
     sigma = _levels(sigma, std)
@@ -62,12 +72,16 @@ def _levels(sigma: Any, std: Scalar) -> Array:
     return sigma
 
 
-def denoiser_of_network(process: Process, net: Callable[[Array, Array], Array], *, std: Scalar = 1.0) -> Partial:
-    r"""The denoiser D(x, t) = c_skip x/alpha + c_out F(c_in x/alpha, c_noise), c at s = sigma(t)/alpha(t).
+def denoiser_of_network(
+    process: Process, net: Callable[[Array, Array], Array], *, std: Scalar = 1.0
+) -> Partial:
+    r"""The denoiser D(x, t) = c_skip x/alpha + c_out F(c_in x/alpha, c_noise), c at s =
+    sigma(t)/alpha(t).
 
-    Written c_in x/alpha = x/sqrt(sigma^2 + alpha^2 d^2), and so on, it divides by nothing that is 0: at alpha(t) = 0
-    the network sees x/sigma and answers for x0/d.  There c_noise is infinite, at sigma = 0 too.
-    net: F(u, c_noise), a network of an input of unit variance.  std: of the data.  Returns a pytree (x, t) -> x0.
+    Written c_in x/alpha = x/sqrt(sigma^2 + alpha^2 d^2), and so on, it divides by nothing that is
+    0: at alpha(t) = 0 the network sees x/sigma and answers for x0/d.  There c_noise is infinite, at
+    sigma = 0 too. net: F(u, c_noise), a network of an input of unit variance.  std: of the data.
+    Returns a pytree (x, t) -> x0.
     Source: Karras et al. 2022, arXiv:2206.00364, eq. (7), in the coordinates of any process: here.
     Raises ValueError unless std > 0.  Domain: alpha(t) > 0, sigma(t) > 0.  Claims: DEN-11.
     """

@@ -1,12 +1,14 @@
-r"""The five predictions of a network, x0, eps, score, v and velocity, and the way from each to each.
+r"""The five predictions of a network, x0, eps, score, v and velocity, and the way from each to
+each.
 
 Given x = alpha x0 + sigma eps, every prediction is a combination of x0 and eps:
 
-    eps = (x - alpha x0)/sigma      score = -eps/sigma      v = alpha eps - sigma x0      velocity = alpha' x0 + sigma' eps
+    eps = (x - alpha x0)/sigma      score = -eps/sigma      v = alpha eps - sigma x0      velocity =
+    alpha' x0 + sigma' eps
 
-so that x and any one of them determine every other. `a_of_b(process, x, b, t)` gives a from b; x, b and the
-result have one shape, t is a scalar time. x0 and x are in data units, eps in 1, score in 1/data units, velocity in data
-units/time; v in data units (for data of unit scale).
+so that x and any one of them determine every other. `a_of_b(process, x, b, t)` gives a from b; x, b
+and the result have one shape, t is a scalar time. x0 and x are in data units, eps in 1, score in
+1/data units, velocity in data units/time; v in data units (for data of unit scale).
 """
 
 import inspect
@@ -27,7 +29,9 @@ _Domain = Callable[[Process, Array], None]
 
 
 class _Path(NamedTuple):
-    """alpha, sigma, their rates and the Wronskian alpha sigma' - sigma alpha' = -alpha sigma l'/2, l the log-SNR."""
+    """alpha, sigma, their rates and the Wronskian alpha sigma' - sigma alpha' = -alpha sigma l'/2,
+    l the log-SNR.
+    """
 
     alpha: Number
     sigma: Number
@@ -41,11 +45,13 @@ def _path(process: Process, t: Scalar) -> _Path:
     return _Path(alpha, sigma, rate.alpha, rate.sigma, alpha * rate.sigma - sigma * rate.alpha)
 
 
-# --- the doors of all of them: shapes, one time, the domain, the dtype ------------------------------------------------
+# --- the doors of all of them: shapes, one time, the domain, the dtype --------------------------
 
 
 def _conversion(*domain: _Domain) -> Callable[[_Conversion], _Conversion]:
-    """A formula a_of_b(process, x, b, t) for whoever calls it. domain: asked where the process and t are concrete."""
+    """A formula a_of_b(process, x, b, t) for whoever calls it. domain: asked where the process and
+    t are concrete.
+    """
 
     def with_doors(formula: _Conversion) -> _Conversion:
         signature = inspect.signature(formula)
@@ -67,7 +73,8 @@ def _conversion(*domain: _Domain) -> Callable[[_Conversion], _Conversion]:
 
 def _require_signal(process: Process, t: Array) -> None:
     message = lambda alpha, t: (
-        f"alpha = {alpha} at t = {t}, where x is noise alone: neither eps nor score determines x0, v or velocity there; "
+        f"alpha = {alpha} at t = {t}, where x is noise alone: neither eps nor score determines x0, "
+        "v or velocity there; "
         "v and velocity work at both ends"
     )
     _arguments.require_that(lambda alpha, t: alpha != 0, message, process.alpha(t), t)
@@ -75,7 +82,8 @@ def _require_signal(process: Process, t: Array) -> None:
 
 def _require_noise(process: Process, t: Array) -> None:
     message = lambda sigma, t: (
-        f"sigma = {sigma} at t = {t}, where x is x0: there is no score, and x0 does not determine eps, v or velocity; "
+        f"sigma = {sigma} at t = {t}, where x is x0: there is no score, and x0 does not determine "
+        "eps, v or velocity; "
         "predict x0 or v there"
     )
     _arguments.require_that(lambda sigma, t: sigma > 0, message, process.sigma(t), t)
@@ -84,25 +92,31 @@ def _require_noise(process: Process, t: Array) -> None:
 def _require_finite_rates(process: Process, t: Array) -> None:
     message = lambda _, t: (
         f"the velocity has no finite coefficients for this process at t = {t}: a process says by "
-        "finite_rates_at_0 and finite_rates_at_1 at which end its rates are infinite; give a t inside"
+        "finite_rates_at_0 and finite_rates_at_1 at which end its rates are infinite; give a t "
+        "inside"
     )
     _arguments.require_finite(message, _path(process, t).wronskian, t)
 
 
 def _require_slope(process: Process, t: Array) -> None:
-    message = lambda _, t: f"the log-SNR stands still at t = {t}, where the velocity determines no other prediction"
+    message = lambda _, t: (
+        f"the log-SNR stands still at t = {t}, where the velocity determines no other prediction"
+    )
     _require_finite_rates(process, t)
-    _arguments.require_that(lambda wronskian, t: wronskian != 0, message, _path(process, t).wronskian, t)
+    _arguments.require_that(
+        lambda wronskian, t: wronskian != 0, message, _path(process, t).wronskian, t
+    )
 
 
-# --- x0 from the others ------------------------------------------------------------------------------------------
+# --- x0 from the others -------------------------------------------------------------------------
 
 
 @_conversion(_require_signal)
 def x0_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
     r"""x0 = (x - sigma eps)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01, NUM-06.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.
+    Claims: DEN-01, NUM-06.
     """
     return (x - process.sigma(t) * eps) / process.alpha(t)
 
@@ -121,7 +135,8 @@ def x0_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points
 def x0_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     r"""x0 = (alpha x - sigma v)/(alpha^2 + sigma^2).
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: t in [0, 1].  Claims: DEN-01, NUM-06.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: t in [0, 1].  Claims:
+    DEN-01, NUM-06.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
     return (alpha * x - sigma * v) / (alpha**2 + sigma**2)
@@ -131,20 +146,22 @@ def x0_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
 def x0_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
     r"""x0 = (sigma' x - sigma velocity)/(alpha sigma' - sigma alpha').
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.
+    Claims: DEN-01.
     """
     _, sigma, _, sigma_rate, wronskian = _path(process, t)
     return (sigma_rate * x - sigma * velocity) / wronskian
 
 
-# --- eps from the others -----------------------------------------------------------------------------------------
+# --- eps from the others ------------------------------------------------------------------------
 
 
 @_conversion(_require_noise)
 def eps_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""eps = (x - alpha x0)/sigma.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01, NUM-06.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.
+    Claims: DEN-01, NUM-06.
     """
     return (x - process.alpha(t) * x0) / process.sigma(t)
 
@@ -153,7 +170,8 @@ def eps_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
 def eps_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
     r"""eps = -sigma score.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: t in [0, 1].  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: t in [0, 1].  Claims:
+    DEN-01.
     """
     return -process.sigma(t) * score
 
@@ -162,7 +180,8 @@ def eps_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Point
 def eps_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     r"""eps = (sigma x + alpha v)/(alpha^2 + sigma^2).
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: t in [0, 1].  Claims: DEN-01, NUM-06.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: t in [0, 1].  Claims:
+    DEN-01, NUM-06.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
     return (sigma * x + alpha * v) / (alpha**2 + sigma**2)
@@ -172,13 +191,14 @@ def eps_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
 def eps_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
     r"""eps = (alpha velocity - alpha' x)/(alpha sigma' - sigma alpha').
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.  Claims: DEN-01, LIT-03.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.
+    Claims: DEN-01, LIT-03.
     """
     alpha, _, alpha_rate, _, wronskian = _path(process, t)
     return (alpha * velocity - alpha_rate * x) / wronskian
 
 
-# --- score from the others ---------------------------------------------------------------------------------------
+# --- score from the others ----------------------------------------------------------------------
 
 
 @_conversion(_require_noise)
@@ -189,14 +209,17 @@ def score_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     Also called: Tweedie's formula.  Claims: DEN-01.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
-    return -((x - alpha * x0) / sigma) / sigma  # not / sigma**2, which is 0 in float32 from sigma = 1e-19 down
+    return (
+        -((x - alpha * x0) / sigma) / sigma
+    )  # not / sigma**2, which is 0 in float32 from sigma = 1e-19 down
 
 
 @_conversion(_require_noise)
 def score_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
     r"""score = -eps/sigma.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.
+    Claims: DEN-01.
     """
     return -eps / process.sigma(t)
 
@@ -205,7 +228,8 @@ def score_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
 def score_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     r"""score = -(sigma x + alpha v)/(sigma (alpha^2 + sigma^2)).
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.
+    Claims: DEN-01.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
     return -(sigma * x + alpha * v) / (sigma * (alpha**2 + sigma**2))
@@ -215,20 +239,22 @@ def score_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
 def score_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
     r"""score = -(alpha velocity - alpha' x)/(sigma (alpha sigma' - sigma alpha')).
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.
+    Claims: DEN-01.
     """
     alpha, sigma, alpha_rate, _, wronskian = _path(process, t)
     return -(alpha * velocity - alpha_rate * x) / (sigma * wronskian)
 
 
-# --- v from the others -------------------------------------------------------------------------------------------
+# --- v from the others --------------------------------------------------------------------------
 
 
 @_conversion(_require_noise)
 def v_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""v = (alpha x - (alpha^2 + sigma^2) x0)/sigma.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01, LIT-03.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.
+    Claims: DEN-01, LIT-03.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
     return (alpha * x - (alpha**2 + sigma**2) * x0) / sigma
@@ -238,7 +264,8 @@ def v_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
 def v_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
     r"""v = ((alpha^2 + sigma^2) eps - sigma x)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.
+    Claims: DEN-01.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
     return ((alpha**2 + sigma**2) * eps - sigma * x) / alpha
@@ -248,7 +275,8 @@ def v_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
 def v_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
     r"""v = -(sigma (alpha^2 + sigma^2) score + sigma x)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.
+    Claims: DEN-01.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
     return -(sigma * (alpha**2 + sigma**2) * score + sigma * x) / alpha
@@ -256,22 +284,27 @@ def v_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
 
 @_conversion(_require_slope)
 def v_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
-    r"""v = ((alpha^2 + sigma^2) velocity - (alpha alpha' + sigma sigma') x)/(alpha sigma' - sigma alpha').
+    r"""v = ((alpha^2 + sigma^2) velocity - (alpha alpha' + sigma sigma') x)/(alpha sigma' - sigma
+    alpha').
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.
+    Claims: DEN-01.
     """
     alpha, sigma, alpha_rate, sigma_rate, wronskian = _path(process, t)
-    return ((alpha**2 + sigma**2) * velocity - (alpha * alpha_rate + sigma * sigma_rate) * x) / wronskian
+    return (
+        (alpha**2 + sigma**2) * velocity - (alpha * alpha_rate + sigma * sigma_rate) * x
+    ) / wronskian
 
 
-# --- velocity from the others ------------------------------------------------------------------------------------
+# --- velocity from the others -------------------------------------------------------------------
 
 
 @_conversion(_require_finite_rates, _require_noise)
 def velocity_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
     r"""velocity = (sigma' x - (alpha sigma' - sigma alpha') x0)/sigma.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.
+    Claims: DEN-01.
     """
     _, sigma, _, sigma_rate, wronskian = _path(process, t)
     return (sigma_rate * x - wronskian * x0) / sigma
@@ -281,7 +314,8 @@ def velocity_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points
 def velocity_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
     r"""velocity = (alpha' x + (alpha sigma' - sigma alpha') eps)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.
+    Claims: DEN-01.
     """
     alpha, _, alpha_rate, _, wronskian = _path(process, t)
     return (alpha_rate * x + wronskian * eps) / alpha
@@ -291,7 +325,8 @@ def velocity_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Poin
 def velocity_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
     r"""velocity = (alpha' x - sigma (alpha sigma' - sigma alpha') score)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.  Claims: DEN-01, FM-03.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.
+    Claims: DEN-01, FM-03.
     """
     alpha, sigma, alpha_rate, _, wronskian = _path(process, t)
     return (alpha_rate * x - sigma * wronskian * score) / alpha
@@ -299,15 +334,17 @@ def velocity_of_score(process: Process, x: Points, score: Points, t: Scalar) -> 
 
 @_conversion(_require_finite_rates)
 def velocity_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
-    r"""velocity = ((alpha alpha' + sigma sigma') x + (alpha sigma' - sigma alpha') v)/(alpha^2 + sigma^2).
+    r"""velocity = ((alpha alpha' + sigma sigma') x + (alpha sigma' - sigma alpha') v)/(alpha^2 +
+    sigma^2).
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.  Claims: DEN-01.
+    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.
+    Claims: DEN-01.
     """
     alpha, sigma, alpha_rate, sigma_rate, wronskian = _path(process, t)
     return ((alpha * alpha_rate + sigma * sigma_rate) * x + wronskian * v) / (alpha**2 + sigma**2)
 
 
-# --- any prediction as a denoiser ------------------------------------------------------------------------------------
+# --- any prediction as a denoiser ---------------------------------------------------------------
 
 
 def denoiser_of_eps(process: Process, eps: Callable[[Array, Array], Array]) -> Partial:
@@ -347,7 +384,8 @@ def _x0_by_v(process: Process, predict: Callable, x: Array, t: Scalar) -> Array:
 
 
 def denoiser_of_velocity(process: Process, velocity: Callable[[Array, Array], Array]) -> Partial:
-    r"""The denoiser D(x, t) = (sigma' x - sigma velocity)/(alpha sigma' - sigma alpha') of a network velocity(x, t).
+    r"""The denoiser D(x, t) = (sigma' x - sigma velocity)/(alpha sigma' - sigma alpha') of a
+    network velocity(x, t).
 
     Returns a pytree (x, t) -> x0.  Domain: sigma'(t) finite.  Claims: DEN-01.
     """

@@ -1,4 +1,6 @@
-r"""The one training loop: a loss, an optax optimizer, many steps in one compiled call, an average of the parameters."""
+r"""The one training loop: a loss, an optax optimizer, many steps in one compiled call, an average
+of the parameters.
+"""
 
 import sys
 import time
@@ -15,11 +17,14 @@ from jaxtyping import Array
 from diffx import _arguments
 from diffx._pytrees import as_pytree
 
-CHUNK = 500  # steps in one compiled call: the host's part of a call, 0.2 ms, is then lost in 500 steps of 0.2 ms
+# steps in one compiled call: the host's part of a call, 0.2 ms, is then lost in 500 steps of 0.2 ms
+CHUNK = 500
 
 
 class Trained(NamedTuple):
-    """params: after the last step.  ema: their moving average (the params themselves if none was asked).  losses: (steps,)."""
+    """params: after the last step.  ema: their moving average (the params themselves if none was
+    asked).  losses: (steps,).
+    """
 
     params: Any
     ema: Any
@@ -39,19 +44,24 @@ def train(
 ) -> Trained:
     r"""Take `steps` steps of the optimizer on loss(params, key_i), key_i = fold_in(key, i).
 
-    loss: (params, key) -> scalar; it draws its own batch, times and noises from the key.  Data go into it as
-    `jax.tree_util.Partial(loss, data)`: then new data of the same shape do not compile again.
-    params: any pytree of floats, such as the state of `nnx.split(network)`.  ema: the decay d in [0, 1) of
-    ema_i = d ema_{i-1} + (1 - d) params_i, ema_0 = the given params; None keeps no average.
-    project: params -> params of the same shapes and dtypes, applied after every step and before the average: where
-    params_i = project(params_{i-1} + update).  A bound belongs here and not in the loss: `min(scale, cap)` inside a loss
-    has the derivative 0 above the cap, so that a scale which starts there never moves.  It is a pytree as the loss is.
-    progress: a line on stderr; None shows it where stderr is a terminal.
-    Raises TypeError or ValueError for steps < 1, a decay outside [0, 1), params with integers or NaN, a loss that is
-    no scalar or a projection that changes a shape or dtype; FloatingPointError, naming the step, where the loss is not finite.
+    loss: (params, key) -> scalar; it draws its own batch, times and noises from the key.  Data go
+    into it as `jax.tree_util.Partial(loss, data)`: then new data of the same shape do not compile
+    again. params: any pytree of floats, such as the state of `nnx.split(network)`.  ema: the decay
+    d in [0, 1) of ema_i = d ema_{i-1} + (1 - d) params_i, ema_0 = the given params; None keeps no
+    average. project: params -> params of the same shapes and dtypes, applied after every step and
+    before the average: where params_i = project(params_{i-1} + update).  A bound belongs here and
+    not in the loss: `min(scale, cap)` inside a loss has the derivative 0 above the cap, so that a
+    scale which starts there never moves.  It is a pytree as the loss is. progress: a line on
+    stderr; None shows it where stderr is a terminal. Raises TypeError or ValueError for steps < 1,
+    a decay outside [0, 1), params with integers or NaN, a loss that is no scalar or a projection
+    that changes a shape or dtype; FloatingPointError, naming the step, where the loss is not
+    finite.
     """
     steps = _arguments.count("steps", steps)
-    _arguments.require(ema is None or 0 <= ema < 1, f"ema must be None or a decay in [0, 1), such as 0.999, got {ema}")
+    _arguments.require(
+        ema is None or 0 <= ema < 1,
+        f"ema must be None or a decay in [0, 1), such as 0.999, got {ema}",
+    )
     loss, params = as_pytree(loss, "a loss (params, key) -> number"), _floats(params)
     _check_scalar(loss, params, key)
     if project is not None:
@@ -71,7 +81,14 @@ def train(
 
 @partial(jax.jit, static_argnames=("update", "n"))
 def _run(
-    loss: Callable, update: Callable, project: Any, carry: Any, key: Array, first: Any, decay: Any, n: int
+    loss: Callable,
+    update: Callable,
+    project: Any,
+    carry: Any,
+    key: Array,
+    first: Any,
+    decay: Any,
+    n: int,
 ) -> tuple[Any, Array]:
     """n steps from step number `first`; the losses of each, before its update."""
 
@@ -82,15 +99,21 @@ def _run(
         params = optax.apply_updates(params, updates)
         params = params if project is None else project(params)
         if decay is not None:
-            average = jax.tree_util.tree_map(lambda a, p: decay * a + (1 - decay) * p, average, params)
+            average = jax.tree_util.tree_map(
+                lambda a, p: decay * a + (1 - decay) * p, average, params
+            )
         return (params, average, state), value
 
     return jax.lax.scan(step, carry, first + jnp.arange(n))
 
 
 def _floats(params: Any) -> Any:
-    """Parameters as strongly typed arrays of finite floats: a weak type would compile the loop twice."""
-    _arguments.require(jax.tree_util.tree_leaves(params), "params must hold at least one array, got an empty tree")
+    """Parameters as strongly typed arrays of finite floats: a weak type would compile the loop
+    twice.
+    """
+    _arguments.require(
+        jax.tree_util.tree_leaves(params), "params must hold at least one array, got an empty tree"
+    )
 
     def convert(path: Any, leaf: Any) -> Array:
         leaf = _arguments.finite(f"params{jax.tree_util.keystr(path)}", leaf)
@@ -102,12 +125,17 @@ def _floats(params: Any) -> Any:
 def _check_scalar(loss: Callable, params: Any, key: Array) -> None:
     value = jax.eval_shape(loss, params, key)
     shape = getattr(value, "shape", None)
-    _arguments.require(shape == (), f"loss(params, key) must return one number, got shape {shape}; take its mean")
+    _arguments.require(
+        shape == (), f"loss(params, key) must return one number, got shape {shape}; take its mean"
+    )
 
 
 def _check_same_tree(project: Callable, params: Any) -> None:
     before, after = _describe(params), _describe(jax.eval_shape(project, params))
-    _arguments.require(before == after, "project(params) must return params of the same structure, shapes and dtypes")
+    _arguments.require(
+        before == after,
+        "project(params) must return params of the same structure, shapes and dtypes",
+    )
 
 
 def _describe(tree: Any) -> tuple[Any, list[Any]]:
@@ -119,7 +147,8 @@ def _check_finite(losses: np.ndarray, first: int) -> None:
     bad = np.flatnonzero(~np.isfinite(losses))
     if bad.size:
         raise FloatingPointError(
-            f"the loss became {losses[bad[0]]} at step {first + bad[0]}: lower the learning rate, clip the gradient "
+            f"the loss became {losses[bad[0]]} at step {first + bad[0]}: lower the learning rate, "
+            "clip the gradient "
             "(optax.clip_by_global_norm), or keep times away from where the loss is infinite"
         )
 

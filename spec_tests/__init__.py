@@ -1,1 +1,3 @@
-"""The specification of diffx: claims about the mathematics, each held by one test.  Run from a clone; not installed."""
+"""The specification of diffx: claims about the mathematics, each held by one test.  Run from a
+clone; not installed.
+"""

@@ -1,4 +1,6 @@
-"""Batches for contrastive losses: partners in all forms, the value and gradients wanted, and the devices to share them."""
+"""Batches for contrastive losses: partners in all forms, the value and gradients wanted, and the
+devices to share them.
+"""
 
 from functools import partial
 from typing import NamedTuple
@@ -14,7 +16,9 @@ from spec_tests.oracles import partners
 
 N, D = 12, 3  # 12 rows: one, two, three or four devices can share them
 AXIS = "data"
-NAMES = np.array([0, 1, 2, 0, 4, 5, 6, 4, 8, 0, 10, 11])  # captions 0, 3, 9 are one, and so are 4, 7
+NAMES = np.array(
+    [0, 1, 2, 0, 4, 5, 6, 4, 8, 0, 10, 11]
+)  # captions 0, 3, 9 are one, and so are 4, 7
 EQUAL = NAMES[:, None] == NAMES
 COUNTED = np.arange(N) % 5 != 3  # leaves out 3 and 8; 8 has no other partner
 
@@ -23,7 +27,9 @@ DENSE = {"clip": diffx.clip_loss, "siglip": diffx.siglip_loss}
 TILED = {"clip": diffx.contrast.tiled_clip_loss, "siglip": diffx.contrast.tiled_siglip_loss}
 SHARDED = {"clip": diffx.contrast.sharded_clip_loss, "siglip": diffx.contrast.sharded_siglip_loss}
 
-ROUNDING = "a cosine of 3 terms, the exp of a rounded logarithm and sums of 12 each round once or twice"
+ROUNDING = (
+    "a cosine of 3 terms, the exp of a rounded logarithm and sums of 12 each round once or twice"
+)
 
 
 def lopsided() -> np.ndarray:
@@ -50,14 +56,18 @@ def batch(seed: int, log_scale: float, width: int = D) -> Batch:
     rng = np.random.default_rng(seed)
     lengths = 10 ** rng.uniform(-1, 1, (2, N, 1))
     images, texts = (lengths * rng.standard_normal((2, N, width))).astype(np.float32).astype(float)
-    return Batch(images, texts, float(np.float32(log_scale)), float(np.float32(rng.uniform(-10, 2))))
+    return Batch(
+        images, texts, float(np.float32(log_scale)), float(np.float32(rng.uniform(-10, 2)))
+    )
 
 
 def wanted(kind: str, of: Batch, positives=None, mask=None) -> tuple:
     return partners.value_and_gradients(kind, *of, positives, mask)
 
 
-def same(kind: str, found: tuple, of: Batch, positives=None, mask=None, why: str = ROUNDING) -> None:
+def same(
+    kind: str, found: tuple, of: Batch, positives=None, mask=None, why: str = ROUNDING
+) -> None:
     """The value and all gradients found are those of the textbook, to rounding."""
     value, gradients = wanted(kind, of, positives, mask)
     scale = float(np.exp(of.log_scale))
@@ -65,7 +75,8 @@ def same(kind: str, found: tuple, of: Batch, positives=None, mask=None, why: str
     if kind == "siglip":
         size = N * (size + abs(of.bias))
     close(found[0], value, ulps=8, scale=size, why=f"{kind}: {why}")
-    # a rounding eps scale of a score changes its softmax by as much, and that is multiplied by scale/length
+    # a rounding eps scale of a score changes its softmax by as much, and that is multiplied by
+    # scale/length
     slope = scale * (1 + size)
     sizes = *(slope / np.linalg.norm(x, axis=1, keepdims=True) for x in of[:2]), slope, size
     for got, right, size in zip(found[1], gradients, sizes, strict=False):
@@ -86,11 +97,15 @@ def tiled(kind: str, tile: int, images, texts, log_scale, bias, positives=None, 
 
 
 def tables() -> list[tuple]:
-    """Partners and masks: the diagonal of some rows, a lopsided table of all, equal captions of some."""
+    """Partners and masks: the diagonal of some rows, a lopsided table of all, equal captions of
+    some.
+    """
     return [(np.eye(N, dtype=bool), COUNTED), (lopsided(), np.ones(N, bool)), (EQUAL, COUNTED)]
 
 
 def mesh(most: int = 4) -> Mesh:
     """As many devices as there are, up to most: four virtual ones on a CPU."""
     devices = jax.devices()
-    return Mesh(np.array(devices[: max(n for n in (1, 2, 3, 4) if n <= min(most, len(devices)))]), (AXIS,))
+    return Mesh(
+        np.array(devices[: max(n for n in (1, 2, 3, 4) if n <= min(most, len(devices)))]), (AXIS,)
+    )

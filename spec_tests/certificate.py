@@ -1,4 +1,6 @@
-"""What became of each claim: the table of `pytest --claims` and the certificate of `--claims-json`."""
+"""What became of each claim: the table of `pytest --claims` and the certificate of
+`--claims-json`.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class Results:
         self.expected.update(instances)
 
     def add(self, id: str, dtype: str, report, record: Record | None) -> None:
-        """One report of pytest; only the call phase can pass, any phase can fail.  An expected failure is a failure."""
+        """One report of pytest; only the call phase can pass, any phase can fail.  An expected
+        failure is a failure.
+        """
         if report.failed or hasattr(report, "wasxfail"):
             self.failed[id, dtype] += 1
         elif report.when == "call" and report.passed:
@@ -55,7 +59,9 @@ class Results:
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each registered claim and dtype, by id."""
-        instances = [(id, dtype) for id in sorted(CLAIMS) for dtype in CLAIMS[id].dtypes or (NO_DTYPE,)]
+        instances = [
+            (id, dtype) for id in sorted(CLAIMS) for dtype in CLAIMS[id].dtypes or (NO_DTYPE,)
+        ]
         return [self._row(id, dtype) for id, dtype in instances]
 
     def _row(self, id: str, dtype: str) -> dict[str, Any]:
@@ -91,7 +97,9 @@ def write(path: str, rows: list[dict[str, Any]]) -> None:
 
 
 def probe(path: str) -> None:
-    """Raise OSError now rather than after the run, if path cannot be written.  Leaves nothing behind."""
+    """Raise OSError now rather than after the run, if path cannot be written.  Leaves nothing
+    behind.
+    """
     existed = os.path.exists(path)
     with open(path, "a", encoding="utf-8"):
         pass
@@ -132,7 +140,11 @@ def _diffx() -> str:
 
 
 def _line(line: str, row: dict[str, Any], width: int) -> str:
-    statement = row["statement"] if len(row["statement"]) <= width else row["statement"][: width - 3] + "..."
+    statement = (
+        row["statement"]
+        if len(row["statement"]) <= width
+        else row["statement"][: width - 3] + "..."
+    )
     numbers = ("" if row[key] is None else f"{row[key]:.3g}" for key in ("measured", "bound"))
     return line.format(row["id"], row["dtype"], statement, *numbers, row["unit"], row["verdict"])
 

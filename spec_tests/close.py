@@ -1,7 +1,9 @@
-"""The comparisons a claim may use.  Each one states its bound and why, and records what was measured.
+"""The comparisons a claim may use.  Each one states its bound and why, and records what was
+measured.
 
-A claim never compares with a bare relative tolerance: rounding is counted in ulps of a stated scale (`close`),
-truncation by its order and leading constant (`slope`); what is exact or an inequality says so (`holds`, `below`).
+A claim never compares with a bare relative tolerance: rounding is counted in ulps of a stated scale
+(`close`), truncation by its order and leading constant (`slope`); what is exact or an inequality
+says so (`holds`, `below`).
 """
 
 from __future__ import annotations
@@ -47,8 +49,9 @@ def recording() -> Iterator[Record]:
 def close(a, b, *, ulps: float, scale=None, why: str) -> None:
     """|a - b| <= ulps * eps * scale in every element, eps being that of a's dtype.
 
-    a: what the code gave.  b: the oracle, float64; same shape, nothing is broadcast.  scale: the size of the numbers
-    whose rounding is met, a number or an array that fits b; None means |b|.  NaN anywhere fails, infinities must agree.
+    a: what the code gave.  b: the oracle, float64; same shape, nothing is broadcast.  scale: the
+    size of the numbers whose rounding is met, a number or an array that fits b; None means |b|.
+    NaN anywhere fails, infinities must agree.
     """
     _need(why)
     a, b = np.asarray(a), np.asarray(b, np.float64)
@@ -58,7 +61,9 @@ def close(a, b, *, ulps: float, scale=None, why: str) -> None:
     worst = float(np.max(error, initial=0.0))
     _add(worst, float(ulps), "ulp")
     if not worst <= ulps:
-        raise AssertionError(f"{worst:.3g} ulps, allowed {ulps:g} ({a.dtype}); {why}\n{_where(a, b, error)}")
+        raise AssertionError(
+            f"{worst:.3g} ulps, allowed {ulps:g} ({a.dtype}); {why}\n{_where(a, b, error)}"
+        )
 
 
 def slope(
@@ -71,10 +76,11 @@ def slope(
     constant_rtol: float | None = None,
     why: str,
 ) -> None:
-    """errors ~ constant * n^-order: both ratios among the three finest n, and the leading constant where it is known.
+    """errors ~ constant * n^-order: both ratios among the three finest n, and the leading constant
+    where it is known.
 
-    ns: increasing numbers of steps, at least 3.  errors: positive, one for each n.  constant: the wanted
-    errors[-1] * ns[-1]^order, within constant_rtol.
+    ns: increasing numbers of steps, at least 3.  errors: positive, one for each n.  constant: the
+    wanted errors[-1] * ns[-1]^order, within constant_rtol.
     """
     _need(why)
     ns, errors = _levels(ns, errors, why)
@@ -82,7 +88,9 @@ def slope(
     off = float(np.max(np.abs(slopes[-2:] - order)))
     _add(off, within, "order")
     if not off <= within:
-        raise AssertionError(f"orders {np.round(slopes, 3)}, wanted {order:g} within {within:g}; {why}")
+        raise AssertionError(
+            f"orders {np.round(slopes, 3)}, wanted {order:g} within {within:g}; {why}"
+        )
     if constant is not None:
         _leading(errors[-1] * ns[-1] ** order, constant, constant_rtol, why)
 
@@ -125,18 +133,25 @@ def _scale(scale, b: np.ndarray) -> np.ndarray:
 
 def _in_ulps(a: np.ndarray, b: np.ndarray, scale: np.ndarray) -> np.ndarray:
     if not jnp.issubdtype(a.dtype, np.floating):
-        raise TypeError(f"close counts in ulps of a's dtype and wants floating point, got {a.dtype}")
+        raise TypeError(
+            f"close counts in ulps of a's dtype and wants floating point, got {a.dtype}"
+        )
     eps = float(jnp.finfo(a.dtype).eps)  # jnp's finfo knows bfloat16 too
     a = a.astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         ulps = np.abs(a - b) / (eps * scale)
-    return np.where(a == b, 0.0, np.where(np.isnan(ulps), np.inf, ulps))  # a == b: also equal infinities and 0/0
+    return np.where(
+        a == b, 0.0, np.where(np.isnan(ulps), np.inf, ulps)
+    )  # a == b: also equal infinities and 0/0
 
 
 def _levels(ns, errors, why: str) -> tuple[np.ndarray, np.ndarray]:
     ns, errors = np.asarray(ns, np.float64), np.asarray(errors, np.float64)
     if ns.ndim != 1 or ns.shape != errors.shape or len(ns) < 3 or not np.all(np.diff(ns) > 0):
-        raise ValueError(f"slope wants at least 3 increasing ns and as many errors, got {ns} and shape {errors.shape}")
+        raise ValueError(
+            f"slope wants at least 3 increasing ns and as many errors, got {ns} and shape "
+            f"{errors.shape}"
+        )
     if not np.all(np.isfinite(errors) & (errors > 0)):
         raise AssertionError(f"errors must be positive and finite, got {errors}; {why}")
     return ns, errors
@@ -148,7 +163,9 @@ def _leading(measured: float, constant: float, rtol: float | None, why: str) -> 
     off = abs(measured / constant - 1)
     _add(off, rtol, "constant")
     if not off <= rtol:
-        raise AssertionError(f"leading constant {measured:.6g}, wanted {constant:.6g} within {rtol:g}; {why}")
+        raise AssertionError(
+            f"leading constant {measured:.6g}, wanted {constant:.6g} within {rtol:g}; {why}"
+        )
 
 
 def _where(a: np.ndarray, b: np.ndarray, error: np.ndarray) -> str:

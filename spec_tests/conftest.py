@@ -1,4 +1,6 @@
-"""The pytest plugin of the specification: options, hypothesis profiles, and the table and certificate of claims."""
+"""The pytest plugin of the specification: options, hypothesis profiles, and the table and
+certificate of claims.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,12 @@ from spec_tests import certificate
 from spec_tests.close import recording
 from spec_tests.registry import NO_DTYPE, claim_of
 
-jax.config.update("jax_enable_x64", True)  # before jax is used, and nowhere else: oracles and slopes need float64
-jax.config.update("jax_num_cpu_devices", 4)  # before the backend starts: a mesh for sharded losses, at no cost to the rest
+jax.config.update(
+    "jax_enable_x64", True
+)  # before jax is used, and nowhere else: oracles and slopes need float64
+jax.config.update(
+    "jax_num_cpu_devices", 4
+)  # before the backend starts: a mesh for sharded losses, at no cost to the rest
 
 PROFILES = {"dev": 5, "default": 20, "deep": 500}  # hypothesis examples a test
 RESULTS = pytest.StashKey[certificate.Results]()
@@ -19,14 +25,29 @@ RESULTS = pytest.StashKey[certificate.Results]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("specification")
-    group.addoption("--spec-profile", choices=sorted(PROFILES), default="default", help="how many examples to draw")
-    group.addoption("--dtype", choices=("float64", "float32"), help="run only the instances of this dtype")
-    group.addoption("--claims", action="store_true", help="print every claim with its measured error and verdict")
-    group.addoption("--claims-json", metavar="FILE", help="write the claims, device and versions to FILE")
+    group.addoption(
+        "--spec-profile",
+        choices=sorted(PROFILES),
+        default="default",
+        help="how many examples to draw",
+    )
+    group.addoption(
+        "--dtype", choices=("float64", "float32"), help="run only the instances of this dtype"
+    )
+    group.addoption(
+        "--claims",
+        action="store_true",
+        help="print every claim with its measured error and verdict",
+    )
+    group.addoption(
+        "--claims-json", metavar="FILE", help="write the claims, device and versions to FILE"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes minutes; runs where the -m expression names slow")
+    config.addinivalue_line(
+        "markers", "slow: takes minutes; runs where the -m expression names slow"
+    )
     config.stash[RESULTS] = certificate.Results()
     _draw(str(config.getoption("--spec-profile")))
     path = config.getoption("--claims-json")
@@ -57,20 +78,27 @@ def pytest_runtest_call(item: pytest.Item):
         item.stash[certificate.RECORD] = record
         result = yield
     if _instance(item)[0] and not record.count:
-        pytest.fail("a claim is held by close, slope, holds or below; this test called none of them", pytrace=False)
+        pytest.fail(
+            "a claim is held by close, slope, holds or below; this test called none of them",
+            pytrace=False,
+        )
     return result
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     if nextitem is None or nextitem.path != item.path:
-        jax.clear_caches()  # a compiled program holds mappings of memory: all 60 files' are over Linux's 65,530, a crash
+        # a compiled program holds mappings of memory: all 60 files' are over Linux's 65,530, a
+        # crash
+        jax.clear_caches()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     report = yield
-    item.config.stash[RESULTS].add(*_instance(item), report, item.stash.get(certificate.RECORD, None))
+    item.config.stash[RESULTS].add(
+        *_instance(item), report, item.stash.get(certificate.RECORD, None)
+    )
     return report
 
 
@@ -86,7 +114,8 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
 
 
 def _draw(profile: str) -> None:
-    # Without a database and with drawing derandomised, what CI runs is a function of the code alone.
+    # Without a database and with drawing derandomised, what CI runs is a function of the code
+    # alone.
     hypothesis.settings.register_profile(
         profile,
         max_examples=PROFILES[profile],
@@ -104,7 +133,9 @@ def _probe(path: str) -> None:
         certificate.probe(path)
     except OSError as error:
         way_out = "name a file in an existing directory that you may write to"
-        raise pytest.UsageError(f"--claims-json {path} cannot be written ({error.strerror}): {way_out}") from error
+        raise pytest.UsageError(
+            f"--claims-json {path} cannot be written ({error.strerror}): {way_out}"
+        ) from error
 
 
 def _instance(item: pytest.Item) -> tuple[str, str]:

@@ -1,4 +1,6 @@
-"""The families of claims, in the order of the theory; read by the tests and by the pages, so that it imports nothing else."""
+"""The families of claims, in the order of the theory; read by the tests and by the pages, so that
+it imports nothing else.
+"""
 
 import re
 

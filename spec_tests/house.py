@@ -1,4 +1,6 @@
-"""The rooms of diffx in their order, and every public name by the shortest dotted name that Python evaluates."""
+"""The rooms of diffx in their order, and every public name by the shortest dotted name that Python
+evaluates.
+"""
 
 import ast
 import importlib
@@ -13,11 +15,37 @@ ROOT = Path(__file__).parent.parent
 
 # A room imports only from the rooms before it; modules with an underscore stand before all.
 ROOMS: tuple[str, ...] = (
-    *("processes", "laws", "predictions", "denoisers", "losses", "preconditioning", "reverse", "distillation", "grids"),
-    *("noise", "guidance", "samplers", "adaptive", "exact", "likelihood", "flow_matching", "contrast", "concepts", "check"),
+    *(
+        "processes",
+        "laws",
+        "predictions",
+        "denoisers",
+        "losses",
+        "preconditioning",
+        "reverse",
+        "distillation",
+        "grids",
+    ),
+    *(
+        "noise",
+        "guidance",
+        "samplers",
+        "adaptive",
+        "exact",
+        "likelihood",
+        "flow_matching",
+        "contrast",
+        "concepts",
+        "check",
+    ),
     *("data", "training", "nn"),
 )
-AT_FIRST_USE = ("adaptive", "data", "training", "nn")  # not the formula layer: more than jax may be imported here
+AT_FIRST_USE = (
+    "adaptive",
+    "data",
+    "training",
+    "nn",
+)  # not the formula layer: more than jax may be imported here
 OPTIONAL = {"diffx.adaptive": "diffrax"}  # rooms that need an extra which may not be installed
 
 
@@ -25,7 +53,9 @@ def modules() -> dict[str, Path]:
     """Every module of diffx, by dotted name."""
     base = ROOT / "diffx"
     return {
-        ".".join(("diffx", *path.relative_to(base).with_suffix("").parts)).removesuffix(".__init__"): path
+        ".".join(("diffx", *path.relative_to(base).with_suffix("").parts)).removesuffix(
+            ".__init__"
+        ): path
         for path in sorted(base.rglob("*.py"))
     }
 
@@ -39,7 +69,10 @@ def texts(*suffixes: str) -> dict[str, str]:
     folders = ("diffx", "spec_tests", "demos", "benchmarks")
     paths = [*ROOT.glob("*"), *(path for folder in folders for path in (ROOT / folder).rglob("*"))]
     files = [path for path in paths if path.suffix in suffixes and path.is_file()]
-    return {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in sorted(files)}
+    return {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(files)
+    }
 
 
 def room_of(module: str) -> str:
@@ -83,20 +116,28 @@ def offered(room: ModuleType) -> dict[str, object]:
     path = Path(inspect.getfile(room))
     if path.name == "__init__.py":
         return {name: getattr(room, name) for name in handed_on(path)}
-    own = {name: value for name, value in vars(room).items() if getattr(value, "__module__", None) == room.__name__}
+    own = {
+        name: value
+        for name, value in vars(room).items()
+        if getattr(value, "__module__", None) == room.__name__
+    }
     kinds = lambda value: inspect.isclass(value) or inspect.isfunction(inspect.unwrap(value))
     return {name: value for name, value in own.items() if not name.startswith("_") and kinds(value)}
 
 
 @cache
 def public() -> dict[str, object]:
-    """Every public name of the formula layer: "diffx.VP", "diffx.samplers.unipc"; the front door's before the room's."""
+    """Every public name of the formula layer: "diffx.VP", "diffx.samplers.unipc"; the front door's
+    before the room's.
+    """
     front = {name: value for name, value in front_door().items() if not inspect.ismodule(value)}
     found = {f"diffx.{name}": value for name, value in front.items()}
     for room in ROOMS:
         if room not in AT_FIRST_USE:
             inside = offered(importlib.import_module(f"diffx.{room}"))
-            found |= {f"diffx.{room}.{name}": value for name, value in inside.items() if name not in front}
+            found |= {
+                f"diffx.{room}.{name}": value for name, value in inside.items() if name not in front
+            }
     return found
 
 
@@ -107,5 +148,7 @@ def front_door() -> dict[str, object]:
 
 
 def by_short_name() -> dict[str, object]:
-    """The same by the last part of the name, which is the name of an example; no two rooms share one."""
+    """The same by the last part of the name, which is the name of an example; no two rooms share
+    one.
+    """
     return {name.rpartition(".")[2]: value for name, value in public().items()}

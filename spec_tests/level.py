@@ -12,7 +12,9 @@ T = 0.25  # the time of the level; float32 holds it exactly
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Level:
-    """alpha(t) and sigma(t) linear in t, with the given values and rates at t = T: at any other time they are wrong."""
+    """alpha(t) and sigma(t) linear in t, with the given values and rates at t = T: at any other
+    time they are wrong.
+    """
 
     alpha0: Any
     sigma0: Any

@@ -1,4 +1,6 @@
-"""Parts of diffusion code in plain numpy for the tests of the kit: right ones, and wrong ones, wrong in one way each."""
+"""Parts of diffusion code in plain numpy for the tests of the kit: right ones, and wrong ones,
+wrong in one way each.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.integrate import solve_ivp
 
-# --- a process: variance-preserving with beta = .1 + 19.9 t -----------------------------------------------------------
+# --- a process: variance-preserving with beta = .1 + 19.9 t --------------------------------------
 
 TIMES = np.linspace(0.05, 1.0, 8)
 
@@ -46,7 +48,10 @@ def trailing(n: int) -> np.ndarray:
 CONVERT = {
     "eps": (lambda x0, eps, a, s: eps, lambda x, eps, t: (x - sigma(t) * eps) / alpha(t)),
     "v": (lambda x0, eps, a, s: a * eps - s * x0, lambda x, v, t: alpha(t) * x - sigma(t) * v),
-    "score": (lambda x0, eps, a, s: -eps / s, lambda x, score, t: (x + sigma(t) ** 2 * score) / alpha(t)),
+    "score": (
+        lambda x0, eps, a, s: -eps / s,
+        lambda x, score, t: (x + sigma(t) ** 2 * score) / alpha(t),
+    ),
 }
 
 PROCESS: dict[str, Any] = {
@@ -66,15 +71,19 @@ PROCESS: dict[str, Any] = {
 }
 
 
-# --- a log-likelihood: variance-exploding, tau from 1e-4 to 20 --------------------------------------------------------
+# --- a log-likelihood: variance-exploding, tau from 1e-4 to 20 ----------------------------------
 
 START, END = (1.0, 20.0), (1.0, 1e-4)
 
 
 def log_prob(
-    divergence: Callable = lambda trace, d: d - trace, prior: Callable | None = None, probe: Callable | None = None
+    divergence: Callable = lambda trace, d: d - trace,
+    prior: Callable | None = None,
+    probe: Callable | None = None,
 ) -> Callable:
-    """log p along the flow dy/du = y - D(y, e^u), u = log tau, by DOP853; divergence: (tr dD/dy, d) -> that of the flow."""
+    """log p along the flow dy/du = y - D(y, e^u), u = log tau, by DOP853; divergence: (tr dD/dy,
+    d) -> that of the flow.
+    """
 
     def density(denoise: Any, x: np.ndarray) -> np.ndarray:
         rows, d = x.shape
@@ -83,11 +92,17 @@ def log_prob(
         def slope(u: float, z: np.ndarray) -> np.ndarray:
             y = z.reshape(rows, d + 1)[:, :d]
             trace = sum((unit * denoise.pull(y, 1.0, np.exp(u), unit)).sum(1) for unit in units)
-            return np.concatenate([y - denoise(y, 1.0, np.exp(u)), divergence(trace, d)[:, None]], 1).ravel()
+            return np.concatenate(
+                [y - denoise(y, 1.0, np.exp(u)), divergence(trace, d)[:, None]], 1
+            ).ravel()
 
         begin = np.concatenate([x, np.zeros((rows, 1))], 1).ravel()
         span = np.log(END[1]), np.log(START[1])
-        z = solve_ivp(slope, span, begin, rtol=1e-7, atol=1e-7, method="DOP853").y[:, -1].reshape(rows, d + 1)
+        z = (
+            solve_ivp(slope, span, begin, rtol=1e-7, atol=1e-7, method="DOP853")
+            .y[:, -1]
+            .reshape(rows, d + 1)
+        )
         return z[:, d] + (prior or normal)(z[:, :d])
 
     return density
@@ -97,14 +112,22 @@ def normal(y: np.ndarray) -> np.ndarray:
     return -((y / START[1]) ** 2 + np.log(2 * np.pi * START[1] ** 2)).sum(1) / 2
 
 
-# --- contrastive losses, differentiated by complex steps ---------------------------------------------------------------
+# --- contrastive losses, differentiated by complex steps ----------------------------------------
 
 
 def differentiated(value: Callable) -> Callable:
-    """(images, texts, log_scale, bias) -> (value, gradients), of any value that complex numbers go through."""
+    """(images, texts, log_scale, bias) -> (value, gradients), of any value that complex numbers go
+    through.
+    """
 
-    def loss(images: Any, texts: Any, log_scale: float, bias: float | None) -> tuple[float, dict[str, Any]]:
-        given = {"images": np.array(images), "texts": np.array(texts), "log_scale": np.array(log_scale)}
+    def loss(
+        images: Any, texts: Any, log_scale: float, bias: float | None
+    ) -> tuple[float, dict[str, Any]]:
+        given = {
+            "images": np.array(images),
+            "texts": np.array(texts),
+            "log_scale": np.array(log_scale),
+        }
         given |= {"bias": np.array(bias)} if bias is not None else {}
         gradients = {name: _derivative(value, given, name) for name in given}
         return float(np.real(value(**given))), gradients

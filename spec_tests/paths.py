@@ -1,8 +1,9 @@
-"""The processes of diffx with parameters that are not their defaults, beside their oracles: one line each.
+"""The processes of diffx with parameters that are not their defaults, beside their oracles: one
+line each.
 
 Each is a function, so that nothing is built at import. float32 holds every parameter exactly.
-`for make in PROCESSES: process, path = make(), oracle(make)`; path is numpy float64, see oracles/paths.py.
-What a process is, it says itself: `make().pure_noise_at_1`.
+`for make in PROCESSES: process, path = make(), oracle(make)`; path is numpy float64, see
+oracles/paths.py. What a process is, it says itself: `make().pure_noise_at_1`.
 """
 
 from collections.abc import Callable
@@ -46,7 +47,8 @@ sigmoid_vp = Maker(processes.SigmoidVP, paths.sigmoid_vp, (-2.5, 3.0, 0.75))
 PROCESSES = tuple(value for value in list(globals().values()) if isinstance(value, Maker))
 
 
-# The chain is exact at its nodes alone: its oracle is oracles/chains.py, and claims of its own hold it.
+# The chain is exact at its nodes alone: its oracle is oracles/chains.py, and claims of its own hold
+# it.
 ddpm_chain = Maker(processes.DDPMChain, None, (tuple((i + 1) / 32 for i in range(10)),))
 EVERY_PROCESS = (*PROCESSES, ddpm_chain)
 

@@ -40,9 +40,10 @@ def claim(
 ) -> Callable[[Test], Test]:
     """Declare that the decorated test holds claim `id`, and run it once for each dtype.
 
-    The test takes an argument `dtype` (a numpy dtype); dtypes=() declares a claim without one.  Write it above
-    hypothesis' `@given` and name the drawn arguments there (`@given(x=...)`).  Raises ValueError where the
-    declaration is incomplete, and where another test has the id already.
+    The test takes an argument `dtype` (a numpy dtype); dtypes=() declares a claim without one.
+    Write it above hypothesis' `@given` and name the drawn arguments there (`@given(x=...)`).
+    Raises ValueError where the declaration is incomplete, and where another test has the id
+    already.
     """
     of = (of,) if isinstance(of, str) else tuple(of)
     dtypes = tuple(dtypes)
@@ -51,7 +52,9 @@ def claim(
     def declare(test: Test) -> Test:
         entry = Claim(id, statement, of, source, dtypes, why_dtypes, _node(test))
         if id in CLAIMS:
-            raise ValueError(f"claim {id} is declared twice: by {CLAIMS[id].test} and by {entry.test}")
+            raise ValueError(
+                f"claim {id} is declared twice: by {CLAIMS[id].test} and by {entry.test}"
+            )
         CLAIMS[id] = entry
         test.spec_claim = entry  # pyright: ignore[reportFunctionMemberAccess]
         return _over_dtypes(test, dtypes)
@@ -65,7 +68,9 @@ def claim_of(test: Callable | None) -> Claim | None:
 
 
 def resolve(name: str) -> object:
-    """What Python finds under a dotted name after `import diffx`.  Raises AttributeError where it finds nothing."""
+    """What Python finds under a dotted name after `import diffx`.  Raises AttributeError where it
+    finds nothing.
+    """
     package, *attributes = name.split(".")
     return reduce(getattr, attributes, importlib.import_module(package))
 
@@ -87,4 +92,7 @@ def _check(id, statement, of, source, dtypes, why_dtypes) -> None:
         if not value:
             raise ValueError(f"claim {id}: {name} is empty")
     if dtypes != DEFAULT_DTYPES and not why_dtypes:
-        raise ValueError(f"claim {id}: dtypes={dtypes} is not the default pair {DEFAULT_DTYPES}; say why in why_dtypes")
+        raise ValueError(
+            f"claim {id}: dtypes={dtypes} is not the default pair {DEFAULT_DTYPES}; say why in "
+            "why_dtypes"
+        )

@@ -1,4 +1,6 @@
-"""What holds for every exponential solver, for the claims of test_sampler and test_solvers; on one mixture in one dimension."""
+"""What holds for every exponential solver, for the claims of test_sampler and test_solvers; on one
+mixture in one dimension.
+"""
 
 from collections.abc import Iterable
 from functools import partial
@@ -49,14 +51,23 @@ FIRST_ORDER_OF = (
 
 
 def names_of(methods: Iterable[Method]) -> tuple[str, ...]:
-    """The public names of the constructors and steps that these methods run: what a claim on all of them is about."""
+    """The public names of the constructors and steps that these methods run: what a claim on all of
+    them is about.
+    """
     run = []
     for method in methods:
-        step = jax.eval_shape(partial(method.make, diffx.VP(), lambda x, t: x)).step  # nothing is computed at import
+        step = jax.eval_shape(
+            partial(method.make, diffx.VP(), lambda x, t: x)
+        ).step  # nothing is computed at import
         formula = getattr(step, "keywords", {}).get("formula")
-        run += [getattr(method.make, "func", method.make), step.func if formula is None else formula.func]
+        run += [
+            getattr(method.make, "func", method.make),
+            step.func if formula is None else formula.func,
+        ]
     return tuple(
-        name for name, value in public().items() if any(value is f or getattr(value, "formula", None) is f for f in run)
+        name
+        for name, value in public().items()
+        if any(value is f or getattr(value, "formula", None) is f for f in run)
     )
 
 
@@ -70,24 +81,43 @@ TEXTBOOK = {
     "DPM-Solver++(3M)": partial(textbook.adams, order=3, of_noise=False),
     **{f"DEIS-{order}": partial(textbook.adams, order=order, of_noise=True) for order in (2, 3, 4)},
     **{f"UniPC-{order}": partial(textbook.unipc, order=order, bh2=True) for order in (1, 2, 3)},
-    **{f"UniPC-{order} (bh1)": partial(textbook.unipc, order=order, bh2=False) for order in (1, 2, 3)},
+    **{
+        f"UniPC-{order} (bh1)": partial(textbook.unipc, order=order, bh2=False)
+        for order in (1, 2, 3)
+    },
 }
 
-# One method for each step function and each kind of memory: what a test goes through where compiling all would be long.
+# One method for each step function and each kind of memory: what a test goes through where
+# compiling all would be long.
 EACH_STEP = (
-    *("DDIM", "DPM-Solver-2", "DPM-Solver-3", "DPM-Solver++(2S)", "DPM-Solver++(3S)", "DPM-Solver++(2M)"),
+    *(
+        "DDIM",
+        "DPM-Solver-2",
+        "DPM-Solver-3",
+        "DPM-Solver++(2S)",
+        "DPM-Solver++(3S)",
+        "DPM-Solver++(2M)",
+    ),
     *("DPM-Solver++(3M)", "DEIS-4", "UniPC-3", "UniPC-1 (bh1)"),
 )
 
 
 def some_methods(dtype):
-    """All of EACH_STEP in float64; in float32, where each would be compiled again, one of each kind."""
-    return EACH_STEP if dtype == np.float64 else ("DPM-Solver-3", "DPM-Solver++(3S)", "DPM-Solver++(3M)", "UniPC-3")
+    """All of EACH_STEP in float64; in float32, where each would be compiled again, one of each
+    kind.
+    """
+    return (
+        EACH_STEP
+        if dtype == np.float64
+        else ("DPM-Solver-3", "DPM-Solver++(3S)", "DPM-Solver++(3M)", "UniPC-3")
+    )
 
 
 def answer(x, a, s):
     """E[x_0 | a x_0 + s eps = x] of the mixture, x (n,)."""
-    return bayes.gmm_posterior(WEIGHTS, CENTRES, SPREADS[:, None, None], a, s, x[:, None]).mean[:, 0]
+    return bayes.gmm_posterior(WEIGHTS, CENTRES, SPREADS[:, None, None], a, s, x[:, None]).mean[
+        :, 0
+    ]
 
 
 def mixture(dtype):
@@ -95,8 +125,14 @@ def mixture(dtype):
 
 
 def grid_of(make, ks, dtype):
-    """Times of a path at these half log-SNRs, as float32 holds them, and the half log-SNRs that they really have."""
-    ts = np.array([path_of(make).time_of_log_snr(2 * k) for k in ks]).astype(np.float32).astype(np.float64)
+    """Times of a path at these half log-SNRs, as float32 holds them, and the half log-SNRs that
+    they really have.
+    """
+    ts = (
+        np.array([path_of(make).time_of_log_snr(2 * k) for k in ks])
+        .astype(np.float32)
+        .astype(np.float64)
+    )
     return ts.astype(dtype), path_of(make).log_snr(ts) / 2
 
 
@@ -111,7 +147,8 @@ def begin(sampler, x):
 
 
 def walk(sampler, x, ts, zs=None):
-    """The trajectory (N, n) of a sampler on points (n,), step by step: a new number of steps compiles nothing.
+    """The trajectory (N, n) of a sampler on points (n,), step by step: a new number of steps
+    compiles nothing.
 
     Everything is sliced in numpy: an eager slice of jax costs a compilation of its own.
     """
@@ -132,9 +169,19 @@ def do_not_see_the_schedule(dtype):
     x = (ratio[0] * START).astype(np.float32).astype(np.float64)
     for name in some_methods(dtype):
         method = EXPONENTIAL[name]
-        got = walk(method.make(rectified_flow(), diffx.denoiser(rectified_flow(), mixture(dtype))), jnp.asarray(x, dtype), ts)
+        got = walk(
+            method.make(rectified_flow(), diffx.denoiser(rectified_flow(), mixture(dtype))),
+            jnp.asarray(x, dtype),
+            ts,
+        )
         wanted = ratio[1:, None] * TEXTBOOK[name](answer, x / ratio[0], ks)
-        close(got, wanted, ulps=64, scale=4 * np.abs(START).max(), why=f"six steps of {name}, which stretch errors")
+        close(
+            got,
+            wanted,
+            ulps=64,
+            scale=4 * np.abs(START).max(),
+            why=f"six steps of {name}, which stretch errors",
+        )
 
 
 def of_order_one_are_ddim(dtype):
@@ -143,17 +190,40 @@ def of_order_one_are_ddim(dtype):
     denoise = diffx.denoiser(rf, mixture(dtype))
     ts = np.array([1.0, 0.625, 0.25, 0.0], dtype)
     wanted = walk(diffx.ddim(rf, denoise), x, ts).astype(np.float64)
-    close(wanted.astype(dtype), straight(x, ts), ulps=32, scale=4 * np.abs(START).max(), why="three steps of Euler by hand")
-    for make in (diffx.samplers.dpm_solver, diffx.dpm_solver_pp, diffx.samplers.dpm_solver_pp_single, diffx.samplers.deis):
+    close(
+        wanted.astype(dtype),
+        straight(x, ts),
+        ulps=32,
+        scale=4 * np.abs(START).max(),
+        why="three steps of Euler by hand",
+    )
+    for make in (
+        diffx.samplers.dpm_solver,
+        diffx.dpm_solver_pp,
+        diffx.samplers.dpm_solver_pp_single,
+        diffx.samplers.deis,
+    ):
         got = walk(make(rf, denoise, order=1), x, ts)
         close(got, wanted, ulps=16, scale=4 * np.abs(START).max(), why="three steps of one map")
     for name in some_methods(dtype):
         sampler = EXPONENTIAL[name].make(rf, denoise)
         state, _ = one_step(sampler, begin(sampler, x[:, None]), ts[0], ts[1], None)
-        close(np.asarray(state.x)[:, 0], wanted[0], ulps=16, scale=4 * np.abs(START).max(), why=f"{name} from alpha = 0")
+        close(
+            np.asarray(state.x)[:, 0],
+            wanted[0],
+            ulps=16,
+            scale=4 * np.abs(START).max(),
+            why=f"{name} from alpha = 0",
+        )
         for t, s in ((ts[1], ts[2]), (ts[2], ts[3])):
             state, info = one_step(sampler, state, t, s, None)
-        close(state.x, np.asarray(info.x0, np.float64), ulps=4, scale=4, why=f"{name} to sigma = 0 ends on its answer")
+        close(
+            state.x,
+            np.asarray(info.x0, np.float64),
+            ulps=4,
+            scale=4,
+            why=f"{name} to sigma = 0 ends on its answer",
+        )
 
 
 def straight(x, ts):
@@ -166,18 +236,44 @@ def straight(x, ts):
 
 
 def keep_a_constant_answer(dtype):
-    """D = p: x_s = alpha_s p + (sigma_s/sigma_t)(x - alpha_t p); the noisy ones in the mean, times e^-(lambda_s - lambda_t)."""
+    """D = p: x_s = alpha_s p + (sigma_s/sigma_t)(x - alpha_t p); the noisy ones in the mean, times
+    e^-(lambda_s - lambda_t).
+    """
     point, rf = 0.75, rectified_flow()
-    mass = diffx.MixtureLaw(*(jnp.asarray(a, dtype) for a in (WEIGHTS, 0 * CENTRES + point, 0 * SPREADS)))
-    denoise = diffx.denoiser(rf, mass)  # two components on one point: what runs for the mixture runs for it
+    mass = diffx.MixtureLaw(
+        *(jnp.asarray(a, dtype) for a in (WEIGHTS, 0 * CENTRES + point, 0 * SPREADS))
+    )
+    denoise = diffx.denoiser(
+        rf, mass
+    )  # two components on one point: what runs for the mixture runs for it
     ts, ks = grid_of(rectified_flow, KS[:5], dtype)
     (a_t, *_, a_s), times = 1 - np.asarray(ts, np.float64), np.asarray(ts, np.float64)
     gain = times[-1] / times[0]
-    noisy = [partial(diffx.samplers.sde_dpm_solver_pp, order=order) for order in (1, 2)] + [diffx.samplers.sde_dpm_solver_pp_2s]
+    noisy = [partial(diffx.samplers.sde_dpm_solver_pp, order=order) for order in (1, 2)] + [
+        diffx.samplers.sde_dpm_solver_pp_2s
+    ]
     kept = some_methods(dtype)
-    for make, more in [(EXPONENTIAL[name].make, 1.0) for name in kept] + [(make, np.exp(ks[0] - ks[-1])) for make in noisy]:
+    for make, more in [(EXPONENTIAL[name].make, 1.0) for name in kept] + [
+        (make, np.exp(ks[0] - ks[-1])) for make in noisy
+    ]:
         got = walk(make(rf, denoise), jnp.asarray(START, dtype), ts)[-1]
         wanted = a_s * point + more * gain * (START - a_t * point)
-        close(got.astype(dtype), wanted, ulps=32, scale=2 * np.abs(START).max(), why="four steps that scale and shift")
-    ends = walk(diffx.samplers.sde_dpm_solver_pp_2s(rf, denoise), START.astype(dtype), np.array([1.0, 0.625, 0.0], dtype))
-    close(ends, np.array([0 * START + 0.375 * point, 0 * START + point]), ulps=8, scale=1, why="2S from alpha = 0 to sigma = 0")
+        close(
+            got.astype(dtype),
+            wanted,
+            ulps=32,
+            scale=2 * np.abs(START).max(),
+            why="four steps that scale and shift",
+        )
+    ends = walk(
+        diffx.samplers.sde_dpm_solver_pp_2s(rf, denoise),
+        START.astype(dtype),
+        np.array([1.0, 0.625, 0.0], dtype),
+    )
+    close(
+        ends,
+        np.array([0 * START + 0.375 * point, 0 * START + point]),
+        ulps=8,
+        scale=1,
+        why="2S from alpha = 0 to sigma = 0",
+    )

@@ -1,7 +1,9 @@
-"""What hypothesis draws for the claims: numpy float64 arrays of fixed shapes, so that compiled functions are shared.
+"""What hypothesis draws for the claims: numpy float64 arrays of fixed shapes, so that compiled
+functions are shared.
 
-Every number (rotations apart) is one that float32 holds exactly, so that a float32 instance and its float64
-oracle start from the same numbers, and is either 0 or at least 1e-6 in size, so that nothing underflows.
+Every number (rotations apart) is one that float32 holds exactly, so that a float32 instance and its
+float64 oracle start from the same numbers, and is either 0 or at least 1e-6 in size, so that
+nothing underflows.
 """
 
 import numpy as np
@@ -20,7 +22,9 @@ def floats(low: float, high: float):
 
 def log_uniform(low: float, high: float):
     """One positive number in [low, high], as likely in each decade."""
-    return st.floats(np.log(low), np.log(high), allow_subnormal=False).map(lambda u: _one(np.exp(u)))
+    return st.floats(np.log(low), np.log(high), allow_subnormal=False).map(
+        lambda u: _one(np.exp(u))
+    )
 
 
 def arrays(shape: int | tuple[int, ...], elements):
@@ -53,7 +57,9 @@ def seeds():
 
 def normals(*shape: int):
     """(shape) standard normals of a drawn seed: noises and starting points."""
-    return seeds().map(lambda seed: _representable(np.random.default_rng(seed).standard_normal(shape)))
+    return seeds().map(
+        lambda seed: _representable(np.random.default_rng(seed).standard_normal(shape))
+    )
 
 
 def rotations(d: int):
@@ -85,7 +91,9 @@ def grids(n: int, low: float = 0.0, high: float = 1.0, gap: float = GAP):
 
 
 def log_snr_grids(n: int, low: float = LOG_SNR[0], high: float = LOG_SNR[1], gap: float = GAP):
-    """(n + 1,) increasing log-SNRs: a decreasing time grid for any process, by its time_of_log_snr."""
+    """(n + 1,) increasing log-SNRs: a decreasing time grid for any process, by its
+    time_of_log_snr.
+    """
     return grids(n, low, high, gap).map(lambda grid: grid[::-1].copy())
 
 

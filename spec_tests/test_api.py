@@ -50,13 +50,20 @@ def many(sampler, xs, ts, zs):
     return jax.vmap(lambda x, z: diffx.fold(sampler, x, ts, z)[0], (0, 1))(xs, zs)
 
 
-STEPPED = "the same operations, fused or not: each of 4 steps rounds some ten numbers of the size of x, gains below 3"
+STEPPED = (
+    "the same operations, fused or not: each of 4 steps rounds some ten numbers of the size "
+    "of x, gains below 3"
+)
 
 
 @claim(
     "API-01",
-    "a compiled run, an eager run, vmap of single runs and a Python loop over the steps agree to rounding, step by step",
-    of=tuple(f"diffx.{name}" for name in ("fold", "sample", "Sampler", "State", "Info", "keep_x", "keep_x0")),
+    "a compiled run, an eager run, vmap of single runs and a Python loop over the steps agree to "
+    "rounding, step by step",
+    of=tuple(
+        f"diffx.{name}"
+        for name in ("fold", "sample", "Sampler", "State", "Info", "keep_x", "keep_x0")
+    ),
     source="jax's contract for pure functions",
 )
 @given(xs=st_.points(3, D), zs=st_.normals(N, 3, D), ts=grids)
@@ -105,10 +112,18 @@ def echo() -> diffx.Sampler:
 def test_keyed_run_is_the_explicit_run_with_folded_keys(dtype, seed, ts):
     key, ts = jax.random.key(seed), jnp.asarray(ts, dtype)
     x = jnp.ones((3, D), dtype)
-    zs = jnp.stack([jax.random.normal(jax.random.fold_in(key, i), x.shape, x.dtype) for i in range(N)])
+    zs = jnp.stack(
+        [jax.random.normal(jax.random.fold_in(key, i), x.shape, x.dtype) for i in range(N)]
+    )
     _, drawn = diffx.sample(echo(), key, x, ts, keep=diffx.keep_x0)
-    holds(np.array_equal(drawn, zs), "the noise of step i is the normal of fold_in(key, i), bit for bit")
-    (run, _), (given_noise, _) = diffx.sample(ddpm(dtype), key, x, ts), diffx.fold(ddpm(dtype), x, ts, zs)
+    holds(
+        np.array_equal(drawn, zs),
+        "the noise of step i is the normal of fold_in(key, i), bit for bit",
+    )
+    (run, _), (given_noise, _) = (
+        diffx.sample(ddpm(dtype), key, x, ts),
+        diffx.fold(ddpm(dtype), x, ts, zs),
+    )
     close(run, np.asarray(given_noise, np.float64), ulps=40, scale=20, why=STEPPED)
     still = diffx.ddim(diffx.VP(), diffx.denoiser(diffx.VP(), law(dtype)))
     with_key, without = (diffx.sample(still, which, x, ts)[0] for which in (key, None))
@@ -126,18 +141,24 @@ def test_keyed_run_is_the_explicit_run_with_folded_keys(dtype, seed, ts):
 def test_noise_differs_between_steps_and_depends_on_the_step_index_alone(dtype, seed):
     key, x = jax.random.key(seed), jnp.zeros((3, D), dtype)
     short, long = (
-        diffx.sample(echo(), key, x, jnp.linspace(1, 0, n + 1, dtype=dtype), keep=diffx.keep_x0)[1] for n in (N, 2 * N)
+        diffx.sample(echo(), key, x, jnp.linspace(1, 0, n + 1, dtype=dtype), keep=diffx.keep_x0)[1]
+        for n in (N, 2 * N)
     )
     flat = np.asarray(long).reshape(-1)
     holds(len(np.unique(flat)) == flat.size, "no number occurs twice in the noise of eight steps")
-    holds(np.array_equal(short, long[:N]), "the noise of step i does not know how many steps there are")
+    holds(
+        np.array_equal(short, long[:N]),
+        "the noise of step i does not know how many steps there are",
+    )
 
 
 DTYPES = ("float64", "float32", "bfloat16")
 
 
 def output_dtypes() -> dict[str, str]:
-    """The dtype that every kind of run gives for x of each dtype, with a law and a grid of the widest dtype."""
+    """The dtype that every kind of run gives for x of each dtype, with a law and a grid of the
+    widest dtype.
+    """
     wide = jnp.result_type(float)
     found = {}
     for name in DTYPES:
@@ -152,7 +173,9 @@ def outputs(x, wide) -> dict:
     """Results that must have the dtype of x, by abstract evaluation alone."""
     process, ts = diffx.VP(), jnp.linspace(0.9, 0.1, N + 1, dtype=wide)
     exact = diffx.denoiser(process, law(wide))
-    run = lambda method: jax.eval_shape(lambda x: diffx.sample(method(process, exact), jax.random.key(0), x, ts)[0], x)
+    run = lambda method: jax.eval_shape(
+        lambda x: diffx.sample(method(process, exact), jax.random.key(0), x, ts)[0], x
+    )
     methods = {
         "ddim": diffx.ddim,
         "ddim eta": partial(diffx.ddim, eta=0.5),
@@ -179,7 +202,10 @@ def outputs(x, wide) -> dict:
             f"denoiser {type(p).__name__}": lambda x, p=p: diffx.denoiser(process, p)(x, ts[0])
             for p in (law(wide), mixture, points)
         },
-        **{f"score {type(p).__name__}": lambda x, p=p: diffx.score(process, p)(x, ts[0]) for p in (law(wide), mixture, points)},
+        **{
+            f"score {type(p).__name__}": lambda x, p=p: diffx.score(process, p)(x, ts[0])
+            for p in (law(wide), mixture, points)
+        },
     }
     found = {name: jax.eval_shape(function, x) for name, function in pointwise.items()}
     return found | {name: run(method) for name, method in methods.items()}
@@ -187,7 +213,8 @@ def outputs(x, wide) -> dict:
 
 @claim(
     "API-04",
-    "what comes in as float64, float32 or bfloat16 goes out as that, with x64 on and off, whatever the law's dtype",
+    "what comes in as float64, float32 or bfloat16 goes out as that, with x64 on and off, whatever "
+    "the law's dtype",
     of=("diffx.fold", "diffx.sample"),
     source="claims of the specification: x decides",
     dtypes=(),
@@ -195,20 +222,29 @@ def outputs(x, wide) -> dict:
 )
 def test_results_have_the_dtype_of_x():
     with_x64 = output_dtypes()
-    program = "import json; from spec_tests.test_api import output_dtypes; print(json.dumps(output_dtypes()))"
+    program = (
+        "import json; from spec_tests.test_api import output_dtypes; "
+        "print(json.dumps(output_dtypes()))"
+    )
     environment = {"JAX_ENABLE_X64": "0", "JAX_PLATFORMS": "cpu"}
     without = json.loads(run_python(program, environment))
     for found, widest in ((with_x64, "float64"), (without, "float32")):
         wrong = {name: dtype for name, dtype in found.items() if name.split()[0] != dtype}
         holds(not wrong, f"the dtype of x is kept, {widest} being the widest: {wrong}")
         holds(any(name.startswith(widest) for name in found), f"{widest} was among them")
-    holds(not any(name.startswith("float64") for name in without), "without x64 there is no float64")
+    holds(
+        not any(name.startswith("float64") for name in without), "without x64 there is no float64"
+    )
 
 
 def run_python(program: str, environment: dict[str, str]) -> str:
     """What a fresh interpreter prints."""
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, env={**os.environ, **environment}
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout.strip().splitlines()[-1]
@@ -234,7 +270,8 @@ def counting(process, x, t):
 
 @claim(
     "API-05",
-    "new numbers do not retrace: betas, w, eta, keys, laws, grids of one length; a new length traces once",
+    "new numbers do not retrace: betas, w, eta, keys, laws, grids of one length; a new length "
+    "traces once",
     of=("diffx.fold", "diffx.sample"),
     source="jax.jit: parameters of a pytree are traced, not baked in",
     dtypes=(),
@@ -253,9 +290,17 @@ def test_new_numbers_trace_nothing_anew():
 
     first = run(12.0, 2.0, 0.5, 0, 1.0)
     again = [run(20.0, 2.0, 0.5, 0, 1.0), run(12.0, 7.5, 0.25, 1, 3.0), run(9.0, 0.0, 1.0, 2, 5.0)]
-    holds(again == [first] * 3, f"the denoiser was traced {again} times after {first} times at first", again[-1], first)
+    holds(
+        again == [first] * 3,
+        f"the denoiser was traced {again} times after {first} times at first",
+        again[-1],
+        first,
+    )
     longer = run(12.0, 2.0, 0.5, 0, 1.0, n=2 * N)
-    holds(longer == run(20.0, 3.0, 0.5, 1, 2.0, n=2 * N), "a new length traces once more, and only once")
+    holds(
+        longer == run(20.0, 3.0, 0.5, 1, 2.0, n=2 * N),
+        "a new length traces once more, and only once",
+    )
 
 
 def test_samplers_can_be_batched_in_their_parameters():
@@ -272,12 +317,21 @@ JACOBIANS = "central differences of step 2^-17 are right to 1e-10, and to 1e-11 
 
 
 def runs(at):
-    """The outputs of a deterministic and a stochastic method, by schedule, guidance, data, start, grid and noise."""
+    """The outputs of a deterministic and a stochastic method, by schedule, guidance, data, start,
+    grid and noise.
+    """
     (beta_max, w, mean), x, ts, zs = at
     process = diffx.VP(0.3, beta_max)
     exact = diffx.denoiser(process, diffx.GaussianLaw(mean, jnp.asarray(COV)))
-    guided = diffx.guide(exact, diffx.denoiser(process, diffx.GaussianLaw(jnp.zeros(D), jnp.ones(()))), w=w)
-    return jnp.stack([diffx.fold(diffx.ddim(process, guided), x, ts)[0], diffx.fold(diffx.ddpm(process, guided), x, ts, zs)[0]])
+    guided = diffx.guide(
+        exact, diffx.denoiser(process, diffx.GaussianLaw(jnp.zeros(D), jnp.ones(()))), w=w
+    )
+    return jnp.stack(
+        [
+            diffx.fold(diffx.ddim(process, guided), x, ts)[0],
+            diffx.fold(diffx.ddpm(process, guided), x, ts, zs)[0],
+        ]
+    )
 
 
 @jax.jit
@@ -292,27 +346,45 @@ def slopes_and_differences(at, h):
 
 @claim(
     "API-07",
-    "jax.grad goes through whole samplers: central differences agree, and J J' is the covariance that exact_law gives",
+    "jax.grad goes through whole samplers: central differences agree, and J J' is the covariance "
+    "that exact_law gives",
     of=("diffx.fold", "diffx.exact_law"),
     source="reverse-mode differentiation of lax.scan",
     dtypes=("float64",),
     why_dtypes="central differences need digits to lose",
 )
 def test_gradients_through_samplers_are_central_differences(dtype):
-    """In beta_max, w, the data's mean, the start, the grid and the noise; at w = 1 DDPM has the exact law of its data."""
+    """In beta_max, w, the data's mean, the start, the grid and the noise; at w = 1 DDPM has the
+    exact law of its data.
+    """
     rng = np.random.default_rng(7)
     at = (
         (jnp.asarray(12.0), jnp.asarray(1.0), jnp.asarray(MEAN)),
-        *(jnp.asarray(v) for v in (rng.standard_normal(D), np.linspace(0.9, 0.1, N + 1), rng.standard_normal((N, D)))),
+        *(
+            jnp.asarray(v)
+            for v in (
+                rng.standard_normal(D),
+                np.linspace(0.9, 0.1, N + 1),
+                rng.standard_normal((N, D)),
+            )
+        ),
     )
     slopes, differences = (np.asarray(v) for v in slopes_and_differences(at, 2.0**-17))
     scale = (1 + np.abs(slopes).max()) * 1e-9 / np.finfo(dtype).eps
     close(slopes, differences, ulps=1, scale=scale, why=JACOBIANS)
     holds(np.abs(slopes).max((0, 1)) > 1e-6, "every number moves an output")
-    rows = np.concatenate([slopes[1, :, 4 : 4 + D], slopes[1, :, -N * D :]], 1)  # of DDPM, in x and in the noises
+    rows = np.concatenate(
+        [slopes[1, :, 4 : 4 + D], slopes[1, :, -N * D :]], 1
+    )  # of DDPM, in x and in the noises
     start = diffx.GaussianLaw(jnp.zeros(D), jnp.ones(()))
     exact = np.asarray(diffx.exact_law(ddpm(np.float64), start, at[2]).cov)
-    close(rows @ rows.T, exact, ulps=64, scale=np.abs(exact).max(), why="Cov = J J' + sum_k J_k J_k', two ways to sum 4 steps")
+    close(
+        rows @ rows.T,
+        exact,
+        ulps=64,
+        scale=np.abs(exact).max(),
+        why="Cov = J J' + sum_k J_k J_k', two ways to sum 4 steps",
+    )
 
 
 SHARDED = """
@@ -326,17 +398,20 @@ from spec_tests.test_api import D, N, ddpm, law
 mesh = Mesh(np.array(jax.devices()), ("batch",))
 found = {"devices": len(jax.devices())}
 for dtype in (np.dtype("float64"), np.dtype("float32")):
-    xs, zs = (jnp.asarray(np.random.default_rng(8).standard_normal(shape), dtype) for shape in ((8, D), (N, 8, D)))
+    draw = lambda *shape: jnp.asarray(np.random.default_rng(8).standard_normal(shape), dtype)
+    xs, zs = draw(8, D), draw(N, 8, D)
     ts = jnp.linspace(0.9, 0.1, N + 1, dtype=dtype)
     process = diffx.VP(jnp.asarray(0.3, dtype), jnp.asarray(12.0, dtype))
     deterministic = diffx.heun(process, diffx.denoiser(process, law(dtype)))
     for name, sampler, noise in (("ddpm", ddpm(dtype), zs), ("heun", deterministic, None)):
         run = lambda sampler, x, ts, zs: diffx.fold(sampler, x, ts, zs, keep=diffx.keep_x)
         specs = (P(), P("batch"), P(), None if noise is None else P(None, "batch"))
-        split = jax.jit(jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=(P("batch"), P(None, "batch"))))
+        outs = (P("batch"), P(None, "batch"))
+        split = jax.jit(jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=outs))
         whole, pieces = run(sampler, xs, ts, noise), split(sampler, xs, ts, noise)
         spread = len(pieces[0].sharding.device_set)
-        numbers = [[np.asarray(v, np.float64).ravel().tolist() for v in pair] for pair in (whole, pieces)]
+        flat = lambda v: np.asarray(v, np.float64).ravel().tolist()
+        numbers = [[flat(v) for v in pair] for pair in (whole, pieces)]
         found[f"{name} {dtype}"] = [spread, *numbers]
 print(json.dumps(found))
 """
@@ -351,14 +426,24 @@ print(json.dumps(found))
     why_dtypes="both dtypes run in one process of four virtual devices",
 )
 def test_sharded_samplers_say_what_one_device_says():
-    environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "1"}
+    environment = {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "JAX_PLATFORMS": "cpu",
+        "JAX_ENABLE_X64": "1",
+    }
     found = json.loads(run_python(SHARDED, environment))
     holds(found.pop("devices") == 4, "four virtual devices")
     for name, (spread, whole, pieces) in found.items():
         holds(spread == 4, f"{name}: the result lies on all four")
         for one_device, four in zip(whole, pieces, strict=True):
             dtype = np.dtype(name.split()[1])
-            close(np.asarray(four, dtype), np.asarray(one_device), ulps=40, scale=5, why=f"{name}: {STEPPED}")
+            close(
+                np.asarray(four, dtype),
+                np.asarray(one_device),
+                ulps=40,
+                scale=5,
+                why=f"{name}: {STEPPED}",
+            )
 
 
 def own_step(x, t, s, z, *, process, denoise, eta):
@@ -385,7 +470,8 @@ def written_out(state, t, s, z, *, formula, **parameters):
 
 @claim(
     "API-09",
-    "A step function (x, t, s, z) -> (x_s, x0) is a sampler in one call, bit for bit the one that is written out, and "
+    "A step function (x, t, s, z) -> (x_s, x0) is a sampler in one call, bit for bit the one that "
+    "is written out, and "
     "deterministic where it has no z",
     of="diffx.samplers.sampler_of_step",
     source="the contract of Sampler",
@@ -400,9 +486,14 @@ def test_step_functions_are_samplers_in_one_call(dtype, seed, ts):
     quiet = diffx.samplers.sampler_of_step(own_quiet_step, **parts)
     noisy_by_hand = Partial(written_out, formula=Partial(own_step), **parts, eta=0.5)
     quiet_by_hand = Partial(written_out, formula=Partial(own_quiet_step), **parts)
-    by_hand = (diffx.Sampler(diffx.State, noisy_by_hand, standard_normal), diffx.Sampler(diffx.State, quiet_by_hand))
+    by_hand = (
+        diffx.Sampler(diffx.State, noisy_by_hand, standard_normal),
+        diffx.Sampler(diffx.State, quiet_by_hand),
+    )
     for mine, theirs in zip((own, quiet), by_hand, strict=True):
-        got, wanted = (diffx.sample(sampler, key, x, ts, keep=diffx.keep_x) for sampler in (mine, theirs))
+        got, wanted = (
+            diffx.sample(sampler, key, x, ts, keep=diffx.keep_x) for sampler in (mine, theirs)
+        )
         holds(np.array_equal(got[1], wanted[1]), "the same trajectory, bit for bit")
     holds(quiet.noise is None and own.noise is not None, "whoever asks for z gets noise")
     state, info = own.step(own.init(x), ts[0], ts[1], None)
@@ -427,7 +518,9 @@ def test_a_step_function_is_compiled_once_for_all_numbers():
     def run(eta):
         process = diffx.VP()
         denoise = jax.tree_util.Partial(counting, process)
-        sampler = diffx.samplers.sampler_of_step(own_step, process=process, denoise=denoise, eta=eta)
+        sampler = diffx.samplers.sampler_of_step(
+            own_step, process=process, denoise=denoise, eta=eta
+        )
         diffx.sample(sampler, jax.random.key(0), jnp.ones(D), jnp.linspace(0.9, 0.1, N + 1))
         return Count.traced
 
@@ -436,7 +529,8 @@ def test_a_step_function_is_compiled_once_for_all_numbers():
 
 @claim(
     "API-08",
-    "t = 0 is data and t = 1 is noise for every process: x_0 is the data, the signal-to-noise ratio only falls",
+    "t = 0 is data and t = 1 is noise for every process: x_0 is the data, the signal-to-noise "
+    "ratio only falls",
     of=("diffx.processes.Process", "diffx.perturb"),
     source="claims of the specification: one documented time orientation",
 )
@@ -448,8 +542,15 @@ def test_time_zero_is_data_and_time_one_has_the_least_signal(dtype, x0, eps):
     for make in EVERY_PROCESS:
         process = make()
         name = type(process).__name__
-        x_0, signal, noise, log_snr = (np.asarray(value, np.float64) for value in path(process, x0, eps, ts))
-        close(x_0.astype(dtype), np.asarray(x0, np.float64), ulps=8, why=f"{name}: x_0 is the data, alpha(0) = 1")
+        x_0, signal, noise, log_snr = (
+            np.asarray(value, np.float64) for value in path(process, x0, eps, ts)
+        )
+        close(
+            x_0.astype(dtype),
+            np.asarray(x0, np.float64),
+            ulps=8,
+            why=f"{name}: x_0 is the data, alpha(0) = 1",
+        )
         holds(noise[0] == 0, f"{name}: no noise at t = 0")
         holds(np.diff(signal) <= 0, f"{name}: the signal never grows")
         holds(np.diff(noise) > 0, f"{name}: the noise grows")
@@ -459,4 +560,9 @@ def test_time_zero_is_data_and_time_one_has_the_least_signal(dtype, x0, eps):
 
 @jax.jit
 def path(process, x0, eps, ts):
-    return diffx.perturb(process, x0, eps, ts[0]), process.alpha(ts), process.sigma(ts), process.log_snr(ts)
+    return (
+        diffx.perturb(process, x0, eps, ts[0]),
+        process.alpha(ts),
+        process.sigma(ts),
+        process.log_snr(ts),
+    )

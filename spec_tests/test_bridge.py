@@ -23,11 +23,15 @@ gaussian_step = jax.jit(diffx.reverse.gaussian_step)
 
 @jax.jit
 def reverse_drift(process, mean, cov, x, t):
-    return diffx.reverse.reverse_drift(process, diffx.denoiser(process, diffx.GaussianLaw(mean, cov)), x, t, eta=1.0)
+    return diffx.reverse.reverse_drift(
+        process, diffx.denoiser(process, diffx.GaussianLaw(mean, cov)), x, t, eta=1.0
+    )
 
 
 def schur(joint, known):
-    """Gaussian conditioning by the Schur complement: (gain, covariance) of the other coordinates given the known ones."""
+    """Gaussian conditioning by the Schur complement: (gain, covariance) of the other coordinates
+    given the known ones.
+    """
     known, other = np.array(known), np.setdiff1d(np.arange(len(joint)), known)
     gain = np.linalg.solve(joint[np.ix_(known, known)], joint[np.ix_(known, other)]).T
     return gain, joint[np.ix_(other, other)] - gain @ joint[np.ix_(known, other)]
@@ -35,7 +39,8 @@ def schur(joint, known):
 
 @claim(
     "BRN-01",
-    "Brownian motion from N(m, L), run backwards in tau = sigma^2, drifts to m as (y - m)/(L + tau) and ends in N(m, L)",
+    "Brownian motion from N(m, L), run backwards in tau = sigma^2, drifts to m as (y - m)/(L + "
+    "tau) and ends in N(m, L)",
     of=("diffx.reverse.reverse_drift", "diffx.reverse.gaussian_step"),
     source="Anderson 1982; derived here for Gaussians",
 )
@@ -48,14 +53,24 @@ def schur(joint, known):
     ts=st_.grids(1, 0.0625, 1.0, gap=0.0625),
 )
 def test_reversed_brownian_motion_returns_to_its_law(dtype, mean, cov, x, variances, ts):
-    """Cov(y_s, y_t) = L + min(tau_s, tau_t): both the drift per tau and the law of y_s given y_t follow from it."""
+    """Cov(y_s, y_t) = L + min(tau_s, tau_t): both the drift per tau and the law of y_s given y_t
+    follow from it.
+    """
     t, s = ts
     for make in (ve, edm):
         tau = path_of(make).variance(t)
         wanted = path_of(make).g2(t) * np.linalg.solve(cov + tau * np.eye(3), (x - mean).T).T
-        scale = path_of(make).g2(t) / tau * (np.abs(x).max() + np.abs(mean).max()) * np.linalg.cond(cov)
+        scale = (
+            path_of(make).g2(t) / tau * (np.abs(x).max() + np.abs(mean).max()) * np.linalg.cond(cov)
+        )
         got = reverse_drift(make(), *cast(dtype, mean, cov, x, t))
-        close(got, wanted, ulps=8, scale=scale, why="g^2 (x - D)/tau, D by the eigenvectors of the covariance")
+        close(
+            got,
+            wanted,
+            ulps=8,
+            scale=scale,
+            why="g^2 (x - D)/tau, D by the eigenvectors of the covariance",
+        )
         for end in (s, 0.0):
             goes_back_to_its_law(make, dtype, variances, t, end)
 
@@ -67,21 +82,38 @@ def goes_back_to_its_law(make, dtype, variances, t, s):
         gain, rest = schur(np.array([[L + now, L + then], [L + then, L + then]]), [0])
         close(got.gain[i], gain[0, 0], ulps=32, why="a ratio of variances")
         # the oracle subtracts: its error is that of L + tau_s
-        close(got.sigma[i], np.sqrt(rest[0, 0]), ulps=32, scale=(L + then) / np.sqrt(rest[0, 0]), why="sqrt of the rest")
-        law = np.asarray(got.gain, np.float64)[i] ** 2 * (L + now) + np.asarray(got.sigma, np.float64)[i] ** 2
-        close(law.astype(dtype), L + then, ulps=64, why="the law of y_s is N(m, L + tau_s), at s = 0 the data's own")
+        close(
+            got.sigma[i],
+            np.sqrt(rest[0, 0]),
+            ulps=32,
+            scale=(L + then) / np.sqrt(rest[0, 0]),
+            why="sqrt of the rest",
+        )
+        law = (
+            np.asarray(got.gain, np.float64)[i] ** 2 * (L + now)
+            + np.asarray(got.sigma, np.float64)[i] ** 2
+        )
+        close(
+            law.astype(dtype),
+            L + then,
+            ulps=64,
+            why="the law of y_s is N(m, L + tau_s), at s = 0 the data's own",
+        )
 
 
 @claim(
     "BRN-02",
-    "In y = x/alpha and tau = (sigma/alpha)^2 the posterior is the Brownian bridge: mean on the chord, covariance s (t - s)/t",
+    "In y = x/alpha and tau = (sigma/alpha)^2 the posterior is the Brownian bridge: mean on the "
+    "chord, covariance s (t - s)/t",
     of="diffx.posterior",
     source="Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7), as a Brownian bridge",
 )
 @FEW
 @given(ts=st_.grids(2, 0.0625, 0.96875, gap=0.0625))
 def test_posterior_is_the_brownian_bridge(dtype, ts):
-    """Brownian motion has Cov(y_s, y_t) = min(tau_s, tau_t); two posteriors in a row are the bridge at two times."""
+    """Brownian motion has Cov(y_s, y_t) = min(tau_s, tau_t); two posteriors in a row are the bridge
+    at two times.
+    """
     for make in PROCESSES:
         path = path_of(make)
         alpha, tau = path.alpha(ts), path.variance(ts) / path.alpha(ts) ** 2
@@ -93,18 +125,39 @@ def test_posterior_is_the_brownian_bridge(dtype, ts):
         got_gain = np.array([on_y[0], on_y[1] * on_y[0]])
         got_cov = np.array([[1, on_y[1]], [on_y[1], on_y[1] ** 2]]) * spread[0] ** 2
         got_cov[1, 1] += spread[1] ** 2
-        close(got_gain.astype(dtype), gain[:, 0], ulps=64, why="two ratios of tau, each behind an exponential")
+        close(
+            got_gain.astype(dtype),
+            gain[:, 0],
+            ulps=64,
+            why="two ratios of tau, each behind an exponential",
+        )
         # the Schur complement subtracts tau_s^2/tau_t from tau_s
-        close(got_cov.astype(dtype), cov, ulps=64, scale=np.minimum.outer(tau, tau)[1:, 1:], why="the bridge's covariance")
-        close((first[0] * alpha[0] + first[1]).astype(dtype), alpha[1], ulps=64, why="x_t = alpha_t x_0 has x_s = alpha_s x_0")
+        close(
+            got_cov.astype(dtype),
+            cov,
+            ulps=64,
+            scale=np.minimum.outer(tau, tau)[1:, 1:],
+            why="the bridge's covariance",
+        )
+        close(
+            (first[0] * alpha[0] + first[1]).astype(dtype),
+            alpha[1],
+            ulps=64,
+            why="x_t = alpha_t x_0 has x_s = alpha_s x_0",
+        )
 
 
 def log_h(process, c, y, r, weights, end, x, t):
-    """Of a look at c.x_T, noise of variance r, that answers y_k with probability w_k: a mixture over k."""
+    """Of a look at c.x_T, noise of variance r, that answers y_k with probability w_k: a mixture
+    over k.
+    """
     step = diffx.transition(process, end, t)
     variance = step.sigma**2 * (c**2).sum() + r
     away = y - step.alpha * (x * c).sum(-1, keepdims=True)
-    return jax.scipy.special.logsumexp(jnp.log(weights) - away**2 / (2 * variance), axis=-1) - jnp.log(variance) / 2
+    return (
+        jax.scipy.special.logsumexp(jnp.log(weights) - away**2 / (2 * variance), axis=-1)
+        - jnp.log(variance) / 2
+    )
 
 
 @jax.jit
@@ -118,16 +171,26 @@ def backward_terms(process, look, x, t):
     log = Partial(log_h, process, *look)
 
     def terms(x):
-        along, slope = jax.jvp(lambda t: log(x, t), (t,), (jnp.ones_like(t),))[1], jax.grad(log)(x, t)
+        along, slope = (
+            jax.jvp(lambda t: log(x, t), (t,), (jnp.ones_like(t),))[1],
+            jax.grad(log)(x, t),
+        )
         bent = jnp.trace(jax.hessian(log)(x, t))
-        return jnp.stack([along, process.f(t) * (x * slope).sum(), process.g(t) ** 2 / 2 * (bent + (slope**2).sum())])
+        return jnp.stack(
+            [
+                along,
+                process.f(t) * (x * slope).sum(),
+                process.g(t) ** 2 / 2 * (bent + (slope**2).sum()),
+            ]
+        )
 
     return jax.vmap(terms)(x)
 
 
 @claim(
     "BRN-03",
-    "Given an event of its future the SDE drifts by g^2 grad log h more, and h solves the backward Kolmogorov equation",
+    "Given an event of its future the SDE drifts by g^2 grad log h more, and h solves the backward "
+    "Kolmogorov equation",
     of="diffx.reverse.conditioned_drift",
     source="Doob's h-transform; Zhou et al. 2023, arXiv:2309.16948; derived here for a noisy look",
 )
@@ -141,10 +204,14 @@ def backward_terms(process, look, x, t):
     ts=st_.grids(1, 0.0625, 0.9375, gap=0.125),
 )
 def test_conditioning_adds_the_gradient_of_log_h(dtype, weights, c, y, r, x, ts):
-    """The mean of x_{t+dt} by a Kalman update: its covariance with the look at c.x_T is g^2 gain c dt.  Then Bayes over y."""
+    """The mean of x_{t+dt} by a Kalman update: its covariance with the look at c.x_T is g^2 gain c
+    dt.  Then Bayes over y.
+    """
     end, t = ts
     c = c * np.array([1, -1, 1])
-    for make, noise in product((vp, ve, rectified_flow), (r, 0.0)):  # without noise: a bridge in the direction c
+    for make, noise in product(
+        (vp, ve, rectified_flow), (r, 0.0)
+    ):  # without noise: a bridge in the direction c
         path = path_of(make)
         gain, spread = path.transition(end, t)
         total = spread**2 * (c @ c) + noise
@@ -153,11 +220,19 @@ def test_conditioning_adds_the_gradient_of_log_h(dtype, weights, c, y, r, x, ts)
         pull = path.g2(t) * gain / total * np.abs(c)
         wanted = path.f(t) * x + path.g2(t) * gain / total * (shares * away).sum(-1)[:, None] * c
         size = np.abs(y).max() + gain * (np.abs(x) @ np.abs(c))[:, None]
-        unsure = 1 + (np.abs(away).max(-1) * size[:, 0] / total)[:, None]  # logits of this size move the shares
+        unsure = (
+            1 + (np.abs(away).max(-1) * size[:, 0] / total)[:, None]
+        )  # logits of this size move the shares
         look = cast(dtype, c, y, noise, weights, end)
         drift = conditioned_drift(make(), look, *cast(dtype, x, t))
         scale = np.abs(path.f(t) * x) + pull * size * unsure
-        close(drift, wanted, ulps=32, scale=scale, why="a difference over a variance, averaged by a softmax")
+        close(
+            drift,
+            wanted,
+            ulps=32,
+            scale=scale,
+            why="a difference over a variance, averaged by a softmax",
+        )
     if dtype == np.float64:  # in float32 the derivatives cost seconds and show nothing more
         h_solves_the_backward_equation(cast(dtype, c, y, r, weights, end), x, t)
 
@@ -169,8 +244,18 @@ def h_solves_the_backward_equation(look, x, t):
     gain, spread = path.transition(end, t)
     total = spread**2 * (c @ c) + r
     size = np.abs(y).max() + gain * np.abs(x) @ np.abs(c)
-    scale = (path.g2(t) * gain**2 * (c @ c) + np.abs(path.f(t)) * size**2) / total * (1 + size**2 / total)
-    close(terms.sum(-1), np.zeros(len(x)), ulps=64, scale=scale, why="three terms that cancel, behind a softmax")
+    scale = (
+        (path.g2(t) * gain**2 * (c @ c) + np.abs(path.f(t)) * size**2)
+        / total
+        * (1 + size**2 / total)
+    )
+    close(
+        terms.sum(-1),
+        np.zeros(len(x)),
+        ulps=64,
+        scale=scale,
+        why="three terms that cancel, behind a softmax",
+    )
 
 
 @jax.jit
@@ -189,12 +274,18 @@ def flipped(process, ts, zs):
 
 @claim(
     "BRN-06",
-    "A walk of N coin flips has the variance of the process exactly and an excess kurtosis of -2/N: its limit is Gaussian",
+    "A walk of N coin flips has the variance of the process exactly and an excess kurtosis of "
+    "-2/N: its limit is Gaussian",
     of=("diffx.transition", "diffx.samplers.ddpm_beta"),
-    source="the central limit theorem, here with its rate; derived here for equal steps of (sigma/alpha)^2",
+    source=(
+        "the central limit theorem, here with its rate; derived here for equal steps of "
+        "(sigma/alpha)^2"
+    ),
 )
 def test_random_walk_becomes_brownian_motion(dtype):
-    """x -> alpha_{t|s} x + sigma_{t|s} z, z = +-1: moments by recursion, then all 2^8 walks of the sampler, one by one."""
+    """x -> alpha_{t|s} x + sigma_{t|s} z, z = +-1: moments by recursion, then all 2^8 walks of the
+    sampler, one by one.
+    """
     n, end = 64, 0.875
     for make in (vp, rectified_flow):
         path = path_of(make)
@@ -203,7 +294,12 @@ def test_random_walk_becomes_brownian_motion(dtype):
         second, fourth = coin_flips(*(np.asarray(part, np.float64) for part in steps))
         close(second.astype(dtype), path.variance(end), ulps=4 * n, why="a sum of n terms")
         kurtosis = (fourth / second**2).astype(dtype)
-        close(kurtosis, 3 - 2 / n, ulps=16 * n, why="and a ratio of sums; equal steps but for the rounding of their times")
+        close(
+            kurtosis,
+            3 - 2 / n,
+            ulps=16 * n,
+            why="and a ratio of sums; equal steps but for the rounding of their times",
+        )
     every_walk_of_the_sampler(dtype)
 
 
@@ -216,31 +312,49 @@ def coin_flips(gains, spreads):
 
 
 def every_walk_of_the_sampler(dtype, n=8):
-    """Back from t = 1 to 0 by equal steps of sigma^2: the ends are sigma_max/sqrt(n) times a sum of signs."""
+    """Back from t = 1 to 0 by equal steps of sigma^2: the ends are sigma_max/sqrt(n) times a sum of
+    signs.
+    """
     signs = np.array(list(product((-1.0, 1.0), repeat=n)))
     ts = np.sqrt(np.arange(n, -1, -1) / n)
     ends = flipped(edm(), *cast(dtype, ts, signs.T[:, :, None]))[:, 0]
     sigma = path_of(edm).sigma(1.0)
     scale = sigma * np.sqrt(n)
     close(
-        ends, sigma / np.sqrt(n) * signs.sum(-1), ulps=8 * n, scale=scale, why="n terms; their size by a difference of squares"
+        ends,
+        sigma / np.sqrt(n) * signs.sum(-1),
+        ulps=8 * n,
+        scale=scale,
+        why="n terms; their size by a difference of squares",
     )
     moments = [(np.asarray(ends, np.float64) ** k).mean() for k in (2, 4)]
     close(np.asarray(moments[0], dtype), sigma**2, ulps=16 * n, why="uncorrelated steps")
-    close(np.asarray(moments[1] / moments[0] ** 2, dtype), 3 - 2 / n, ulps=64 * n, why="the kurtosis of a binomial")
+    close(
+        np.asarray(moments[1] / moments[0] ** 2, dtype),
+        3 - 2 / n,
+        ulps=64 * n,
+        why="the kurtosis of a binomial",
+    )
 
 
-# --- bad input -------------------------------------------------------------------------------------------------------
+# --- bad input ----------------------------------------------------------------------------------
 
 
 def test_log_h_must_answer_one_number_for_each_event():
     x = jnp.ones((4, 2))
-    with pytest.raises(ValueError, match=r"log_h must answer one number for each event of x, \(4, 2\), but gave shape \(2,\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"log_h must answer one number for each event of x, \(4, 2\), but gave shape \(2,\)",
+    ):
         diffx.reverse.conditioned_drift(diffx.VP(), lambda x, t: -(x**2).sum(0), x, 0.5)
     with pytest.raises(ValueError, match="t must be a scalar time"):
-        diffx.reverse.conditioned_drift(diffx.VP(), lambda x, t: -(x**2).sum(-1), x, jnp.full(4, 0.5))
+        diffx.reverse.conditioned_drift(
+            diffx.VP(), lambda x, t: -(x**2).sum(-1), x, jnp.full(4, 0.5)
+        )
     with pytest.raises(TypeError, match="x must be an array of floats"):
-        diffx.reverse.conditioned_drift(diffx.VP(), lambda x, t: -(x**2).sum(-1), jnp.ones((4, 2), int), 0.5)
+        diffx.reverse.conditioned_drift(
+            diffx.VP(), lambda x, t: -(x**2).sum(-1), jnp.ones((4, 2), int), 0.5
+        )
 
 
 def test_one_number_for_all_of_x_makes_x_one_event():

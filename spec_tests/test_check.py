@@ -1,4 +1,6 @@
-"""The kit tested on itself: samplers in plain numpy that are right pass, those that are wrong fall with the right words."""
+"""The kit tested on itself: samplers in plain numpy that are right pass, those that are wrong fall
+with the right words.
+"""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -44,9 +46,17 @@ RIGHT = {
 }
 DDIM, ANCESTRAL, TIMED = {"eta": 0.0}, {"eta": 1.0, "noise": True}, {"order": 1}
 
-WRONG: dict[str, tuple[Toy, dict[str, str]]] = {  # the toy, and what is said of each claim that falls
-    "clips x0": (Toy(toys.clipping, asked=DDIM), {"REV-02": "clips, thresholds", "REV-11": "variances"}),
-    "beta for beta-tilde": (Toy(toys.upper, asked=ANCESTRAL), {"REV-16": "noise of the forward step, beta"}),
+WRONG: dict[
+    str, tuple[Toy, dict[str, str]]
+] = {  # the toy, and what is said of each claim that falls
+    "clips x0": (
+        Toy(toys.clipping, asked=DDIM),
+        {"REV-02": "clips, thresholds", "REV-11": "variances"},
+    ),
+    "beta for beta-tilde": (
+        Toy(toys.upper, asked=ANCESTRAL),
+        {"REV-16": "noise of the forward step, beta"},
+    ),
     "no noise is drawn": (
         Toy(toys.noiseless, asked=ANCESTRAL),
         {"REV-01": "It draws no noise", "REV-16": "right mean of each step without its noise"},
@@ -67,7 +77,10 @@ WRONG: dict[str, tuple[Toy, dict[str, str]]] = {  # the toy, and what is said of
         Toy(toys.repeated, asked=ANCESTRAL),
         {"REV-01": "It draws 1 normal in 128 steps", "REV-16": "one noise that all steps share"},
     ),
-    "another eta": (Toy(toys.ancestral, asked={**ANCESTRAL, "eta": 0.5}), {"REV-16": "It is the law of eta = 1"}),
+    "another eta": (
+        Toy(toys.ancestral, asked={**ANCESTRAL, "eta": 0.5}),
+        {"REV-16": "It is the law of eta = 1"},
+    ),
     "g^2 for g^2/2": (
         Toy(toys.doubled, toys.timed, TIMED),
         {"REV-02": "g^2 where the probability flow has g^2/2", "REV-19": "stated is 1"},
@@ -79,7 +92,10 @@ WRONG: dict[str, tuple[Toy, dict[str, str]]] = {  # the toy, and what is said of
     ),
     "to the level after the next, not to 0": (
         Toy(toys.skipping_above, toys.above, {"exact_on_points": True}),
-        {"REV-02": "variances", "REV-17": "Step 1 goes to alpha = 0.07521, sigma = 0.9972 instead of 0.03069"},
+        {
+            "REV-02": "variances",
+            "REV-17": "Step 1 goes to alpha = 0.07521, sigma = 0.9972 instead of 0.03069",
+        },
     ),
     "no step to 0": (
         Toy(toys.stopping, asked=DDIM),
@@ -89,20 +105,35 @@ WRONG: dict[str, tuple[Toy, dict[str, str]]] = {  # the toy, and what is said of
         Toy(toys.early, asked=DDIM),
         {"REV-02": "law of the data smoothed to alpha = 0.94, sigma = 0.31", "REV-11": "variances"},
     ),
-    "no mean": (Toy(toys.centred, asked=DDIM), {"REV-02": "Its mean is 0", "REV-11": "data's is taken for 0"}),
-    "half a difference": (Toy(toys.half_weight, asked={"order": 3}), {"REV-19": "order 1.98, stated is 3"}),
+    "no mean": (
+        Toy(toys.centred, asked=DDIM),
+        {"REV-02": "Its mean is 0", "REV-11": "data's is taken for 0"},
+    ),
+    "half a difference": (
+        Toy(toys.half_weight, asked={"order": 3}),
+        {"REV-19": "order 1.98, stated is 3"},
+    ),
     "writes into its input": (
         Toy(toys.mutating, asked=DDIM),
         {"API-01": "writes into the array that it is given", "REV-11": "variances"},
     ),
-    "float32": (Toy(toys.single, asked=DDIM), {"API-04": "float64 became float32", "REV-11": "variances"}),
+    "float32": (
+        Toy(toys.single, asked=DDIM),
+        {"API-04": "float64 became float32", "REV-11": "variances"},
+    ),
     "another shape": (
         Toy(toys.transposed, asked=DDIM),
-        {"API-04": "(3, 2) became (3, 2, 1)", **dict.fromkeys(("API-01", "REV-02", "REV-11"), "came back as (")},
+        {
+            "API-04": "(3, 2) became (3, 2, 1)",
+            **dict.fromkeys(("API-01", "REV-02", "REV-11"), "came back as ("),
+        },
     ),
     "raises": (
         Toy(toys.raising, asked=DDIM),
-        dict.fromkeys(("API-01", "API-04", "REV-02", "REV-11"), "it raised RuntimeError: expected a 4-D tensor"),
+        dict.fromkeys(
+            ("API-01", "API-04", "REV-02", "REV-11"),
+            "it raised RuntimeError: expected a 4-D tensor",
+        ),
     ),
     "stochastic where it is said not to be": (
         Toy(toys.restless, asked=DDIM),
@@ -110,7 +141,11 @@ WRONG: dict[str, tuple[Toy, dict[str, str]]] = {  # the toy, and what is said of
     ),
     "rows depend on rows": (
         Toy(toys.gregarious, asked=DDIM),
-        {"API-01": "depends on the other rows", "REV-02": "its mean is not", "REV-11": "the mean is off by"},
+        {
+            "API-01": "depends on the other rows",
+            "REV-02": "its mean is not",
+            "REV-11": "the mean is off by",
+        },
     ),
     "NaN at sigma = 0": (
         Toy(toys.undefined, asked=DDIM),
@@ -133,7 +168,8 @@ def findings(toy: Toy) -> tuple[Finding, ...]:
 
 @claim(
     "KIT-01",
-    "a right sampler passes every claim; a family of wrong ones, each wrong in one way, falls with the right claim and words",
+    "a right sampler passes every claim; a family of wrong ones, each wrong in one way, falls with "
+    "the right claim and words",
     of=("diffx.check.check_sampler", "diffx.check.require_holds"),
     source="toy samplers in numpy, derived by hand: spec_tests/toys.py",
     dtypes=(),
@@ -159,7 +195,9 @@ def falls_as_said(name: str, found: tuple[Finding, ...], wanted: dict[str, str])
 def test_guesses_are_silent_on_samplers_that_are_right():
     for toy in RIGHT.values():
         for one in findings(toy):
-            assert not any(words in one.detail for words in ("It is ", "goes", "g^2", "no noise", "smoothed")), one
+            assert not any(
+                words in one.detail for words in ("It is ", "goes", "g^2", "no noise", "smoothed")
+            ), one
 
 
 def test_what_a_library_lacks_is_not_provided_and_fails_nothing():
@@ -171,7 +209,10 @@ def test_what_a_library_lacks_is_not_provided_and_fails_nothing():
 
 def test_samples_are_not_asked_for_what_they_cannot_tell():
     own = {"noise": "own", "order": 1, "exact_on_points": True, "steps": (2, 4)}
-    verdicts = {one.claim: one.verdict for one in check_sampler(toys.own_noise(toys.ancestral), toys.nodes, **own)}
+    verdicts = {
+        one.claim: one.verdict
+        for one in check_sampler(toys.own_noise(toys.ancestral), toys.nodes, **own)
+    }
     assert verdicts["REV-17"] == verdicts["REV-19"] == NOT_PROVIDED
     assert verdicts["API-01"] == verdicts["API-04"] == HOLDS
 
@@ -181,16 +222,22 @@ def test_a_sampler_of_own_noise_that_writes_into_its_input_is_named():
         x *= 1.5
         return toys.own_noise(toys.ancestral)(denoise, x, n, stop, normal)
 
-    found = {one.claim: one for one in check_sampler(writing, toys.nodes, noise="own", eta=1.0, steps=(2, 4))}
+    found = {
+        one.claim: one
+        for one in check_sampler(writing, toys.nodes, noise="own", eta=1.0, steps=(2, 4))
+    }
     assert (found["API-01"].verdict, found["API-01"].measured) == (FAILS, "the input was changed")
 
 
 def test_nodes_that_do_not_fit_together_are_reported_and_raise_nothing():
     found = check_sampler(toys.ddim, lambda n: (np.ones(n + 1), np.ones(n)), eta=0.0)
-    assert all("alphas and" in one.detail for one in found if one.verdict == FAILS) and found[0].verdict == FAILS
+    assert (
+        all("alphas and" in one.detail for one in found if one.verdict == FAILS)
+        and found[0].verdict == FAILS
+    )
 
 
-# --- the probe ---------------------------------------------------------------------------------------------------------
+# --- the probe ----------------------------------------------------------------------------------
 
 GRIDS = {
     diffx.VP: (0.9, 0.5, 0.2, 0.05, 0.0),
@@ -223,7 +270,9 @@ def test_unit_vectors_find_the_law_that_derivatives_find(dtype):
         sampler = make(process(), diffx.denoiser(process(), law))
         got = affine_probe(partial(folded, sampler, ts), 2, noise=sampler.noise is not None)
         wanted, probed = diffx.exact_law(sampler, begin, ts), got.law(start)
-        why = f"{method} on {process.__name__}: four steps, some twenty roundings each, gains below 3"
+        why = (
+            f"{method} on {process.__name__}: four steps, some twenty roundings each, gains below 3"
+        )
         close(probed.mean, wanted.mean, ulps=64, scale=4.0, why=why)
         close(probed.cov, wanted.cov, ulps=64, scale=4.0, why=why)
         holds(got.bend < 1e-13, f"{method} is affine")
@@ -245,33 +294,66 @@ def test_probe_tells_what_is_not_affine_and_normals_of_another_shape():
     with pytest.raises(ValueError, match="a normal of shape"):
         affine_probe(lambda x, normal: x + drawn_by(normal, x.shape[:1])[:, None], 2, noise=True)
     with pytest.raises(ValueError, match="their number depends on x"):
-        affine_probe(lambda x, normal: x + sum(drawn_by(normal, x.shape) for _ in range(len(x))), 2, noise=True)
+        affine_probe(
+            lambda x, normal: x + sum(drawn_by(normal, x.shape) for _ in range(len(x))),
+            2,
+            noise=True,
+        )
 
 
-# --- the order ---------------------------------------------------------------------------------------------------------
+# --- the order ----------------------------------------------------------------------------------
 
 
 @claim(
     "KIT-03",
-    "the order estimator finds the order it is given: of a power law, of Euler, Heun, Adams and exponential multi-step methods",
+    "the order estimator finds the order it is given: of a power law, of Euler, Heun, Adams and "
+    "exponential multi-step methods",
     of="diffx.check.samplers.order.observed_order",
-    source="classical orders of these methods; a third-order method with half its last difference has order 2",
+    source=(
+        "classical orders of these methods; a third-order method with half its last difference "
+        "has order 2"
+    ),
     dtypes=(),
     why_dtypes=OUTSIDE,
 )
 def test_orders_are_found_as_they_are_given():
     for order in (1, 2, 3, 4):
-        seen = observed_order(lambda n, p=order: 3 * n**-p * (1 + 1 / n), (16, 32, 64, 128), floor=1e-15)
-        holds(abs(seen.slope - order) < 0.02, f"a power law of order {order} with a term of the next: {seen}")
+        seen = observed_order(
+            lambda n, p=order: 3 * n**-p * (1 + 1 / n), (16, 32, 64, 128), floor=1e-15
+        )
+        holds(
+            abs(seen.slope - order) < 0.02,
+            f"a power law of order {order} with a term of the next: {seen}",
+        )
     exact = observed_order(lambda n: 1e-16, (16, 32, 64), floor=1e-15)
     holds(bool(np.isnan(exact.slope)), "errors of rounding have no slope")
-    stated = {"Euler": 1, "Heun": 2, "Adams 2": 2, "Adams 3": 3, "2M": 2, "Euler-Maruyama": 1, "DDIM": 1}
+    stated = {
+        "Euler": 1,
+        "Heun": 2,
+        "Adams 2": 2,
+        "Adams 3": 3,
+        "2M": 2,
+        "Euler-Maruyama": 1,
+        "DDIM": 1,
+    }
     for name, order in stated.items():
-        holds(abs(order_of(RIGHT[name]) - order) < 0.25, f"{name} has order {order}", order_of(RIGHT[name]), order)
-    fine = RIGHT["3M"]._replace(asked={"order": 3, "steps": (64, 128, 256, 512)})  # its slope comes down to 3 from above
+        holds(
+            abs(order_of(RIGHT[name]) - order) < 0.25,
+            f"{name} has order {order}",
+            order_of(RIGHT[name]),
+            order,
+        )
+    fine = RIGHT["3M"]._replace(
+        asked={"order": 3, "steps": (64, 128, 256, 512)}
+    )  # its slope comes down to 3 from above
     holds(abs(order_of(fine) - 3) < 0.25, "3M has order 3", order_of(fine), 3)
     half = WRONG["half a difference"][0]
-    holds(abs(order_of(half) - 2) < 0.25, "half of the last difference costs an order", order_of(half), 2)
+    holds(
+        abs(order_of(half) - 2) < 0.25,
+        "half of the last difference costs an order",
+        order_of(half),
+        2,
+    )
 
 
 def order_of(toy: Toy) -> float:
@@ -302,12 +384,16 @@ def test_mistakes_of_the_caller_are_refused_and_are_not_the_samplers(asked, says
 
 
 def linear(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sigma alone, in equal steps to 0: the last node with sigma >= .25 is another one for each number of them."""
+    """Sigma alone, in equal steps to 0: the last node with sigma >= .25 is another one for each
+    number of them.
+    """
     return np.ones(n + 1), np.linspace(14.6, 0, n + 1)
 
 
 def test_orders_compare_errors_of_one_place():
-    run = lambda denoise, x, n, stop, normal: toys.family(denoise, x, n, stop, normal, eta=1.0, levels=linear)
+    run = lambda denoise, x, n, stop, normal: toys.family(
+        denoise, x, n, stop, normal, eta=1.0, levels=linear
+    )
     found = {one.claim: one for one in check_sampler(run, linear, noise=True, eta=1.0, order=1)}
     assert found["REV-19"].verdict == HOLDS, found["REV-19"]
 
@@ -332,7 +418,9 @@ def geometric(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("first", [16, 32, 64])
 def test_a_method_that_is_better_than_the_reference_is_not_accused(first):
-    found = check_sampler(dormand_prince, geometric, order=8, steps=(first, 2 * first, 4 * first, 8 * first))[-1]
+    found = check_sampler(
+        dormand_prince, geometric, order=8, steps=(first, 2 * first, 4 * first, 8 * first)
+    )[-1]
     assert found.verdict == HOLDS and found.expected == "order 8, asked for 5", found
 
 
@@ -344,7 +432,9 @@ def test_an_order_that_does_not_show_is_asked_at_finer_steps_before_it_is_judged
 
 
 def test_slopes_that_are_on_their_way_up_are_not_judged():
-    error = lambda n: {16: 0.14, 32: 0.092, 64: 0.034, 128: 0.011}[n]  # slopes .6, 1.43 and 1.63, of a right 2M
+    error = lambda n: {16: 0.14, 32: 0.092, 64: 0.034, 128: 0.011}[
+        n
+    ]  # slopes .6, 1.43 and 1.63, of a right 2M
     assert not observed_order(error, (16, 32, 64, 128), floor=0.0).has_settled(2)
     assert observed_order(error, (16, 32, 64, 128), floor=0.0).has_settled(3)
 
@@ -362,7 +452,7 @@ def test_a_network_that_is_asked_at_a_level_a_row_says_so():
     assert all("one alpha and one sigma" in one.detail for one in check_sampler(run, toys.nodes))
 
 
-# --- samples -----------------------------------------------------------------------------------------------------------
+# --- samples ------------------------------------------------------------------------------------
 
 
 def drawn(seed: int, n: int, cov: Any = PLANE.cov) -> np.ndarray:
@@ -372,9 +462,12 @@ def drawn(seed: int, n: int, cov: Any = PLANE.cov) -> np.ndarray:
 
 @claim(
     "KIT-08",
-    "samples of the law itself raise no alarm, and an error of the stated size is found with the stated probability",
+    "samples of the law itself raise no alarm, and an error of the stated size is found with the "
+    "stated probability",
     of="diffx.check.check_samples",
-    source="n s^2/S is chi-square with n - 1 degrees of freedom; here by simulation with fixed seeds",
+    source=(
+        "n s^2/S is chi-square with n - 1 degrees of freedom; here by simulation with fixed seeds"
+    ),
     dtypes=(),
     why_dtypes=OUTSIDE,
 )
@@ -385,21 +478,35 @@ def test_samples_are_judged_with_the_stated_chances():
     n, one = 400, PLANE.cov[:1, :1]
     wrong = [drawn(seed, n, one * (1 + power(n).variance)) for seed in range(400)]
     caught = sum(check_samples(rows, PLANE.mean[:1], one).verdict == FAILS for rows in wrong)
-    holds(386 <= caught <= 400, "396 of 400 wait to be found, give or take five deviations of 2", caught, 386)
+    holds(
+        386 <= caught <= 400,
+        "396 of 400 wait to be found, give or take five deviations of 2",
+        caught,
+        386,
+    )
     shifted = [drawn(seed, n, one) + power(n).mean * one[0] ** 0.5 for seed in range(400)]
     caught = sum(check_samples(rows, PLANE.mean[:1], one).verdict == FAILS for rows in shifted)
     holds(386 <= caught <= 400, "a mean off by what is stated", caught, 386)
-    holds(power(200_000).variance < 0.03, "3% at 200,000 rows is within the power", power(200_000).variance, 0.03)
+    holds(
+        power(200_000).variance < 0.03,
+        "3% at 200,000 rows is within the power",
+        power(200_000).variance,
+        0.03,
+    )
     found = check_samples(drawn(1, 200_000, 1.03 * PLANE.cov), PLANE.mean, PLANE.cov)
     holds(
-        found.verdict == FAILS and "a variance is 1.029" in found.detail and "2.7% wrong" in found.detail,
+        found.verdict == FAILS
+        and "a variance is 1.029" in found.detail
+        and "2.7% wrong" in found.detail,
         f"3% are found: {found}",
     )
 
 
 def test_correlations_and_flat_axes_are_compared_too():
     turned = drawn(3, 20_000, [[1.0, 0.2], [0.2, 1.0]])
-    assert check_samples(turned, PLANE.mean, np.eye(2)).verdict == FAILS, "its variances are right along both axes"
+    assert check_samples(turned, PLANE.mean, np.eye(2)).verdict == FAILS, (
+        "its variances are right along both axes"
+    )
     flat = np.diag([1.0, 0.0])
     rows = PLANE.mean + np.random.default_rng(0).standard_normal((1000, 2)) * [1, 0]
     assert check_samples(rows, PLANE.mean, flat).verdict == HOLDS
@@ -408,7 +515,11 @@ def test_correlations_and_flat_axes_are_compared_too():
 
 
 def test_samples_that_are_no_rows_are_reported_and_laws_that_are_none_refused():
-    for bad, words in ((np.ones((5, 3)), "rows of 2"), (np.full((5, 2), np.nan), "NaN"), (np.ones((1, 2)), "at least two")):
+    for bad, words in (
+        (np.ones((5, 3)), "rows of 2"),
+        (np.full((5, 2), np.nan), "NaN"),
+        (np.ones((1, 2)), "at least two"),
+    ):
         found = check_samples(bad, PLANE.mean, PLANE.cov, claim="REV-16")
         assert found.claim == "REV-16" and found.verdict == FAILS and words in found.detail
     with pytest.raises(ValueError, match="mean must be"):
@@ -417,7 +528,7 @@ def test_samples_that_are_no_rows_are_reported_and_laws_that_are_none_refused():
         check_samples(np.ones((5, 2)), PLANE.mean, np.diag([1.0, -1.0]))
 
 
-# --- every sentence ----------------------------------------------------------------------------------------------------
+# --- every sentence -----------------------------------------------------------------------------
 
 
 CHANGING = ("own noise", "said not to be")  # what is said of these depends on what they draw
@@ -426,5 +537,9 @@ CHANGING = ("own noise", "said not to be")  # what is said of these depends on w
 @pytest.mark.parametrize("group", ["right", "wrong"])
 def test_every_sentence_on_a_sampler_is_the_one_that_is_wanted(group):
     asked = RIGHT if group == "right" else {name: toy for name, (toy, _) in WRONG.items()}
-    found = {name: findings(toy) for name, toy in asked.items() if not any(word in name for word in CHANGING)}
+    found = {
+        name: findings(toy)
+        for name, toy in asked.items()
+        if not any(word in name for word in CHANGING)
+    }
     assert said(found) == of_file(f"{group}_samplers")

@@ -1,4 +1,6 @@
-"""Where a check draws its line: an error just inside what rounding may leave passes, one just outside fails."""
+"""Where a check draws its line: an error just inside what rounding may leave passes, one just
+outside fails.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +9,13 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
 
-from diffx.check import check_contrastive_loss, check_guidance, check_log_prob, check_process, check_sampler
+from diffx.check import (
+    check_contrastive_loss,
+    check_guidance,
+    check_log_prob,
+    check_process,
+    check_sampler,
+)
 from diffx.check.finding import FAILS, HOLDS, Finding, finding
 from diffx.check.problems import PLANE, TWO
 from diffx.check.samplers.case import ROWS
@@ -37,7 +45,9 @@ def perturb(c: float) -> Finding:
 
 def log_snr(c: float) -> Finding:
     log = PROCESS["log_snr"]
-    return process(log_snr=lambda t: log(t) + c * ROUNDING * (1 + abs(log(t))) * (t == parts.TIMES[2]))("FWD-05")
+    return process(
+        log_snr=lambda t: log(t) + c * ROUNDING * (1 + abs(log(t))) * (t == parts.TIMES[2])
+    )("FWD-05")
 
 
 def recover(c: float) -> Finding:
@@ -49,7 +59,9 @@ def recover(c: float) -> Finding:
 
 def recover_early(c: float) -> Finding:
     predict, back = parts.CONVERT["eps"]
-    wrong = lambda x, e, t: first(back(x, e, t), c * ROUNDING * alpha(t) / sigma(t) * (t == parts.TIMES[0]))
+    wrong = lambda x, e, t: first(
+        back(x, e, t), c * ROUNDING * alpha(t) / sigma(t) * (t == parts.TIMES[0])
+    )
     return process(convert={"eps": (predict, wrong)})("DEN-01")
 
 
@@ -62,15 +74,25 @@ def drift(c: float) -> Finding:
 def recover_nothing(c: float) -> Finding:
     """What is lost beneath a millionth of the noise is not asked for."""
     least = lambda t: 1e-6 / c * 30 if t == 2 else 1.0
-    given = {"alpha": least, "sigma": lambda t: 30.0 if t == 2 else 0.1 * t + 0.01, "times": [0.0, 1.0, 2.0]}
+    given = {
+        "alpha": least,
+        "sigma": lambda t: 30.0 if t == 2 else 0.1 * t + 0.01,
+        "times": [0.0, 1.0, 2.0],
+    }
     wrong = lambda x, e, t: 0 * x if t == 2 else x - (0.1 * t + 0.01) * e
     return check_process(**given, convert={"eps": (parts.CONVERT["eps"][0], wrong)})[5]
 
 
-def guided(claim: str, name: str, change: Callable, convention: str = "w") -> Callable[[float], Finding]:
+def guided(
+    claim: str, name: str, change: Callable, convention: str = "w"
+) -> Callable[[float], Finding]:
     def ask(c: float) -> Finding:
         combine = lambda a, b, w: (w + change(c, w)[0]) * a + (1 - w + change(c, w)[1]) * b
-        given: dict[str, Any] = {"combine": combine, "precision": "float32", "convention": convention}
+        given: dict[str, Any] = {
+            "combine": combine,
+            "precision": "float32",
+            "convention": convention,
+        }
         if name == "negative":
             given["negative"] = lambda a, b, n, w: w * a + change(c, w)[0] * b + (1 - w) * n
         return next(one for one in check_guidance(**given) if one.claim == claim)
@@ -115,7 +137,11 @@ def density(dimension: int, **asked: Any) -> Callable[[float], Finding]:
     def ask(c: float) -> Finding:
         def log_prob(denoise: Any, x: np.ndarray) -> np.ndarray:
             law = multivariate_normal(PLANE.mean, PLANE.cov)
-            right = law.logpdf(x) if x.shape[1] == 2 else np.log(norm(TWO.means, TWO.variance**0.5).pdf(x) @ TWO.weights)
+            right = (
+                law.logpdf(x)
+                if x.shape[1] == 2
+                else np.log(norm(TWO.means, TWO.variance**0.5).pdf(x) @ TWO.weights)
+            )
             off = c * 2e-3 * (1 + np.abs(right)) * (np.arange(len(x)) == 2)
             return right + off * (x.shape[1] == dimension)
 
@@ -133,7 +159,9 @@ def sampled(claim: str, run: Callable, **asked: Any) -> Callable[[float], Findin
     return ask
 
 
-def moved(c: float, denoise: Any, x: Any, n: int, stop: int, normal: Any, *, run: Callable = toys.ddim) -> Any:
+def moved(
+    c: float, denoise: Any, x: Any, n: int, stop: int, normal: Any, *, run: Callable = toys.ddim
+) -> Any:
     """One coordinate of the mean is off."""
     return run(denoise, x, n, stop, normal) + np.array([0.0, c * 16 * ROUNDING])
 

@@ -1,4 +1,6 @@
-"""Guesses at what went wrong in a sampler, on maps that are made to go wrong in one way, over coarse levels of any alpha."""
+"""Guesses at what went wrong in a sampler, on maps that are made to go wrong in one way, over
+coarse levels of any alpha.
+"""
 
 from typing import Any
 
@@ -39,9 +41,15 @@ def spread(share: float, mean: Any) -> Affine:
 
 
 WANTED = 0.8 * PLANE.mean
-POWER = " Deviations shrink as the power {} of what they should: so many times too much weighs the score{}."
+POWER = (
+    " Deviations shrink as the power {} of what they should: so many times too much weighs the "
+    "score{}."
+)
 HINT = " (g^2 where the probability flow has g^2/2?)"
-SMOOTHED = " It is about the law of the data smoothed to alpha = {}, sigma = {}, where the last node has 0.8 and 0.5."
+SMOOTHED = (
+    " It is about the law of the data smoothed to alpha = {}, sigma = {}, where the last "
+    "node has 0.8 and 0.5."
+)
 CAME = [
     (to(LEVELS[-1]), ""),
     (raised(2.0, 2.0), POWER.format("2.00", HINT)),
@@ -92,8 +100,14 @@ def test_nothing_is_guessed_of_what_is_not_finite():
 
 
 def test_laws_are_compared_along_the_axes_of_the_wanted_one():
-    law = Gaussian(PLANE.mean + np.array([0.1, -0.25]), (AXES * (np.linalg.eigh(PLANE.cov)[0] * [3.0, 0.5])) @ AXES.T)
-    words = "At N = 9 the variances are 3 and 0.5 of the right ones along the two axes, the mean is off by 0.25."
+    law = Gaussian(
+        PLANE.mean + np.array([0.1, -0.25]),
+        (AXES * (np.linalg.eigh(PLANE.cov)[0] * [3.0, 0.5])) @ AXES.T,
+    )
+    words = (
+        "At N = 9 the variances are 3 and 0.5 of the right ones along the two axes, the mean "
+        "is off by 0.25."
+    )
     assert which_law(law, PLANE, 9) == words
 
 
@@ -103,7 +117,12 @@ def test_points_that_go_elsewhere_are_followed():
     got = Affine(matrix, (alpha - sigma / 2.0 * 0.3) * PLANE.mean, NONE, 0.0)
     words = "goes to alpha = 0.55, sigma = 0.75 instead of 0.8 and 0.5."
     assert where_it_went(got, LEVELS[0], LEVELS[-1]) == words
-    assert where_it_went(got._replace(matrix=matrix + np.array([[0, 1e-4], [0, 0]])), LEVELS[0], LEVELS[-1]) == ""
+    assert (
+        where_it_went(
+            got._replace(matrix=matrix + np.array([[0, 1e-4], [0, 0]])), LEVELS[0], LEVELS[-1]
+        )
+        == ""
+    )
     assert where_it_went(got._replace(matrix=np.full((2, 2), np.inf)), LEVELS[0], LEVELS[-1]) == ""
 
 

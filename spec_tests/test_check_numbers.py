@@ -1,4 +1,6 @@
-"""The numbers beneath the checks, each by another route: quadrature, matrix functions and quantiles of scipy, differences."""
+"""The numbers beneath the checks, each by another route: quadrature, matrix functions and quantiles
+of scipy, differences.
+"""
 
 from itertools import pairwise
 from typing import Any
@@ -11,7 +13,17 @@ from scipy.special import betainc, gammainccinv, gammaincinv, ndtri
 from scipy.stats import multivariate_normal, norm
 
 from diffx.check import check_log_prob, check_sampler, check_samples
-from diffx.check._ask import fit, fraction, number, ratio, recognise, relative_error, rounding, rows, sum_text
+from diffx.check._ask import (
+    fit,
+    fraction,
+    number,
+    ratio,
+    recognise,
+    relative_error,
+    rounding,
+    rows,
+    sum_text,
+)
 from diffx.check.likelihoods.networks import LineNetwork, PlaneNetwork
 from diffx.check.problems import PLANE, POINT, TWO, Gaussian, Mixture, follow_gated, gate, level, w2
 from diffx.check.processes.slope import slope
@@ -24,7 +36,7 @@ from spec_tests import toys
 LEVELS = [(0.2, 1.9), (0.7, 0.6), (1.1, 0.3)]
 LINE = Mixture(np.array([0.3, 0.5, 0.2]), np.array([-1.2, 0.9, 0.1]), 0.4)
 
-# --- how foreign code is asked ------------------------------------------------------------------------------------------
+# --- how foreign code is asked -------------------------------------------------------------------
 
 
 def test_rounding_is_1024_ulps_and_errors_are_relative_to_the_largest_number():
@@ -37,7 +49,15 @@ def test_rounding_is_1024_ulps_and_errors_are_relative_to_the_largest_number():
 @pytest.mark.parametrize(
     ("constant", "text"),
     [
-        *[(2.0, "2"), (0.5, "1/2"), (-1.0, "-1"), (1 / 64, "1/64"), (1 / 65, "0.01538"), (-1 / 7, "-1/7"), (0.75, "3/4")],
+        *[
+            (2.0, "2"),
+            (0.5, "1/2"),
+            (-1.0, "-1"),
+            (1 / 64, "1/64"),
+            (1 / 65, "0.01538"),
+            (-1 / 7, "-1/7"),
+            (0.75, "3/4"),
+        ],
         *[
             (2.5, "5/2"),
             (0.6, "0.6"),
@@ -48,7 +68,14 @@ def test_rounding_is_1024_ulps_and_errors_are_relative_to_the_largest_number():
             (0.0, "0"),
             (1 / 3, "1/3"),
         ],
-        *[(1.00051, "1.00051"), (1.0, "1"), (1e-4, "0.0001"), (5 / 3, "5/3"), (2 / 7, "0.2857"), (3 / 8, "0.375")],
+        *[
+            (1.00051, "1.00051"),
+            (1.0, "1"),
+            (1e-4, "0.0001"),
+            (5 / 3, "5/3"),
+            (2 / 7, "0.2857"),
+            (3 / 8, "0.375"),
+        ],
     ],
 )
 def test_constants_near_small_fractions_are_written_so(constant, text):
@@ -60,7 +87,9 @@ def test_ratios_are_constants_to_a_thousandth():
     assert ratio(-3 * wanted, wanted) == -3
     assert_allclose(ratio([1.0, -2.0016], wanted), (1 + 4.0032) / 5, rtol=1e-12)
     assert np.isnan(ratio([1.0, -2.006], wanted)) and np.isnan(ratio([1.0], [0.0]))
-    assert np.isnan(ratio([0.004, -0.004], wanted)) and ratio([1e-6, 1e-6], wanted) == pytest.approx(-2e-7)
+    assert np.isnan(ratio([0.004, -0.004], wanted)) and ratio(
+        [1e-6, 1e-6], wanted
+    ) == pytest.approx(-2e-7)
     assert np.isnan(ratio([3e-6, 0.0], 0.5 * wanted))
 
 
@@ -91,18 +120,25 @@ def test_what_writes_into_an_array_is_told_which():
 
     with pytest.raises(ValueError, match="f writes into argument 2, an array"):
         rows("f", second, np.ones(2), np.ones(2), 1.0)
-    assert rows("f", lambda x, z: np.float32(x), np.ones(2), 1.0, precision="float32").dtype == np.float64
+    assert (
+        rows("f", lambda x, z: np.float32(x), np.ones(2), 1.0, precision="float32").dtype
+        == np.float64
+    )
     with pytest.raises(TypeError, match="gave float32, wanted float64"):
         rows("f", lambda x: np.float32(x), np.ones(2))
 
 
-# --- problems -----------------------------------------------------------------------------------------------------------
+# --- problems -----------------------------------------------------------------------------------
 
 
 def posterior_mean(law: Mixture, x: float, alpha: float, sigma: float) -> float:
     """E[x0 | x] by quadrature."""
     y = np.linspace(-9, 9, 3001)  # the trapezium rule: what it leaves falls exponentially
-    density = norm(law.means, law.variance**0.5).pdf(y[:, None]) @ law.weights * norm(alpha * y, sigma).pdf(x)
+    density = (
+        norm(law.means, law.variance**0.5).pdf(y[:, None])
+        @ law.weights
+        * norm(alpha * y, sigma).pdf(x)
+    )
     return (y * density).sum() / density.sum()
 
 
@@ -117,9 +153,13 @@ def test_denoisers_are_posterior_means_and_pull_is_their_derivative(at):
     assert_allclose(line.pull(x, alpha, sigma, 2 * x), 2 * x * central, atol=1e-8)
     precision = np.linalg.inv(PLANE.cov) + alpha**2 / sigma**2 * np.eye(2)
     y = np.array([[0.4, -1.3], [2.0, 0.7]])
-    bayes = np.linalg.solve(precision, (np.linalg.solve(PLANE.cov, PLANE.mean) + alpha / sigma**2 * y).T).T
+    bayes = np.linalg.solve(
+        precision, (np.linalg.solve(PLANE.cov, PLANE.mean) + alpha / sigma**2 * y).T
+    ).T
     assert_allclose(plane(y, alpha, sigma), bayes, atol=1e-13)
-    assert_allclose(plane.pull(y, alpha, sigma, y), y @ np.linalg.inv(precision) * alpha / sigma**2, atol=1e-13)
+    assert_allclose(
+        plane.pull(y, alpha, sigma, y), y @ np.linalg.inv(precision) * alpha / sigma**2, atol=1e-13
+    )
 
 
 @pytest.mark.parametrize(("start", "end"), [*pairwise(LEVELS), (LEVELS[2], LEVELS[0])])
@@ -134,7 +174,10 @@ def test_flows_of_a_gaussian_are_quotients_of_matrix_roots(start, end):
 
 
 def test_distances_of_gaussians_are_those_of_the_roots():
-    p, q = Gaussian(np.array([1.0, 2.0]), PLANE.cov), Gaussian(np.array([0.0, 2.5]), np.array([[2.0, -0.9], [-0.9, 0.7]]))
+    p, q = (
+        Gaussian(np.array([1.0, 2.0]), PLANE.cov),
+        Gaussian(np.array([0.0, 2.5]), np.array([[2.0, -0.9], [-0.9, 0.7]])),
+    )
     cross = np.trace(np.real(sqrtm(np.real(sqrtm(p.cov)) @ q.cov @ np.real(sqrtm(p.cov)))))
     wanted = (1.25 + np.trace(p.cov) + np.trace(q.cov) - 2 * cross) ** 0.5
     assert_allclose([w2(p, q), w2(q, p)], wanted, rtol=1e-12)
@@ -143,7 +186,8 @@ def test_distances_of_gaussians_are_those_of_the_roots():
 
 
 @pytest.mark.parametrize(
-    ("tau", "share"), [(9.0, 0.0), (8.0, 0.0), (0.5, 1.0), (0.4, 1.0), (0.0, 1.0), (2.0, 0.5), (4.0, None)]
+    ("tau", "share"),
+    [(9.0, 0.0), (8.0, 0.0), (0.5, 1.0), (0.4, 1.0), (0.0, 1.0), (2.0, 0.5), (4.0, None)],
 )
 def test_gates_open_as_an_incomplete_beta_function(tau, share):
     gated = gate(lambda x, alpha, sigma: 3.0 * x, 8.0, 0.5)
@@ -170,7 +214,7 @@ def test_levels_are_two_numbers():
             level(*bad)
 
 
-# --- densities along the flow ---------------------------------------------------------------------------------------------
+# --- densities along the flow -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("start", "end"), [((0.2, 1.9), (0.7, 0.6)), ((1.0, 3.0), (1.1, 0.3))])
@@ -198,7 +242,11 @@ def test_densities_on_the_line_move_with_their_quantiles(start, end):
     y = np.interp(before.cdf(x) @ LINE.weights, after.cdf(GRID[:, None]) @ LINE.weights, GRID)
     assert_allclose(found.at_end[inner], norm(0, 1.7).logpdf(y)[inner], atol=1e-5)
     assert_allclose(found.density, np.log(before.pdf(x) @ LINE.weights), atol=1e-12)
-    assert_allclose((found.density - found.stretch)[inner], np.log(after.pdf(y[:, None]) @ LINE.weights)[inner], atol=1e-5)
+    assert_allclose(
+        (found.density - found.stretch)[inner],
+        np.log(after.pdf(y[:, None]) @ LINE.weights)[inner],
+        atol=1e-5,
+    )
     spread = (end[0] ** 2 * LINE.variance + end[1] ** 2) ** 0.5
     assert_allclose(np.exp(found.density).sum() * np.diff(x[:, 0])[0], 1, atol=1e-10)
     assert_allclose(x[0, 0], -1.2 * end[0] - 7 * spread)
@@ -208,12 +256,17 @@ def test_densities_on_the_line_move_with_their_quantiles(start, end):
 
 GRID = np.linspace(-20, 20, 80_001)
 
-# --- slopes and orders ----------------------------------------------------------------------------------------------------
+# --- slopes and orders ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("function", "derivative"),
-    [(np.exp, np.exp), (np.sin, np.cos), (lambda t: t**3, lambda t: 3 * t * t), (lambda t: 5.0, lambda t: 0.0)],
+    [
+        (np.exp, np.exp),
+        (np.sin, np.cos),
+        (lambda t: t**3, lambda t: 3 * t * t),
+        (lambda t: 5.0, lambda t: 0.0),
+    ],
 )
 @pytest.mark.parametrize("t", [0.3, 1.1])
 def test_slopes_are_found_and_their_errors_are_bounds(function, derivative, t):
@@ -226,7 +279,9 @@ def test_slopes_are_found_and_their_errors_are_bounds(function, derivative, t):
 
 
 def test_slopes_of_what_is_not_finite_have_no_error():
-    assert np.isnan(slope(lambda t: np.nan, 0.3, 0.1, 0.0)[1]) or np.isinf(slope(lambda t: np.nan, 0.3, 0.1, 0.0)[1])
+    assert np.isnan(slope(lambda t: np.nan, 0.3, 0.1, 0.0)[1]) or np.isinf(
+        slope(lambda t: np.nan, 0.3, 0.1, 0.0)[1]
+    )
 
 
 SETTLED = [  # slopes, the order that is asked about, whether it can be judged
@@ -256,12 +311,14 @@ def test_orders_are_judged_where_slopes_have_settled(slopes, order, settled):
 def test_errors_near_rounding_have_no_slope():
     error = lambda n: {2: 80.0, 4: 20.0, 8: 10.0, 16: 7.9}[n]
     seen = observed_order(error, (2, 4, 8, 16), floor=1.0)
-    assert seen.errors == (80.0, 20.0, 10.0, 7.9) and seen.slopes == (2.0, 1.0) and str(seen) == "1.00"
+    assert (
+        seen.errors == (80.0, 20.0, 10.0, 7.9) and seen.slopes == (2.0, 1.0) and str(seen) == "1.00"
+    )
     none = observed_order(error, (2, 4, 8, 16), floor=9.0)
     assert none.slopes == () and str(none) == "no slope" and np.isnan(none.slope)
 
 
-# --- laws -----------------------------------------------------------------------------------------------------------------
+# --- laws ---------------------------------------------------------------------------------------
 
 TOY = {0.0: toys.ddim, 0.5: toys.half, 1.0: toys.ancestral}
 
@@ -270,19 +327,27 @@ TOY = {0.0: toys.ddim, 0.5: toys.half, 1.0: toys.ancestral}
 @pytest.mark.parametrize("data", [PLANE, POINT])
 def test_the_first_order_family_is_what_its_steps_do(eta, data):
     levels = [(float(a), float(s)) for a, s in zip(*toys.nodes(6), strict=True)]
-    probed = affine_probe(lambda x, normal: TOY[eta](data.denoise, x, 6, 6, normal), 2, noise=eta > 0)
+    probed = affine_probe(
+        lambda x, normal: TOY[eta](data.denoise, x, 6, 6, normal), 2, noise=eta > 0
+    )
     found = first_order(data, levels, eta)
     assert_allclose(found.matrix, probed.matrix, atol=1e-13)
     assert_allclose(found.offset, probed.offset, atol=1e-12)
     if eta:
         assert_allclose(found.noises, probed.noises, atol=1e-13)
-        alone = affine_probe(lambda x, normal: TOY[eta](POINT.denoise, x, 6, 2, normal), 2, noise=True).noises
+        alone = affine_probe(
+            lambda x, normal: TOY[eta](POINT.denoise, x, 6, 2, normal), 2, noise=True
+        ).noises
         assert_allclose(deviations(levels, eta)[1], alone[1, 0, 0], atol=1e-13)
 
 
 def test_laws_of_affine_maps_add_what_each_source_carries():
     rng = np.random.default_rng(3)
-    matrix, offset, noises = rng.standard_normal((2, 2)), rng.standard_normal(2), rng.standard_normal((3, 2, 2))
+    matrix, offset, noises = (
+        rng.standard_normal((2, 2)),
+        rng.standard_normal(2),
+        rng.standard_normal((3, 2, 2)),
+    )
     law = Affine(matrix, offset, noises, 0.0).law(PLANE)
     assert_allclose(law.mean, offset + PLANE.mean @ matrix)
     assert_allclose(law.cov, matrix.T @ PLANE.cov @ matrix + sum(z.T @ z for z in noises))
@@ -290,17 +355,25 @@ def test_laws_of_affine_maps_add_what_each_source_carries():
 
 def test_probes_find_matrix_offset_and_noises_of_an_affine_map():
     rng = np.random.default_rng(4)
-    matrix, offset, noises = rng.standard_normal((3, 3)), rng.standard_normal(3), rng.standard_normal((2, 3, 3))
+    matrix, offset, noises = (
+        rng.standard_normal((3, 3)),
+        rng.standard_normal(3),
+        rng.standard_normal((2, 3, 3)),
+    )
     run = lambda x, normal: offset + x @ matrix + sum(normal(x.shape) @ z for z in noises)
     found = affine_probe(run, 3, noise=True)
     for got, wanted in zip(found[:3], (matrix, offset, noises), strict=True):
         assert_allclose(got, wanted, atol=1e-13)
     assert found.bend < 1e-14
-    bent = affine_probe(lambda x, normal: run(x, normal) + 1e-3 * (np.arange(len(x)) == len(x) - 1)[:, None], 3, noise=True)
+    bent = affine_probe(
+        lambda x, normal: run(x, normal) + 1e-3 * (np.arange(len(x)) == len(x) - 1)[:, None],
+        3,
+        noise=True,
+    )
     assert 1e-5 < bent.bend < 1e-3
 
 
-# --- samples --------------------------------------------------------------------------------------------------------------
+# --- samples ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [2, 5, 60, 4000])
@@ -309,14 +382,18 @@ def test_bounds_of_samples_are_quantiles_of_incomplete_gammas(n):
     low, high = 2 * gammaincinv(half, 5e-10), 2 * gammainccinv(half, 5e-10)
     z = -ndtri(5e-10)
     assert_allclose(found[:3], (low, high, z), rtol=1e-7)
-    variance = max(high / (2 * gammaincinv(half, 0.01)) - 1, 1 - low / (2 * gammainccinv(half, 0.01)))
+    variance = max(
+        high / (2 * gammaincinv(half, 0.01)) - 1, 1 - low / (2 * gammainccinv(half, 0.01))
+    )
     assert_allclose(found[3:], (variance, (z - ndtri(0.01)) / n**0.5), rtol=1e-7)
 
 
 def with_moments(mean: Any, cov: Any, n: int = 400) -> np.ndarray:
     """Rows that have exactly this mean and this covariance."""
     z = np.random.default_rng(8).standard_normal((n, len(cov)))
-    z = (z - z.mean(0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(z, rowvar=False).reshape(2 * z.shape[1:]))).T
+    z = (z - z.mean(0)) @ np.linalg.inv(
+        np.linalg.cholesky(np.cov(z, rowvar=False).reshape(2 * z.shape[1:]))
+    ).T
     return np.asarray(mean) + z @ np.linalg.cholesky(cov).T
 
 
@@ -333,7 +410,11 @@ VERDICTS = [  # mean and covariance of the rows, in the axes of a diagonal law; 
     ([0.999 * BOUNDS.z / 20, 0], [[1, 0], [0, 4]], ""),
     ([1.001 * BOUNDS.z / 20, 0], [[1, 0], [0, 4]], "chance, the mean is 0.31 deviations off. "),
     ([0, -2.002 * BOUNDS.z / 20], [[1, 0], [0, 4]], "chance, the mean is 0.31 deviations off. "),
-    ([0, 2], [[3, 0], [0, 4]], "chance, a variance is 3 of the expected and the mean is 1 deviations off. "),
+    (
+        [0, 2],
+        [[3, 0], [0, 4]],
+        "chance, a variance is 3 of the expected and the mean is 1 deviations off. ",
+    ),
 ]
 
 
@@ -342,7 +423,10 @@ def test_samples_are_judged_at_their_bounds(mean, cov, words):
     centre, turn = np.array([3.0, -5.0]), np.array([[0.6, -0.8], [0.8, 0.6]])
     rows_of = (centre + with_moments(mean, cov)) @ turn.T
     found = check_samples(rows_of, turn @ centre, turn @ np.diag([1.0, 4.0]) @ turn.T)
-    assert found.verdict == ("fails" if words else "holds") and (words or "as chance allows") in found.detail
+    assert (
+        found.verdict == ("fails" if words else "holds")
+        and (words or "as chance allows") in found.detail
+    )
     assert found.detail.endswith(
         "With n = 400 a variance 77% wrong, or a mean 0.42 deviations off, is found with "
         "probability 0.99; each comparison fails right code once in 1e+09."
@@ -359,12 +443,16 @@ def test_samples_say_what_was_measured():
 
 @pytest.mark.parametrize(("offset", "good"), [(0.9e-6, True), (1.2e-6, False)])
 def test_flat_axes_are_met_to_a_millionth(offset, good):
-    rows_of = np.concatenate([with_moments([0, 0], np.diag([4.0, 1.0])), np.full((400, 1), 2 * offset)], 1)
+    rows_of = np.concatenate(
+        [with_moments([0, 0], np.diag([4.0, 1.0])), np.full((400, 1), 2 * offset)], 1
+    )
     found = check_samples(rows_of, np.zeros(3), np.diag([4.0, 1.0, 0.0]))
     assert (found.verdict == "holds") is good
     assert good or (found.measured, found.expected) == ("2.4e-06 off", "0 off")
     none = check_samples(np.zeros((5, 2)), np.zeros(2), np.zeros((2, 2)))
-    assert none.verdict == "holds" and none.measured.startswith("variance 1 of the expected at worst, mean 0 dev")
+    assert none.verdict == "holds" and none.measured.startswith(
+        "variance 1 of the expected at worst, mean 0 dev"
+    )
 
 
 @pytest.mark.parametrize(
@@ -386,14 +474,19 @@ def test_laws_that_are_not_laws_are_refused(mean, cov, words):
 
 def test_covariances_are_symmetric_and_positive_but_for_rounding():
     for cov in ([[1, 0.9e-9], [0, 1]], np.diag([1, -0.9e-9])):
-        assert check_samples(np.zeros((5, 2)), np.zeros(2), np.array(cov)).verdict in ("holds", "fails")
+        assert check_samples(np.zeros((5, 2)), np.zeros(2), np.array(cov)).verdict in (
+            "holds",
+            "fails",
+        )
 
 
-# --- defaults ------------------------------------------------------------------------------------------------------------
+# --- defaults -----------------------------------------------------------------------------------
 
 
 def test_log_likelihoods_are_asked_at_the_data_and_samplers_at_doubled_steps():
-    density = lambda denoise, x: multivariate_normal(PLANE.mean, PLANE.cov).logpdf(x) if x.shape[1] == 2 else on_the_line(x)
+    density = lambda denoise, x: (
+        multivariate_normal(PLANE.mean, PLANE.cov).logpdf(x) if x.shape[1] == 2 else on_the_line(x)
+    )
     on_the_line = lambda x: np.log(norm(TWO.means, TWO.variance**0.5).pdf(x) @ TWO.weights)
     assert check_log_prob(density, start=(0.001, 5.0))[0].verdict == "holds"
     assert "N = 16, 32, 64, 128" in check_sampler(toys.ddim, toys.nodes, order=1)[-1].measured

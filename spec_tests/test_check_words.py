@@ -1,7 +1,7 @@
 """Every sentence of the kit: what it says of right code, and of each mistake that it knows by name.
 
-The sentences stand in spec_tests/said/, one file a check: first all that is said of what is right, then of each mistake
-the lines that differ.  Numbers below 1e-6 are rounding and read "tiny".
+The sentences stand in spec_tests/said/, one file a check: first all that is said of what is right,
+then of each mistake the lines that differ.  Numbers below 1e-6 are rounding and read "tiny".
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from spec_tests import parts
 from spec_tests.parts import PROCESS, alpha, beta, differentiated, sigma, slopes
 from spec_tests.said import of_file, said
 
-# --- guidance: coefficients of cond and uncond, or of cond, uncond and neg, as functions of w ---------------------------
+# --- guidance: coefficients of cond and uncond, or of cond, uncond and neg, as functions of w ----
 
 COMBINED: dict[str, Callable] = {
     "u + w (c - u)": lambda w: (w, 1 - w),
@@ -57,7 +57,9 @@ NEGATIVE: dict[str, Callable] = {
 
 def combined(coefficients: Callable) -> Callable:
     """f(*branches, w), their sum with coefficients(w)."""
-    return lambda *given: sum(k * branch for k, branch in zip(coefficients(given[-1]), given, strict=False))
+    return lambda *given: sum(
+        k * branch for k, branch in zip(coefficients(given[-1]), given, strict=False)
+    )
 
 
 PLAIN, CLASSIC = combined(COMBINED["u + w (c - u)"]), combined(COMBINED["(1 + w) c - w u"])
@@ -75,7 +77,9 @@ def blended(factor: Callable, phi_of: Callable = lambda phi: phi) -> Callable:
 
 
 def over(axes: Any, size: Callable = np.std) -> Callable:
-    return lambda c, guided: size(c, axis=axes, keepdims=True) / size(guided, axis=axes, keepdims=True)
+    return lambda c, guided: (
+        size(c, axis=axes, keepdims=True) / size(guided, axis=axes, keepdims=True)
+    )
 
 
 RESCALED = {
@@ -97,12 +101,20 @@ def guidance() -> dict[str, tuple[Finding, ...]]:
     found = {"right": check_guidance(PLAIN, negative=PLAIN_NEGATIVE, rescale=RESCALED["right"])}
     asked = lambda combine, **given: check_guidance(combined(combine), **given)
     found |= {name: asked(combine) for name, combine in COMBINED.items()}
-    found |= {f"negative: {name}": check_guidance(PLAIN, negative=combined(combine)) for name, combine in NEGATIVE.items()}
+    found |= {
+        f"negative: {name}": check_guidance(PLAIN, negative=combined(combine))
+        for name, combine in NEGATIVE.items()
+    }
     for convention in ("w", "1 + w"):
         for name, combine in list(COMBINED.items())[:3]:
             negative = combined(lambda w, combine=combine: (combine(w)[0], 0, combine(w)[1]))
-            found[f"{name}, said {convention}"] = asked(combine, convention=convention, negative=negative)
-    found |= {f"rescaled: {name}": check_guidance(PLAIN, rescale=rescale) for name, rescale in RESCALED.items()}
+            found[f"{name}, said {convention}"] = asked(
+                combine, convention=convention, negative=negative
+            )
+    found |= {
+        f"rescaled: {name}": check_guidance(PLAIN, rescale=rescale)
+        for name, rescale in RESCALED.items()
+    }
     bent = lambda *given: np.clip(PLAIN(given[0], given[-2], given[-1]), -1, 1)
     found["it clips"] = check_guidance(bent, negative=bent)
     return found | {"it clips, 1 + w": check_guidance(bent, convention="1 + w")}
@@ -110,9 +122,11 @@ def guidance() -> dict[str, tuple[Finding, ...]]:
 
 PLAIN_NEGATIVE = combined(NEGATIVE["n + w (c - n)"])
 
-# --- processes ----------------------------------------------------------------------------------------------------------
+# --- processes -----------------------------------------------------------------------------------
 
-pair = lambda of: lambda x0, eps, t: of(alpha(t), sigma(t))[0] * x0 + of(alpha(t), sigma(t))[1] * eps
+pair = lambda of: (
+    lambda x0, eps, t: of(alpha(t), sigma(t))[0] * x0 + of(alpha(t), sigma(t))[1] * eps
+)
 PERTURBED = {
     "sigma^2": pair(lambda a, s: (a, s * s)),
     "sqrt(sigma)": pair(lambda a, s: (a, s**0.5)),
@@ -140,7 +154,14 @@ LOG_SNRS = {
 EARLY = {"times": np.linspace(0.05, 0.4, 8), "alpha": alpha, "sigma": lambda t: 3 * sigma(t)}
 A, S = alpha(0.4), 3 * sigma(0.4)
 WHOLE = (A * A + S * S) ** 0.5
-STARTS = {"right": WHOLE, "sigma": S, "1": 1, "sigma^2": S * S, "variance": A * A + S * S, "sigma/alpha": S / A}
+STARTS = {
+    "right": WHOLE,
+    "sigma": S,
+    "1": 1,
+    "sigma^2": S * S,
+    "variance": A * A + S * S,
+    "sigma/alpha": S / A,
+}
 STARTS |= {"another": 4, "0": 0, "just inside": 1.0009 * WHOLE, "just outside": 1.0015 * WHOLE}
 RISE = lambda t: 2 * sigma(t) * slopes(t)[1]
 RATES = {
@@ -158,14 +179,22 @@ RATES = {
     "g alone": {"f": None},
     "f 0": {"f": lambda t: 0.0},
 }
-FALLING = {"alpha": lambda t: np.exp(-0.2 * t), "sigma": lambda t: t, "times": np.linspace(0.2, 1.6, 8)}
+FALLING = {
+    "alpha": lambda t: np.exp(-0.2 * t),
+    "sigma": lambda t: t,
+    "times": np.linspace(0.2, 1.6, 8),
+}
 SPREADS = {
     "right": lambda t: 2 * t + 0.4 * t * t,
     "(sigma^2)'": lambda t: 2 * t,
     "a sign": lambda t: 2 * t - 0.4 * t * t,
     "without the 2": lambda t: 2 * t + 0.2 * t * t,
 }
-speed = lambda of: lambda x0, eps, t: of(*slopes(t), alpha(t), sigma(t))[0] * x0 + of(*slopes(t), alpha(t), sigma(t))[1] * eps
+speed = lambda of: (
+    lambda x0, eps, t: (
+        of(*slopes(t), alpha(t), sigma(t))[0] * x0 + of(*slopes(t), alpha(t), sigma(t))[1] * eps
+    )
+)
 VELOCITIES = {
     "swapped": speed(lambda da, ds, a, s: (ds, da)),
     "eps - x0": speed(lambda da, ds, a, s: (-1, 1)),
@@ -180,7 +209,11 @@ VELOCITIES = {
     "not linear": lambda x0, eps, t: np.tanh(parts.velocity(x0, eps, t)),
 }
 TO_DATA: dict[str, Any] = {
-    **{"alpha": lambda u: alpha(1 - u), "sigma": lambda u: sigma(1 - u), "times": 1 - np.asarray(parts.TIMES)},
+    **{
+        "alpha": lambda u: alpha(1 - u),
+        "sigma": lambda u: sigma(1 - u),
+        "times": 1 - np.asarray(parts.TIMES),
+    },
     **{"f": lambda u: beta(1 - u) / 2, "g": lambda u: np.sqrt(beta(1 - u))},
     **{"velocity": lambda x0, eps, u: -parts.velocity(x0, eps, 1 - u)},
 }
@@ -224,21 +257,35 @@ BACK: dict[str, Callable] = {  # of x_t and eps
 
 def processes() -> dict[str, tuple[Finding, ...]]:
     ask = lambda given, **change: check_process(**(given | change))
-    found = {"right": ask(PROCESS), "alpha and sigma exchanged": ask(PROCESS, alpha=sigma, sigma=alpha)}
+    found = {
+        "right": ask(PROCESS),
+        "alpha and sigma exchanged": ask(PROCESS, alpha=sigma, sigma=alpha),
+    }
     found |= {f"perturb, {name}": ask(PROCESS, perturb=wrong) for name, wrong in PERTURBED.items()}
     found |= {f"log_snr, {name}": ask(PROCESS, log_snr=wrong) for name, wrong in LOG_SNRS.items()}
     found |= {f"start, {name}": ask(EARLY, start=wrong) for name, wrong in STARTS.items()}
     found |= {f"rates: {name}": ask(PROCESS, **wrong) for name, wrong in RATES.items()}
-    found |= {f"spread, {name}": ask(FALLING, g=lambda t, g=g: g(t) ** 0.5) for name, g in SPREADS.items()}
-    found |= {f"velocity, {name}": ask(PROCESS, velocity=wrong) for name, wrong in VELOCITIES.items()}
+    found |= {
+        f"spread, {name}": ask(FALLING, g=lambda t, g=g: g(t) ** 0.5) for name, g in SPREADS.items()
+    }
+    found |= {
+        f"velocity, {name}": ask(PROCESS, velocity=wrong) for name, wrong in VELOCITIES.items()
+    }
     found["time to data"] = ask(TO_DATA)
     found |= {f"time to data, {name}": ask(TO_DATA, **wrong) for name, wrong in REVERSED.items()}
     for spacing in ("trailing", "leading", "linspace", None):
-        gridded = lambda grid, spacing=spacing: ask(EARLY, grid=grid, spacing=spacing, training_steps=1000)
+        gridded = lambda grid, spacing=spacing: ask(
+            EARLY, grid=grid, spacing=spacing, training_steps=1000
+        )
         found |= {f"grid of {spacing}, {name}": gridded(grid)[4:5] for name, grid in GRIDS.items()}
-    found["twenty training steps"] = ask(EARLY, grid=lambda n: np.arange(n)[::-1], training_steps=20)[4:5]
+    found["twenty training steps"] = ask(
+        EARLY, grid=lambda n: np.arange(n)[::-1], training_steps=20
+    )[4:5]
     eps = parts.CONVERT["eps"][0]
-    found |= {f"recover, {name}": ask(PROCESS, convert={"eps": (eps, wrong)}) for name, wrong in BACK.items()}
+    found |= {
+        f"recover, {name}": ask(PROCESS, convert={"eps": (eps, wrong)})
+        for name, wrong in BACK.items()
+    }
     rounded = lambda x, given, t: 1.0005 * (x - t * given)  # where alpha is 1, alpha x0 is x0
     plain = {"alpha": lambda t: 1.0, "sigma": lambda t: t, "times": np.linspace(0.1, 1, 4)}
     found["recover, 0.05% too much"] = ask(plain, convert={"eps": (eps, rounded)})
@@ -246,7 +293,7 @@ def processes() -> dict[str, tuple[Finding, ...]]:
     return found | {"recover, two wrong": ask(PROCESS, convert=two)}
 
 
-# --- log-likelihoods, in closed form ------------------------------------------------------------------------------------
+# --- log-likelihoods, in closed form ------------------------------------------------------------
 
 LOW, HIGH, DEVIATION = (0.9, 0.4), (0.3, 2.5), 2.3
 DENSITIES: dict[str, Callable] = {  # of the prior at x_T, the divergence and the dimension
@@ -262,7 +309,9 @@ DENSITIES: dict[str, Callable] = {  # of the prior at x_T, the divergence and th
     "minus": lambda end, move, d: -end - move,
     "no constant": lambda end, move, d: end + move + d * np.log(2 * np.pi) / 2,
     "the constant twice": lambda end, move, d: end + move - d * np.log(2 * np.pi) / 2,
-    "the constant of one dimension": lambda end, move, d: end + move + (d - 1) * np.log(2 * np.pi) / 2,
+    "the constant of one dimension": lambda end, move, d: (
+        end + move + (d - 1) * np.log(2 * np.pi) / 2
+    ),
     "no deviation": lambda end, move, d: end + move + d * np.log(DEVIATION),
     "the deviation twice": lambda end, move, d: end + move - d * np.log(DEVIATION),
     "f x of one dimension": lambda end, move, d: end + move - (d - 1) * np.log(HIGH[0] / LOW[0]),
@@ -277,7 +326,9 @@ DENSITIES: dict[str, Callable] = {  # of the prior at x_T, the divergence and th
 
 
 def exact_parts(denoise: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """log N(x_T; 0, s^2) and log |det dx_T/dx|: the flow keeps whitened coordinates, or quantiles."""
+    """log N(x_T; 0, s^2) and log |det dx_T/dx|: the flow keeps whitened coordinates, or
+    quantiles.
+    """
     if x.shape[1] == 2:
         before, after = (a**2 * PLANE.cov + s**2 * np.eye(2) for a, s in (LOW, HIGH))
         matrix = np.real(sqrtm(after) @ np.linalg.inv(sqrtm(before)))
@@ -286,14 +337,18 @@ def exact_parts(denoise: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     law, x = denoise.law, x[:, 0]
     each = [norm(a * law.means, (a**2 * law.variance + s**2) ** 0.5) for a, s in (LOW, HIGH)]
     y = same_quantile(law.weights, *each, x)
-    before, after = (np.log(one.pdf(at[:, None]) @ law.weights) for one, at in zip(each, (x, y), strict=True))
+    before, after = (
+        np.log(one.pdf(at[:, None]) @ law.weights) for one, at in zip(each, (x, y), strict=True)
+    )
     return norm(0, DEVIATION).logpdf(y), before - after
 
 
 def same_quantile(weights: Any, before: Any, after: Any, x: np.ndarray) -> np.ndarray:
     """Bisection, in the smaller of the two tails, which keeps its digits."""
     low, high = np.full(len(x), -40.0), np.full(len(x), 40.0)
-    odds = lambda each, at: np.log(each.cdf(at[:, None]) @ weights) - np.log(each.sf(at[:, None]) @ weights)
+    odds = lambda each, at: (
+        np.log(each.cdf(at[:, None]) @ weights) - np.log(each.sf(at[:, None]) @ weights)
+    )
     wanted = odds(before, x)
     with np.errstate(divide="ignore"):
         for _ in range(60):
@@ -344,7 +399,10 @@ def likelihoods() -> dict[str, tuple[Finding, ...]]:
     for name in ("no divergence", "the other sign", "a constant"):
         found[f"{name}, loosely"] = ask(flowed(DENSITIES[name]), tolerance=0.01)
     probes = partial(ask, exact=False, draws=200)
-    found |= {f"probes: {name}": probes(probed(DENSITIES[name])) for name in ("right", "half", "minus", "a constant", "bits")}
+    found |= {
+        f"probes: {name}": probes(probed(DENSITIES[name]))
+        for name in ("right", "half", "minus", "a constant", "bits")
+    }
     found["one probe for all rows"] = probes(probed(DENSITIES["right"], share=True))
     found["one probe for ever"] = probes(lambda denoise, x: probed(DENSITIES["right"])(denoise, x))
     return found | {"an exact trace": probes(flowed(DENSITIES["right"]))}
@@ -352,12 +410,17 @@ def likelihoods() -> dict[str, tuple[Finding, ...]]:
 
 def density_of(denoise: Any, x: np.ndarray) -> np.ndarray:
     if x.shape[1] == 2:
-        return multivariate_normal(LOW[0] * PLANE.mean, LOW[0] ** 2 * PLANE.cov + LOW[1] ** 2 * np.eye(2)).logpdf(x)
+        return multivariate_normal(
+            LOW[0] * PLANE.mean, LOW[0] ** 2 * PLANE.cov + LOW[1] ** 2 * np.eye(2)
+        ).logpdf(x)
     law = denoise.law
-    return np.log(norm(LOW[0] * law.means, (LOW[0] ** 2 * law.variance + LOW[1] ** 2) ** 0.5).pdf(x) @ law.weights)
+    return np.log(
+        norm(LOW[0] * law.means, (LOW[0] ** 2 * law.variance + LOW[1] ** 2) ** 0.5).pdf(x)
+        @ law.weights
+    )
 
 
-# --- contrastive losses -------------------------------------------------------------------------------------------------
+# --- contrastive losses -------------------------------------------------------------------------
 
 
 def rows_of(scores: Any) -> Any:
@@ -366,21 +429,29 @@ def rows_of(scores: Any) -> Any:
 
 
 def of_scores(value: Callable) -> Callable:
-    return lambda images, texts, log_scale, bias=0.0: value(np.exp(log_scale) * images @ texts.T + bias)
+    return lambda images, texts, log_scale, bias=0.0: value(
+        np.exp(log_scale) * images @ texts.T + bias
+    )
 
 
 def rolled(way: int) -> Callable:
-    return lambda images, texts, log_scale, bias=0.0: parts.clip(images, np.roll(texts, way, 0), log_scale, bias)
+    return lambda images, texts, log_scale, bias=0.0: parts.clip(
+        images, np.roll(texts, way, 0), log_scale, bias
+    )
 
 
 def scaled(loss: Callable, scale: Callable) -> Callable:
-    return lambda images, texts, log_scale, bias=0.0: loss(images, texts, np.log(scale(log_scale)), bias)
+    return lambda images, texts, log_scale, bias=0.0: loss(
+        images, texts, np.log(scale(log_scale)), bias
+    )
 
 
 def pairs(negative: float = -1.0, bias_sign: float = 1.0, over: float = 1.0) -> Callable:
     def loss(images: Any, texts: Any, log_scale: Any, bias: Any = 0.0) -> Any:
         n = len(images)
-        scores = np.where(np.eye(n) > 0, 1, negative) * (np.exp(log_scale) * images @ texts.T + bias_sign * bias)
+        scores = np.where(np.eye(n) > 0, 1, negative) * (
+            np.exp(log_scale) * images @ texts.T + bias_sign * bias
+        )
         low = np.maximum(-scores.real, 0)
         return (low + np.log(np.exp(-low) + np.exp(-scores - low))).sum() / n**over
 
@@ -395,8 +466,16 @@ def apart(loss: Callable, shards: int) -> Callable:
     return lambda images, texts, log_scale, bias=0.0: mean(images, texts, log_scale, bias)
 
 
-times = lambda factor, loss: lambda images, texts, *given, **named: factor(len(images)) * loss(images, texts, *given, **named)
-SCALES = {"no exponential": lambda log: log, "1/scale": lambda log: np.exp(-log), "no scale": lambda log: 1.0 + 0 * log}
+times = lambda factor, loss: (
+    lambda images, texts, *given, **named: (
+        factor(len(images)) * loss(images, texts, *given, **named)
+    )
+)
+SCALES = {
+    "no exponential": lambda log: log,
+    "1/scale": lambda log: np.exp(-log),
+    "no scale": lambda log: 1.0 + 0 * log,
+}
 CLIPS: dict[str, Callable] = {
     "right": parts.clip,
     "rows": of_scores(rows_of),
@@ -459,20 +538,35 @@ def losses() -> dict[str, tuple[Finding, ...]]:
     found = {name: check_contrastive_loss(differentiated(loss)) for name, loss in CLIPS.items()}
     siglip = partial(check_contrastive_loss, kind="siglip", bias=True)
     found |= {f"sigmoids: {name}": siglip(differentiated(loss)) for name, loss in SIGLIPS.items()}
-    found |= {f"gradient: {name}": check_contrastive_loss(changed(*change)) for name, change in GRADIENTS.items()}
+    found |= {
+        f"gradient: {name}": check_contrastive_loss(changed(*change))
+        for name, change in GRADIENTS.items()
+    }
     found["normalising"] = check_contrastive_loss(differentiated(normalising))
     for shards in (1, 2, 4):
         sharded = partial(check_contrastive_loss, shards=shards)
         found[f"{shards} shards, right"] = sharded(differentiated(parts.clip), bias=True)
         found[f"{shards} shards, apart"] = sharded(differentiated(apart(parts.clip, shards)))
-        found[f"{shards} shards, sigmoids apart"] = sharded(differentiated(apart(pairs(), shards)), kind="siglip", bias=True)
+        found[f"{shards} shards, sigmoids apart"] = sharded(
+            differentiated(apart(pairs(), shards)), kind="siglip", bias=True
+        )
         for name, factor in (("W", shards), ("1/W", 1 / shards), ("1/W of the bias", 1 / shards)):
-            part, change = ("bias" if "bias" in name else "images"), lambda g, scale, factor=factor: factor * g
-            found[f"{shards} shards, {name}"] = sharded(changed(part, change, pairs()), kind="siglip", bias=True)
+            part, change = (
+                ("bias" if "bias" in name else "images"),
+                lambda g, scale, factor=factor: factor * g,
+            )
+            found[f"{shards} shards, {name}"] = sharded(
+                changed(part, change, pairs()), kind="siglip", bias=True
+            )
     return found
 
 
-CHECKS = {"guidance": guidance, "processes": processes, "likelihoods": likelihoods, "losses": losses}
+CHECKS = {
+    "guidance": guidance,
+    "processes": processes,
+    "likelihoods": likelihoods,
+    "losses": losses,
+}
 
 
 @pytest.mark.parametrize("check", CHECKS)

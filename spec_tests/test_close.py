@@ -1,4 +1,6 @@
-"""The comparisons themselves: what must pass passes, what must fail fails, and both are recorded."""
+"""The comparisons themselves: what must pass passes, what must fail fails, and both are
+recorded.
+"""
 
 import jax.numpy as jnp
 import numpy as np
@@ -27,14 +29,36 @@ def test_close_counts_in_the_ulps_of_the_first_argument():
 
 def test_close_refuses_one_wrong_element_and_names_it():
     with pytest.raises(AssertionError, match=r"worst at \(1, 0\): got 4.0, wanted 3.0"):
-        close(np.array([[1.0, 2.0], [4.0, 4.0]]), np.array([[1.0, 2.0], [3.0, 4.0]]), ulps=8, why="one element")
+        close(
+            np.array([[1.0, 2.0], [4.0, 4.0]]),
+            np.array([[1.0, 2.0], [3.0, 4.0]]),
+            ulps=8,
+            why="one element",
+        )
 
 
 def test_close_measures_against_the_scale_it_is_given():
-    close(np.array([1e-16, 1.0]), np.array([0.0, 1.0]), ulps=1, scale=1.0, why="cancellation of numbers of size 1")
-    close(np.array([2 * EPS64, 1.0]), np.array([0.0, 1.0]), ulps=1, scale=np.array([2.0, 1.0]), why="by element")
+    close(
+        np.array([1e-16, 1.0]),
+        np.array([0.0, 1.0]),
+        ulps=1,
+        scale=1.0,
+        why="cancellation of numbers of size 1",
+    )
+    close(
+        np.array([2 * EPS64, 1.0]),
+        np.array([0.0, 1.0]),
+        ulps=1,
+        scale=np.array([2.0, 1.0]),
+        why="by element",
+    )
     with pytest.raises(AssertionError):
-        close(np.array([1e-16, 1.0]), np.array([0.0, 1.0]), ulps=1, why="relative to 0 only 0 is close")
+        close(
+            np.array([1e-16, 1.0]),
+            np.array([0.0, 1.0]),
+            ulps=1,
+            why="relative to 0 only 0 is close",
+        )
 
 
 @pytest.mark.parametrize("scale", [-1.0, np.nan])
@@ -46,7 +70,9 @@ def test_close_refuses_a_senseless_scale(scale):
 NAN, INF = np.nan, np.inf
 
 
-@pytest.mark.parametrize("pair", [(NAN, 1.0), (1.0, NAN), (NAN, NAN), (INF, 1.0), (1.0, INF), (INF, -INF)])
+@pytest.mark.parametrize(
+    "pair", [(NAN, 1.0), (1.0, NAN), (NAN, NAN), (INF, 1.0), (1.0, INF), (INF, -INF)]
+)
 @pytest.mark.parametrize("scale", [None, 1.0])
 def test_close_refuses_nan_and_unequal_infinities(pair, scale):
     with pytest.raises(AssertionError):

@@ -1,6 +1,8 @@
-"""Arrays that a jitted function closes over are concrete: every door lets right ones pass and refuses wrong ones.
+"""Arrays that a jitted function closes over are concrete: every door lets right ones pass and
+refuses wrong ones.
 
-jax compares such arrays as tracers, which have no truth value, so that the doors ask their conditions in numpy.
+jax compares such arrays as tracers, which have no truth value, so that the doors ask their
+conditions in numpy.
 """
 
 from collections.abc import Callable
@@ -19,19 +21,61 @@ from spec_tests.house import handed_on, modules
 
 
 def arrays() -> SimpleNamespace:
-    """Made outside jit: rows of a batch, their partners, two laws with commuting covariances, a coupling of them."""
-    p, q = (diffx.GaussianLaw(jnp.asarray([m, 0.5]), scale * jnp.asarray([[2.0, 0.5], [0.5, 1.0]])) for m, scale in TWO)
-    x, y = jnp.asarray([[1.0, 0.2], [0.3, -1.0], [0.4, 0.9]]), jnp.asarray([[0.8, 0.1], [0.2, -1.0], [0.9, 0.7]])
-    table, numbers = jnp.asarray([[0.1, 0.2, 0.1], [0.3, 0.2, 0.1]]), {"half": 0.5, "two": 2.0, "low": 0.2, "nought": 0.0}
+    """Made outside jit: rows of a batch, their partners, two laws with commuting covariances, a
+    coupling of them.
+    """
+    p, q = (
+        diffx.GaussianLaw(jnp.asarray([m, 0.5]), scale * jnp.asarray([[2.0, 0.5], [0.5, 1.0]]))
+        for m, scale in TWO
+    )
+    x, y = (
+        jnp.asarray([[1.0, 0.2], [0.3, -1.0], [0.4, 0.9]]),
+        jnp.asarray([[0.8, 0.1], [0.2, -1.0], [0.9, 0.7]]),
+    )
+    table, numbers = (
+        jnp.asarray([[0.1, 0.2, 0.1], [0.3, 0.2, 0.1]]),
+        {"half": 0.5, "two": 2.0, "low": 0.2, "nought": 0.0},
+    )
     return SimpleNamespace(
         **{name: jnp.asarray(number) for name, number in numbers.items()},
-        **{"x": x, "y": y, "p": p, "q": q, "joint": flow_matching.independent_coupling(p, q), "table": table},
-        **{"mask": jnp.asarray([True, True, False]), "first": jnp.asarray([True, False, False]), "none": jnp.zeros(3, bool)},
-        **{"partners": jnp.eye(3, dtype=bool), "strangers": ~jnp.eye(3, dtype=bool), "nobody": jnp.zeros((3, 3), bool)},
-        **{"scores": x @ y.T, "minus": jnp.asarray(-2.0), "one": jnp.ones(1), "zero": jnp.zeros(1), "double": 2 * table},
-        **{"times": jnp.asarray([0.2, 0.5, 0.7]), "ts": diffx.uniform(2), "ids": jnp.asarray([0, 1, 1])},
-        **{"square": jnp.asarray([[[0.5, 0.5], [1.0, 2.0]], [[1.0, 1.5], [1.0, 3.0]]]), "key": jax.random.key(0)},
-        **{"std": flow_matching.Interpolant(jnp.asarray(0.5)), "flat": flow_matching.Interpolant(jnp.asarray(0.0))},
+        **{
+            "x": x,
+            "y": y,
+            "p": p,
+            "q": q,
+            "joint": flow_matching.independent_coupling(p, q),
+            "table": table,
+        },
+        **{
+            "mask": jnp.asarray([True, True, False]),
+            "first": jnp.asarray([True, False, False]),
+            "none": jnp.zeros(3, bool),
+        },
+        **{
+            "partners": jnp.eye(3, dtype=bool),
+            "strangers": ~jnp.eye(3, dtype=bool),
+            "nobody": jnp.zeros((3, 3), bool),
+        },
+        **{
+            "scores": x @ y.T,
+            "minus": jnp.asarray(-2.0),
+            "one": jnp.ones(1),
+            "zero": jnp.zeros(1),
+            "double": 2 * table,
+        },
+        **{
+            "times": jnp.asarray([0.2, 0.5, 0.7]),
+            "ts": diffx.uniform(2),
+            "ids": jnp.asarray([0, 1, 1]),
+        },
+        **{
+            "square": jnp.asarray([[[0.5, 0.5], [1.0, 2.0]], [[1.0, 1.5], [1.0, 3.0]]]),
+            "key": jax.random.key(0),
+        },
+        **{
+            "std": flow_matching.Interpolant(jnp.asarray(0.5)),
+            "flat": flow_matching.Interpolant(jnp.asarray(0.0)),
+        },
         singular=diffx.GaussianLaw(jnp.zeros(2), jnp.ones((2, 2))),
         other=diffx.GaussianLaw(jnp.zeros(2), jnp.asarray([[1.0, -0.5], [-0.5, 3.0]])),
     )
@@ -59,19 +103,37 @@ DOORS: dict[str, Callable[[SimpleNamespace], Any]] = {
     "guidance.guide": lambda g: guidance.guide(still, still, w=g.two)(g.x, g.half),
     "guidance.guide_net": lambda g: guidance.guide_net(net, g.half, g.two, w=g.two)(g.x, g.half),
     "guidance.compose": lambda g: guidance.compose(still, [still], weights=g.one)(g.x, g.half),
-    "guidance.compose_net": lambda g: guidance.compose_net(net, g.half, [g.two], weights=g.one)(g.x, g.half),
+    "guidance.compose_net": lambda g: guidance.compose_net(net, g.half, [g.two], weights=g.one)(
+        g.x, g.half
+    ),
     "guidance.tilted_law": lambda g: guidance.tilted_law(g.p, g.q, w=g.two),
-    "guidance.guided_flow_law": lambda g: guidance.guided_flow_law(VP, g.p, g.q, w=g.two, t=g.half, s=g.low),
-    "guidance.guided_sde_law": lambda g: guidance.guided_sde_law(VP, g.p, g.q, w=g.two, start=g.q, t=g.half, s=g.low),
+    "guidance.guided_flow_law": lambda g: guidance.guided_flow_law(
+        VP, g.p, g.q, w=g.two, t=g.half, s=g.low
+    ),
+    "guidance.guided_sde_law": lambda g: guidance.guided_sde_law(
+        VP, g.p, g.q, w=g.two, start=g.q, t=g.half, s=g.low
+    ),
     "guidance.rescale": lambda g: guidance.rescale(g.x, g.y, phi=g.half, event_ndim=1),
-    "guidance.guide_rescaled": lambda g: guidance.guide_rescaled(still, still, w=g.two, phi=g.half, event_ndim=1)(g.x, g.half),
-    "guidance.guide_interval": lambda g: guidance.guide_interval(still, still, w=g.two, t_min=g.low, t_max=g.half)(g.x, g.half),
-    "guidance.apg": lambda g: guidance.apg(g.x, g.y, w=g.two, event_ndim=1, eta=g.half, radius=g.half),
-    "guidance.guide_apg": lambda g: guidance.guide_apg(still, still, w=g.two, event_ndim=1, radius=g.half)(g.x, g.half),
-    "guidance.classifier_guidance": lambda g: guidance.classifier_guidance(VP, still, still, w=g.two)(g.x, g.half),
+    "guidance.guide_rescaled": lambda g: guidance.guide_rescaled(
+        still, still, w=g.two, phi=g.half, event_ndim=1
+    )(g.x, g.half),
+    "guidance.guide_interval": lambda g: guidance.guide_interval(
+        still, still, w=g.two, t_min=g.low, t_max=g.half
+    )(g.x, g.half),
+    "guidance.apg": lambda g: guidance.apg(
+        g.x, g.y, w=g.two, event_ndim=1, eta=g.half, radius=g.half
+    ),
+    "guidance.guide_apg": lambda g: guidance.guide_apg(
+        still, still, w=g.two, event_ndim=1, radius=g.half
+    )(g.x, g.half),
+    "guidance.classifier_guidance": lambda g: guidance.classifier_guidance(
+        VP, still, still, w=g.two
+    )(g.x, g.half),
     "guidance.drop_labels": lambda g: guidance.drop_labels(g.key, g.ids, null=-1, rate=g.half),
     "flow_matching.foellmer_drift": lambda g: flow_matching.foellmer_drift(g.p)(g.x, g.half),
-    "flow_matching.entropic_coupling": lambda g: flow_matching.entropic_coupling(g.p, g.q, std=g.half),
+    "flow_matching.entropic_coupling": lambda g: flow_matching.entropic_coupling(
+        g.p, g.q, std=g.half
+    ),
     "flow_matching.gaussian_ot_coupling": lambda g: flow_matching.gaussian_ot_coupling(g.p, g.q),
     "flow_matching.gaussian_ot_map": lambda g: flow_matching.gaussian_ot_map(g.p, g.q, g.x),
     "flow_matching.independent_coupling": lambda g: flow_matching.independent_coupling(g.p, g.q),
@@ -79,29 +141,57 @@ DOORS: dict[str, Callable[[SimpleNamespace], Any]] = {
     "flow_matching.transport_cost": lambda g: flow_matching.transport_cost(g.x, g.y),
     "flow_matching.Interpolant": lambda g: flow_matching.Interpolant(g.half).gamma(g.half),
     "flow_matching.interpolate": lambda g: flow_matching.interpolate(g.std, g.x, g.y, g.y, g.half),
-    "flow_matching.interpolant_target": lambda g: flow_matching.interpolant_target(g.std, g.x, g.y, g.y, g.half),
+    "flow_matching.interpolant_target": lambda g: flow_matching.interpolant_target(
+        g.std, g.x, g.y, g.y, g.half
+    ),
     "flow_matching.score_of_latent": lambda g: flow_matching.score_of_latent(g.std, g.x, g.half),
-    "flow_matching.interpolant_law": lambda g: flow_matching.interpolant_law(g.std, g.joint, g.half),
-    "flow_matching.interpolant_velocity": lambda g: flow_matching.interpolant_velocity(g.std, g.joint)(g.x, g.half),
-    "flow_matching.interpolant_latent": lambda g: flow_matching.interpolant_latent(g.std, g.joint)(g.x, g.half),
-    "flow_matching.flow_grid": lambda g: flow_matching.flow_grid(flow_matching.FlowSettings(4, g.two, g.two)),
-    "flow_matching.model_time": lambda g: flow_matching.model_time(flow_matching.WAN["t2v"], g.half),
+    "flow_matching.interpolant_law": lambda g: flow_matching.interpolant_law(
+        g.std, g.joint, g.half
+    ),
+    "flow_matching.interpolant_velocity": lambda g: flow_matching.interpolant_velocity(
+        g.std, g.joint
+    )(g.x, g.half),
+    "flow_matching.interpolant_latent": lambda g: flow_matching.interpolant_latent(g.std, g.joint)(
+        g.x, g.half
+    ),
+    "flow_matching.flow_grid": lambda g: flow_matching.flow_grid(
+        flow_matching.FlowSettings(4, g.two, g.two)
+    ),
+    "flow_matching.model_time": lambda g: flow_matching.model_time(
+        flow_matching.WAN["t2v"], g.half
+    ),
     "flow_matching.resolution_shift": lambda g: flow_matching.resolution_shift(g.two, g.half),
     "flow_matching.reflow_pairs": lambda g: flow_matching.reflow_pairs(walk(g), g.x, g.ts),
     "flow_matching.straightness": lambda g: flow_matching.straightness(walk(g), g.x, g.ts),
     "flow_matching.uniform_times": lambda g: flow_matching.uniform_times(g.key, (2,)),
-    "flow_matching.logit_normal_times": lambda g: flow_matching.logit_normal_times(g.key, mean=g.half, std=g.half),
-    "flow_matching.logit_normal_density": lambda g: flow_matching.logit_normal_density(g.times, mean=g.half, std=g.half),
+    "flow_matching.logit_normal_times": lambda g: flow_matching.logit_normal_times(
+        g.key, mean=g.half, std=g.half
+    ),
+    "flow_matching.logit_normal_density": lambda g: flow_matching.logit_normal_density(
+        g.times, mean=g.half, std=g.half
+    ),
     "flow_matching.shift_density": lambda g: flow_matching.shift_density(g.times, shift=g.two),
-    "flow_matching.cfm_loss": lambda g: flow_matching.cfm_loss(FLOW, still, g.x, g.y, g.times, weights=g.times),
-    "flow_matching.conditional_velocity": lambda g: flow_matching.conditional_velocity(FLOW, g.x, g.y, g.half),
-    "flow_matching.marginal_velocity": lambda g: flow_matching.marginal_velocity(FLOW, g.p)(g.x, g.half),
+    "flow_matching.cfm_loss": lambda g: flow_matching.cfm_loss(
+        FLOW, still, g.x, g.y, g.times, weights=g.times
+    ),
+    "flow_matching.conditional_velocity": lambda g: flow_matching.conditional_velocity(
+        FLOW, g.x, g.y, g.half
+    ),
+    "flow_matching.marginal_velocity": lambda g: flow_matching.marginal_velocity(FLOW, g.p)(
+        g.x, g.half
+    ),
     "flow_matching.optimal_cfm_loss": lambda g: flow_matching.optimal_cfm_loss(g.p),
     "contrast.info_nce": lambda g: contrast.info_nce(g.scores, positives=g.partners, mask=g.mask),
     "contrast.sigmoid_nce": lambda g: contrast.sigmoid_nce(g.scores, positives=g.ids, mask=g.mask),
-    "contrast.clip_loss": lambda g: contrast.clip_loss(g.x, g.y, log_scale=g.half, positives=g.partners, mask=g.mask),
-    "contrast.siglip_loss": lambda g: contrast.siglip_loss(g.x, g.y, log_scale=g.half, bias=g.two, mask=g.mask),
-    "contrast.tiled_clip_loss": lambda g: contrast.tiled_clip_loss(g.x, g.y, log_scale=g.half, tile=2, positives=g.partners),
+    "contrast.clip_loss": lambda g: contrast.clip_loss(
+        g.x, g.y, log_scale=g.half, positives=g.partners, mask=g.mask
+    ),
+    "contrast.siglip_loss": lambda g: contrast.siglip_loss(
+        g.x, g.y, log_scale=g.half, bias=g.two, mask=g.mask
+    ),
+    "contrast.tiled_clip_loss": lambda g: contrast.tiled_clip_loss(
+        g.x, g.y, log_scale=g.half, tile=2, positives=g.partners
+    ),
     "contrast.tiled_siglip_loss": lambda g: contrast.tiled_siglip_loss(
         g.x, g.y, log_scale=g.half, bias=g.two, tile=2, positives=g.ids, mask=g.mask
     ),
@@ -129,15 +219,29 @@ DOORS: dict[str, Callable[[SimpleNamespace], Any]] = {
     "concepts.discriminant_error": lambda g: concepts.discriminant_error(g.x[:2], g.p.cov),
     "concepts.mean_class_recall": lambda g: concepts.mean_class_recall(g.ids, g.ids, classes=2),
     "concepts.zero_shot": lambda g: concepts.zero_shot(g.x, g.y, biases=g.times),
-    "concepts.zero_shot_weights": lambda g: concepts.zero_shot_weights(lambda texts: g.x, ["a", "b", "c"], ["{}"]),
+    "concepts.zero_shot_weights": lambda g: concepts.zero_shot_weights(
+        lambda texts: g.x, ["a", "b", "c"], ["{}"]
+    ),
     "concepts.log_odds_ratio": lambda g: concepts.log_odds_ratio(g.square),
     "concepts.pmi": lambda g: concepts.pmi(g.table),
     "concepts.pmi_embeddings": lambda g: concepts.pmi_embeddings(g.table, dim=1),
     "concepts.partner_ranks": lambda g: concepts.partner_ranks(g.scores, positives=g.partners),
-    "concepts.retrieval_metrics": lambda g: concepts.retrieval_metrics(g.x, g.y, positives=g.partners),
+    "concepts.retrieval_metrics": lambda g: concepts.retrieval_metrics(
+        g.x, g.y, positives=g.partners
+    ),
 }
 ROOMS = ("guidance", "flow_matching", "contrast", "concepts")
-NO_DOORS = {"Discriminant", "Factors", "FlowSettings", "Pairs", "Ranking", "Retrieval", "RetrievalMetrics", "SD3", "WAN"}
+NO_DOORS = {
+    "Discriminant",
+    "Factors",
+    "FlowSettings",
+    "Pairs",
+    "Ranking",
+    "Retrieval",
+    "RetrievalMetrics",
+    "SD3",
+    "WAN",
+}
 
 
 def mesh() -> jax.sharding.Mesh:
@@ -146,7 +250,12 @@ def mesh() -> jax.sharding.Mesh:
 
 
 def test_every_door_of_these_rooms_is_in_the_table():
-    offered = {f"{room}.{name}" for room in ROOMS for name in handed_on(modules()[f"diffx.{room}"]) if name not in NO_DOORS}
+    offered = {
+        f"{room}.{name}"
+        for room in ROOMS
+        for name in handed_on(modules()[f"diffx.{room}"])
+        if name not in NO_DOORS
+    }
     assert set(DOORS) == offered
 
 
@@ -159,7 +268,9 @@ def test_arrays_that_a_jitted_function_closes_over_pass_every_door(name):
     wanted, got = DOORS[name](given), jax.jit(lambda: DOORS[name](given))()
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
         a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-        close(a, b, ulps=64, scale=1 + np.abs(b).max(), why="one program and many round differently")
+        close(
+            a, b, ulps=64, scale=1 + np.abs(b).max(), why="one program and many round differently"
+        )
 
 
 WRONG: dict[str, tuple[Callable[[SimpleNamespace], Any], str]] = {
@@ -167,16 +278,30 @@ WRONG: dict[str, tuple[Callable[[SimpleNamespace], Any], str]] = {
         lambda g: guidance.guide_interval(still, still, w=g.two, t_min=g.half, t_max=g.low),
         "t_min=0.5 and t_max=0.2",
     ),
-    "a share above 1": (lambda g: guidance.rescale(g.x, g.y, phi=g.two, event_ndim=1), "phi must lie in"),
-    "a latent at scale 0": (lambda g: flow_matching.score_of_latent(g.flat, g.x, g.half), "got t = 0.5 and a scale of 0"),
-    "a latent at time 0": (lambda g: flow_matching.score_of_latent(g.std, g.x, g.nought), "got t = 0.0"),
-    "nothing counts": (lambda g: contrast.clip_loss(g.x, g.y, log_scale=g.half, mask=g.none), "at least one row"),
+    "a share above 1": (
+        lambda g: guidance.rescale(g.x, g.y, phi=g.two, event_ndim=1),
+        "phi must lie in",
+    ),
+    "a latent at scale 0": (
+        lambda g: flow_matching.score_of_latent(g.flat, g.x, g.half),
+        "got t = 0.5 and a scale of 0",
+    ),
+    "a latent at time 0": (
+        lambda g: flow_matching.score_of_latent(g.std, g.x, g.nought),
+        "got t = 0.0",
+    ),
+    "nothing counts": (
+        lambda g: contrast.clip_loss(g.x, g.y, log_scale=g.half, mask=g.none),
+        "at least one row",
+    ),
     "no partners": (
         lambda g: contrast.siglip_loss(g.x, g.y, log_scale=g.half, bias=g.half, positives=g.nobody),
         r"rows \[0 1 2\] have none",
     ),
     "no partners that count": (
-        lambda g: contrast.tiled_clip_loss(g.x, g.y, log_scale=g.half, tile=2, positives=g.strangers, mask=g.first),
+        lambda g: contrast.tiled_clip_loss(
+            g.x, g.y, log_scale=g.half, tile=2, positives=g.strangers, mask=g.first
+        ),
         r"rows \[0\] have none",
     ),
     "no partners on a mesh": (
@@ -186,11 +311,23 @@ WRONG: dict[str, tuple[Callable[[SimpleNamespace], Any], str]] = {
         r"rows \[0 1\] have none",
     ),
     "y fixes x": (lambda g: contrast.gaussian_information(g.singular, split=1), "full rank"),
-    "a negative concentration": (lambda g: contrast.von_mises_information(g.minus), r"\[0, 256\], got -2"),
-    "labels beyond": (lambda g: concepts.mean_class_recall(g.ids, g.ids, classes=1), r"labels must lie in 0 to 0, got \[1\]"),
-    "a prior of 0": (lambda g: concepts.discriminant(g.x[:1], g.p.cov, priors=g.zero), "priors must be positive"),
+    "a negative concentration": (
+        lambda g: contrast.von_mises_information(g.minus),
+        r"\[0, 256\], got -2",
+    ),
+    "labels beyond": (
+        lambda g: concepts.mean_class_recall(g.ids, g.ids, classes=1),
+        r"labels must lie in 0 to 0, got \[1\]",
+    ),
+    "a prior of 0": (
+        lambda g: concepts.discriminant(g.x[:1], g.p.cov, priors=g.zero),
+        "priors must be positive",
+    ),
     "a table of weights": (lambda g: concepts.pmi(g.double), "joint must sum to 1, got "),
-    "a query alone": (lambda g: concepts.partner_ranks(g.scores, positives=g.nobody), r"rows \[0 1 2\] of positives"),
+    "a query alone": (
+        lambda g: concepts.partner_ranks(g.scores, positives=g.nobody),
+        r"rows \[0 1 2\] of positives",
+    ),
 }
 
 

@@ -1,4 +1,6 @@
-"""The runner of the conformance kit, on adapters made here: what is right, wrong, lacking, raising, declared or stale."""
+"""The runner of the conformance kit, on adapters made here: what is right, wrong, lacking, raising,
+declared or stale.
+"""
 
 import importlib
 import json
@@ -71,13 +73,25 @@ def test_records_have_the_stated_fields_and_json_equals_them(box):
 
 
 def test_functions_that_an_adapter_lacks_are_not_provided_claim_by_claim(box):
-    found = [(r["claim"], r["detail"]) for r in records(box) if r["target"] == "-" and r["verdict"] == NOT_PROVIDED]
-    wanted = [(claim, f"the adapter has no {kind}") for kind in KINDS if kind != "samplers" for claim in KINDS[kind].claims]
+    found = [
+        (r["claim"], r["detail"])
+        for r in records(box)
+        if r["target"] == "-" and r["verdict"] == NOT_PROVIDED
+    ]
+    wanted = [
+        (claim, f"the adapter has no {kind}")
+        for kind in KINDS
+        if kind != "samplers"
+        for claim in KINDS[kind].claims
+    ]
     assert found == wanted
 
 
 def test_whatever_raises_is_reported_and_the_run_goes_on(box):
-    found = {target: [r for r in records(box) if r["target"] == target] for target in ("raising()", "misread()", "samplers")}
+    found = {
+        target: [r for r in records(box) if r["target"] == target]
+        for target in ("raising()", "misread()", "samplers")
+    }
     assert all(r["verdict"] == FAILS and "4-D tensor" in r["detail"] for r in found["raising()"])
     assert [r["measured"] for r in found["misread()"]] == ["TypeError"]
     assert "samplers() raised RuntimeError: no more of them" in found["samplers"][0]["detail"]
@@ -115,7 +129,9 @@ def test_whatever_an_adapter_raises_on_import_is_one_line(tmp_path, monkeypatch,
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(SystemExit) as left:
         main(["--adapter", "broken_box"])
-    assert left.value.code == 2 and "cannot be imported: ZeroDivisionError" in capsys.readouterr().err
+    assert (
+        left.value.code == 2 and "cannot be imported: ZeroDivisionError" in capsys.readouterr().err
+    )
 
 
 def test_a_folder_that_is_not_there_is_said_before_the_run(box, capsys):
@@ -125,18 +141,26 @@ def test_a_folder_that_is_not_there_is_said_before_the_run(box, capsys):
 
 
 def test_declared_deviations_are_no_failures_and_stale_ones_are_printed(box, capsys):
-    (box / "toy_box.toml").write_text(DEVIATES.format(claim="REV-02") + DEVIATES.format(claim="API-01"))
+    (box / "toy_box.toml").write_text(
+        DEVIATES.format(claim="REV-02") + DEVIATES.format(claim="API-01")
+    )
     early = {r["claim"]: r for r in records(box) if r["target"].startswith("early")}
-    assert early["REV-02"]["verdict"] == DEVIATION and early["REV-02"]["detail"].startswith("it leaves sigma")
+    assert early["REV-02"]["verdict"] == DEVIATION and early["REV-02"]["detail"].startswith(
+        "it leaves sigma"
+    )
     assert early["REV-11"]["verdict"] == FAILS
     assert "stale note: API-01 of early*" in capsys.readouterr().out
 
 
 def test_failures_make_the_exit_code_and_declared_ones_do_not(box):
-    (box / "toy_box.py").write_text(ADAPTER.replace('    raise RuntimeError("no more of them")\n', ""))
+    (box / "toy_box.py").write_text(
+        ADAPTER.replace('    raise RuntimeError("no more of them")\n', "")
+    )
     assert run("--only", "right*") == 0
     assert run("--only", "early*") == 1
-    (box / "toy_box.toml").write_text(DEVIATES.format(claim="REV-02") + DEVIATES.format(claim="REV-11"))
+    (box / "toy_box.toml").write_text(
+        DEVIATES.format(claim="REV-02") + DEVIATES.format(claim="REV-11")
+    )
     assert run("--only", "early*") == 0
 
 
@@ -149,7 +173,9 @@ def test_incomplete_notes_are_refused_with_what_they_need(box, capsys):
     assert left.value.code == 2 and "reason" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("which", [("--library", "nobodys"), ("--adapter", "no_such_module_anywhere")])
+@pytest.mark.parametrize(
+    "which", [("--library", "nobodys"), ("--adapter", "no_such_module_anywhere")]
+)
 def test_unknown_libraries_and_adapters_are_one_line_and_exit_two(which, capsys):
     with pytest.raises(SystemExit) as left:
         main([*which])
@@ -198,6 +224,11 @@ def test_snippets_are_at_most_ten_lines_of_the_library_alone(library):
     for kind in KINDS:
         for target in getattr(adapter, kind, list)():
             claims = KINDS[kind].claims
-            texts = {str(target.snippet(id) if callable(target.snippet) else target.snippet) for id in claims}
+            texts = {
+                str(target.snippet(id) if callable(target.snippet) else target.snippet)
+                for id in claims
+            }
             for text in texts:
-                assert len(text.strip().splitlines()) <= 10 and "diffx" not in text, f"{target.name}:\n{text}"
+                assert len(text.strip().splitlines()) <= 10 and "diffx" not in text, (
+                    f"{target.name}:\n{text}"
+                )

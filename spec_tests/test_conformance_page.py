@@ -1,4 +1,6 @@
-"""The table of other libraries: every cell leads to its records, and what a record says is shown as it is."""
+"""The table of other libraries: every cell leads to its records, and what a record says is shown as
+it is.
+"""
 
 import re
 from pathlib import Path
@@ -13,7 +15,9 @@ RECORD = {
     "library": "lib", "version": "1", "target": "A(x='<b>')", "claim": "REV-19", "verdict": "holds",
     "measured": "order 2.00", "expected": "order 2", "detail": "As stated.",
 }  # fmt: skip
-NOTE = "Checked by hand: half of a weight is missing.\nfile.py, line 3, has a & b; the source has 2 a."
+NOTE = (
+    "Checked by hand: half of a weight is missing.\nfile.py, line 3, has a & b; the source has 2 a."
+)
 
 
 def library(*changes: dict[str, str]) -> Library:
@@ -34,9 +38,13 @@ def test_a_cell_counts_what_holds_and_what_fails():
 
 def test_every_cell_leads_to_records():
     pages = _conformance.pages()
-    links = re.findall(r'<td class="\w+"><a href="([\w-]+)\.html#([\w-]+)"', pages["conformance/index"])
+    links = re.findall(
+        r'<td class="\w+"><a href="([\w-]+)\.html#([\w-]+)"', pages["conformance/index"]
+    )
     assert links, "no library was asked"
-    assert [link for link in links if f'<a id="{link[1]}"></a>' not in pages[f"conformance/{link[0]}"]] == []
+    assert [
+        link for link in links if f'<a id="{link[1]}"></a>' not in pages[f"conformance/{link[0]}"]
+    ] == []
 
 
 def test_every_claim_that_is_asked_is_said_in_a_sentence():
@@ -47,7 +55,9 @@ def test_every_claim_that_is_asked_is_said_in_a_sentence():
 
 def test_what_was_checked_by_hand_is_listed_once_with_its_count():
     text = index(*[{"verdict": "fails", "detail": f"{NOTE}\nAt N = {n}."} for n in (16, 32)])
-    assert text.count("half of a weight") == 1 and "REV-19</a> 2" in text and text.count("line 3") == 1
+    assert (
+        text.count("half of a weight") == 1 and "REV-19</a> 2" in text and text.count("line 3") == 1
+    )
 
 
 def test_words_of_foreign_code_are_no_markup():
@@ -56,16 +66,32 @@ def test_words_of_foreign_code_are_no_markup():
 
 
 def test_a_library_that_is_not_installed_says_how_to_get_it():
-    absent = {"claim": "-", "target": "-", "verdict": "not provided", "detail": "not installed here; pip install lib"}
+    absent = {
+        "claim": "-",
+        "target": "-",
+        "verdict": "not provided",
+        "detail": "not installed here; pip install lib",
+    }
     pages = _conformance.pages([library(absent)])
     assert "pip install lib" in pages["conformance/lib"]
 
 
-@pytest.mark.parametrize("path", sorted(_conformance.RESULTS.glob("*.json")), ids=lambda path: Path(path).stem)
+@pytest.mark.parametrize(
+    "path", sorted(_conformance.RESULTS.glob("*.json")), ids=lambda path: Path(path).stem
+)
 def test_every_failure_that_is_kept_has_been_looked_at(path):
     """A failure on a public page is an accusation: each must carry a finding, checked by hand."""
-    failed = [one for found in _conformance.libraries() if found.name == path.stem for one in found.records]
-    unread = {(one["target"], one["claim"]) for one in failed if one["verdict"] == "fails" and not said(one)}
+    failed = [
+        one
+        for found in _conformance.libraries()
+        if found.name == path.stem
+        for one in found.records
+    ]
+    unread = {
+        (one["target"], one["claim"])
+        for one in failed
+        if one["verdict"] == "fails" and not said(one)
+    }
     assert not unread
 
 

@@ -1,4 +1,6 @@
-"""The convention table: every translation agrees with what the others compute, and leaving it out does not."""
+"""The convention table: every translation agrees with what the others compute, and leaving it out
+does not.
+"""
 
 import numpy as np
 import pytest
@@ -10,8 +12,22 @@ from spec_tests.certificate import has_float64
 TABLE = {row.about: row for row in ROWS}
 # What a reader of other papers trips over; each must be a row.
 ASKED = (
-    *("direction of time", "index of a chain", "sigma as time", "points or steps", "shift or mu", "log-SNR or half of it"),
-    *("beta or b", "terminal signal", "sign of the velocity", "sign of the v-prediction", "eta of DDIM", "churn"),
+    *(
+        "direction of time",
+        "index of a chain",
+        "sigma as time",
+        "points or steps",
+        "shift or mu",
+        "log-SNR or half of it",
+    ),
+    *(
+        "beta or b",
+        "terminal signal",
+        "sign of the velocity",
+        "sign of the v-prediction",
+        "eta of DDIM",
+        "churn",
+    ),
     *("eta of the reverse family", "w or 1 + w", "negative prompt"),
 )
 
@@ -41,12 +57,18 @@ def test_a_wrong_translation_is_refused():
     for row in ROWS:
         theirs, _, forgotten = row.run()
         with pytest.raises(ValueError, match="the translation gives"):
-            check(row._replace(run=lambda theirs=theirs, wrong=forgotten: Result(theirs, wrong, wrong)))
+            check(
+                row._replace(
+                    run=lambda theirs=theirs, wrong=forgotten: Result(theirs, wrong, wrong)
+                )
+            )
 
 
 @pytest.mark.parametrize("wrong", [1 + 1e-12, np.nan, np.ones(2)])
 def test_small_errors_nan_and_other_shapes_are_refused(wrong):
-    with pytest.raises(ValueError, match=r"convention 'a row': they compute 1\.0, the translation gives"):
+    with pytest.raises(
+        ValueError, match=r"convention 'a row': they compute 1\.0, the translation gives"
+    ):
         check(made_up(1.0, wrong, 2.0))
 
 

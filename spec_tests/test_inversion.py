@@ -1,4 +1,6 @@
-"""Up and down again: DDIM inversion, the consistency function, the target of progressive distillation, the best grid."""
+"""Up and down again: DDIM inversion, the consistency function, the target of progressive
+distillation, the best grid.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -17,16 +19,21 @@ from spec_tests.test_sampler import MEAN, VARIANCES, grid, law_of, mixture, node
 
 @claim(
     "REV-18",
-    "DDIM inversion and DDIM over one grid multiply the deviation from the mean by prod cos^2: lossy, never expansive",
+    "DDIM inversion and DDIM over one grid multiply the deviation from the mean by prod cos^2: "
+    "lossy, never expansive",
     of=(
         "diffx.samplers.ddim_invert",
         "diffx.samplers.ddim_inversion_step",
         "diffx.ddim",
     ),
-    source="derived here; Song, Meng and Ermon 2021, arXiv:2010.02502, section 5.4, for the inversion",
+    source=(
+        "derived here; Song, Meng and Ermon 2021, arXiv:2010.02502, section 5.4, for the inversion"
+    ),
 )
 def test_inversion_round_trip_is_a_product_of_squared_cosines(dtype):
-    """x at t = 1/16 up to 15/16 and back over 4 uneven steps: the latent, and where it leads, from the angles alone."""
+    """x at t = 1/16 up to 15/16 and back over 4 uneven steps: the latent, and where it leads, from
+    the angles alone.
+    """
     ts, ts_ = grid(dtype, 0.9375, 0.75, 0.5, 0.25, 0.0625)
     x = single([[1.0, -2.0, 3.0], [0.5, 0.25, -4.0]])
     law = law_of(dtype, MEAN, VARIANCES)
@@ -48,36 +55,53 @@ def test_inversion_round_trip_is_a_product_of_squared_cosines(dtype):
 
 @claim(
     "REV-27",
-    "The target of progressive distillation takes a student in one DDIM step to where its teacher came in two",
+    "The target of progressive distillation takes a student in one DDIM step to where its teacher "
+    "came in two",
     of="diffx.distillation.progressive_target",
     source="Salimans and Ho 2022, arXiv:2202.00512",
 )
 def test_progressive_target_makes_one_step_of_two(dtype):
-    """A mixture on VP and on the rectified flow: alpha_s x0 + sigma_s (x - alpha_t x0)/sigma_t is the teacher's end."""
+    """A mixture on VP and on the rectified flow: alpha_s x0 + sigma_s (x - alpha_t x0)/sigma_t is
+    the teacher's end.
+    """
     ts, ts_ = grid(dtype, 0.75, 0.5, 0.25)
     x = single([[-2.0], [-0.5], [0.25], [1.0]])
     for make in (vp, rectified_flow):
         path = path_of(make)
         teacher = diffx.ddim(make(), diffx.denoiser(make(), mixture(dtype)))
         end = diffx.fold(teacher, jnp.asarray(x, dtype), ts_)[0]
-        target = diffx.distillation.progressive_target(make(), jnp.asarray(x, dtype), end, ts_[0], ts_[-1])
+        target = diffx.distillation.progressive_target(
+            make(), jnp.asarray(x, dtype), end, ts_[0], ts_[-1]
+        )
         x0 = np.asarray(target, np.float64)
         eps = (x - path.alpha(ts[0]) * x0) / path.sigma(ts[0])
         got = path.alpha(ts[-1]) * x0 + path.sigma(ts[-1]) * eps
         why = "a quotient whose rounding the step takes back"
-        close(got.astype(dtype), np.asarray(end, np.float64), ulps=16, scale=1 + np.abs(x).max(), why=why)
+        close(
+            got.astype(dtype),
+            np.asarray(end, np.float64),
+            ulps=16,
+            scale=1 + np.abs(x).max(),
+            why=why,
+        )
         holds(target.dtype == dtype, "x decides the dtype")
 
 
 @claim(
     "REV-28",
-    "The consistency function of a Gaussian is constant along a line of the probability flow, and the point itself at t = 0",
+    "The consistency function of a Gaussian is constant along a line of the probability flow, and "
+    "the point itself at t = 0",
     of="diffx.distillation.consistency",
     source="Song et al. 2023, arXiv:2303.01469, for the notion; derived here for Gaussians",
 )
 def test_consistency_function_is_constant_along_the_flow(dtype):
-    """alpha m + sqrt(alpha^2 C + sigma^2) u with one u is a line; there f is m + sqrt(C) u, at t = 0 too; axes turned."""
-    cov, u = st_.rotated(VARIANCES, st_.rotation(3, 3)), single([[1.0, -2.0, 0.5], [0.25, 0.0, -1.0]])
+    """alpha m + sqrt(alpha^2 C + sigma^2) u with one u is a line; there f is m + sqrt(C) u, at t =
+    0 too; axes turned.
+    """
+    cov, u = (
+        st_.rotated(VARIANCES, st_.rotation(3, 3)),
+        single([[1.0, -2.0, 0.5], [0.25, 0.0, -1.0]]),
+    )
     variances, basis = np.linalg.eigh(cov)
     end = MEAN + u * np.sqrt(variances) @ basis.T
     for make in (vp, ve):
@@ -85,38 +109,61 @@ def test_consistency_function_is_constant_along_the_flow(dtype):
         for t in single([0.75, 0.25, 0.0]):
             root = np.sqrt(path.alpha(t) ** 2 * variances + path.variance(t))
             x = single(path.alpha(t) * MEAN + u * root @ basis.T)
-            got = diffx.distillation.consistency(make(), law_of(dtype, MEAN, cov), *cast(dtype, x, t))
+            got = diffx.distillation.consistency(
+                make(), law_of(dtype, MEAN, cov), *cast(dtype, x, t)
+            )
             # the axes of cov are known to cond = 64 ulps, single(x) to one of float32
             scale = 64 * (np.abs(MEAN).max() + np.abs(end).max() + np.abs(x).max())
-            wanted = MEAN + (((x - path.alpha(t) * MEAN) @ basis) * np.sqrt(variances) / root) @ basis.T
+            wanted = (
+                MEAN + (((x - path.alpha(t) * MEAN) @ basis) * np.sqrt(variances) / root) @ basis.T
+            )
             close(got, wanted, ulps=4, scale=scale, why="two products with eigenvectors")
             holds(np.abs(wanted - end).max() < 1e-5, "the end of the line, whatever the time")
 
 
-# --- the best grid ---------------------------------------------------------------------------------------------------
+# --- the best grid ------------------------------------------------------------------------------
 
 
 @claim(
     "REV-13",
-    "Of all grids of N steps equal angles lose the least: DDIM's gain on N(0, .25) in ten steps from 80 to .002 is .884916",
+    "Of all grids of N steps equal angles lose the least: DDIM's gain on N(0, .25) in ten steps "
+    "from 80 to .002 is .884916",
     of=("diffx.grids.equal_angle", "diffx.ddim"),
-    source="derived here: log cos is concave; the same grid in Sabour et al. 2024, arXiv:2404.14507, Theorem 3.1",
+    source=(
+        "derived here: log cos is concave; the same grid in Sabour et al. 2024, "
+        "arXiv:2404.14507, Theorem 3.1"
+    ),
 )
 def test_equal_angles_are_the_best_grid(dtype):
-    """An optimiser over all grids finds no better one, and finds this one; Karras' grid reaches .752777, log-linear .767349."""
+    """An optimiser over all grids finds no better one, and finds this one; Karras' grid reaches
+    .752777, log-linear .767349.
+    """
     low, high, std = 0.002, 80.0, 0.5
-    process, law = diffx.EDM(jnp.asarray(high, dtype)), law_of(dtype, np.zeros(1), np.array([std**2]))
+    process, law = (
+        diffx.EDM(jnp.asarray(high, dtype)),
+        law_of(dtype, np.zeros(1), np.array([std**2])),
+    )
     last = jnp.asarray(low / high, dtype)
     sampler = diffx.ddim(process, diffx.denoiser(process, law))
     grids = {
-        "equal": diffx.grids.equal_angle(process, 10, std=jnp.asarray(std, dtype), t_max=jnp.asarray(1, dtype), t_min=last),
+        "equal": diffx.grids.equal_angle(
+            process, 10, std=jnp.asarray(std, dtype), t_max=jnp.asarray(1, dtype), t_min=last
+        ),
         "karras": diffx.karras(process, 11, sigma_min=low).astype(dtype)[:-1],
         "log": diffx.grids.uniform_log_snr(process, 10, t_max=jnp.asarray(1, dtype), t_min=last),
     }
     rho = np.sqrt((std**2 + low**2) / (std**2 + high**2))
-    gain = {name: float(diffx.fold(sampler, jnp.ones(1, dtype), ts)[0][0]) / rho for name, ts in grids.items()}
+    gain = {
+        name: float(diffx.fold(sampler, jnp.ones(1, dtype), ts)[0][0]) / rho
+        for name, ts in grids.items()
+    }
     for name, printed in (("equal", 0.884916), ("karras", 0.752777), ("log", 0.767349)):
-        holds(abs(gain[name] - printed) < 5e-6, f"{name}: {printed}; float32 keeps 6 digits", gain[name], printed)
+        holds(
+            abs(gain[name] - printed) < 5e-6,
+            f"{name}: {printed}; float32 keeps 6 digits",
+            gain[name],
+            printed,
+        )
     first, final = np.arctan(high / std), np.arctan(low / std)
     best = best_angles(first, final)
     holds(gain["equal"] >= np.cos(np.diff(best)).prod() - 1e-5, "nothing better is found")
@@ -125,7 +172,9 @@ def test_equal_angles_are_the_best_grid(dtype):
 
 
 def best_angles(first, final):
-    """The angles of the best grid of ten steps by BFGS, started from sigmas in geometric progression."""
+    """The angles of the best grid of ten steps by BFGS, started from sigmas in geometric
+    progression.
+    """
     whole = lambda inner: np.concatenate([[first], inner, [final]])
     start = np.arctan(np.geomspace(np.tan(first), np.tan(final), 11))
     lost = lambda inner: -np.log(np.cos(np.diff(whole(inner)))).sum()
@@ -146,7 +195,9 @@ def test_inversion_and_distillation_keep_the_dtype_of_x():
 
 
 def test_constants_of_a_jitted_function_pass_the_doors():
-    """Arrays that a jitted function closes over are concrete, but jax would compare them as tracers."""
+    """Arrays that a jitted function closes over are concrete, but jax would compare them as
+    tracers.
+    """
     half, x = jnp.asarray(0.5), jnp.ones(3)
     law = diffx.GaussianLaw(jnp.asarray(MEAN), jnp.asarray(VARIANCES))
 
@@ -154,24 +205,29 @@ def test_constants_of_a_jitted_function_pass_the_doors():
     def everything(x):
         process = diffx.VP(half, 12.0)
         denoise = diffx.denoiser(process, law)
-        samplers = [diffx.ddim(process, denoise, eta=half), diffx.samplers.dpm2_ancestral(process, denoise, eta=half)]
+        samplers = [
+            diffx.ddim(process, denoise, eta=half),
+            diffx.samplers.dpm2_ancestral(process, denoise, eta=half),
+        ]
         samplers += [
             diffx.samplers.edm_stochastic(process, denoise, gamma=half / 2),
             diffx.samplers.exact_flow(process, law, eta=half),
         ]
-        return [diffx.fold(sampler, x, diffx.uniform(2))[0] for sampler in samplers], diffx.distillation.consistency(
-            process, law, x, 0.5
-        )
+        return [
+            diffx.fold(sampler, x, diffx.uniform(2))[0] for sampler in samplers
+        ], diffx.distillation.consistency(process, law, x, 0.5)
 
     assert all(jnp.isfinite(end).all() for end in jax.tree.leaves(everything(x)))
 
 
-# --- bad input -------------------------------------------------------------------------------------------------------
+# --- bad input ----------------------------------------------------------------------------------
 
 
 def test_inversion_refuses_to_start_at_clean_data():
     law = law_of(np.float64, MEAN, VARIANCES)
-    with pytest.raises(ValueError, match="sigma is 0 and x does not tell eps; end the grid above 0"):
+    with pytest.raises(
+        ValueError, match="sigma is 0 and x does not tell eps; end the grid above 0"
+    ):
         diffx.samplers.ddim_invert(vp(), diffx.denoiser(vp(), law), jnp.ones(3), diffx.uniform(3))
 
 

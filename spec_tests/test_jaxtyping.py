@@ -1,4 +1,6 @@
-"""The annotations of diffx are true: every example runs under jaxtyping's import hook with beartype as the checker."""
+"""The annotations of diffx are true: every example runs under jaxtyping's import hook with beartype
+as the checker.
+"""
 
 import os
 import subprocess
@@ -52,6 +54,9 @@ except Exception as error:
     print(type(error).__name__)
 """
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program], cwd=Path(__file__).parent.parent, capture_output=True, text=True
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
     )
     assert done.stdout.strip() == "TypeCheckError", done.stderr[-2000:]

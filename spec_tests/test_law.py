@@ -1,4 +1,6 @@
-"""Laws under a process: marginals against the moment ODE, Fokker-Planck, contraction in W2 and KL."""
+"""Laws under a process: marginals against the moment ODE, Fokker-Planck, contraction in W2 and
+KL.
+"""
 
 from functools import cache
 
@@ -65,9 +67,13 @@ def growth(process, law, t):
 
 @claim(
     "FWD-03",
-    "The law of x_t has the moments that the SDE dx = f x dt + g dw gives it, for every process and form of law",
+    "The law of x_t has the moments that the SDE dx = f x dt + g dw gives it, for every process "
+    "and form of law",
     of=("diffx.marginal", "diffx.prior", *CLASSES),
-    source="m' = f m, V' = 2 f V + g^2 integrated by DOP853; Song et al. 2021, arXiv:2011.13456, eq. 29",
+    source=(
+        "m' = f m, V' = 2 f V + g^2 integrated by DOP853; Song et al. 2021, arXiv:2011.13456, "
+        "eq. 29"
+    ),
 )
 @given(mean=st_.points(3), means=st_.points(3, 3), variances=st_.variances(3), q=st_.rotations(3))
 def test_marginals_are_what_the_sde_makes_of_the_data(dtype, mean, means, variances, q):
@@ -76,18 +82,34 @@ def test_marginals_are_what_the_sde_makes_of_the_data(dtype, mean, means, varian
     has_moments(sub_vp, laws, wanted, dtype)  # every form of law
     for make in PROCESSES:
         has_moments(make, laws[1:2], wanted[1:2], dtype)
-        rate, pull, push = (np.asarray(v, np.float64) for v in growth(make(), laws[1], jnp.asarray(0.375, dtype)))
+        rate, pull, push = (
+            np.asarray(v, np.float64) for v in growth(make(), laws[1], jnp.asarray(0.375, dtype))
+        )
         size = 4 * (np.abs(rate) + np.abs(pull) + push)
-        close((rate - pull - push).astype(dtype), 0 * rate, ulps=16, scale=size, why="V' = 2 f V + g^2 of the coded f, g")
+        close(
+            (rate - pull - push).astype(dtype),
+            0 * rate,
+            ulps=16,
+            scale=size,
+            why="V' = 2 f V + g^2 of the coded f, g",
+        )
 
 
 def has_moments(make, laws, wanted, dtype):
     """The marginals at TIMES and the priors are what the SDE makes of the data's moments."""
     gain, noise = solved(make, False)
-    for law, got, (m, c) in zip(laws, marginals(make(), laws, jnp.asarray(TIMES, dtype)), wanted, strict=True):
+    for law, got, (m, c) in zip(
+        laws, marginals(make(), laws, jnp.asarray(TIMES, dtype)), wanted, strict=True
+    ):
         is_noised(got[0], got[1], m, c, gain, noise, dtype)
         if not isinstance(law, GaussianLaw):
-            close(got[2], np.tile(WEIGHTS, (4, 1)), ulps=2, scale=1, why="components keep their weights")
+            close(
+                got[2],
+                np.tile(WEIGHTS, (4, 1)),
+                ulps=2,
+                scale=1,
+                why="components keep their weights",
+            )
     gain, noise = solved(make, True)
     for got, (m, c) in zip(priors(make(), laws), gaussian_moments(laws, wanted), strict=True):
         is_noised(got[0][None], got[1][None], m, c, gain, noise, dtype)
@@ -117,12 +139,19 @@ def laws_and_moments(dtype, mean, means, variances, q):
 
 
 def gaussian_moments(laws, wanted):
-    """Mean and covariance of each law; of the mixtures by numpy's weighted statistics of their points."""
-    return [pair if isinstance(law, GaussianLaw) else of_parts(*pair) for law, pair in zip(laws, wanted, strict=True)]
+    """Mean and covariance of each law; of the mixtures by numpy's weighted statistics of their
+    points.
+    """
+    return [
+        pair if isinstance(law, GaussianLaw) else of_parts(*pair)
+        for law, pair in zip(laws, wanted, strict=True)
+    ]
 
 
 def of_parts(means, inner):
-    return WEIGHTS @ means, np.cov(means.T, aweights=WEIGHTS, ddof=0) + np.tensordot(WEIGHTS, inner, 1)
+    return WEIGHTS @ means, np.cov(means.T, aweights=WEIGHTS, ddof=0) + np.tensordot(
+        WEIGHTS, inner, 1
+    )
 
 
 def is_noised(got_mean, got_cov, mean, cov, gain, noise, dtype):
@@ -132,12 +161,24 @@ def is_noised(got_mean, got_cov, mean, cov, gain, noise, dtype):
     oracle_error = max(1.0, 1e-12 / 16 / np.finfo(dtype).eps)  # DOP853 is right to 1e-12
     steep = 1 + np.abs(np.log(np.maximum(gain, 1e-3)))  # exp(-B/2) is rounded by B/2
     size = gain * steep * (1 + np.abs(mean).max()) * oracle_error
-    close(got_mean, gain[lead] * mean, ulps=16, scale=size[lead] * np.ones_like(gain[lead] * mean), why="alpha m")
+    close(
+        got_mean,
+        gain[lead] * mean,
+        ulps=16,
+        scale=size[lead] * np.ones_like(gain[lead] * mean),
+        why="alpha m",
+    )
     wanted = gain[square] ** 2 * cov + noise[square] * np.eye(cov.shape[-1])
     # the moments of a mixture square its means; a basis is orthonormal to rounding
     largest = np.abs(cov).max() + 4 * (np.abs(mean).max() ** 2 if np.ndim(mean) == 1 else 0)
     size = (gain**2 * steep * largest + noise * (1 + np.log1p(noise))) * oracle_error
-    close(got_cov, wanted, ulps=16, scale=size[square] * np.ones_like(wanted), why="alpha^2 C + sigma^2 I")
+    close(
+        got_cov,
+        wanted,
+        ulps=16,
+        scale=size[square] * np.ones_like(wanted),
+        why="alpha^2 C + sigma^2 I",
+    )
 
 
 @jax.jit
@@ -161,25 +202,43 @@ def unit_at(process, t):
 
 @claim(
     "FWD-07",
-    "VP keeps N(0, I) and contracts: W2(p_t, q_t) <= exp(-B/2) W2(p_0, q_0), KL(p_t || N) <= exp(-B) KL(p_0 || N)",
+    "VP keeps N(0, I) and contracts: W2(p_t, q_t) <= exp(-B/2) W2(p_0, q_0), KL(p_t || N) <= "
+    "exp(-B) KL(p_0 || N)",
     of=("diffx.VP", "diffx.kl", "diffx.w2", "diffx.marginal"),
     source="Bakry-Emery for the Ornstein-Uhlenbeck process; synchronous coupling",
 )
-@given(means=st_.points(2, 3), values=st_.arrays((2, 3), st_.log_uniform(0.125, 8.0)), q=st_.rotations(3), t=st_.times(0.01, 1))
+@given(
+    means=st_.points(2, 3),
+    values=st_.arrays((2, 3), st_.log_uniform(0.125, 8.0)),
+    q=st_.rotations(3),
+    t=st_.times(0.01, 1),
+)
 def test_variance_preserving_paths_contract_to_the_unit_gaussian(dtype, means, values, q, t):
     """N(0, I) is invariant; equality in W2 for translates; KL and W2 are the textbook's."""
     p_cov, q_cov = st_.rotated(values[0], q), np.diag(values[1])
-    p, r = (GaussianLaw(jnp.asarray(m, dtype), jnp.asarray(c, dtype)) for m, c in zip(means, (p_cov, q_cov), strict=True))
+    p, r = (
+        GaussianLaw(jnp.asarray(m, dtype), jnp.asarray(c, dtype))
+        for m, c in zip(means, (p_cov, q_cov), strict=True)
+    )
     are_textbook(distances(p, r), means, p_cov, q_cov)
-    flat = [GaussianLaw(jnp.asarray(m, dtype), jnp.asarray(v, dtype)) for m, v in zip(means, values, strict=True)]
+    flat = [
+        GaussianLaw(jnp.asarray(m, dtype), jnp.asarray(v, dtype))
+        for m, v in zip(means, values, strict=True)
+    ]
     are_textbook(distances(*flat), means, np.diag(values[0]), q_cov)
     mixed = distances(p, flat[1])
     are_textbook(mixed, means, p_cov, q_cov)
     contract = float(oracle(vp).alpha(t))
-    lost = 1e3 * float(np.finfo(dtype).eps)  # the distances are rounded in ulps of the laws, times condition 64
+    lost = 1e3 * float(
+        np.finfo(dtype).eps
+    )  # the distances are rounded in ulps of the laws, times condition 64
     got = [float(v) for v in noised_distances(vp(), p, r, jnp.asarray(t, dtype))]
     below(got[0], contract * got[4] * (1 + lost) + lost, "W2 contracts by exp(-B/2)")
-    below(got[1], contract**2 * got[3] * (1 + lost) + lost * (1 + np.abs(means).max() ** 2), "KL contracts by exp(-B)")
+    below(
+        got[1],
+        contract**2 * got[3] * (1 + lost) + lost * (1 + np.abs(means).max() ** 2),
+        "KL contracts by exp(-B)",
+    )
     size = contract * (3 + np.abs(means).max())
     close(
         np.asarray(got[2], dtype),
@@ -191,19 +250,37 @@ def test_variance_preserving_paths_contract_to_the_unit_gaussian(dtype, means, v
     for make in [make for make in PROCESSES if make().variance_preserving]:
         mean, cov = unit_at(make(), jnp.asarray(t, dtype))
         holds(mean == 0, "the mean stays 0")
-        close(cov, np.ones(3), ulps=16, scale=1, why="alpha^2 + sigma^2 = 1; exp(-B) is rounded by B < 7")
+        close(
+            cov,
+            np.ones(3),
+            ulps=16,
+            scale=1,
+            why="alpha^2 + sigma^2 = 1; exp(-B) is rounded by B < 7",
+        )
 
 
 def are_textbook(got, means, p, q):
     """KL both ways and W2 by determinants, inverses and matrix roots of scipy in float64."""
     for value, (a, b) in zip(got, ((p, q), (q, p)), strict=False):
         wanted, size = textbook_kl(means[0] - means[1], a, b)
-        close(value, wanted, ulps=64, scale=size, why="eigenvalues of a quotient, whose condition is 64")
+        close(
+            value,
+            wanted,
+            ulps=64,
+            scale=size,
+            why="eigenvalues of a quotient, whose condition is 64",
+        )
     gap = ((means[0] - means[1]) ** 2).sum()
     root = matrix_root(p)
     squared = gap + np.trace(p + q - 2 * matrix_root(root @ q @ root))
     size = np.trace(p + q) + gap
-    close(np.asarray(got[2]) ** 2, squared, ulps=64, scale=size, why="W2^2 is a sum of squares of differences of roots")
+    close(
+        np.asarray(got[2]) ** 2,
+        squared,
+        ulps=64,
+        scale=size,
+        why="W2^2 is a sum of squares of differences of roots",
+    )
 
 
 def matrix_root(c) -> np.ndarray:
@@ -212,13 +289,19 @@ def matrix_root(c) -> np.ndarray:
 
 def textbook_kl(shift, a, b):
     inverse = np.linalg.inv(b)
-    terms = np.trace(inverse @ a), shift @ inverse @ shift, np.linalg.slogdet(b)[1] - np.linalg.slogdet(a)[1]
+    terms = (
+        np.trace(inverse @ a),
+        shift @ inverse @ shift,
+        np.linalg.slogdet(b)[1] - np.linalg.slogdet(a)[1],
+    )
     return (sum(terms) - 3) / 2, abs(terms[0]) + abs(terms[1]) + abs(terms[2]) + 3
 
 
 @jax.jit
 def fokker_planck(process, law, xs, t):
-    """The terms of d_t log p + div(f x) + f x.grad log p - g^2/2 (Lap log p + |grad log p|^2) at points xs."""
+    """The terms of d_t log p + div(f x) + f x.grad log p - g^2/2 (Lap log p + |grad log p|^2) at
+    points xs.
+    """
 
     def log_p(x, t):
         return marginal(process, law, t).log_prob(x)
@@ -239,15 +322,33 @@ def fokker_planck(process, law, xs, t):
     of=("diffx.marginal", "diffx.MixtureLaw"),
     source="d_t p + div(f x p) = g^2/2 Lap p; Song et al. 2021, arXiv:2011.13456, appendix D",
 )
-@given(means=st_.points(3, 2), variances=st_.arrays((3, 2), st_.log_uniform(0.1, 4.0)), xs=st_.points(4, 2))
+@given(
+    means=st_.points(3, 2),
+    variances=st_.arrays((3, 2), st_.log_uniform(0.1, 4.0)),
+    xs=st_.points(4, 2),
+)
 def test_noised_mixture_solves_the_fokker_planck_equation(dtype, means, variances, xs):
     """d_t p + div(f x p) - g^2/2 Lap p = 0, divided by p, at random points."""
     law = MixtureLaw(*(jnp.asarray(v, dtype) for v in (WEIGHTS, means, variances)))
-    for make in (sub_vp, ve, rectified_flow):  # FWD-02 ties f and g of all processes; here it is the density that is on trial
+    for make in (
+        sub_vp,
+        ve,
+        rectified_flow,
+    ):  # FWD-02 ties f and g of all processes; here it is the density that is on trial
         path, t = oracle(make), 0.3125
         alpha, v = path.alpha(t), path.alpha(t) ** 2 * variances + path.variance(t)
-        terms = np.asarray(fokker_planck(make(), law, jnp.asarray(xs, dtype), jnp.asarray(t, dtype)), np.float64)
+        terms = np.asarray(
+            fokker_planck(make(), law, jnp.asarray(xs, dtype), jnp.asarray(t, dtype)), np.float64
+        )
         away = np.abs(xs[:, None, :] - alpha * means).max(1) ** 2 / v.min(0)
-        steep = (path.g2(t) * away / v.min(0) + np.abs(path.f(t)) * away).sum(1)  # what the components' terms amount to
+        steep = (path.g2(t) * away / v.min(0) + np.abs(path.f(t)) * away).sum(
+            1
+        )  # what the components' terms amount to
         size = (np.abs(terms).sum(1) + steep) * (1 + away.sum(1))  # shares exp(u) are rounded by u
-        close(terms.sum(1).astype(dtype), np.zeros(4), ulps=16, scale=size, why=f"{make.__name__}: the terms cancel")
+        close(
+            terms.sum(1).astype(dtype),
+            np.zeros(4),
+            ulps=16,
+            scale=size,
+            why=f"{make.__name__}: the terms cancel",
+        )

@@ -1,4 +1,6 @@
-"""law.py and the linear algebra under it, in values: densities, samples, marginals, distances, roots and their derivatives."""
+"""law.py and the linear algebra under it, in values: densities, samples, marginals, distances,
+roots and their derivatives.
+"""
 
 from typing import Any
 
@@ -11,7 +13,14 @@ from scipy import stats
 
 from diffx._linalg import contract, polar, rows_times, sqrtm
 from diffx.denoisers import denoiser, score
-from diffx.laws.covariance import LowRank, apply_to_eigenvalues, dense, diagonalise, eigenvalues, noised_covariance
+from diffx.laws.covariance import (
+    LowRank,
+    apply_to_eigenvalues,
+    dense,
+    diagonalise,
+    eigenvalues,
+    noised_covariance,
+)
 from diffx.laws.distances import kl, w2
 from diffx.laws.gaussian import GaussianLaw
 from diffx.laws.marginals import gaussian_of, marginal, prior
@@ -25,7 +34,9 @@ from spec_tests.level import level
 from spec_tests.oracles import bayes
 from spec_tests.test_denoise import GAUSSIAN_FORMS, MIXTURE_FORMS, gaussian_cov, mixture_covs
 
-in_float64 = pytest.mark.parametrize("dtype", [np.dtype("float64")], ids=str)  # the claims on denoisers hold float32 too
+in_float64 = pytest.mark.parametrize(
+    "dtype", [np.dtype("float64")], ids=str
+)  # the claims on denoisers hold float32 too
 over_dtypes = pytest.mark.parametrize("dtype", [np.dtype("float64"), np.dtype("float32")], ids=str)
 
 V = np.array([[0.5, 2.0, 0.125], [1.5, 0.25, 0.75]])
@@ -48,7 +59,7 @@ def mixture(form: str, dtype: Any) -> tuple[MixtureLaw, np.ndarray]:
     return MixtureLaw(jnp.asarray(WEIGHTS, dtype), jnp.asarray(MEANS, dtype), covs), matrices
 
 
-# --- functions of a covariance ---------------------------------------------------------------------------------------
+# --- functions of a covariance ------------------------------------------------------------------
 
 
 @in_float64
@@ -57,7 +68,13 @@ def test_every_form_of_covariance_stands_for_its_matrix(form, dtype):
     law, matrix = gaussian(form, dtype)
     size = np.abs(matrix).max()
     close(dense(law.cov, 3), matrix, ulps=8, scale=size, why="entries")
-    close(jnp.sort(eigenvalues(law.cov, 3)), np.linalg.eigvalsh(matrix), ulps=8, scale=size, why="eigenvalues")
+    close(
+        jnp.sort(eigenvalues(law.cov, 3)),
+        np.linalg.eigvalsh(matrix),
+        ulps=8,
+        scale=size,
+        why="eigenvalues",
+    )
     close(dense(diagonalise(law.cov), 3), matrix, ulps=16, scale=size, why="from eigenvectors")
     process, t = level(0.75, 0.5, dtype)
     wanted = 0.5625 * matrix + 0.25 * np.eye(3)
@@ -74,7 +91,7 @@ def test_every_form_of_covariance_stands_for_its_matrix(form, dtype):
     close(found, exact, ulps=16, scale=np.abs(X).max(), why="exp(-C) x")
 
 
-# --- densities -------------------------------------------------------------------------------------------------------
+# --- densities ----------------------------------------------------------------------------------
 
 
 @over_dtypes
@@ -83,8 +100,16 @@ def test_gaussian_log_prob_is_that_of_scipy(form, dtype):
     law, matrix = gaussian(form, dtype)
     exact = bayes.gmm_log_prob(np.ones(1), MEANS[:1], matrix[None], X)
     values = np.linalg.eigvalsh(matrix)
-    scale = (np.abs(X) + np.abs(MEANS[0])).sum(-1) ** 2 / values.min() * (values.max() / values.min())
-    close(jax.jit(GaussianLaw.log_prob)(law, jnp.asarray(X, dtype)), exact, ulps=4, scale=scale, why="the quadratic form")
+    scale = (
+        (np.abs(X) + np.abs(MEANS[0])).sum(-1) ** 2 / values.min() * (values.max() / values.min())
+    )
+    close(
+        jax.jit(GaussianLaw.log_prob)(law, jnp.asarray(X, dtype)),
+        exact,
+        ulps=4,
+        scale=scale,
+        why="the quadratic form",
+    )
 
 
 @in_float64
@@ -92,21 +117,34 @@ def test_gaussian_log_prob_is_that_of_scipy(form, dtype):
 def test_mixture_log_prob_is_that_of_scipy(form, dtype):
     law, matrices = mixture(form, dtype)
     exact = bayes.gmm_log_prob(WEIGHTS, MEANS, matrices, X)
-    close(jax.jit(MixtureLaw.log_prob)(law, jnp.asarray(X, dtype)), exact, ulps=64, scale=1 + np.abs(exact), why="as above")
+    close(
+        jax.jit(MixtureLaw.log_prob)(law, jnp.asarray(X, dtype)),
+        exact,
+        ulps=64,
+        scale=1 + np.abs(exact),
+        why="as above",
+    )
 
 
 @in_float64
 def test_log_prob_of_points_is_the_log_of_their_weights(dtype):
-    """Equal points add up; elsewhere it is -inf; events of two axes agree in all entries or not at all."""
+    """Equal points add up; elsewhere it is -inf; events of two axes agree in all entries or not at
+    all.
+    """
     points = jnp.asarray([[[0.0, 1.0]], [[2.0, 3.0]], [[0.0, 1.0]], [[2.0, 1.0]]], dtype)
     asked = jnp.asarray([[[0.0, 1.0]], [[2.0, 1.0]], [[0.0, 3.0]]], dtype)
     weighted = PointSet(points, jnp.asarray([0.125, 0.25, 0.5, 0.125], dtype)).log_prob(asked)
     close(weighted, np.array([np.log(0.625), np.log(0.125), -np.inf]), ulps=4, why="weights add up")
-    close(PointSet(points).log_prob(asked), np.array([np.log(0.5), np.log(0.25), -np.inf]), ulps=4, why="equal weights")
+    close(
+        PointSet(points).log_prob(asked),
+        np.array([np.log(0.5), np.log(0.25), -np.inf]),
+        ulps=4,
+        why="equal weights",
+    )
     close(PointSet(points).log_weights(), np.full(4, -np.log(4)), ulps=1, why="equal weights")
 
 
-# --- samples ---------------------------------------------------------------------------------------------------------
+# --- samples ------------------------------------------------------------------------------------
 
 
 @in_float64
@@ -117,7 +155,9 @@ def test_gaussian_samples_are_the_affine_image_of_standard_normals(form, dtype):
     key = jax.random.key(3)
     z = np.asarray(jax.random.normal(key, (5, 2, 3), dtype), np.float64)
     values, vectors = np.linalg.eigh(matrix)
-    roots = np.sqrt(np.where(values < 1e-14 * values.max(), 0, values))  # sqrt(1e-17) is no rounding of 0
+    roots = np.sqrt(
+        np.where(values < 1e-14 * values.max(), 0, values)
+    )  # sqrt(1e-17) is no rounding of 0
     exact = MEANS[0] + z @ (vectors * roots) @ vectors.T
     close(law.sample(key, (5, 2)), exact, ulps=16, scale=8.0, why="rounding of the root")
     assert law.sample(key).shape == (3,)
@@ -125,13 +165,17 @@ def test_gaussian_samples_are_the_affine_image_of_standard_normals(form, dtype):
 
 def within_quantiles(statistic: float, law: Any, what: str) -> None:
     low, high = law.ppf(TAIL / 2), law.isf(TAIL / 2)
-    assert low <= statistic <= high, f"{what}: {statistic} is outside [{low}, {high}], which has probability {TAIL}"
+    assert low <= statistic <= high, (
+        f"{what}: {statistic} is outside [{low}, {high}], which has probability {TAIL}"
+    )
 
 
 def follows(draws: np.ndarray, mean: np.ndarray, cov: np.ndarray, what: str) -> None:
     """In several directions u: the sum of squares is chi^2, the sum normal."""
     n = len(draws)
-    for u in np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, -1], [0, 1, 1]], np.float64):
+    for u in np.array(
+        [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, -1], [0, 1, 1]], np.float64
+    ):
         scaled = (draws - mean) @ u / np.sqrt(u @ cov @ u)
         within_quantiles((scaled**2).sum(), stats.chi2(n), f"{what}: variance along {u}")
         within_quantiles(scaled.sum() / np.sqrt(n), stats.norm(), f"{what}: mean along {u}")
@@ -150,13 +194,21 @@ def test_mixture_samples_have_their_shares_means_and_covariances(form):
     covs, matrices = mixture_covs(form, V, QS, np.float64)
     means = MEANS + 1000 * np.array([[0.0], [1.0]])
     law = MixtureLaw(jnp.asarray(WEIGHTS), jnp.asarray(means), covs)
-    draws = np.asarray(jax.jit(lambda law, key: law.sample(key, (100, 200)))(law, jax.random.key(1))).reshape(-1, 3)
+    draws = np.asarray(
+        jax.jit(lambda law, key: law.sample(key, (100, 200)))(law, jax.random.key(1))
+    ).reshape(-1, 3)
     second = draws[:, 0] > 500
-    within_quantiles(int(second.sum()), stats.binom(len(draws), WEIGHTS[1]), "share of the second component")
+    within_quantiles(
+        int(second.sum()), stats.binom(len(draws), WEIGHTS[1]), "share of the second component"
+    )
     for k, chosen in enumerate((~second, second)):
         follows(draws[chosen], means[k], matrices[k], f"component {k}")
     order = second.reshape(100, 200)[:, 1:] ^ second.reshape(100, 200)[:, :-1]
-    within_quantiles(int(order.sum()), stats.binom(order.size, 2 * WEIGHTS[0] * WEIGHTS[1]), "neighbours are independent")
+    within_quantiles(
+        int(order.sum()),
+        stats.binom(order.size, 2 * WEIGHTS[0] * WEIGHTS[1]),
+        "neighbours are independent",
+    )
 
 
 def test_samples_of_points_have_their_shares():
@@ -170,7 +222,7 @@ def test_samples_of_points_have_their_shares():
             within_quantiles(int(hits.sum()), stats.binom(hits.size, share), f"share of point {k}")
 
 
-# --- marginals, moments, priors --------------------------------------------------------------------------------------
+# --- marginals, moments, priors -----------------------------------------------------------------
 
 
 marginal_log_prob = jax.jit(lambda process, law, t, x: marginal(process, law, t).log_prob(x))
@@ -184,11 +236,23 @@ def test_marginals_noise_each_component(dtype):
         found = marginal(process, law, t)
         assert isinstance(found, GaussianLaw)
         close(found.mean, 0.75 * MEANS[0], ulps=2, why="alpha m")
-        close(dense(found.cov, 3), 0.5625 * matrix + 0.25 * np.eye(3), ulps=8, scale=2.0, why="alpha^2 C + sigma^2 I")
+        close(
+            dense(found.cov, 3),
+            0.5625 * matrix + 0.25 * np.eye(3),
+            ulps=8,
+            scale=2.0,
+            why="alpha^2 C + sigma^2 I",
+        )
     for form in ("scalar", "diagonal", "low rank"):
         law, matrices = mixture(form, dtype)
         exact = bayes.gmm_log_prob(WEIGHTS, 0.75 * MEANS, 0.5625 * matrices + 0.25 * np.eye(3), X)
-        close(marginal_log_prob(process, law, t, jnp.asarray(X, dtype)), exact, ulps=64, scale=20.0, why="density of x_t")
+        close(
+            marginal_log_prob(process, law, t, jnp.asarray(X, dtype)),
+            exact,
+            ulps=64,
+            scale=20.0,
+            why="density of x_t",
+        )
     for weights in (None, jnp.asarray(WEIGHTS, dtype)):
         law = PointSet(jnp.asarray(MEANS, dtype), weights)
         told = np.full(2, 0.5) if weights is None else WEIGHTS
@@ -203,7 +267,9 @@ def test_gaussian_of_a_law_has_its_first_two_moments(dtype):
     nodes, masses = bayes.hermite(2, 3)
     for form in ("one variance", "full", "shared rest"):
         law, matrices = mixture(form, dtype)
-        parts = [mean + nodes @ bayes.root_of(cov).T for mean, cov in zip(MEANS, matrices, strict=True)]
+        parts = [
+            mean + nodes @ bayes.root_of(cov).T for mean, cov in zip(MEANS, matrices, strict=True)
+        ]
         atoms, shares = np.concatenate(parts), np.concatenate([w * masses for w in WEIGHTS])
         has_moments(gaussian_of(law), atoms, shares)
     has_moments(gaussian_of(PointSet(jnp.asarray(X, dtype))), X, np.full(4, 0.25))
@@ -226,18 +292,32 @@ def test_prior_has_the_moments_of_the_marginal_at_time_one(dtype):
     law, matrices = mixture("full", dtype)
     at_one = prior(VP(0.3125, 2.0), law)
     mean = WEIGHTS @ MEANS
-    cov = np.einsum("k,kij->ij", WEIGHTS, matrices) + np.einsum("k,ki,kj->ij", WEIGHTS, MEANS - mean, MEANS - mean)
+    cov = np.einsum("k,kij->ij", WEIGHTS, matrices) + np.einsum(
+        "k,ki,kj->ij", WEIGHTS, MEANS - mean, MEANS - mean
+    )
     kept = np.exp(-(0.3125 + 2.0) / 2)  # alpha^2 at t = 1
     close(at_one.mean.astype(dtype), np.sqrt(kept) * mean, ulps=8, scale=2.0, why="alpha m")
     assert not isinstance(at_one.cov, LowRank)
-    close(at_one.cov.astype(dtype), kept * cov + (1 - kept) * np.eye(3), ulps=8, scale=4.0, why="alpha^2 C + sigma^2 I")
+    close(
+        at_one.cov.astype(dtype),
+        kept * cov + (1 - kept) * np.eye(3),
+        ulps=8,
+        scale=4.0,
+        why="alpha^2 C + sigma^2 I",
+    )
     pure = prior(RectifiedFlow(), gaussian("diagonal", dtype)[0])
     assert (np.asarray(pure.mean) == 0).all() and (np.asarray(pure.cov) == 1).all()
 
 
-# --- distances -------------------------------------------------------------------------------------------------------
+# --- distances ----------------------------------------------------------------------------------
 
-PAIRS = [("scalar", "diagonal"), ("diagonal", "full"), ("full", "scalar"), ("low rank", "full"), ("diagonal", "low rank")]
+PAIRS = [
+    ("scalar", "diagonal"),
+    ("diagonal", "full"),
+    ("full", "scalar"),
+    ("low rank", "full"),
+    ("diagonal", "low rank"),
+]
 compiled_w2, compiled_kl = jax.jit(w2), jax.jit(kl)
 
 
@@ -252,12 +332,23 @@ def w2_by_scipy(p: tuple, q: tuple) -> float:
 def test_w2_and_kl_agree_with_scipy_and_quadrature(pair):
     """KL as the mean of log p - log q over Gauss-Hermite nodes, exact for quadratics."""
     (p, matrix_p), (q, matrix_q) = gaussian(pair[0], np.float64), gaussian(pair[1], np.float64, k=1)
-    close(compiled_w2(p, q), np.asarray(w2_by_scipy((MEANS[0], matrix_p), (MEANS[1], matrix_q))), ulps=64, why="matrix roots")
+    close(
+        compiled_w2(p, q),
+        np.asarray(w2_by_scipy((MEANS[0], matrix_p), (MEANS[1], matrix_q))),
+        ulps=64,
+        why="matrix roots",
+    )
     nodes, masses = bayes.hermite(2, 3)
     draws = MEANS[0] + nodes @ bayes.root_of(matrix_p).T
     told = (MEANS[:1], matrix_p[None]), (MEANS[1:], matrix_q[None])
     log_p, log_q = (bayes.gmm_log_prob(np.ones(1), *law, draws) for law in told)
-    close(compiled_kl(p, q), np.asarray(masses @ (log_p - log_q)), ulps=64, scale=masses @ np.abs(log_q), why="sums of logs")
+    close(
+        compiled_kl(p, q),
+        np.asarray(masses @ (log_p - log_q)),
+        ulps=64,
+        scale=masses @ np.abs(log_q),
+        why="sums of logs",
+    )
 
 
 def test_w2_in_the_plane_has_a_closed_form():
@@ -265,17 +356,28 @@ def test_w2_in_the_plane_has_a_closed_form():
     a, b = np.array([[2.0, 0.5], [0.5, 0.75]]), np.array([[0.25, -0.125], [-0.125, 3.0]])
     cross = np.sqrt(np.trace(a @ b) + 2 * np.sqrt(np.linalg.det(a) * np.linalg.det(b)))
     exact = np.sqrt(1.25 + np.trace(a + b) - 2 * cross)
-    found = compiled_w2(GaussianLaw(jnp.zeros(2), jnp.asarray(a)), GaussianLaw(jnp.asarray([1.0, -0.5]), jnp.asarray(b)))
+    found = compiled_w2(
+        GaussianLaw(jnp.zeros(2), jnp.asarray(a)),
+        GaussianLaw(jnp.asarray([1.0, -0.5]), jnp.asarray(b)),
+    )
     close(found, np.asarray(exact), ulps=32, why="two roots of 2 x 2 matrices")
 
 
 def test_w2_of_nearly_equal_laws_keeps_twelve_digits():
-    """Roots R and (1 + h) R: W2 = h |R|; at h = 1e-9 the trace form subtracts numbers of size 1 to find 1e-18."""
+    """Roots R and (1 + h) R: W2 = h |R|; at h = 1e-9 the trace form subtracts numbers of size 1 to
+    find 1e-18.
+    """
     root = st_.rotated(np.array([1.0, 0.5, 0.75]), QS[0])
     for h in (2.0**-10, 2.0**-30, 2.0**-36, 0.0):
         laws = [GaussianLaw(jnp.zeros(3), jnp.asarray(r @ r)) for r in (root, (1 + h) * root)]
         exact = h * np.linalg.norm(root)
-        close(compiled_w2(*laws), np.asarray(exact), ulps=16, scale=2.0, why="the laws' own rounding, of size 1")
+        close(
+            compiled_w2(*laws),
+            np.asarray(exact),
+            ulps=16,
+            scale=2.0,
+            why="the laws' own rounding, of size 1",
+        )
 
 
 def test_diagonal_laws_are_compared_without_matrix_roots():
@@ -288,21 +390,34 @@ def test_diagonal_laws_are_compared_without_matrix_roots():
 
 
 def test_kl_of_nearly_equal_laws_is_not_negative_noise():
-    """KL of N(0, v) from N(0, v (1 + r)) = (log(1 + r) - r/(1 + r))/2 in each direction, about r^2/4."""
-    p, q = (GaussianLaw(jnp.zeros(2), jnp.asarray(v)) for v in ([2.0, 0.5], [2.0 * (1 + 2.0**-10), 0.5 * (1 - 2.0**-10)]))
+    """KL of N(0, v) from N(0, v (1 + r)) = (log(1 + r) - r/(1 + r))/2 in each direction, about
+    r^2/4.
+    """
+    p, q = (
+        GaussianLaw(jnp.zeros(2), jnp.asarray(v))
+        for v in ([2.0, 0.5], [2.0 * (1 + 2.0**-10), 0.5 * (1 - 2.0**-10)])
+    )
     r = np.array([2.0**-10, -(2.0**-10)])
     exact = np.sum(np.log1p(r) - r / (1 + r)) / 2
-    close(compiled_kl(p, q), np.asarray(exact), ulps=8, scale=2.0**-10, why="r - log(1 + r) cancels once, not twice")
+    close(
+        compiled_kl(p, q),
+        np.asarray(exact),
+        ulps=8,
+        scale=2.0**-10,
+        why="r - log(1 + r) cancels once, not twice",
+    )
 
 
-# --- matrix roots and their derivatives ------------------------------------------------------------------------------
+# --- matrix roots and their derivatives ---------------------------------------------------------
 
 REPEATED = st_.rotation(5, 4) @ np.diag([2.0, 2.0, 0.5, 0.5]) @ st_.rotation(5, 4).T
 SQUARE = np.random.default_rng(6).standard_normal((4, 4))
 
 
 @over_dtypes
-@pytest.mark.parametrize("matrix", [REPEATED, np.eye(4), SQUARE @ SQUARE.T], ids=["repeated", "identity", "drawn"])
+@pytest.mark.parametrize(
+    "matrix", [REPEATED, np.eye(4), SQUARE @ SQUARE.T], ids=["repeated", "identity", "drawn"]
+)
 def test_sqrtm_and_its_derivative_are_those_of_scipy(matrix, dtype):
     """dR solves Sylvester's equation R dR + dR R = dA: finite for repeated eigenvalues."""
     matrix = (matrix + matrix.T) / 2
@@ -310,15 +425,31 @@ def test_sqrtm_and_its_derivative_are_those_of_scipy(matrix, dtype):
     root = np.real(scipy.linalg.sqrtm(matrix))
     exact = scipy.linalg.solve_sylvester(root, root, change)
     worst = 1 / np.linalg.eigvalsh(root).min()
-    found, slope = jax.jit(lambda a, da: jax.jvp(sqrtm, (a,), (da,)))(jnp.asarray(matrix, dtype), jnp.asarray(change, dtype))
+    found, slope = jax.jit(lambda a, da: jax.jvp(sqrtm, (a,), (da,)))(
+        jnp.asarray(matrix, dtype), jnp.asarray(change, dtype)
+    )
     size = np.abs(matrix).max()
     close(found, root, ulps=16, scale=size * worst, why="eigenvalues wrong by ulps of the largest")
-    close(slope, exact, ulps=32, scale=np.abs(change).max() * worst * (1 + size * worst**2), why="divided by two roots")
-    close(sqrtm(jnp.asarray(matrix, dtype)), root, ulps=16, scale=size * worst, why="the value without its derivative")
+    close(
+        slope,
+        exact,
+        ulps=32,
+        scale=np.abs(change).max() * worst * (1 + size * worst**2),
+        why="divided by two roots",
+    )
+    close(
+        sqrtm(jnp.asarray(matrix, dtype)),
+        root,
+        ulps=16,
+        scale=size * worst,
+        why="the value without its derivative",
+    )
 
 
 @over_dtypes
-@pytest.mark.parametrize("matrix", [np.eye(4), SQUARE, st_.rotation(8, 4) * 2], ids=["identity", "drawn", "rotation"])
+@pytest.mark.parametrize(
+    "matrix", [np.eye(4), SQUARE, st_.rotation(8, 4) * 2], ids=["identity", "drawn", "rotation"]
+)
 def test_polar_factor_and_its_derivative_are_those_of_scipy(matrix, dtype):
     """M = U H: dU = U W, W skew with W H + H W = U' dM - dM' U."""
     change = np.random.default_rng(7).standard_normal((4, 4))
@@ -326,11 +457,25 @@ def test_polar_factor_and_its_derivative_are_those_of_scipy(matrix, dtype):
     pulled = factor.T @ change
     exact = factor @ scipy.linalg.solve_sylvester(stretch, stretch, pulled - pulled.T)
     worst = 1 / np.linalg.svd(matrix)[1].min()
-    found, slope = jax.jit(lambda m, dm: jax.jvp(polar, (m,), (dm,)))(jnp.asarray(matrix, dtype), jnp.asarray(change, dtype))
+    found, slope = jax.jit(lambda m, dm: jax.jvp(polar, (m,), (dm,)))(
+        jnp.asarray(matrix, dtype), jnp.asarray(change, dtype)
+    )
     size = np.abs(matrix).max()
     close(found, factor, ulps=16, scale=1 + size * worst, why="divided by the least singular value")
-    close(slope, exact, ulps=32, scale=np.abs(change).max() * worst * (1 + size * worst), why="divided by it again")
-    close(polar(jnp.asarray(matrix, dtype)), factor, ulps=16, scale=1 + size * worst, why="the value alone")
+    close(
+        slope,
+        exact,
+        ulps=32,
+        scale=np.abs(change).max() * worst * (1 + size * worst),
+        why="divided by it again",
+    )
+    close(
+        polar(jnp.asarray(matrix, dtype)),
+        factor,
+        ulps=16,
+        scale=1 + size * worst,
+        why="the value alone",
+    )
 
 
 def test_gradient_of_w2_is_that_of_differences():
@@ -343,12 +488,21 @@ def test_gradient_of_w2_is_that_of_differences():
     change = SQUARE + SQUARE.T
     _, slope = jax.jvp(distance, (jnp.asarray(REPEATED),), (jnp.asarray(change),))
     values, h = np.eye(4), 2.0**-10
-    ends = [w2_by_scipy((np.asarray(away), REPEATED + k * h * change), (np.zeros(4), values)) for k in (-2, -1, 1, 2)]
+    ends = [
+        w2_by_scipy((np.asarray(away), REPEATED + k * h * change), (np.zeros(4), values))
+        for k in (-2, -1, 1, 2)
+    ]
     wanted = (ends[0] - 8 * ends[1] + 8 * ends[2] - ends[3]) / (12 * h)
-    close(slope, np.asarray(wanted), ulps=1e-8 / 2.0**-52, scale=1.0, why="the difference quotient's own h^4 and rounding/h")
+    close(
+        slope,
+        np.asarray(wanted),
+        ulps=1e-8 / 2.0**-52,
+        scale=1.0,
+        why="the difference quotient's own h^4 and rounding/h",
+    )
 
 
-# --- contraction -----------------------------------------------------------------------------------------------------
+# --- contraction --------------------------------------------------------------------------------
 
 
 @over_dtypes
@@ -373,16 +527,21 @@ def test_contractions_ask_for_full_precision_unless_the_caller_chose():
         assert "HIGHEST" not in program()
 
 
-# --- more than 4 columns take another way ----------------------------------------------------------------------------
+# --- more than 4 columns take another way -------------------------------------------------------
 
 
 @over_dtypes
 def test_wide_laws_have_the_fields_of_bayes(dtype):
-    """Six columns, two components: the matrix products and the general mixture, which narrow laws never reach."""
+    """Six columns, two components: the matrix products and the general mixture, which narrow laws
+    never reach.
+    """
     d, (a, s) = 6, (0.75, 0.5)
     process, t = level(a, s, dtype)
     rng = np.random.default_rng(5)
-    means, x = (np.round(rng.normal(size=shape), 3).astype(np.float32).astype(np.float64) for shape in ((2, d), (4, d)))
+    means, x = (
+        np.round(rng.normal(size=shape), 3).astype(np.float32).astype(np.float64)
+        for shape in ((2, d), (4, d))
+    )
     variances = np.array([[0.25, 2.0, 0.5, 1.0, 0.125, 1.5], [1.5, 0.25, 0.75, 0.5, 2.0, 1.0]])
     matrices = np.stack([st_.rotated(v, st_.rotation(seed, d)) for seed, v in enumerate(variances)])
     law = MixtureLaw(*(jnp.asarray(value, dtype) for value in (WEIGHTS, means, matrices)))
@@ -405,12 +564,22 @@ def test_wide_laws_have_the_fields_of_bayes(dtype):
 
 
 def test_low_rank_mixtures_take_a_rest_for_each_component():
-    """Three components of rank 2 in four columns: no two sizes agree, so that none is taken for another."""
+    """Three components of rank 2 in four columns: no two sizes agree, so that none is taken for
+    another.
+    """
     bases = np.stack([st_.rotation(seed, 4)[:, :2] for seed in range(3)])
     covs = LowRank(jnp.asarray(bases), jnp.ones((3, 2)) * 2.0, jnp.asarray([0.25, 0.5, 1.0]))
     law = MixtureLaw(jnp.asarray([0.25, 0.25, 0.5]), jnp.zeros((3, 4)), covs)
-    matrices = [r * np.eye(4) + (2 - r) * b @ b.T for r, b in zip([0.25, 0.5, 1.0], bases, strict=True)]
-    close(gaussian_of(law).cov, np.einsum("k,kij", [0.25, 0.25, 0.5], matrices), ulps=16, scale=2.0, why="sums of products")
+    matrices = [
+        r * np.eye(4) + (2 - r) * b @ b.T for r, b in zip([0.25, 0.5, 1.0], bases, strict=True)
+    ]
+    close(
+        gaussian_of(law).cov,
+        np.einsum("k,kij", [0.25, 0.25, 0.5], matrices),
+        ulps=16,
+        scale=2.0,
+        why="sums of products",
+    )
 
 
 def test_wide_mixtures_answer_in_the_dtype_of_x():
@@ -419,7 +588,18 @@ def test_wide_mixtures_answer_in_the_dtype_of_x():
 
 
 def test_kl_of_nearly_equal_laws_keeps_its_digits():
-    """x^2/4 - x^3/6 + x^4/8 for variances 3 + 2^-20 and 3, x = 2^-20/3: the logarithm of 1 + x loses 4 digits of it."""
+    """x^2/4 - x^3/6 + x^4/8 for variances 3 + 2^-20 and 3, x = 2^-20/3: the logarithm of 1 + x
+    loses 4 digits of it.
+    """
     x = 2.0**-20 / 3
-    found = kl(GaussianLaw(jnp.zeros(1), jnp.asarray([3 + 2.0**-20])), GaussianLaw(jnp.zeros(1), jnp.asarray([3.0])))
-    close(found, np.float64(x**2 / 4 - x**3 / 6 + x**4 / 8), ulps=4, scale=x, why="x - log1p(x): each is known to an ulp of x")
+    found = kl(
+        GaussianLaw(jnp.zeros(1), jnp.asarray([3 + 2.0**-20])),
+        GaussianLaw(jnp.zeros(1), jnp.asarray([3.0])),
+    )
+    close(
+        found,
+        np.float64(x**2 / 4 - x**3 / 6 + x**4 / 8),
+        ulps=4,
+        scale=x,
+        why="x - log1p(x): each is known to an ulp of x",
+    )

@@ -1,4 +1,6 @@
-"""Log-likelihood by change of variables: along the probability flow, through a sampler's steps; traces by probes."""
+"""Log-likelihood by change of variables: along the probability flow, through a sampler's steps;
+traces by probes.
+"""
 
 import math
 from itertools import product
@@ -20,7 +22,13 @@ from spec_tests.test_reverse import FEW, cast
 MEAN = np.array([0.5, -1.0, 2.0])
 VARIANCES = np.array([0.0625, 1.0, 4.0])
 WEIGHTS, MEANS = np.array([0.25, 0.25, 0.5]), np.array([[-1.0, 0.0], [1.0, 0.5], [0.0, -1.0]])
-COVS = np.array([[[0.125, 0.0625], [0.0625, 0.125]], [[0.0625, 0.0], [0.0, 0.25]], [[0.25, -0.125], [-0.125, 0.125]]])
+COVS = np.array(
+    [
+        [[0.125, 0.0625], [0.0625, 0.125]],
+        [[0.0625, 0.0], [0.0, 0.25]],
+        [[0.25, -0.125], [-0.125, 0.125]],
+    ]
+)
 
 
 def mixture(dtype):
@@ -42,55 +50,92 @@ def mixture_log_density(x):
     return np.log(parts.sum(1))
 
 
-# --- traces ----------------------------------------------------------------------------------------------------------
+# --- traces -------------------------------------------------------------------------------------
 
 
 @jax.jit
 def traces(matrix, x, t, probes):
-    """Divergence of the field t (A x + tanh x), exact and by probes, and the variances of the latter for A."""
+    """Divergence of the field t (A x + tanh x), exact and by probes, and the variances of the
+    latter for A.
+    """
 
     def field(x, t):
         return t * (jnp.einsum("...j,ij->...i", x, matrix, precision="highest") + jnp.tanh(x))
 
-    exact, estimate = diffx.likelihood.divergence(field, x, t), diffx.likelihood.hutchinson(field, x, t, probes)
-    return exact, estimate, diffx.likelihood.sign_probe_variance(matrix), diffx.likelihood.normal_probe_variance(matrix)
+    exact, estimate = (
+        diffx.likelihood.divergence(field, x, t),
+        diffx.likelihood.hutchinson(field, x, t, probes),
+    )
+    return (
+        exact,
+        estimate,
+        diffx.likelihood.sign_probe_variance(matrix),
+        diffx.likelihood.normal_probe_variance(matrix),
+    )
 
 
 def signs_have_the_mean_and_variance(dtype, matrix, d, t):
     """All 2^d signs, one for each of 2^d equal points, then all for each of two points."""
-    signs, x = np.array(list(product((-1.0, 1.0), repeat=d))), np.linspace(-1.0, 1.5, d).astype(np.float32).astype(float)
+    signs, x = (
+        np.array(list(product((-1.0, 1.0), repeat=d))),
+        np.linspace(-1.0, 1.5, d).astype(np.float32).astype(float),
+    )
     diagonal = t * (np.diag(matrix) + np.cosh(x) ** -2)
     jacobian = t * matrix + np.diag(t * np.cosh(x) ** -2)
     exact, single, variance, _ = traces(*cast(dtype, matrix, np.tile(x, (2**d, 1)), t, signs[None]))
     scale, why = np.abs(jacobian).sum(), "d^2 products"
     close(exact, np.full(2**d, diagonal.sum()), ulps=4 * d, scale=scale, why=why)
-    close(single, np.einsum("ni,ij,nj->n", signs, jacobian, signs), ulps=4 * d, scale=scale, why=why)
+    close(
+        single, np.einsum("ni,ij,nj->n", signs, jacobian, signs), ulps=4 * d, scale=scale, why=why
+    )
     wanted = np.var(np.einsum("ni,ij,nj->n", signs, matrix, signs))
-    close(variance, wanted, ulps=16, scale=(matrix**2).sum(), why="the diagonal cancels: signs square to 1")
-    exact, mean, *_ = traces(*cast(dtype, matrix, np.stack([x, x]), t, np.repeat(signs[:, None], 2, axis=1)))
-    close(mean, np.full(2, diagonal.sum()), ulps=4 * d, scale=scale, why="the mean over all signs is the trace")
+    close(
+        variance,
+        wanted,
+        ulps=16,
+        scale=(matrix**2).sum(),
+        why="the diagonal cancels: signs square to 1",
+    )
+    exact, mean, *_ = traces(
+        *cast(dtype, matrix, np.stack([x, x]), t, np.repeat(signs[:, None], 2, axis=1))
+    )
+    close(
+        mean,
+        np.full(2, diagonal.sum()),
+        ulps=4 * d,
+        scale=scale,
+        why="the mean over all signs is the trace",
+    )
 
 
 def normals_have_the_mean_and_variance(dtype, matrix, d):
-    """Three Gauss-Hermite nodes a dimension integrate polynomials of degree 5, and z'Az squared has 4."""
+    """Three Gauss-Hermite nodes a dimension integrate polynomials of degree 5, and z'Az squared has
+    4.
+    """
     nodes, shares = np.polynomial.hermite_e.hermegauss(3)
     z = np.array(list(product(nodes, repeat=d)))
     p = np.prod(list(product(shares / shares.sum(), repeat=d)), axis=1)
     form = np.einsum("ni,ij,nj->n", z, matrix, z)
     *_, variance = traces(*cast(dtype, matrix, np.zeros((2**d, d)), 1.0, np.ones((1, 2**d, d))))
-    close(variance, p @ form**2 - (p @ form) ** 2, ulps=16, scale=(matrix**2).sum(), why="d^2 squares")
+    close(
+        variance, p @ form**2 - (p @ form) ** 2, ulps=16, scale=(matrix**2).sum(), why="d^2 squares"
+    )
 
 
 @claim(
     "DEN-17",
-    "Hutchinson's estimate has the trace as its mean; signs have variance 2 sum S_ij^2 off the diagonal, normals 2 |S|^2",
+    "Hutchinson's estimate has the trace as its mean; signs have variance 2 sum S_ij^2 off the "
+    "diagonal, normals 2 |S|^2",
     of=(
         "diffx.likelihood.divergence",
         "diffx.likelihood.hutchinson",
         "diffx.likelihood.sign_probe_variance",
         "diffx.likelihood.normal_probe_variance",
     ),
-    source="Hutchinson 1989; Avron and Toledo 2011; all 2^d signs enumerated, normals by Gauss-Hermite quadrature",
+    source=(
+        "Hutchinson 1989; Avron and Toledo 2011; all 2^d signs enumerated, normals by "
+        "Gauss-Hermite quadrature"
+    ),
 )
 @FEW
 @given(wide=st_.points(5, 5), narrow=st_.points(3, 3), t=st_.floats(0.25, 1.0))
@@ -100,7 +145,7 @@ def test_probes_have_the_trace_as_mean_and_the_stated_variance(dtype, wide, narr
     normals_have_the_mean_and_variance(dtype, narrow, 3)
 
 
-# --- along the probability flow --------------------------------------------------------------------------------------
+# --- along the probability flow -----------------------------------------------------------------
 
 PRIOR_VARIANCE = np.array([1.5, 0.75, 1.0])
 
@@ -125,7 +170,9 @@ def density_and_slopes(process, *rest):
 def probed_density(process, basis, mean, x, prior_variance, ts, probes):
     law = diffx.GaussianLaw(basis @ mean, diffx.LowRank(basis, jnp.asarray(VARIANCES, mean.dtype)))
     prior = diffx.GaussianLaw(jnp.zeros(3, mean.dtype), diffx.LowRank(basis, prior_variance))
-    return diffx.log_prob_ode(process, diffx.denoiser(process, law), x, prior=prior, ts=ts, probes=probes)
+    return diffx.log_prob_ode(
+        process, diffx.denoiser(process, law), x, prior=prior, ts=ts, probes=probes
+    )
 
 
 def single_precision(*values):
@@ -133,54 +180,89 @@ def single_precision(*values):
 
 
 def steps_are_runge_kutta_steps(dtype, x, slopes):
-    """VP from 1 down to 0, where sigma' is infinite, and the derivative in beta by differences of the recursion."""
+    """VP from 1 down to 0, where sigma' is infinite, and the derivative in beta by differences of
+    the recursion.
+    """
     (ts,) = single_precision([1.0, 0.7, 0.4, 0.15, 0.0])
     basis = st_.rotation(3, 3)
     turned = np.asarray(x @ basis.T, dtype)
     given_ = cast(dtype, basis, MEAN, turned, PRIOR_VARIANCE, ts)
-    got, rates = density_and_slopes(vp(), *given_) if slopes else (exact_density(vp(), *given_), None)
+    got, rates = (
+        density_and_slopes(vp(), *given_) if slopes else (exact_density(vp(), *given_), None)
+    )
     along = turned.astype(np.float64) @ basis
 
     def wanted(low, high):
         b = ts * (low + (high - low) * ts / 2)
         levels = np.exp(-b / 2), np.sqrt(-np.expm1(-b))
-        return np.array([flow_density(*levels, row, MEAN, VARIANCES, PRIOR_VARIANCE) for row in along])
+        return np.array(
+            [flow_density(*levels, row, MEAN, VARIANCES, PRIOR_VARIANCE) for row in along]
+        )
 
     low, high, scale = vp().beta_min, vp().beta_max, 20 + 4 * np.abs(x).sum(1) ** 2
-    close(got, wanted(low, high), ulps=32, scale=scale, why="4 steps, each a sum of 4 fields over sines down to 0.1")
+    close(
+        got,
+        wanted(low, high),
+        ulps=32,
+        scale=scale,
+        why="4 steps, each a sum of 4 fields over sines down to 0.1",
+    )
     if rates is not None:
         step = 1e-5
         by_low = (wanted(low + step, high) - wanted(low - step, high)) / (2 * step)
         by_high = (wanted(low, high + step) - wanted(low, high - step)) / (2 * step)
-        below(np.abs(rates.beta_min - by_low) / (1 + np.abs(by_low)), 1e-7, "finite where sigma(0) = 0; differences of 1e-5")
-        below(np.abs(rates.beta_max - by_high) / (1 + np.abs(by_high)), 1e-7, "finite where sigma(0) = 0; differences of 1e-5")
+        below(
+            np.abs(rates.beta_min - by_low) / (1 + np.abs(by_low)),
+            1e-7,
+            "finite where sigma(0) = 0; differences of 1e-5",
+        )
+        below(
+            np.abs(rates.beta_max - by_high) / (1 + np.abs(by_high)),
+            1e-7,
+            "finite where sigma(0) = 0; differences of 1e-5",
+        )
 
 
 def probes_estimate_the_divergence_of_the_denoiser(dtype, x, z):
-    """VE from 1 to 0.125, radii 30 and 0.07; three normal probes for every point, the same on the whole path."""
+    """VE from 1 to 0.125, radii 30 and 0.07; three normal probes for every point, the same on the
+    whole path.
+    """
     (ts,) = single_precision([1.0, 0.7, 0.4, 0.125])
     basis, path = st_.rotation(4, 3), path_of(ve)
     turned, probes = (np.asarray(v @ basis.T, dtype) for v in (x, z))
     got = probed_density(ve(), *cast(dtype, basis, MEAN, turned, 900 * PRIOR_VARIANCE, ts, probes))
     along, seen = (v.astype(np.float64) @ basis for v in (turned, probes))
     levels = path.alpha(ts), path.sigma(ts)
-    wanted = [flow_density(*levels, row, MEAN, VARIANCES, 900 * PRIOR_VARIANCE, seen[:, i]) for i, row in enumerate(along)]
+    wanted = [
+        flow_density(*levels, row, MEAN, VARIANCES, 900 * PRIOR_VARIANCE, seen[:, i])
+        for i, row in enumerate(along)
+    ]
     scale = (20 + 4 * np.abs(x).sum(1) ** 2 + (z**2).sum((0, 2))) / np.arctan2(*levels[::-1]).min()
-    close(got, np.array(wanted), ulps=32, scale=scale, why="probes weigh the gain of the denoiser over the least sine")
+    close(
+        got,
+        np.array(wanted),
+        ulps=32,
+        scale=scale,
+        why="probes weigh the gain of the denoiser over the least sine",
+    )
 
 
 @jax.jit
 def mixture_density(law, x, ts, probes):
     process = rectified_flow()
     start = diffx.marginal(process, law, ts[0])
-    return diffx.log_prob_ode(process, diffx.denoiser(process, law), x, prior=start, ts=ts, probes=probes)
+    return diffx.log_prob_ode(
+        process, diffx.denoiser(process, law), x, prior=start, ts=ts, probes=probes
+    )
 
 
 SIDE = 71  # of a square grid: as many points as are drawn, so that one program does for both
 
 
 def mixture_has_its_density(dtype):
-    """5,041 points from alpha = 0 down to sigma = 0, and the integral by the trapezoid rule, spectrally accurate here."""
+    """5,041 points from alpha = 0 down to sigma = 0, and the integral by the trapezoid rule,
+    spectrally accurate here.
+    """
     law, truth = mixture(dtype), mixture_log_density(x := mixture_points(SIDE**2))
     ts = diffx.grids.equal_angle(rectified_flow(), 48, std=jnp.asarray(0.35, dtype)).astype(dtype)
     exact = mixture_density(law, *cast(dtype, x), ts, None)
@@ -188,7 +270,8 @@ def mixture_has_its_density(dtype):
     line = np.linspace(-4.5, 4.5, SIDE)
     square = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
     whole = (
-        np.exp(np.asarray(mixture_density(law, *cast(dtype, square), ts, None), np.float64)).sum() * (line[1] - line[0]) ** 2
+        np.exp(np.asarray(mixture_density(law, *cast(dtype, square), ts, None), np.float64)).sum()
+        * (line[1] - line[0]) ** 2
     )
     below(abs(whole - 1), 3e-6, "a density integrates to one, up to the same errors")
     if dtype == np.float64:
@@ -196,59 +279,95 @@ def mixture_has_its_density(dtype):
 
 
 def one_probe_errs_by_a_nat(law, x, ts, truth, exact):
-    """All four signs of the plane give the exact trace; one pair of signs for each point is a coarse instrument."""
+    """All four signs of the plane give the exact trace; one pair of signs for each point is a
+    coarse instrument.
+    """
     signs = np.broadcast_to(np.array(list(product((-1.0, 1.0), repeat=2)))[:, None], (4, *x.shape))
     by_all = mixture_density(law, x, ts, signs)
     close(by_all, np.asarray(exact), ulps=64, scale=20, why="all signs weigh the diagonal alone")
     own = np.random.default_rng(1).choice([-1.0, 1.0], (1, *x.shape))
     by_one = mixture_density(law, x, ts, np.repeat(own, 4, axis=0))
     rms = lambda got: float(np.sqrt(np.mean((got - truth) ** 2)))
-    holds(rms(exact) < 1e-6 < 0.3 < rms(by_one) < 1.5, "one probe beside the exact trace", measured=rms(by_one), bound=1.5)
+    holds(
+        rms(exact) < 1e-6 < 0.3 < rms(by_one) < 1.5,
+        "one probe beside the exact trace",
+        measured=rms(by_one),
+        bound=1.5,
+    )
 
 
 @claim(
     "LIK-01",
-    "log p(x) is log prior of where the probability flow carries x, plus the integral of the field's divergence",
+    "log p(x) is log prior of where the probability flow carries x, plus the integral of the "
+    "field's divergence",
     of=(
         "diffx.log_prob_ode",
         "diffx.likelihood.divergence",
         "diffx.likelihood.hutchinson",
     ),
-    source="Chen et al. 2018, Theorem 1; Runge-Kutta in plain numpy on Gaussians, closed form of a mixture, quadrature",
+    source=(
+        "Chen et al. 2018, Theorem 1; Runge-Kutta in plain numpy on Gaussians, closed form of a "
+        "mixture, quadrature"
+    ),
 )
 def test_log_density_follows_the_flow_and_its_divergence(dtype):
     rng = np.random.default_rng(0)
-    x, z = (v.astype(np.float32).astype(np.float64) for v in (rng.normal(0, 2, (4, 3)), rng.normal(0, 1, (3, 4, 3))))
+    x, z = (
+        v.astype(np.float32).astype(np.float64)
+        for v in (rng.normal(0, 2, (4, 3)), rng.normal(0, 1, (3, 4, 3)))
+    )
     steps_are_runge_kutta_steps(dtype, x, slopes=dtype == np.float64)
     probes_estimate_the_divergence_of_the_denoiser(dtype, x, z)
     mixture_has_its_density(dtype)
 
 
-# --- through a sampler's steps ---------------------------------------------------------------------------------------
+# --- through a sampler's steps ------------------------------------------------------------------
 
 
 @jax.jit
 def ddim_density(basis, mean, variances, x, ts):
     law = diffx.GaussianLaw(basis @ mean, diffx.LowRank(basis, variances))
     start = diffx.marginal(vp(), law, ts[0])
-    return diffx.likelihood.log_prob_discrete(diffx.ddim(vp(), diffx.denoiser(vp(), law)), x, prior=start, ts=ts)
+    return diffx.likelihood.log_prob_discrete(
+        diffx.ddim(vp(), diffx.denoiser(vp(), law)), x, prior=start, ts=ts
+    )
 
 
 def ddim_has_the_product_of_cosines(dtype, x, d):
-    """x_0 - m = gain (x - alpha m), log gain = log(rho_0/rho_T) + sum log cos(phi steps) along each eigenvector."""
+    """x_0 - m = gain (x - alpha m), log gain = log(rho_0/rho_T) + sum log cos(phi steps) along each
+    eigenvector.
+    """
     (ts,) = single_precision([1.0, 0.6, 0.3, 0.0])
     basis, path = st_.rotation(5, d), path_of(vp)
     mean, variances = np.linspace(-1.0, 1.0, d), 2.0 ** np.arange(d - 3, -3, -1)
     turned = np.asarray(x @ basis.T, dtype)
-    (end, got), along = ddim_density(*cast(dtype, basis, mean, variances, turned, ts)), turned.astype(np.float64) @ basis
+    (end, got), along = (
+        ddim_density(*cast(dtype, basis, mean, variances, turned, ts)),
+        turned.astype(np.float64) @ basis,
+    )
     alpha, sigma = path.alpha(ts)[:, None], path.sigma(ts)[:, None]
-    phi, rho = np.arctan2(sigma, alpha * np.sqrt(variances)), np.sqrt(alpha**2 * variances + sigma**2)
+    phi, rho = (
+        np.arctan2(sigma, alpha * np.sqrt(variances)),
+        np.sqrt(alpha**2 * variances + sigma**2),
+    )
     gain = rho[-1] / rho[0] * np.cos(np.diff(phi, axis=0)).prod(0)
     off = along - alpha[0] * mean
     prior = -((off / rho[0]) ** 2 / 2 + np.log(rho[0]) + math.log(2 * math.pi) / 2).sum(1)
     size = 8 + np.abs(x).max()
-    close(end, (mean + gain * off) @ basis.T, ulps=16 * d, scale=size, why="three steps, products in a rotated basis")
-    close(got, prior - np.log(gain).sum(), ulps=32 * d, scale=size**2, why="a determinant of condition at most 8")
+    close(
+        end,
+        (mean + gain * off) @ basis.T,
+        ulps=16 * d,
+        scale=size,
+        why="three steps, products in a rotated basis",
+    )
+    close(
+        got,
+        prior - np.log(gain).sum(),
+        ulps=32 * d,
+        scale=size**2,
+        why="a determinant of condition at most 8",
+    )
 
 
 def history_is_part_of_the_map(dtype):
@@ -267,9 +386,13 @@ def history_is_part_of_the_map(dtype):
 
 @claim(
     "LIK-02",
-    "the density of what a deterministic sampler puts out is the prior's over the determinant of its own Jacobian",
+    "the density of what a deterministic sampler puts out is the prior's over the determinant of "
+    "its own Jacobian",
     of="diffx.likelihood.log_prob_discrete",
-    source="change of variables; DDIM's product of cosines on Gaussians, central differences with a multi-step method",
+    source=(
+        "change of variables; DDIM's product of cosines on Gaussians, central differences with "
+        "a multi-step method"
+    ),
 )
 @FEW
 @given(x=st_.points(2, 3), wide=st_.points(2, 5))
@@ -280,12 +403,13 @@ def test_sampler_output_has_the_density_of_its_jacobian(dtype, x, wide):
         history_is_part_of_the_map(dtype)
 
 
-# --- bits ------------------------------------------------------------------------------------------------------------
+# --- bits ---------------------------------------------------------------------------------------
 
 
 @claim(
     "LIK-14",
-    "bits per dimension are -log p/(d log 2) plus log2 of the levels in one unit: 6.994353, 7 and 8 for the usual pixels",
+    "bits per dimension are -log p/(d log 2) plus log2 of the levels in one unit: 6.994353, 7 and "
+    "8 for the usual pixels",
     of="diffx.likelihood.bits_per_dim",
     source="a uniform law on [-1, 1]^d or [0, 1]^d costs 8 bits a pixel of 256 levels",
 )
@@ -293,39 +417,66 @@ def test_sampler_output_has_the_density_of_its_jacobian(dtype, x, wide):
 def test_bits_count_the_levels_in_a_unit(dtype, d, log_p):
     for scale, offset in ((127.5, 6.994353), (128.0, 7.0), (256.0, 8.0)):
         got = diffx.likelihood.bits_per_dim(jnp.zeros(2, dtype), d, scale=scale)
-        below(np.abs(np.asarray(got, np.float64) - offset), 1e-6, "the offsets of the literature, to six digits")
+        below(
+            np.abs(np.asarray(got, np.float64) - offset),
+            1e-6,
+            "the offsets of the literature, to six digits",
+        )
     flat = jnp.asarray([-d * math.log(2)], dtype)  # the uniform law on [-1, 1]^d
-    close(diffx.likelihood.bits_per_dim(flat, d, scale=128.0), np.array([8.0]), ulps=4, why="256 equal levels cost 8 bits")
+    close(
+        diffx.likelihood.bits_per_dim(flat, d, scale=128.0),
+        np.array([8.0]),
+        ulps=4,
+        why="256 equal levels cost 8 bits",
+    )
     got = diffx.likelihood.bits_per_dim(jnp.asarray(log_p, dtype), d, scale=0.5)
-    close(got, np.asarray(-1 - log_p / d / math.log(2)), ulps=8, scale=1 + abs(log_p / d) * 2, why="a sum of two")
+    close(
+        got,
+        np.asarray(-1 - log_p / d / math.log(2)),
+        ulps=8,
+        scale=1 + abs(log_p / d) * 2,
+        why="a sum of two",
+    )
 
 
-# --- bad input -------------------------------------------------------------------------------------------------------
+# --- bad input ----------------------------------------------------------------------------------
 
 
 def ask(**changes):
     """log_prob_ode of two points of the mixture, with some arguments changed."""
     process, law = vp(), mixture(np.float64)
-    given = {"denoise": diffx.denoiser(process, law), "x": jnp.ones((2, 2)), "prior": law, "ts": diffx.uniform(2)} | changes
+    given = {
+        "denoise": diffx.denoiser(process, law),
+        "x": jnp.ones((2, 2)),
+        "prior": law,
+        "ts": diffx.uniform(2),
+    } | changes
     denoise, x = given.pop("denoise"), given.pop("x")
     return diffx.log_prob_ode(process, denoise, x, **given)
 
 
 def test_sampler_in_place_of_a_denoiser_is_refused():
     sampler = diffx.ddpm(vp(), diffx.denoiser(vp(), mixture(np.float64)))
-    with pytest.raises(TypeError, match="got a Sampler: a stochastic sampler's density is not a change of variables"):
+    with pytest.raises(
+        TypeError,
+        match="got a Sampler: a stochastic sampler's density is not a change of variables",
+    ):
         ask(denoise=sampler)
 
 
 def test_stochastic_sampler_has_no_jacobian_density():
     sampler = diffx.ddpm(vp(), diffx.denoiser(vp(), mixture(np.float64)))
     with pytest.raises(ValueError, match="a stochastic sampler is not a change of variables"):
-        diffx.likelihood.log_prob_discrete(sampler, jnp.ones((2, 2)), prior=mixture(np.float64), ts=diffx.uniform(2))
+        diffx.likelihood.log_prob_discrete(
+            sampler, jnp.ones((2, 2)), prior=mixture(np.float64), ts=diffx.uniform(2)
+        )
 
 
 def test_probes_shared_by_all_points_are_refused():
     for shape in ((2, 2), (3, 2), (0, 2, 2), (1, 3, 2)):
-        with pytest.raises(ValueError, match=r"probes must have shape \(K, \*x.shape\) = \(K, 2, 2\)"):
+        with pytest.raises(
+            ValueError, match=r"probes must have shape \(K, \*x.shape\) = \(K, 2, 2\)"
+        ):
             ask(probes=jnp.ones(shape))
     with pytest.raises(TypeError, match="probes must be an array of floats, got int8"):
         ask(probes=jax.random.rademacher(jax.random.key(0), (1, 2, 2)).astype(jnp.int8))
@@ -348,7 +499,9 @@ def test_laws_grids_and_shapes_are_checked_at_the_door():
         diffx.likelihood.sign_probe_variance(jnp.ones(3))
     with pytest.raises(TypeError, match="prior must be a law"):
         sampler = diffx.ddim(vp(), diffx.denoiser(vp(), mixture(np.float64)))
-        diffx.likelihood.log_prob_discrete(sampler, jnp.ones((2, 2)), prior=None, ts=diffx.uniform(2))
+        diffx.likelihood.log_prob_discrete(
+            sampler, jnp.ones((2, 2)), prior=None, ts=diffx.uniform(2)
+        )
 
 
 def test_bits_want_a_dimension_and_a_positive_scale():
@@ -367,7 +520,13 @@ def test_law_that_is_no_pytree_serves_as_prior():
 
     got = ask(prior=Standard(), ts=jnp.array([0.5, 0.25]))
     again = ask(prior=diffx.GaussianLaw(jnp.zeros(2), jnp.asarray(1.0)), ts=jnp.array([0.5, 0.25]))
-    close(got - math.log(2 * math.pi), np.asarray(again), ulps=16, scale=8, why="the constant of a normal in two dimensions")
+    close(
+        got - math.log(2 * math.pi),
+        np.asarray(again),
+        ulps=16,
+        scale=8,
+        why="the constant of a normal in two dimensions",
+    )
 
 
 def test_float32_points_stay_float32_beside_float64_times():
@@ -375,6 +534,11 @@ def test_float32_points_stay_float32_beside_float64_times():
     law = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), mixture(np.float64))
     denoise, x, ts = diffx.denoiser(vp(), law), jnp.ones((2, 3, 2), jnp.float32), diffx.uniform(2)
     got = jax.eval_shape(lambda x: diffx.log_prob_ode(vp(), denoise, x, prior=law, ts=ts), x)
-    end, other = jax.eval_shape(lambda x: diffx.likelihood.log_prob_discrete(diffx.ddim(vp(), denoise), x, prior=law, ts=ts), x)
+    end, other = jax.eval_shape(
+        lambda x: diffx.likelihood.log_prob_discrete(
+            diffx.ddim(vp(), denoise), x, prior=law, ts=ts
+        ),
+        x,
+    )
     assert got.dtype == end.dtype == other.dtype == jnp.float32
     assert got.shape == other.shape == (2, 3) and end.shape == (2, 3, 2)

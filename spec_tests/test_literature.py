@@ -1,8 +1,10 @@
-"""LIT: numbers printed in the literature, against what the code gives, to half a unit of the last printed digit.
+"""LIT: numbers printed in the literature, against what the code gives, to half a unit of the last
+printed digit.
 
 | source | number | claim |
 |---|---|---|
-| Lin et al., 2305.08891, Table 1, eq. (10) | terminal SNRs 4.035993e-05, .004682; x_T = .068265 x_0 + .997667 eps | LIT-01 |
+| Lin et al., 2305.08891, Table 1, eq. (10) | terminal SNRs 4.035993e-05, .004682; x_T = .068265
+x_0 + .997667 eps | LIT-01 |
 | Lin et al., Table 2 | the steps of leading, linspace and trailing | LIT-02 |
 | Lin et al., section 3.2; Wan2.1, fm_solvers.py | two signs in print | LIT-03 |
 | Bradley and Nakkiran, 2408.09000 | 2/(w + 1), (2 - 2^(2 - 2w))/(2w - 1), 2^(1 - w) | LIT-04 |
@@ -37,24 +39,35 @@ from spec_tests.test_grid import precision
 from spec_tests.test_information import bell
 
 LIN = "Lin et al. 2024, arXiv:2305.08891"
-ONLY_64 = {"dtypes": ("float64",), "why_dtypes": "printed digits, more than float32 keeps on the way to them"}
+ONLY_64 = {
+    "dtypes": ("float64",),
+    "why_dtypes": "printed digits, more than float32 keeps on the way to them",
+}
 
 
 def as_printed(value: Any, text: str, what: str):
     """The value rounds to the printed text: it is within half a unit of the last digit there."""
     unit = 10.0 ** int(Decimal(text).as_tuple().exponent)
-    below(abs(float(value) - float(text)) / unit, 0.5, f"{what}: {text} as printed, in units of its last digit")
+    below(
+        abs(float(value) - float(text)) / unit,
+        0.5,
+        f"{what}: {text} as printed, in units of its last digit",
+    )
 
 
-# --- schedules and grids ---------------------------------------------------------------------------------------------
+# --- schedules and grids ------------------------------------------------------------------------
 
 
 @claim(
     "LIT-01",
-    "the terminal SNRs of Lin's Table 1 come out to the last digit, those of the cosine schedule to the fifth: theirs has "
+    "the terminal SNRs of Lin's Table 1 come out to the last digit, those of the cosine schedule "
+    "to the fifth: theirs has "
     "float32 error, 2.428735e-09 for 2.428767e-09",
     of=(
-        *(f"diffx.processes.{name}" for name in ("alpha_bar", "linear_betas", "scaled_linear_betas", "cosine_betas")),
+        *(
+            f"diffx.processes.{name}"
+            for name in ("alpha_bar", "linear_betas", "scaled_linear_betas", "cosine_betas")
+        ),
         "diffx.DDPMChain",
     ),
     source=f"{LIN}, Table 1 and eq. (10)",
@@ -71,7 +84,12 @@ def test_terminal_snrs_are_those_in_print(dtype):
         as_printed(bar / (1 - bar), snr, "SNR(T)")
         as_printed(np.sqrt(bar), root, "sqrt(alphabar_T)")
     for ours, theirs in ((2.428767e-09, 2.428735e-09), (4.928252e-05, 4.928220e-05)):
-        holds(5e-6 < abs(theirs / ours - 1) < 5e-5, "five digits agree, the sixth does not", abs(theirs / ours - 1), 5e-5)
+        holds(
+            5e-6 < abs(theirs / ours - 1) < 5e-5,
+            "five digits agree, the sixth does not",
+            abs(theirs / ours - 1),
+            5e-5,
+        )
     stable = diffx.DDPMChain(diffx.processes.scaled_linear_betas())
     as_printed(stable.alpha(1.0), "0.068265", "x_T has this much of x_0")
     as_printed(stable.sigma(1.0), "0.997667", "and this much of eps")
@@ -91,23 +109,35 @@ def test_ten_steps_of_a_thousand_are_those_in_print(dtype):
     }
     with precision(dtype):
         for grid, row in table.items():
-            steps = 1000 * np.asarray(grid(10), np.float64)[-2::-1]  # rising, without the 0 at the end
+            steps = (
+                1000 * np.asarray(grid(10), np.float64)[-2::-1]
+            )  # rising, without the 0 at the end
             wanted = np.array(row.split(), np.float64)
-            close(steps.astype(dtype), wanted, ulps=4, why="i/1000 is rounded once, its product with 1000 again")
+            close(
+                steps.astype(dtype),
+                wanted,
+                ulps=4,
+                why="i/1000 is rounded once, its product with 1000 again",
+            )
 
 
 @claim(
     "LIT-03",
-    "two signs in print are wrong by their own conventions: at zero SNR v = -x0; on the straight path eps = x + (1 - sigma) u",
+    "two signs in print are wrong by their own conventions: at zero SNR v = -x0; on the straight "
+    "path eps = x + (1 - sigma) u",
     of=("diffx.predictions.v_of_x0", "diffx.predictions.eps_of_velocity"),
-    source=f"{LIN}, section 3.2 after eq. (11), has v_T = x_0; Wan-Video/Wan2.1, wan/utils/fm_solvers.py and "
-    "fm_solvers_unipc.py, have epsilon = sample - (1 - sigma_t) * model_output",
+    source=f"{LIN}, section 3.2 after eq. (11), has v_T = x_0; Wan-Video/Wan2.1, "
+    "wan/utils/fm_solvers.py and fm_solvers_unipc.py, have "
+    "epsilon = sample - (1 - sigma_t) * model_output",
 )
 def test_signs_of_lin_and_wan_are_turned(dtype):
     x0, eps, t = np.array([0.75, -2.0, 1.5]), np.array([-0.5, 1.25, 0.375]), 0.375
     cast = lambda value: jnp.asarray(value, dtype)
     close(
-        diffx.predictions.v_of_x0(diffx.Trig(), cast(eps), cast(x0), cast(1.0)), -x0, ulps=4, why="alpha = 0: v = 0 eps - 1 x0"
+        diffx.predictions.v_of_x0(diffx.Trig(), cast(eps), cast(x0), cast(1.0)),
+        -x0,
+        ulps=4,
+        why="alpha = 0: v = 0 eps - 1 x0",
     )
     x, u = (1 - t) * x0 + t * eps, eps - x0
     close(
@@ -117,24 +147,38 @@ def test_signs_of_lin_and_wan_are_turned(dtype):
         scale=4,
         why="x + (1 - t) u",
     )
-    close(cast(x) - (1 - t) * cast(u), eps - 2 * (1 - t) * u, ulps=8, scale=4, why="their line is off by twice (1 - t) u")
+    close(
+        cast(x) - (1 - t) * cast(u),
+        eps - 2 * (1 - t) * u,
+        ulps=8,
+        scale=4,
+        why="their line is off by twice (1 - t) u",
+    )
     holds(x - t * u == x0, "while x0 = x - t u, their other branch, has the right sign")
 
 
 @claim(
     "LIT-08",
-    "Karras' 18 levels are 80, 57.586, 40.786, ... .00753, .002, 0, and Heun's method uses 35 = 2N - 1 answers on them",
+    "Karras' 18 levels are 80, 57.586, 40.786, ... .00753, .002, 0, and Heun's method uses 35 = 2N "
+    "- 1 answers on them",
     of=("diffx.karras", "diffx.heun", "diffx.samplers.heun_step"),
-    source="Karras et al. 2022, arXiv:2206.00364, eq. (5), abstract (35 evaluations); NVlabs/edm, README (18 steps, NFE = 35)",
+    source=(
+        "Karras et al. 2022, arXiv:2206.00364, eq. (5), abstract (35 evaluations); NVlabs/edm, "
+        "README (18 steps, NFE = 35)"
+    ),
     **ONLY_64,
 )
 def test_eighteen_levels_take_thirty_five_evaluations(dtype):
-    """Each answer gets a nudge of its own; those that move the state were used. The 36th is asked for and not used."""
+    """Each answer gets a nudge of its own; those that move the state were used. The 36th is asked
+    for and not used.
+    """
     process, levels = diffx.EDM(80.0), ("80", "57.586", "40.786", "28.375", "19.352")
     ts = diffx.karras(process, 18)
     sigmas = 80 * np.asarray(ts)
     holds(len(sigmas) == 19, "18 levels, then 0")
-    for sigma, text in zip((*sigmas[:5], *sigmas[-3:]), (*levels, "0.00753", "0.002", "0"), strict=True):
+    for sigma, text in zip(
+        (*sigmas[:5], *sigmas[-3:]), (*levels, "0.00753", "0.002", "0"), strict=True
+    ):
         as_printed(sigma, text, "sigma_i")
     moved = np.asarray(answers_that_count(ts[:-1], ts[1:]))
     holds(moved.shape == (18, 2), "two answers a step are asked for: 36 calls")
@@ -145,7 +189,9 @@ def test_eighteen_levels_take_thirty_five_evaluations(dtype):
 @jax.jit
 @jax.vmap
 def answers_that_count(t, s):
-    """d state/d nudge_k of one step of Heun's method whose k-th call of the denoiser adds nudge k to its answer."""
+    """d state/d nudge_k of one step of Heun's method whose k-th call of the denoiser adds nudge k
+    to its answer.
+    """
     return jax.jacfwd(lambda nudges: step_of_heun(nudges, t, s))(jnp.zeros(2))
 
 
@@ -163,22 +209,29 @@ def step_of_heun(nudges, t, s):
 
 @claim(
     "LIT-12",
-    "Stable Diffusion 3's shift of 3 takes the middle to .75, and WAN's 50 steps begin at 1, .995935, .991736",
+    "Stable Diffusion 3's shift of 3 takes the middle to .75, and WAN's 50 steps begin at 1, "
+    ".995935, .991736",
     of=("diffx.time_shift", "diffx.flow_matching.flow_grid"),
-    source="Esser et al. 2024, arXiv:2403.03206, eq. (23); Wan-Video/Wan2.1, wan/utils/fm_solvers.py (get_sampling_sigmas)",
+    source=(
+        "Esser et al. 2024, arXiv:2403.03206, eq. (23); Wan-Video/Wan2.1, "
+        "wan/utils/fm_solvers.py (get_sampling_sigmas)"
+    ),
 )
 def test_shifts_of_sd3_and_wan_are_theirs(dtype):
     with precision(dtype):
         as_printed(diffx.time_shift(jnp.asarray(0.5, dtype), 3.0), "0.75", "3 (1/2)/(1 + 2 (1/2))")
         for found, text in zip(
-            diffx.flow_matching.flow_grid(diffx.flow_matching.WAN["t2v"]), ("1", "0.995935", "0.991736"), strict=False
+            diffx.flow_matching.flow_grid(diffx.flow_matching.WAN["t2v"]),
+            ("1", "0.995935", "0.991736"),
+            strict=False,
         ):
             as_printed(found, text, "5u/(1 + 4u)")
 
 
 @claim(
     "LIT-13",
-    "a time drawn uniformly has log-SNR density sech^2(l/4)/8 on the straight path and sech(l/2)/(2 pi) on the cosine one",
+    "a time drawn uniformly has log-SNR density sech^2(l/4)/8 on the straight path and "
+    "sech(l/2)/(2 pi) on the cosine one",
     of="diffx.processes.log_snr_density",
     source="Kingma and Gao 2023, arXiv:2303.00848",
 )
@@ -195,9 +248,13 @@ def test_log_snr_densities_are_the_two_in_print(dtype):
 
 @claim(
     "LIT-14",
-    "for data of variance 1 the equal-angle grid is kl_optimal's: sigma = tan((1 - u) atan sigma_max + u atan sigma_min)",
+    "for data of variance 1 the equal-angle grid is kl_optimal's: sigma = tan((1 - u) atan "
+    "sigma_max + u atan sigma_min)",
     of="diffx.grids.equal_angle",
-    source="Sabour et al. 2024, arXiv:2404.14507, Theorem 3.1; kl_optimal_scheduler of ComfyUI, comfy/samplers.py",
+    source=(
+        "Sabour et al. 2024, arXiv:2404.14507, Theorem 3.1; kl_optimal_scheduler of ComfyUI, "
+        "comfy/samplers.py"
+    ),
 )
 def test_equal_angles_are_kl_optimal_at_variance_one(dtype):
     high, low, n = 14.625, 0.03125, 12
@@ -208,16 +265,26 @@ def test_equal_angles_are_kl_optimal_at_variance_one(dtype):
     found = process.sigma(diffx.grids.equal_angle(process, n, std=jnp.asarray(1, dtype), **ends))
     sigma = np.tan(angle)
     size = sigma + 2 * (1 + sigma**2)  # an angle of at most pi/2 is rounded, and tan' = 1 + tan^2
-    close(found, sigma, ulps=4, scale=size, why="the tangent of a rounded angle, through a logarithm and back")
+    close(
+        found,
+        sigma,
+        ulps=4,
+        scale=size,
+        why="the tangent of a rounded angle, through a logarithm and back",
+    )
 
 
-# --- guidance --------------------------------------------------------------------------------------------------------
+# --- guidance -----------------------------------------------------------------------------------
 
 
 @jax.jit
 def three_variances(w):
-    """The tilted law, the guided flow and the guided SDE for N(0, 1) in N(0, 2), in the dtype of w."""
-    cond, uncond = (diffx.GaussianLaw(jnp.zeros(1, w.dtype), jnp.asarray([v], w.dtype)) for v in (1, 2))
+    """The tilted law, the guided flow and the guided SDE for N(0, 1) in N(0, 2), in the dtype
+    of w.
+    """
+    cond, uncond = (
+        diffx.GaussianLaw(jnp.zeros(1, w.dtype), jnp.asarray([v], w.dtype)) for v in (1, 2)
+    )
     laws = (
         diffx.guidance.tilted_law(cond, uncond, w=w),
         diffx.guidance.guided_flow_law(diffx.Trig(), cond, uncond, w=w),
@@ -228,10 +295,17 @@ def three_variances(w):
 
 @claim(
     "LIT-04",
-    "guided samplers of N(0, 1) in N(0, 2) have variance 2^(1-w) and (2 - 2^(2-2w))/(2w-1), the tilted law 2/(w+1): "
-    ".015625, .153827 and .25 at w = 7, and for large w the SDE's is half the tilted one, not twice",
-    of=tuple(f"diffx.guidance.{name}" for name in ("tilted_law", "guided_flow_law", "guided_sde_law")),
-    source="Bradley and Nakkiran 2024, arXiv:2408.09000, section 3.1 (version 2 says twice where its formula says half)",
+    "guided samplers of N(0, 1) in N(0, 2) have variance 2^(1-w) and (2 - 2^(2-2w))/(2w-1), the "
+    "tilted law 2/(w+1): "
+    ".015625, .153827 and .25 at w = 7, and for large w the SDE's is half the tilted one, not "
+    "twice",
+    of=tuple(
+        f"diffx.guidance.{name}" for name in ("tilted_law", "guided_flow_law", "guided_sde_law")
+    ),
+    source=(
+        "Bradley and Nakkiran 2024, arXiv:2408.09000, section 3.1 (version 2 says twice where "
+        "its formula says half)"
+    ),
 )
 def test_guided_variances_are_the_three_in_print(dtype):
     """The initial noise is that of alpha(1) = 0, their limit of a large one."""
@@ -247,7 +321,8 @@ def test_guided_variances_are_the_three_in_print(dtype):
 
 @claim(
     "LIT-05",
-    "the guided flow of N(c, 1) in N(0, 2) ends at mean c phi(w), phi(1) = 1, phi(3) = 2, phi >= 2 beyond and phi -> 2; "
+    "the guided flow of N(c, 1) in N(0, 2) ends at mean c phi(w), phi(1) = 1, phi(3) = 2, phi >= 2 "
+    "beyond and phi -> 2; "
     "from a finite T its variance is 2^(1-w) (T+1)/((T+1)^w (T+2)^(1-w))",
     of="diffx.guidance.guided_flow_law",
     source="Xia et al. 2024, arXiv:2410.18737, Theorem 2",
@@ -255,12 +330,23 @@ def test_guided_variances_are_the_three_in_print(dtype):
 )
 def test_guided_mean_is_doubled_from_weight_three(dtype):
     phi = lambda w: float(guided_from_pure_noise(jnp.asarray(w, dtype)))
-    for w, value in ((1.0, 1.0), (3.0, 2.0), (7.0, 2.4)):  # phi of an odd weight is rational: 1, 2, 7/3, 12/5
+    for w, value in (
+        (1.0, 1.0),
+        (3.0, 2.0),
+        (7.0, 2.4),
+    ):  # phi of an odd weight is rational: 1, 2, 7/3, 12/5
         below(abs(phi(w) - value), 1e-12, f"phi({w:g}) = {value:g}")
     holds([phi(w) >= 2 for w in np.linspace(3.001, 200, 25)], "at least 2 beyond w = 3")
     weights = [50.0, 100.0, 200.0]
     excess = [phi(w) - 2 for w in weights]
-    slope(weights, excess, order=1, constant=2, constant_rtol=0.04, why="phi(w) = 2 + 2/w + ...: it does not grow for ever")
+    slope(
+        weights,
+        excess,
+        order=1,
+        constant=2,
+        constant_rtol=0.04,
+        why="phi(w) = 2 + 2/w + ...: it does not grow for ever",
+    )
     for w, noise in ((1.5, 2.0), (3.0, 8.0), (7.0, 80.0)):
         found, T = guided_from_noise(jnp.asarray(w, dtype), jnp.asarray(noise, dtype)), noise**2
         wanted = 2 ** (1 - w) * (T + 1) / ((T + 1) ** w * (T + 2) ** (1 - w))
@@ -268,7 +354,10 @@ def test_guided_mean_is_doubled_from_weight_three(dtype):
 
 
 def guided_law(process, w):
-    cond, uncond = diffx.GaussianLaw(jnp.ones(1), jnp.ones(1)), diffx.GaussianLaw(jnp.zeros(1), jnp.full(1, 2.0))
+    cond, uncond = (
+        diffx.GaussianLaw(jnp.ones(1), jnp.ones(1)),
+        diffx.GaussianLaw(jnp.zeros(1), jnp.full(1, 2.0)),
+    )
     return diffx.guidance.guided_flow_law(process, cond, uncond, w=w)
 
 
@@ -276,12 +365,14 @@ guided_from_pure_noise = jax.jit(lambda w: guided_law(diffx.Trig(), w).mean[0])
 guided_from_noise = jax.jit(lambda w, noise: guided_law(diffx.EDM(noise), w).cov)
 
 
-# --- points, information, likelihood ---------------------------------------------------------------------------------
+# --- points, information, likelihood ------------------------------------------------------------
 
 
 @jax.jit
 def push_at_zero(t):
-    """The slope at 0 of the reverse SDE's drift for data at -1 and 1, on the VP path of their code."""
+    """The slope at 0 of the reverse SDE's drift for data at -1 and 1, on the VP path of their
+    code.
+    """
     process, pair = diffx.VP(0.1, 20.0), diffx.PointSet(jnp.asarray([[-1.0], [1.0]]))
     drift = lambda x: diffx.reverse.reverse_drift(process, diffx.denoiser(process, pair), x, t)
     return jax.jacfwd(drift)(jnp.zeros(1))[0, 0]
@@ -289,27 +380,43 @@ def push_at_zero(t):
 
 @claim(
     "LIT-06",
-    "the reverse SDE of data at -1 and 1 lets go of 0 where alpha is theta_c = sqrt(sqrt 2 - 1) = .6435942529055827",
+    "the reverse SDE of data at -1 and 1 lets go of 0 where alpha is theta_c = sqrt(sqrt 2 - 1) = "
+    ".6435942529055827",
     of="diffx.reverse.reverse_drift",
-    source="Raya and Ambrogioni 2023, arXiv:2305.19693, eq. (9), and the digits of their notebook 1d_example",
+    source=(
+        "Raya and Ambrogioni 2023, arXiv:2305.19693, eq. (9), and the digits of their notebook "
+        "1d_example"
+    ),
     **ONLY_64,
 )
 def test_symmetry_breaks_at_the_critical_theta(dtype):
     """Found as the root of the drift's slope, by bisection in time."""
-    critical = brentq(lambda t: float(push_at_zero(jnp.asarray(t))), 0.1, 0.9, xtol=1e-15, rtol=1e-14)
+    critical = brentq(
+        lambda t: float(push_at_zero(jnp.asarray(t))), 0.1, 0.9, xtol=1e-15, rtol=1e-14
+    )
     theta = float(diffx.VP(0.1, 20.0).alpha(critical))
-    below(abs(theta - 0.6435942529055827), 1e-12, "a root of a slope of size 10, in rounding of some ulps")
+    below(
+        abs(theta - 0.6435942529055827),
+        1e-12,
+        "a root of a slope of size 10, in rounding of some ulps",
+    )
 
 
 @claim(
     "LIT-07",
-    "half a bit of a sign in Gaussian noise is left at sigma = .97869, the .187 dB of rate-1/2 codes",
+    "half a bit of a sign in Gaussian noise is left at sigma = .97869, the .187 dB of rate-1/2 "
+    "codes",
     of=("diffx.likelihood.mutual_information", "diffx.likelihood.mmse_curve"),
-    source="coding theory, Richardson and Urbanke 2008: the limit of rate 1/2 on the binary-input Gaussian channel",
+    source=(
+        "coding theory, Richardson and Urbanke 2008: the limit of rate 1/2 on the binary-input "
+        "Gaussian channel"
+    ),
     **ONLY_64,
 )
 def test_half_a_bit_is_left_at_the_shannon_limit(dtype):
-    """The level where I = 1/2, by one Newton step from the printed sigma with I' = mmse/2: from the real denoiser alone."""
+    """The level where I = 1/2, by one Newton step from the printed sigma with I' = mmse/2: from the
+    real denoiser alone.
+    """
     g = 0.97869**-2
     (coarse, fine), error = information_of_a_sign(*(jnp.asarray(value) for value in (*bell(65), g)))
     best = (4 * fine - coarse) / 3  # extrapolated in the step of the integral
@@ -320,60 +427,97 @@ def test_half_a_bit_is_left_at_the_shannon_limit(dtype):
 
 @jax.jit
 def information_of_a_sign(z, w, g):
-    """I at SNR g on grids of 64 and 128 steps, in nats, and the mmse there; the law is even, so that x_0 = 1 will do."""
+    """I at SNR g on grids of 64 and 128 steps, in nats, and the mmse there; the law is even, so
+    that x_0 = 1 will do.
+    """
     process, law = diffx.RectifiedFlow(), diffx.PointSet(jnp.asarray([[-1.0], [1.0]]))
     ts = process.time_of_log_snr(jnp.linspace(-18.0, jnp.log(g), 129))
-    errors = diffx.likelihood.mmse_curve(process, diffx.denoiser(process, law), jnp.ones((65, 1)), z[:, None], ts, weights=w)
-    return [diffx.likelihood.mutual_information(process, errors[::k], ts[::k], dim=1) for k in (2, 1)], errors[-1]
+    errors = diffx.likelihood.mmse_curve(
+        process, diffx.denoiser(process, law), jnp.ones((65, 1)), z[:, None], ts, weights=w
+    )
+    return [
+        diffx.likelihood.mutual_information(process, errors[::k], ts[::k], dim=1) for k in (2, 1)
+    ], errors[-1]
 
 
 @claim(
     "LIT-09",
-    "Ho's chain of 1000 steps ends 7.3e-6 bits a dimension from its prior for data of mean square .252: their 1e-5",
+    "Ho's chain of 1000 steps ends 7.3e-6 bits a dimension from its prior for data of mean square "
+    ".252: their 1e-5",
     of=("diffx.likelihood.prior_kl", "diffx.processes.linear_betas"),
-    source="Ho et al. 2020, arXiv:2006.11239, section 4: L_T is about 1e-5 bits a dimension; the mean square: ours",
+    source=(
+        "Ho et al. 2020, arXiv:2006.11239, section 4: L_T is about 1e-5 bits a dimension; the "
+        "mean square: ours"
+    ),
 )
 def test_ends_of_the_chain_of_ho_cost_a_hundred_thousandth_of_a_bit(dtype):
     """L_T/d = alphabar_T E x0^2/(2 log 2): at most 2.9e-5, for pixels of -1 and 1."""
     with precision(dtype):
         chain, shape = diffx.DDPMChain(diffx.processes.linear_betas()), (1, 4)
-        bits = lambda square: float(diffx.likelihood.prior_kl(chain, jnp.full(shape, square**0.5, dtype))[0]) / (4 * np.log(2))
+        bits = lambda square: (
+            float(diffx.likelihood.prior_kl(chain, jnp.full(shape, square**0.5, dtype))[0])
+            / (4 * np.log(2))
+        )
         as_printed(bits(0.252), "7.3e-6", "L_T in bits a dimension")
         holds(round(np.log10(bits(0.252))) == -5, "of the order of 1e-5")
         as_printed(bits(1.0), "2.9e-5", "at most")
 
 
-# --- contrastive losses at their start --------------------------------------------------------------------------------
+# --- contrastive losses at their start ----------------------------------------------------------
 
 
 @claim(
     "LIT-10",
-    "with CLIP's first scale, 1/.07, and its batch of 32,768 the loss of random embeddings in 512 dimensions is 10.596",
+    "with CLIP's first scale, 1/.07, and its batch of 32,768 the loss of random embeddings in 512 "
+    "dimensions is 10.596",
     of="diffx.clip_loss",
-    source="Radford et al. 2021, arXiv:2103.00020, section 2.5 (.07 and 32,768); the loss, log N + log 0F1(d/2, s^2/4): ours",
+    source=(
+        "Radford et al. 2021, arXiv:2103.00020, section 2.5 (.07 and 32,768); the loss, log N + "
+        "log 0F1(d/2, s^2/4): ours"
+    ),
 )
 def test_first_loss_of_clip_is_log_n_and_a_fifth(dtype):
-    """log N alone is 10.397.  The batch is 32 copies of 1,024 = two random frames and their negatives: a copy adds log 2."""
+    """log N alone is 10.397.  The batch is 32 copies of 1,024 = two random frames and their
+    negatives: a copy adds log 2.
+    """
     rng = np.random.default_rng(0)
     cast = lambda *values: tuple(jnp.asarray(value, dtype) for value in values)
     loss = lambda images, texts: float(clip(*cast(images, texts, np.log(1 / 0.07))))
     frame = lambda: np.linalg.qr(rng.standard_normal((512, 512)))[0]
     images, texts = (np.concatenate([rows, -rows]) for rows in (frame(), frame()))
-    one = (loss(images, texts) + loss(images, -texts)) / 2  # a partner is as often opposite as near: no cosine is left
-    below(abs(one + np.log(32) - 10.596429), 3e-4, "six standard deviations of a mean over random frames, 5e-5")
+    one = (
+        loss(images, texts) + loss(images, -texts)
+    ) / 2  # a partner is as often opposite as near: no cosine is left
+    below(
+        abs(one + np.log(32) - 10.596429),
+        3e-4,
+        "six standard deviations of a mean over random frames, 5e-5",
+    )
     few = rng.standard_normal((2, 2, 3))
-    doubled = loss(*(np.concatenate([x, x]) for x in few)) - float(clip(*cast(*few, np.log(1 / 0.07))))
-    below(abs(doubled - np.log(2)), 32 * 14 * float(jnp.finfo(dtype).eps), "a second copy of the batch adds log 2")
+    doubled = loss(*(np.concatenate([x, x]) for x in few)) - float(
+        clip(*cast(*few, np.log(1 / 0.07)))
+    )
+    below(
+        abs(doubled - np.log(2)),
+        32 * 14 * float(jnp.finfo(dtype).eps),
+        "a second copy of the batch adds log 2",
+    )
 
 
 @claim(
     "LIT-11",
-    "with SigLIP's first bias, -10, and a batch of 32,768 the loss of images orthogonal to texts is 11.4876",
+    "with SigLIP's first bias, -10, and a batch of 32,768 the loss of images orthogonal to texts "
+    "is 11.4876",
     of="diffx.siglip_loss",
-    source="Zhai et al. 2023, arXiv:2303.15343, Algorithm 1; big_vision (t = 10, b = -10); the loss: ours",
+    source=(
+        "Zhai et al. 2023, arXiv:2303.15343, Algorithm 1; big_vision (t = 10, b = -10); the "
+        "loss: ours"
+    ),
 )
 def test_first_loss_of_siglip_is_that_of_its_bias(dtype):
-    """Affine in N where all cosines are 0, so that 1 and 4 rows that count tell the loss of 32,768."""
+    """Affine in N where all cosines are 0, so that 1 and 4 rows that count tell the loss of
+    32,768.
+    """
     image, text = np.tile([1.0, 0.0, 0.0], (4, 1)), np.tile([0.0, 2.0, 0.0], (4, 1))
     embeddings = [jnp.asarray(value, dtype) for value in (image, text, np.log(10), -10)]
     loss = lambda n: siglip_of_pairs(*embeddings, jnp.eye(4, dtype=bool), jnp.arange(4) < n)
@@ -384,16 +528,21 @@ def test_first_loss_of_siglip_is_that_of_its_bias(dtype):
         as_printed(found[0] + 32767 * (found[1] - found[0]) / 3, "11.4876", "the batch of 32,768")
 
 
-# --- samplers --------------------------------------------------------------------------------------------------------
+# --- samplers -----------------------------------------------------------------------------------
 
 
 @claim(
     "LIT-15",
-    "without its noise DDPM collapses the lecture's spiral of 100 points to a place .107 from their mean",
+    "without its noise DDPM collapses the lecture's spiral of 100 points to a place .107 from "
+    "their mean",
     of="diffx.ddpm",
-    source="Welch Labs and 3Blue1Brown, the lecture on diffusion, for the collapse; the numbers: ours",
+    source=(
+        "Welch Labs and 3Blue1Brown, the lecture on diffusion, for the collapse; the numbers: ours"
+    ),
     dtypes=("float64",),
-    why_dtypes="1000 steps through unstable points: which point a path ends on depends on the last digits",
+    why_dtypes=(
+        "1000 steps through unstable points: which point a path ends on depends on the last digits"
+    ),
 )
 def test_lectured_spiral_collapses_without_noise(dtype):
     """Ho's chain, 64 paths: the points nearest to the mean are .107 away, and so are all ends."""
@@ -411,9 +560,12 @@ def test_lectured_spiral_collapses_without_noise(dtype):
 
 @claim(
     "LIT-16",
-    "on SYN-256, variances 1/k^2 of sum 1.641035436, DDPM without its noise misses the data by 1.27486 in any number of steps",
+    "on SYN-256, variances 1/k^2 of sum 1.641035436, DDPM without its noise misses the data by "
+    "1.27486 in any number of steps",
     of=("diffx.ddpm", "diffx.w2"),
-    source="derived here: without noise DDPM gives E[x_0 | x_T], whatever the steps; the numbers: here",
+    source=(
+        "derived here: without noise DDPM gives E[x_0 | x_T], whatever the steps; the numbers: here"
+    ),
     **ONLY_64,
 )
 def test_golden_spectrum_is_missed_by_the_same_without_noise(dtype):
@@ -425,5 +577,11 @@ def test_golden_spectrum_is_missed_by_the_same_without_noise(dtype):
     as_printed(diffx.w2(point, data), "1.281029", "from a point")
     sampler = diffx.ddpm(process, diffx.denoiser(process, data))
     for n in (1, 10):
-        gain = diffx.fold(sampler, jnp.ones(256), diffx.uniform(n, t_min=1e-3))[0]  # from N(0, I), each axis by itself
-        as_printed(diffx.w2(diffx.GaussianLaw(jnp.zeros(256), gain**2), data), "1.27486", f"after {n} steps")
+        gain = diffx.fold(sampler, jnp.ones(256), diffx.uniform(n, t_min=1e-3))[
+            0
+        ]  # from N(0, I), each axis by itself
+        as_printed(
+            diffx.w2(diffx.GaussianLaw(jnp.zeros(256), gain**2), data),
+            "1.27486",
+            f"after {n} steps",
+        )

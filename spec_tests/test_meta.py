@@ -1,4 +1,6 @@
-"""Claims, docstrings and tests name each other from both ends, and every name that is printed is one that Python knows."""
+"""Claims, docstrings and tests name each other from both ends, and every name that is printed is
+one that Python knows.
+"""
 
 import ast
 import importlib
@@ -11,14 +13,26 @@ import pytest
 
 import spec_tests
 from spec_tests.families import ID
-from spec_tests.house import OPTIONAL, by_short_name, imports, installed, is_public, modules, none_of, public, texts
+from spec_tests.house import (
+    OPTIONAL,
+    by_short_name,
+    imports,
+    installed,
+    is_public,
+    modules,
+    none_of,
+    public,
+    texts,
+)
 from spec_tests.registry import CLAIMS, resolve
 
 ROOT = Path(__file__).parent.parent
 TESTS = sorted(Path(__file__).parent.glob("test_*.py"))
 ORACLES = sorted((Path(__file__).parent / "oracles").rglob("*.py"))
 
-DOTTED = re.compile(r"(?P<module>(?:\bfrom|\bimport|-m)\s+)?(?<![\w./])(?P<name>diffx(?:\.[A-Za-z_]\w*)+)(?![\w{])")
+DOTTED = re.compile(
+    r"(?P<module>(?:\bfrom|\bimport|-m)\s+)?(?<![\w./])(?P<name>diffx(?:\.[A-Za-z_]\w*)+)(?![\w{])"
+)
 EXEMPT = {"CHANGELOG.md"}  # tells old names
 NOT_NAMES = {"diffx.css": "a file of the gallery"}  # what looks like a dotted name
 
@@ -66,21 +80,31 @@ def public_objects() -> dict[str, object]:
 def members(owner) -> dict[str, object]:
     """The public functions and classes that a module or class defines itself, and theirs."""
     module = owner.__name__ if inspect.ismodule(owner) else owner.__module__
-    own = {name: value for name, value in vars(owner).items() if getattr(value, "__module__", None) == module}
+    own = {
+        name: value
+        for name, value in vars(owner).items()
+        if getattr(value, "__module__", None) == module
+    }
     found = {}
     for name, value in own.items():
-        if not name.startswith("_") and (inspect.isclass(value) or inspect.isfunction(inspect.unwrap(value))):
+        if not name.startswith("_") and (
+            inspect.isclass(value) or inspect.isfunction(inspect.unwrap(value))
+        ):
             found[f"{module}.{value.__qualname__}"] = value
             found |= members(value) if inspect.isclass(value) else {}
     return found
 
 
 def claims_in(docstring: str | None) -> set[str]:
-    """The ids after "Claims:", which are a list with commas to the end of the paragraph, ranges written out."""
+    """The ids after "Claims:", which are a list with commas to the end of the paragraph, ranges
+    written out.
+    """
     lists = re.findall(r"Claims:(.*?)(?:\n\s*\n|\Z)", docstring or "", re.DOTALL)
     for text in lists:
         text = " ".join(text.split())
-        assert re.fullmatch(rf"{ID.pattern}(, {ID.pattern})*\.", text), f"'Claims:{text}' is no list of ids and a full stop"
+        assert re.fullmatch(rf"{ID.pattern}(, {ID.pattern})*\.", text), (
+            f"'Claims:{text}' is no list of ids and a full stop"
+        )
     return {match.group() for text in lists for match in ID.finditer(text)}
 
 
@@ -92,7 +116,12 @@ def every_claim_is_declared():
 
 
 def test_every_claim_is_about_something_that_exists():
-    missing = [f"{claim.id} of {name}" for claim in CLAIMS.values() for name in claim.of if not exists(name)]
+    missing = [
+        f"{claim.id} of {name}"
+        for claim in CLAIMS.values()
+        for name in claim.of
+        if not exists(name)
+    ]
     none_of(missing, "no such function or class")
 
 
@@ -118,7 +147,11 @@ def test_claims_in_docstrings_are_declared_by_a_test_of_that_object():
 
 
 def test_public_names_of_the_formula_layer_are_held_by_a_claim():
-    bare = [name for name, value in public().items() if not claims_in(value.__doc__) and _last(name) not in UNCLAIMED]
+    bare = [
+        name
+        for name, value in public().items()
+        if not claims_in(value.__doc__) and _last(name) not in UNCLAIMED
+    ]
     none_of(bare, "no 'Claims:' line and no reason in UNCLAIMED")
 
 
@@ -140,28 +173,44 @@ def test_names_of_tests_are_conclusions():
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test")
     ]
-    short = [name for name in names if len(re.findall(r"_[a-z]+", name)) < 3 or re.match(r"test_?\d", name)]
+    short = [
+        name
+        for name in names
+        if len(re.findall(r"_[a-z]+", name)) < 3 or re.match(r"test_?\d", name)
+    ]
     none_of(short, "at least three words that say what is true")
 
 
 def test_test_modules_define_no_test_twice():
     twice = []
     for path in TESTS:
-        names = [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
+        names = [
+            node.name
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.FunctionDef)
+        ]
         twice += [f"{path.name}: {name}" for name in set(names) if names.count(name) > 1]
     none_of(twice, "the later definition hides the earlier")
 
 
 def test_oracles_do_not_know_the_code_they_judge():
-    guilty = [path.name for path in ORACLES if any(name.split(".")[0] == "diffx" for name in imports(path))]
+    guilty = [
+        path.name
+        for path in ORACLES
+        if any(name.split(".")[0] == "diffx" for name in imports(path))
+    ]
     none_of(guilty, "an oracle takes another route and imports nothing from diffx")
 
 
-# --- every dotted name is one that Python knows ----------------------------------------------------------------------
+# --- every dotted name is one that Python knows -------------------------------------------------
 
 
 def test_every_dotted_name_that_is_printed_is_an_expression():
-    unknown = {name for text in (*texts(".py", ".md", ".rst", ".toml").items(), *claimed()) for name in unknown_in(*text)}
+    unknown = {
+        name
+        for text in (*texts(".py", ".md", ".rst", ".toml").items(), *claimed())
+        for name in unknown_in(*text)
+    }
     none_of(unknown, "after `import diffx` Python finds nothing here; where did it move?")
 
 
@@ -171,9 +220,15 @@ def claimed() -> list[tuple[str, str]]:
 
 
 def unknown_in(place: str, text: str) -> list[str]:
-    """Dotted names of a text that are neither evaluated by Python nor, after `import` or `python -m`, found by it."""
+    """Dotted names of a text that are neither evaluated by Python nor, after `import` or
+    `python -m`, found by it.
+    """
     found = [] if place in EXEMPT else list(DOTTED.finditer(text))
-    return [f"{place}:{line_of(text, m.start())}: {m['name']}" for m in found if not is_known(m["name"], m["module"])]
+    return [
+        f"{place}:{line_of(text, m.start())}: {m['name']}"
+        for m in found
+        if not is_known(m["name"], m["module"])
+    ]
 
 
 def line_of(text: str, position: int) -> int:
@@ -183,13 +238,24 @@ def line_of(text: str, position: int) -> int:
 @cache
 def is_known(name: str, module: str | None) -> bool:
     needs = next((extra for extra in OPTIONAL if name.startswith(extra)), "diffx")
-    return name in NOT_NAMES or not installed(needs) or exists(name) or bool(module and name in modules())
+    return (
+        name in NOT_NAMES
+        or not installed(needs)
+        or exists(name)
+        or bool(module and name in modules())
+    )
 
 
 def test_names_that_python_does_not_know_are_seen_wherever_they_stand():
     text = (
-        "see `{0}.no_room.f`,\n{0}.samplers.ddim.step and f'{0}.losses.{{x}}_of_{{y}}', ({0}.VP.beta), python -m {0}.no_recipe"
+        "see `{0}.no_room.f`,\n{0}.samplers.ddim.step and f'{0}.losses.{{x}}_of_{{y}}', "
+        "({0}.VP.beta), python -m {0}.no_recipe"
     )
     seen = [found.rpartition(" ")[2] for found in unknown_in("here", text.format("diffx"))]
-    assert seen == ["diffx" + end for end in (".no_room.f", ".samplers.ddim.step", ".VP.beta", ".no_recipe")]
-    assert not unknown_in("here", "python -m {0}.nn.recipe, from {0}.samplers.run import fold, {0}.VP.alpha".format("diffx"))
+    assert seen == [
+        "diffx" + end for end in (".no_room.f", ".samplers.ddim.step", ".VP.beta", ".no_recipe")
+    ]
+    assert not unknown_in(
+        "here",
+        "python -m {0}.nn.recipe, from {0}.samplers.run import fold, {0}.VP.alpha".format("diffx"),
+    )

@@ -1,4 +1,6 @@
-"""The judge of the specification is judged: its edits, its forks, and a whole run over a small package of its own."""
+"""The judge of the specification is judged: its edits, its forks, and a whole run over a small
+package of its own.
+"""
 
 import ast
 import importlib
@@ -21,7 +23,9 @@ ROOT = Path(__file__).parent.parent
 
 def edits(body: str, operator: str, head: str = "def f(x, t, s)") -> set[str]:
     """What an operator makes of the body of a function, as "before -> after"."""
-    found = [mutant for mutant in generate(f"{head}:\n    {body}\n", "m") if mutant.operator == operator]
+    found = [
+        mutant for mutant in generate(f"{head}:\n    {body}\n", "m") if mutant.operator == operator
+    ]
     return {f"{mutant.before} -> {mutant.after}" for mutant in found}
 
 
@@ -58,7 +62,11 @@ def edits(body: str, operator: str, head: str = "def f(x, t, s)") -> set[str]:
         ("if x:\n        return t", "branch", {"x -> not x"}),
         ("return x.f(0)", "name", set()),
         ("return p.alpha(s)", "name", {"p.alpha(s) -> p.alpha(t)"}),
-        ("return p.alpha / p.sigma", "name", {f"p.alpha / p.sigma -> p.{a} / p.{a}" for a in ("alpha", "sigma")}),
+        (
+            "return p.alpha / p.sigma",
+            "name",
+            {f"p.alpha / p.sigma -> p.{a} / p.{a}" for a in ("alpha", "sigma")},
+        ),
         ("return g(x, t)", "arguments", {"g(x, t) -> g(t, x)"}),
         ("return x, t", "elements", {"(x, t) -> (t, x)"}),
         ("return g(x.T)", "axis", {"g(x.T) -> g(x)"}),
@@ -129,14 +137,18 @@ def test_edits_reach_what_a_decorator_has_made_at_import(tmp_path, monkeypatch):
     toy, reached = importlib.import_module("decorated_toy"), []
     patch.probe("decorated_toy", reached.append)
     assert toy.f(1) == 4 and reached == ["decorated_toy:twice", "decorated_toy:f"]
-    edits = [edit for edit in generate(DECORATED, "decorated_toy") if edit.before == "2 * function(x)"]
+    edits = [
+        edit for edit in generate(DECORATED, "decorated_toy") if edit.before == "2 * function(x)"
+    ]
     patch.install(edits[0], lambda: None)
     assert toy.f(1) != 4
 
 
 def test_keys_do_not_depend_on_lines():
     source = "def f(x):\n    return x * 2 + 1\n"
-    assert [m.key for m in generate(source, "m")] == [m.key for m in generate("\n\n# more\n" + source, "m")]
+    assert [m.key for m in generate(source, "m")] == [
+        m.key for m in generate("\n\n# more\n" + source, "m")
+    ]
 
 
 def test_every_edit_compiles_and_changes_the_source():
@@ -165,7 +177,12 @@ def test_draw_gives_every_function_its_share():
 
 
 def test_fork_returns_results_problems_timeouts_and_crashes():
-    tasks = {"sum": lambda: 1 + 1, "raise": lambda: 1 / 0, "sleep": lambda: time.sleep(60), "exit": lambda: os._exit(3)}
+    tasks = {
+        "sum": lambda: 1 + 1,
+        "raise": lambda: 1 / 0,
+        "sleep": lambda: time.sleep(60),
+        "exit": lambda: os._exit(3),
+    }
     jobs = (forks.Job(name, work, 1.0) for name, work in tasks.items())
     answers = {answer.task: answer for answer in forks.run(jobs, 2)}
     assert answers["sum"].result == 2
@@ -183,7 +200,7 @@ def test_list_of_equivalent_edits_needs_reasons(tmp_path):
         equivalent.read_list(file)
 
 
-# --- a whole run -----------------------------------------------------------------------------------------------------
+# --- a whole run --------------------------------------------------------------------------------
 
 TOY = '''
 from functools import partial
@@ -226,7 +243,8 @@ def test_line_is_a_line(dtype):
 
 @claim("FWD-02", "an area is a product", of="toy.area", source="Euclid")
 def test_area_is_a_product(dtype):
-    close(toy.area(jnp.asarray(2.0, dtype), jnp.asarray(3.0, dtype)), 6.0, ulps=2, why="small integers")
+    two, three = jnp.asarray(2.0, dtype), jnp.asarray(3.0, dtype)
+    close(toy.area(two, three), 6.0, ulps=2, why="small integers")
 
 @claim("FWD-03", "a loop ends", of="toy.loop", source="Turing", dtypes=(), why_dtypes="an integer")
 def test_loop_ends_at_zero():
@@ -263,10 +281,31 @@ reason = 'there was such a function'
 
 def run_toy(folder: Path, *options: str):
     """The command on the package above, in a process of its own."""
-    command = [sys.executable, "-m", "spec_tests.mutants", "--package", "toy", "--tests", "tests", "--examples", "examples"]
-    files = ["--equivalent", "equivalent.toml", "--cache", "cache", "--json", "out.json", "--grace", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "spec_tests.mutants",
+        "--package",
+        "toy",
+        "--tests",
+        "tests",
+        "--examples",
+        "examples",
+    ]
+    files = [
+        "--equivalent",
+        "equivalent.toml",
+        "--cache",
+        "cache",
+        "--json",
+        "out.json",
+        "--grace",
+        "2",
+    ]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)])}
-    done = subprocess.run([*command, *files, *options], cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, *files, *options], cwd=folder, env=environment, capture_output=True, text=True
+    )
     return SimpleNamespace(code=done.returncode, text=done.stdout + done.stderr)
 
 
@@ -276,22 +315,32 @@ def toy_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("toy")
     (folder / "toy").mkdir()
     (folder / "tests").mkdir()
-    (folder / "toy" / "__init__.py").write_text("from toy.core import Line, area, listed, loop, unheld\n")
+    (folder / "toy" / "__init__.py").write_text(
+        "from toy.core import Line, area, listed, loop, unheld\n"
+    )
     (folder / "toy" / "core.py").write_text(TOY)
     (folder / "tests" / "conftest.py").write_text("from spec_tests.conftest import *\n")
     (folder / "tests" / "test_toy.py").write_text(TOY_TESTS)
     (folder / "examples.py").write_text(TOY_EXAMPLES)
     (folder / "equivalent.toml").write_text(TOY_LISTED.replace("toy:listed", "toy.core:listed"))
     run = run_toy(folder)
-    rows = json.loads((folder / "out.json").read_text())["mutants"] if (folder / "out.json").exists() else []
-    return SimpleNamespace(run=run, rows={row["key"].removeprefix("toy.core:"): row for row in rows}, folder=folder)
+    rows = (
+        json.loads((folder / "out.json").read_text())["mutants"]
+        if (folder / "out.json").exists()
+        else []
+    )
+    return SimpleNamespace(
+        run=run, rows={row["key"].removeprefix("toy.core:"): row for row in rows}, folder=folder
+    )
 
 
 def test_edits_of_methods_and_jitted_functions_are_killed(toy_run):
     assert toy_run.rows, toy_run.run.text
     for key in ("Line.at:binary:3 * t + 1 -> 3 * t - 1", "area:binary:x * t -> x / t"):
         assert toy_run.rows[key]["verdict"] == "killed", toy_run.run.text
-    assert toy_run.rows["area:binary:x * t -> x / t"]["by"].startswith("tests/test_toy.py::test_area_is_a_product")
+    assert toy_run.rows["area:binary:x * t -> x / t"]["by"].startswith(
+        "tests/test_toy.py::test_area_is_a_product"
+    )
 
 
 def test_survivor_is_reported_with_its_edit(toy_run):

@@ -1,4 +1,6 @@
-"""The cheap generator: a standard normal, independent over entries and over steps. Fixed keys, exact quantiles at 1e-9."""
+"""The cheap generator: a standard normal, independent over entries and over steps. Fixed keys,
+exact quantiles at 1e-9.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,11 @@ from scipy import stats
 from diffx.noise import hashed_normal
 from spec_tests.close import close
 
-N, KEYS, LEVEL = 1 << 14, 8, 1e-9  # a fair generator fails a test here once in 1e9 choices of the key
+N, KEYS, LEVEL = (
+    1 << 14,
+    8,
+    1e-9,
+)  # a fair generator fails a test here once in 1e9 choices of the key
 
 
 @jax.jit
@@ -47,8 +53,12 @@ def test_hashed_noise_is_independent_over_entries_and_steps(z):
         (rows[0] ** 2, rows[1] ** 2),
     ]:
         correlation = stats.pearsonr(*pair)[0]
-        inside(correlation * np.sqrt(len(pair[0])), stats.norm())  # quantiles of a correlation at large n
-    assert len(np.unique(rows[:, : n // 8])) > 0.99 * rows[:, : n // 8].size  # no step repeats another's stream
+        inside(
+            correlation * np.sqrt(len(pair[0])), stats.norm()
+        )  # quantiles of a correlation at large n
+    assert (
+        len(np.unique(rows[:, : n // 8])) > 0.99 * rows[:, : n // 8].size
+    )  # no step repeats another's stream
 
 
 def test_hashed_bits_are_uniform_over_pairs(z):
@@ -62,14 +72,18 @@ def test_hashed_noise_follows_its_key_and_shape():
     x = jnp.zeros((4, 3), jnp.float32)
     first, again, other = (hashed_normal(jax.random.key(k), x) for k in (0, 0, 1))
     assert np.array_equal(first, again) and not np.any(np.asarray(first) == np.asarray(other))
-    assert np.array_equal(first, hashed_normal(jax.random.key(0), jnp.zeros(12, jnp.float32)).reshape(4, 3))
+    assert np.array_equal(
+        first, hashed_normal(jax.random.key(0), jnp.zeros(12, jnp.float32)).reshape(4, 3)
+    )
     assert hashed_normal(jax.random.key(0), x.astype(jnp.bfloat16)).dtype == jnp.bfloat16
 
 
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
 def test_hashed_noise_lowers_for_every_device(platform):
     key = jax.eval_shape(lambda: jax.random.key(0))
-    jax.export.export(jax.jit(hashed_normal), platforms=[platform])(key, jax.ShapeDtypeStruct((8, 2), jnp.float32))
+    jax.export.export(jax.jit(hashed_normal), platforms=[platform])(
+        key, jax.ShapeDtypeStruct((8, 2), jnp.float32)
+    )
 
 
 def mixed(h):
@@ -81,7 +95,8 @@ def mixed(h):
 
 @pytest.mark.parametrize(("dtype", "bits"), [("float32", 24), ("float64", 52)])
 def test_hashed_noise_is_the_documented_function_of_its_key(dtype, bits):
-    """In numpy's integers and scipy's quantiles: entry i of a key's stream, on a grid of 2^bits equal cells.
+    """In numpy's integers and scipy's quantiles: entry i of a key's stream, on a grid of 2^bits
+    equal cells.
 
     Among 2^14 entries some lie near |z| = 4, where half a cell of float32 moves z by 1e-4.
     """
@@ -90,9 +105,17 @@ def test_hashed_noise_is_the_documented_function_of_its_key(dtype, bits):
     high = mixed(mixed((0x9E3779B9 * np.arange(N, dtype=np.uint64) + words[0]) % 2**32) ^ words[1])
     low = mixed((high + 0x9E3779B9) % 2**32)
     cell = high >> 8 if bits == 24 else (high >> 6) * 2**26 + (low >> 6)
-    mirrored = np.minimum(cell, 2**bits - 1 - cell)  # the quantile of a small probability keeps its digits
+    mirrored = np.minimum(
+        cell, 2**bits - 1 - cell
+    )  # the quantile of a small probability keeps its digits
     quantile = stats.norm.ppf((mirrored.astype(np.float64) + 0.5) / 2**bits)
     wanted = np.where(mirrored == cell, quantile, -quantile)
     found = hashed_normal(key, jnp.zeros((N // 4, 4), dtype)).ravel()
     ulps = 64 if bits == 24 else 512
-    close(found, wanted, ulps=ulps, scale=4.0, why="erfinv's rational fit of log1p(-u^2): in float64 247 ulps at |z| = 4.2")
+    close(
+        found,
+        wanted,
+        ulps=ulps,
+        scale=4.0,
+        why="erfinv's rational fit of log1p(-u^2): in float64 247 ulps at |z| = 4.2",
+    )

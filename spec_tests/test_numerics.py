@@ -27,7 +27,18 @@ from spec_tests.close import close, holds
 from spec_tests.level import level
 from spec_tests.oracles import chains, paths
 from spec_tests.oracles.paths import PI, cosine_vp, evaluate
-from spec_tests.paths import EVERY_PROCESS, PROCESSES, classes, edm, oracle, rectified_flow, sub_vp, trig, ve, vp
+from spec_tests.paths import (
+    EVERY_PROCESS,
+    PROCESSES,
+    classes,
+    edm,
+    oracle,
+    rectified_flow,
+    sub_vp,
+    trig,
+    ve,
+    vp,
+)
 from spec_tests.registry import claim
 from spec_tests.test_process import CLASSES, LOG1P, log_snrs, paths_at, transitions
 
@@ -36,7 +47,10 @@ from spec_tests.test_process import CLASSES, LOG1P, log_snrs, paths_at, transiti
     "NUM-01",
     "sigma keeps all its digits down to t = 1e-7, where 1 - exp(-B) has lost every one",
     of=("diffx.VP", "diffx.SubVP"),
-    source="measured in float32: 1 - exp(-B) is off by 2e-4 at B = 1e-4 and by 100% at B = 3e-8, expm1 by 3e-8",
+    source=(
+        "measured in float32: 1 - exp(-B) is off by 2e-4 at B = 1e-4 and by 100% at B = 3e-8, "
+        "expm1 by 3e-8"
+    ),
 )
 @given(ts=st_.arrays(8, st_.log_uniform(1e-6, 1.0)))
 def test_sigma_of_vp_loses_nothing_at_small_times(dtype, ts):
@@ -44,17 +58,28 @@ def test_sigma_of_vp_loses_nothing_at_small_times(dtype, ts):
     ts = ts * np.where(np.arange(8) % 2, 1.0, 2.0**-3)
     for make in (vp, sub_vp):
         sigma = paths_at(make(), jnp.asarray(ts, dtype))[1]
-        close(sigma, oracle(make).sigma(ts), ulps=8, why=f"{make.__name__}: an elementwise formula without cancellation")
+        close(
+            sigma,
+            oracle(make).sigma(ts),
+            ulps=8,
+            why=f"{make.__name__}: an elementwise formula without cancellation",
+        )
 
 
 @claim(
     "NUM-02",
-    "The log-SNR increment between neighbours of 1000 steps keeps its digits, and alpha^2 = sigmoid(l), sigma^2 = sigmoid(-l)",
+    "The log-SNR increment between neighbours of 1000 steps keeps its digits, and alpha^2 = "
+    "sigmoid(l), sigma^2 = sigmoid(-l)",
     of=("diffx.transition", *CLASSES),
-    source="measured in float32 at N = 1000: the closed form is off by 2.4e-7, a difference of two log-SNRs by 1.1e-4",
+    source=(
+        "measured in float32 at N = 1000: the closed form is off by 2.4e-7, a difference of two "
+        "log-SNRs by 1.1e-4"
+    ),
 )
 def test_log_snr_increment_keeps_the_digits_of_a_small_step(dtype):
-    """1 - sigmoid(20) = 0 in float32, sigmoid(-20) = 2.061e-9; the closed-form increment, never a difference of two l's."""
+    """1 - sigmoid(20) = 0 in float32, sigmoid(-20) = 2.061e-9; the closed-form increment, never a
+    difference of two l's.
+    """
     nodes = np.array([*range(1, 8), *range(97, 900, 73), *range(993, 1000)], np.float64)
     t, s = ((nodes + k) * 2.0**-10 for k in (1, 0))  # exact in float32
     for make in PROCESSES:
@@ -69,25 +94,45 @@ def test_log_snr_increment_keeps_the_digits_of_a_small_step(dtype):
             why=make.__name__,
         )
         wanted = path.transition(t, s)[1]
-        close(got.sigma, wanted, ulps=12 * LOG1P[dtype.name], scale=wanted * power, why=f"{make.__name__}: sigma_(t|s)")
+        close(
+            got.sigma,
+            wanted,
+            ulps=12 * LOG1P[dtype.name],
+            scale=wanted * power,
+            why=f"{make.__name__}: sigma_(t|s)",
+        )
         zero = transitions(make(), jnp.asarray(t, dtype), jnp.asarray(0 * s, dtype))[1]
-        holds(np.asarray(zero) == -np.inf, f"{make.__name__}: from data the increment is infinite, not NaN")
+        holds(
+            np.asarray(zero) == -np.inf,
+            f"{make.__name__}: from data the increment is infinite, not NaN",
+        )
     l = np.array([-6.0, -2.0, 0.0, 4.0, 12.0, 20.0])
     for make in (vp, trig):
         given = l[1:] if make is vp else l  # alpha(1) = 0.046: beyond l = -6.15 there is no time
-        alpha, sigma = paths_at(make(), log_snrs(make(), jnp.ones(6, dtype), jnp.asarray(given, dtype))[1])
+        alpha, sigma = paths_at(
+            make(), log_snrs(make(), jnp.ones(6, dtype), jnp.asarray(given, dtype))[1]
+        )
         size = 1 + np.abs(given)
         close(
-            alpha, 1 / np.sqrt(1 + np.exp(-given)), ulps=8, scale=size / np.sqrt(1 + np.exp(-given)), why="alpha^2 = sigmoid(l)"
+            alpha,
+            1 / np.sqrt(1 + np.exp(-given)),
+            ulps=8,
+            scale=size / np.sqrt(1 + np.exp(-given)),
+            why="alpha^2 = sigmoid(l)",
         )
         close(
-            sigma, 1 / np.sqrt(1 + np.exp(given)), ulps=8, scale=size / np.sqrt(1 + np.exp(given)), why="sigma^2 = sigmoid(-l)"
+            sigma,
+            1 / np.sqrt(1 + np.exp(given)),
+            ulps=8,
+            scale=size / np.sqrt(1 + np.exp(given)),
+            why="sigma^2 = sigmoid(-l)",
         )
 
 
 @claim(
     "NUM-03",
-    "A path to pure noise never gives a negative alpha: alpha(1) = 0 exactly, log-SNR is finite or -inf, never NaN",
+    "A path to pure noise never gives a negative alpha: alpha(1) = 0 exactly, log-SNR is finite or "
+    "-inf, never NaN",
     of=classes(make for make in PROCESSES if make().pure_noise_at_1),
     source="cos(pi/2) in float32 is -4.37e-8",
 )
@@ -100,10 +145,18 @@ def test_cosine_paths_end_at_zero_and_never_below(dtype):
     cases += [(CosineVP(o), cosine_vp(o)) for o in offsets]
     for process, path in cases:
         alpha, sigma = paths_at(process, jnp.asarray(ts, dtype))
-        close(alpha, path.alpha(ts), ulps=8, why="of the angle or time that is left, exact down to the last ulp of t")
+        close(
+            alpha,
+            path.alpha(ts),
+            ulps=8,
+            why="of the angle or time that is left, exact down to the last ulp of t",
+        )
         close(sigma, path.sigma(ts), ulps=8, why="sigma(1) = 1")
         l, back = log_snrs(process, jnp.asarray(ts, dtype), jnp.full(6, -np.inf, dtype))
-        holds(np.asarray(alpha)[0] == 0 and np.asarray(l)[0] == -np.inf, "pure noise: alpha is 0 and log-SNR -inf")
+        holds(
+            np.asarray(alpha)[0] == 0 and np.asarray(l)[0] == -np.inf,
+            "pure noise: alpha is 0 and log-SNR -inf",
+        )
         close(l[1:], path.log_snr(ts[1:]), ulps=8, why="finite before t = 1")
         close(back, np.ones(6), ulps=4, why="log-SNR -inf is t = 1")
     angle = evaluate(lambda t: PI / 2 * t, ts)
@@ -121,7 +174,9 @@ def ddim_coefficients(process, t, s, eta):
 
     def one(t, s):
         def step(x, x0, z):
-            return ddim_eta_step(State(x), t, s, z, process=process, denoise=lambda x, t: x0, eta=eta)[0].x
+            return ddim_eta_step(
+                State(x), t, s, z, process=process, denoise=lambda x, t: x0, eta=eta
+            )[0].x
 
         one, zero = jnp.ones(1, t.dtype), jnp.zeros(1, t.dtype)
         return step(one, zero, zero)[0], step(zero, zero, one)[0]
@@ -131,12 +186,15 @@ def ddim_coefficients(process, t, s, eta):
 
 @claim(
     "NUM-04",
-    "Posterior and DDIM coefficients keep their digits in small steps: expm1 of the log-SNR increment",
+    "Posterior and DDIM coefficients keep their digits in small steps: expm1 of the log-SNR "
+    "increment",
     of=("diffx.posterior", "diffx.samplers.ddim_eta_step"),
     source="at h = 1e-4 exp(h) - 1 is off by 1.2e-4 in float32, expm1 by 4e-8",
 )
 def test_coefficients_of_small_steps_keep_their_digits(dtype):
-    """of_x0 = alpha_s fresh, sigma = sigma_s sqrt(fresh), fresh = 1 - SNR_t/SNR_s; t and s at least 8 ulps apart."""
+    """of_x0 = alpha_s fresh, sigma = sigma_s sqrt(fresh), fresh = 1 - SNR_t/SNR_s; t and s at least
+    8 ulps apart.
+    """
     t = np.repeat([0.125, 0.5, 0.875], 5)
     s = t * (1 - np.tile([2.0**-20, 2.0**-14, 2.0**-9, 2.0**-4, 0.5], 3))
     eta = 0.75
@@ -144,10 +202,14 @@ def test_coefficients_of_small_steps_keep_their_digits(dtype):
         path = oracle(make)
 
         def fresh(a, b, path=path):
-            return 1 - path.exact_variance(b) / path.exact_alpha(b) ** 2 * path.exact_alpha(a) ** 2 / path.exact_variance(a)
+            return 1 - path.exact_variance(b) / path.exact_alpha(b) ** 2 * path.exact_alpha(
+                a
+            ) ** 2 / path.exact_variance(a)
 
         def kept(a, b, path=path, fresh=fresh):
-            return (path.exact_variance(b) / path.exact_variance(a) * (1 - fresh(a, b) * 9 / 16)).sqrt()
+            return (
+                path.exact_variance(b) / path.exact_variance(a) * (1 - fresh(a, b) * 9 / 16)
+            ).sqrt()
 
         share, alpha_s, sigma_s = evaluate(fresh, t, s), path.alpha(s), path.sigma(s)
         of_x = path.alpha(t) / alpha_s * (sigma_s / path.sigma(t)) ** 2
@@ -159,12 +221,30 @@ def test_coefficients_of_small_steps_keep_their_digits(dtype):
             ("of_x0", got.of_x0, alpha_s * share),
             ("sigma", got.sigma, sigma_s * np.sqrt(share)),
         ):
-            close(value, wanted, ulps=16, scale=wanted * power, why=f"{make.__name__}: {name} is a product of exact factors")
+            close(
+                value,
+                wanted,
+                ulps=16,
+                scale=wanted * power,
+                why=f"{make.__name__}: {name} is a product of exact factors",
+            )
         of_x, of_z = ddim_coefficients(make(), *ends, jnp.asarray(eta, dtype))
         wanted = evaluate(kept, t, s)
-        close(of_x, wanted, ulps=16, scale=wanted * power, why=f"{make.__name__}: what DDIM keeps of x")
+        close(
+            of_x,
+            wanted,
+            ulps=16,
+            scale=wanted * power,
+            why=f"{make.__name__}: what DDIM keeps of x",
+        )
         wanted = eta * sigma_s * np.sqrt(share)
-        close(of_z, wanted, ulps=16, scale=wanted * power, why=f"{make.__name__}: the fresh noise of DDIM")
+        close(
+            of_z,
+            wanted,
+            ulps=16,
+            scale=wanted * power,
+            why=f"{make.__name__}: the fresh noise of DDIM",
+        )
 
 
 @jax.jit
@@ -179,9 +259,13 @@ def points_slope(law, x, t):
 
 @claim(
     "NUM-05",
-    "The point-set denoiser survives logits of -5e9, resolves points 1e-3 apart far from 0, and has finite gradients at ties",
+    "The point-set denoiser survives logits of -5e9, resolves points 1e-3 apart far from 0, and "
+    "has finite gradients at ties",
     of="diffx.denoisers.points_denoise",
-    source="log-sum-exp; |x|^2 + |y|^2 - 2xy loses every digit at sigma = 1e-3 in float32, direct differences none",
+    source=(
+        "log-sum-exp; |x|^2 + |y|^2 - 2xy loses every digit at sigma = 1e-3 in float32, direct "
+        "differences none"
+    ),
 )
 @given(z=st_.normals(100), seed=st_.seeds())
 def test_point_set_denoiser_is_exact_at_low_noise(dtype, z, seed):
@@ -191,19 +275,39 @@ def test_point_set_denoiser_is_exact_at_low_noise(dtype, z, seed):
     rng = np.random.default_rng(seed)
     far = rng.integers(-(2**12), 2**12, (130, 100)) * 2.0**-10
     centre = 5.0 + far[0] * 0
-    near = centre + rng.integers(0, 2, (130, 100)) * np.eye(130, 100) * 2.0**-10  # neighbours one sigma apart
-    for points, x in ((far, far[77] + np.round(z) * 2.0**-10), (far, far[0] + 8.0), (near, centre + np.round(z) * 2.0**-10)):
+    near = (
+        centre + rng.integers(0, 2, (130, 100)) * np.eye(130, 100) * 2.0**-10
+    )  # neighbours one sigma apart
+    for points, x in (
+        (far, far[77] + np.round(z) * 2.0**-10),
+        (far, far[0] + 8.0),
+        (near, centre + np.round(z) * 2.0**-10),
+    ):
         got = points_at(PointSet(jnp.asarray(points, dtype)), jnp.asarray(x, dtype), t)
         close(
-            got, of_points(points, x, sigma), ulps=32, scale=8.0, why="130 points of size 8; logits below 100 are exact to 1e-5"
+            got,
+            of_points(points, x, sigma),
+            ulps=32,
+            scale=8.0,
+            why="130 points of size 8; logits below 100 are exact to 1e-5",
         )
     pair = PointSet(jnp.asarray([[1.0, 0.0], [-1.0, 0.0]], dtype))
     for half in (0.25, 1.0, 2.0**-10):
         slope = points_slope(pair, jnp.zeros(2, dtype), jnp.asarray(half / 40, dtype))
-        wanted = np.array([[1.0, 0.0], [0.0, 0.0]]) / (40 * float(np.asarray(half / 40, dtype))) ** 2
-        close(slope, wanted, ulps=16, scale=wanted.max(), why="at a tie the derivative is Cov/sigma^2, finite")
+        wanted = (
+            np.array([[1.0, 0.0], [0.0, 0.0]]) / (40 * float(np.asarray(half / 40, dtype))) ** 2
+        )
+        close(
+            slope,
+            wanted,
+            ulps=16,
+            scale=wanted.max(),
+            why="at a tie the derivative is Cov/sigma^2, finite",
+        )
     same = PointSet(jnp.asarray([[1.0, 2.0]] * 3, dtype))
-    holds(np.asarray(points_slope(same, jnp.ones(2, dtype), t)) == 0, "equal points: no slope, no NaN")
+    holds(
+        np.asarray(points_slope(same, jnp.ones(2, dtype), t)) == 0, "equal points: no slope, no NaN"
+    )
 
 
 def of_points(points, x, sigma):
@@ -242,10 +346,21 @@ def test_ddim_in_float32_is_within_its_tolerance_model(dtype):
         gain = spread[-1] / spread[0] * np.prod(np.cos(np.diff(angles)), axis=1)
         wanted = alpha[-1] * mean + gain * (x - alpha[0] * mean)
         size = np.abs(alpha[-1] * mean) + np.abs(gain) * (np.abs(x) + np.abs(alpha[0] * mean))
-        close(got, wanted, ulps=16 + n / 8, scale=size, why=f"{n} steps, each of a few roundings that mostly average out")
+        close(
+            got,
+            wanted,
+            ulps=16 + n / 8,
+            scale=size,
+            why=f"{n} steps, each of a few roundings that mostly average out",
+        )
 
 
-CONVERSIONS = tuple(f"{wanted}_of_{given}" for wanted in ("x0", "eps") for given in ("x0", "eps", "v") if wanted != given)
+CONVERSIONS = tuple(
+    f"{wanted}_of_{given}"
+    for wanted in ("x0", "eps")
+    for given in ("x0", "eps", "v")
+    if wanted != given
+)
 
 
 @jax.jit
@@ -254,22 +369,34 @@ def converted(process, x, values, t):
     found = {}
     for name in CONVERSIONS:
         function = lambda value, name=name: getattr(predictions, name)(process, x, value, t)
-        found[name] = jax.jvp(function, (values[name[name.index("_of_") + 4 :]],), (jnp.ones_like(x),))
+        found[name] = jax.jvp(
+            function, (values[name[name.index("_of_") + 4 :]],), (jnp.ones_like(x),)
+        )
     return found
 
 
 @claim(
     "NUM-06",
-    "x0 from eps multiplies an error of eps by sigma/alpha, eps from x0 by alpha/sigma, either from v by no more than 1",
+    "x0 from eps multiplies an error of eps by sigma/alpha, eps from x0 by alpha/sigma, either "
+    "from v by no more than 1",
     of=tuple(f"diffx.predictions.{name}" for name in CONVERSIONS),
-    source="the last node of Ho's linear schedule: 157; of the cosine schedule: 2e4; sigma = 1e-4: 1e4",
+    source=(
+        "the last node of Ho's linear schedule: 157; of the cosine schedule: 2e4; sigma = 1e-4: 1e4"
+    ),
 )
 def test_conversions_amplify_by_the_noise_to_signal_ratio(dtype):
-    """The derivative is the ratio; and rounding of the inputs comes out as ulps of that ratio, no less and no more."""
+    """The derivative is the ratio; and rounding of the inputs comes out as ulps of that ratio, no
+    less and no more.
+    """
     chain = jax.jit(lambda betas: (DDPMChain(betas).alpha(1.0), DDPMChain(betas).sigma(1.0)))
     for betas, printed in ((linear_betas(), 157.4), (cosine_betas(), 2.029e4)):
         alpha, sigma = (float(v) for v in chain(betas.astype(dtype)))
-        holds(abs(sigma / alpha / printed - 1) < 2e-3, "the printed amplification", sigma / alpha, printed)
+        holds(
+            abs(sigma / alpha / printed - 1) < 2e-3,
+            "the printed amplification",
+            sigma / alpha,
+            printed,
+        )
     rng = np.random.default_rng(6)
     x0, eps = (rng.standard_normal(64).astype(np.float32).astype(np.float64) for _ in range(2))
     for a in (1 / 157.4, 1 / 2.029e4, 0.6, 1 - 5e-9):
@@ -280,32 +407,61 @@ def test_conversions_amplify_by_the_noise_to_signal_ratio(dtype):
         given_ = {name: jnp.asarray(value, dtype) for name, value in exact.items()}
         x = jnp.asarray(a * x0 + s * eps, dtype)
         norm = a**2 + s**2
-        ratios = {"x0_of_eps": -s / a, "x0_of_v": -s / norm, "eps_of_x0": -a / s, "eps_of_v": a / norm}
+        ratios = {
+            "x0_of_eps": -s / a,
+            "x0_of_v": -s / norm,
+            "eps_of_x0": -a / s,
+            "eps_of_v": a / norm,
+        }
         for name, (value, slope) in converted(process, x, given_, t).items():
             ratio = ratios[name]
             close(slope, np.full(64, ratio), ulps=8, why=f"{name}: what it multiplies an error by")
             size = (1 + abs(ratio)) * (np.abs(x0) + np.abs(eps)) + np.abs(x0 + eps) * 0
             wanted = exact[name[: name.index("_of_")]]
-            close(value, wanted, ulps=4, scale=size, why=f"{name}: ulps of the inputs times max(1, ratio)")
-            worst = np.abs(np.asarray(value, np.float64) - wanted).max() / float(jnp.finfo(dtype).eps)
-            holds(abs(ratio) < 100 or worst > abs(ratio) / 16, f"{name}: the amplification is real", worst, abs(ratio))
-            holds(not name.endswith("_v") or abs(ratio) <= 1 + 1e-6, "v is the stable branch at both ends")
+            close(
+                value,
+                wanted,
+                ulps=4,
+                scale=size,
+                why=f"{name}: ulps of the inputs times max(1, ratio)",
+            )
+            worst = np.abs(np.asarray(value, np.float64) - wanted).max() / float(
+                jnp.finfo(dtype).eps
+            )
+            holds(
+                abs(ratio) < 100 or worst > abs(ratio) / 16,
+                f"{name}: the amplification is real",
+                worst,
+                abs(ratio),
+            )
+            holds(
+                not name.endswith("_v") or abs(ratio) <= 1 + 1e-6,
+                "v is the stable branch at both ends",
+            )
 
 
 @jax.jit
 def chain_sums(betas):
     n = betas.shape[0]
-    return alpha_bar(betas), DDPMChain(betas).sigma(jnp.asarray([1.0, 2.0, 10.0, n], betas.dtype) / n)
+    return alpha_bar(betas), DDPMChain(betas).sigma(
+        jnp.asarray([1.0, 2.0, 10.0, n], betas.dtype) / n
+    )
 
 
 @claim(
     "NUM-09",
-    "alphabar of 1000 betas keeps its digits, and so does sigma of the first nodes, where 1 - alphabar has lost three",
+    "alphabar of 1000 betas keeps its digits, and so does sigma of the first nodes, where 1 - "
+    "alphabar has lost three",
     of=("diffx.processes.alpha_bar", "diffx.DDPMChain"),
-    source="measured in float32: cumprod 7e-7; 1 - alphabar at the first node 1.7e-4, by log1p and expm1 2.5e-8",
+    source=(
+        "measured in float32: cumprod 7e-7; 1 - alphabar at the first node 1.7e-4, by log1p and "
+        "expm1 2.5e-8"
+    ),
 )
 def test_products_of_a_thousand_alphas_keep_their_digits(dtype):
-    """Ho's betas against 60 digits; the naive 1 - prod(1 - beta) in numpy float32 is a thousand ulps away at node 1."""
+    """Ho's betas against 60 digits; the naive 1 - prod(1 - beta) in numpy float32 is a thousand
+    ulps away at node 1.
+    """
     betas = np.linspace(1e-4, 0.02, 1000).astype(np.float32).astype(np.float64)
     nodes = [chains.Node(total) for total in chains.totals(tuple(betas))[1:]]
     bars, sigma = chain_sums(jnp.asarray(betas, dtype))
@@ -314,7 +470,10 @@ def test_products_of_a_thousand_alphas_keep_their_digits(dtype):
     close(bars, exact, ulps=8, scale=size, why="exp of a running sum of log1p, summed by halves")
     picked = [nodes[i - 1].sigma for i in (1, 2, 10, 1000)]
     close(
-        sigma, np.array(picked), ulps=4 if dtype == np.float32 else 16, why="expm1 of a sum: sigma^2 = beta at the first node"
+        sigma,
+        np.array(picked),
+        ulps=4 if dtype == np.float32 else 16,
+        why="expm1 of a sum: sigma^2 = beta at the first node",
     )
     naive = 1 - np.cumprod(1 - betas.astype(np.float32), dtype=np.float32)[0]
     lost = abs(float(naive) / betas[0] - 1)
@@ -327,12 +486,16 @@ def total(values):
 
 @jax.jit
 def slopes_at_the_ends(process, x):
-    """Derivatives in the parameters of the process, in x and in an inner time, on steps that touch t = 0 and t = 1."""
+    """Derivatives in the parameters of the process, in x and in an inner time, on steps that touch
+    t = 0 and t = 1.
+    """
     half, one, zero = (jnp.full((), value, x.dtype) for value in (0.5, 1.0, 0.0))
 
     def ends(process, x, half):
         starts, stops = jnp.stack([half, one, one]), jnp.stack([zero, half, zero])
-        bridges = jax.vmap(lambda t, s: posterior(process, t, s))(starts, stops)  # from transitions and sigmas
+        bridges = jax.vmap(lambda t, s: posterior(process, t, s))(
+            starts, stops
+        )  # from transitions and sigmas
         return total((perturb(process, x, x + 1, zero), bridges))
 
     return jax.grad(ends, argnums=(0, 1, 2))(process, x, half)
@@ -351,27 +514,49 @@ def slopes_of_a_run(process, law, x, ts, zs):
 @jax.jit
 def slopes_of_fields(process, law, x, ts):
     """Derivatives of the denoiser in x and t."""
-    return jax.vmap(jax.grad(lambda x, t: denoiser(process, law)(x, t).sum(), argnums=(0, 1)), (None, 0))(x, ts)
+    return jax.vmap(
+        jax.grad(lambda x, t: denoiser(process, law)(x, t).sum(), argnums=(0, 1)), (None, 0)
+    )(x, ts)
 
 
 @claim(
     "NUM-10",
-    "Derivatives are finite at t = 0, t = 1, x = 0, tied responsibilities and variance 0, in x, in the law and in the schedule",
-    of=(*classes(EVERY_PROCESS), "diffx.transition", "diffx.perturb", "diffx.posterior", "diffx.denoiser"),
-    source="double where: 0 times an infinite derivative is NaN, and one NaN spoils a whole gradient",
+    "Derivatives are finite at t = 0, t = 1, x = 0, tied responsibilities and variance 0, in x, in "
+    "the law and in the schedule",
+    of=(
+        *classes(EVERY_PROCESS),
+        "diffx.transition",
+        "diffx.perturb",
+        "diffx.posterior",
+        "diffx.denoiser",
+    ),
+    source=(
+        "double where: 0 times an infinite derivative is NaN, and one NaN spoils a whole gradient"
+    ),
     dtypes=(),
-    why_dtypes="infinity times 0 is NaN in each; run in float32, for compilation is all the time this takes",
+    why_dtypes=(
+        "infinity times 0 is NaN in each; run in float32, for compilation is all the time "
+        "this takes"
+    ),
 )
 def test_no_derivative_is_nan_at_the_ends():
-    """A grid ends at data and may start at pure noise; a schedule that is learned needs derivatives there."""
+    """A grid ends at data and may start at pure noise; a schedule that is learned needs derivatives
+    there.
+    """
     dtype = np.dtype("float32")
     zeros, ts = jnp.zeros(2, dtype), jnp.asarray([1.0, 0.5, 0.0], dtype)
     for make in EVERY_PROCESS:
         process = jax.tree_util.tree_map(lambda leaf: jnp.asarray(leaf, dtype), make())
-        holds(finite(slopes_at_the_ends(process, zeros)), f"{type(process).__name__}: parameters, x and times at the ends")
+        holds(
+            finite(slopes_at_the_ends(process, zeros)),
+            f"{type(process).__name__}: parameters, x and times at the ends",
+        )
         if make is vp:
             law = GaussianLaw(zeros, jnp.asarray([0.0, 1.0], dtype))
-            holds(finite(slopes_of_a_run(process, law, zeros, ts, jnp.ones((2, 2), dtype))), "DDPM from 1 to 0")
+            holds(
+                finite(slopes_of_a_run(process, law, zeros, ts, jnp.ones((2, 2), dtype))),
+                "DDPM from 1 to 0",
+            )
     tied = jnp.asarray([[1.0, 0.0], [-1.0, 0.0]], dtype)
     laws = (
         GaussianLaw(zeros, LowRank(jnp.eye(2, 1, dtype=dtype), jnp.ones(1, dtype))),
@@ -379,15 +564,27 @@ def test_no_derivative_is_nan_at_the_ends():
         PointSet(tied),
     )
     for law in laws:
-        holds(finite(slopes_of_fields(rectified_flow(), law, zeros, ts[:2])), f"{type(law).__name__}: x = 0, t = 1 and 1/2")
+        holds(
+            finite(slopes_of_fields(rectified_flow(), law, zeros, ts[:2])),
+            f"{type(law).__name__}: x = 0, t = 1 and 1/2",
+        )
 
 
 def test_derivatives_between_the_ends_are_those_of_the_schedule():
-    """What keeps the ends finite must not stop derivatives between them: central differences of the exact paths."""
-    for make, exact, at, h in ((vp, paths.vp, (0.3125, 12.0), 1e-4), (ve, paths.ve, (0.03125, 30.0), 1e-5)):
-        slopes = jax.tree_util.tree_leaves(jax.grad(lambda p: p.sigma(jnp.asarray(0.5, jnp.float32)))(make()))
+    """What keeps the ends finite must not stop derivatives between them: central differences of the
+    exact paths.
+    """
+    for make, exact, at, h in (
+        (vp, paths.vp, (0.3125, 12.0), 1e-4),
+        (ve, paths.ve, (0.03125, 30.0), 1e-5),
+    ):
+        slopes = jax.tree_util.tree_leaves(
+            jax.grad(lambda p: p.sigma(jnp.asarray(0.5, jnp.float32)))(make())
+        )
         for i, slope in enumerate(slopes):
-            up, down = (exact(*(v + sign * h * (i == j) for j, v in enumerate(at))) for sign in (1, -1))
+            up, down = (
+                exact(*(v + sign * h * (i == j) for j, v in enumerate(at))) for sign in (1, -1)
+            )
             wanted = float(up.sigma(0.5) - down.sigma(0.5)) / (2 * h)
             assert abs(float(slope) / wanted - 1) < 1e-4, "the derivative of sigma in a parameter"
 
@@ -398,8 +595,14 @@ def finite(tree):
 
 @claim(
     "NUM-11",
-    "Times in half precision are refused: bfloat16 makes 999/1000 and 1 one time, whatever the dtype of x",
-    of=("diffx.processes.Process", "diffx.perturb", "diffx.transition", "diffx.processes.log_snr_density"),
+    "Times in half precision are refused: bfloat16 makes 999/1000 and 1 one time, whatever the "
+    "dtype of x",
+    of=(
+        "diffx.processes.Process",
+        "diffx.perturb",
+        "diffx.transition",
+        "diffx.processes.log_snr_density",
+    ),
     source="bfloat16 has 8 bits: its numbers near 1000 are 4 apart",
     dtypes=(),
     why_dtypes="about dtypes that are refused",
@@ -409,16 +612,31 @@ def test_half_precision_times_would_merge_neighbours_and_are_refused():
     index = jnp.asarray([997.0, 998.0, 999.0, 1000.0])
     merged = np.unique(np.asarray((index).astype(jnp.bfloat16), np.float64))
     holds(len(merged) == 2, f"four indices of a 1000-step grid become {merged}")
-    holds(len(np.unique(np.asarray((index / 1000).astype(jnp.bfloat16), np.float64))) == 2, "and so do their times")
+    holds(
+        len(np.unique(np.asarray((index / 1000).astype(jnp.bfloat16), np.float64))) == 2,
+        "and so do their times",
+    )
     x = jnp.ones(2, jnp.bfloat16)
     doors = (
-        *(lambda t, name=name: getattr(vp(), name)(t) for name in ("alpha", "sigma", "f", "g", "log_snr", "time_of_log_snr")),
-        *(lambda t: perturb(vp(), x, x, t), lambda t: transition(vp(), t, 0.25), lambda t: transition(vp(), 0.75, t)),
+        *(
+            lambda t, name=name: getattr(vp(), name)(t)
+            for name in ("alpha", "sigma", "f", "g", "log_snr", "time_of_log_snr")
+        ),
+        *(
+            lambda t: perturb(vp(), x, x, t),
+            lambda t: transition(vp(), t, 0.25),
+            lambda t: transition(vp(), 0.75, t),
+        ),
         *(lambda t: log_snr_density(vp(), t), lambda t: time_shift(t, 3.0)),
     )
     for narrow in (jnp.bfloat16, jnp.float16):
         for door in doors:
-            with pytest.raises(TypeError, match="half precision merges neighbours; give it as float32"):
+            with pytest.raises(
+                TypeError, match="half precision merges neighbours; give it as float32"
+            ):
                 door(jnp.asarray(0.5, narrow))
             holds(True, "refused, with a way out")
-    holds(perturb(vp(), x, x, jnp.float32(0.5)).dtype == jnp.bfloat16, "a bfloat16 x goes with a float32 time")
+    holds(
+        perturb(vp(), x, x, jnp.float32(0.5)).dtype == jnp.bfloat16,
+        "a bfloat16 x goes with a float32 time",
+    )

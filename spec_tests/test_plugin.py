@@ -1,4 +1,6 @@
-"""The plugin: a small suite of its own is run in a second process, and its table, certificate and options are read."""
+"""The plugin: a small suite of its own is run in a second process, and its table, certificate and
+options are read.
+"""
 
 import json
 import os
@@ -27,11 +29,17 @@ def test_one_is_one_for_all_x(x, dtype):
     seen.append(x)
     close(np.asarray(1, dtype) + 2 * np.finfo(dtype).eps, 1.0, ulps=4, why="two ulps")
 
-@claim("FWD-02", "two is three", of=("a.b", "a.c"), source="error", dtypes=("float64",), why_dtypes="one is enough")
+@claim(
+    "FWD-02", "two is three", of=("a.b", "a.c"), source="error",
+    dtypes=("float64",), why_dtypes="one is enough",
+)
 def test_two_is_three_by_mistake(dtype):
     close(np.asarray(2, dtype), 3.0, ulps=8, why="wrong")
 
-@claim("FWD-03", "NaN is not a number", of="a.b", source="IEEE 754", dtypes=(), why_dtypes="about no dtype")
+@claim(
+    "FWD-03", "NaN is not a number", of="a.b", source="IEEE 754",
+    dtypes=(), why_dtypes="about no dtype",
+)
 def test_nan_is_a_failure_not_a_number():
     close(np.nan, 1.0, ulps=1, why="NaN")
 
@@ -40,11 +48,17 @@ def test_nan_is_a_failure_not_a_number():
 def test_slow_is_left_out(dtype):
     holds(True, "slow")
 
-@claim("FWD-05", "a claim compares", of="a.b", source="-", dtypes=("float64",), why_dtypes="one is enough")
+@claim(
+    "FWD-05", "a claim compares", of="a.b", source="-",
+    dtypes=("float64",), why_dtypes="one is enough",
+)
 def test_claim_that_compares_nothing(dtype):
     assert True
 
-@claim("FWD-06", "skipped is not run", of="a.b", source="-", dtypes=("float64",), why_dtypes="one is enough")
+@claim(
+    "FWD-06", "skipped is not run", of="a.b", source="-",
+    dtypes=("float64",), why_dtypes="one is enough",
+)
 def test_skipped_claim_is_not_run(dtype):
     pytest.skip("not here")
 
@@ -66,7 +80,16 @@ def run_suite(folder: Path, *options: str, examples: int = 10):
     """Run the suite above under the plugin, in a process of its own."""
     (folder / "conftest.py").write_text("from spec_tests.conftest import *\n")
     (folder / "test_suite.py").write_text(SUITE.replace("EXAMPLES", str(examples)))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder), *options]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        str(folder),
+        *options,
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     return SimpleNamespace(code=done.returncode, text=done.stdout + done.stderr)
@@ -77,20 +100,31 @@ def default_run(tmp_path_factory):
     """One run with the development profile, its output and its certificate."""
     folder = tmp_path_factory.mktemp("suite")
     run = run_suite(folder, "--claims", "--claims-json", "claims.json", "--spec-profile", "dev")
-    certificate = json.loads((folder / "claims.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    certificate = json.loads(
+        (folder / "claims.json").read_text(), parse_constant=lambda name: pytest.fail(name)
+    )
     rows = {(row["id"], row["dtype"]): row for row in certificate["claims"]}
     return SimpleNamespace(run=run, certificate=certificate, rows=rows)
 
 
 def test_suite_runs_in_float64_with_the_examples_of_its_profile(default_run):
-    assert "3 failed, 6 passed, 1 skipped, 2 deselected" in default_run.run.text, default_run.run.text
+    assert "3 failed, 6 passed, 1 skipped, 2 deselected" in default_run.run.text, (
+        default_run.run.text
+    )
 
 
 def test_certificate_names_device_and_versions(default_run):
     certificate = default_run.certificate
     assert set(certificate) == {"device", "versions", "claims"}
     assert set(certificate["device"]) == {"kind", "platform"}
-    assert set(certificate["versions"]) == {"python", "jax", "jaxlib", "numpy", "hypothesis", "diffx"}
+    assert set(certificate["versions"]) == {
+        "python",
+        "jax",
+        "jaxlib",
+        "numpy",
+        "hypothesis",
+        "diffx",
+    }
 
 
 def test_certificate_gives_each_claim_and_dtype_a_verdict(default_run):
@@ -127,7 +161,9 @@ def test_measured_infinity_is_written_as_null(default_run):
 
 def test_table_prints_every_claim_with_its_verdict(default_run):
     lines = default_run.run.text.splitlines()
-    assert any(" ".join(line.split()) == "FWD-01 float32 one is one 2 4 ulp holds" for line in lines)
+    assert any(
+        " ".join(line.split()) == "FWD-01 float32 one is one 2 4 ulp holds" for line in lines
+    )
     assert "3 holds, 3 fails, 3 not run" in lines
 
 
@@ -139,7 +175,9 @@ def test_one_dtype_runs_alone_and_the_rest_is_not_run(tmp_path):
 
 
 def test_default_profile_draws_more_and_slow_tests_run_when_named(tmp_path):
-    run = run_suite(tmp_path, "-m", "slow or not slow", "-k", "one_is_one or slow or examples", examples=40)
+    run = run_suite(
+        tmp_path, "-m", "slow or not slow", "-k", "one_is_one or slow or examples", examples=40
+    )
     assert "5 passed" in run.text, run.text
 
 
@@ -164,7 +202,9 @@ def test_claim_declared_twice_is_refused():
         CLAIMS.pop("FWD-99")
 
 
-@pytest.mark.parametrize("bad", [{"id": "FWD-1"}, {"id": "XYZ-01"}, {"statement": ""}, {"of": ()}, {"source": ""}])
+@pytest.mark.parametrize(
+    "bad", [{"id": "FWD-1"}, {"id": "XYZ-01"}, {"statement": ""}, {"of": ()}, {"source": ""}]
+)
 def test_claim_that_is_incomplete_is_refused(bad):
     with pytest.raises(ValueError, match="claim"):
         declare(**bad)

@@ -32,7 +32,8 @@ NAMES = (
 
 def every_conversion(process, x, values, t):
     return {
-        (wanted, given): getattr(predictions, f"{wanted}_of_{given}")(process, x, values[given], t) for wanted, given in PAIRS
+        (wanted, given): getattr(predictions, f"{wanted}_of_{given}")(process, x, values[given], t)
+        for wanted, given in PAIRS
     }
 
 
@@ -43,7 +44,9 @@ def network(offset, x, t):
 
 def every_denoiser(process, x, values, t):
     return {
-        given: getattr(predictions, f"denoiser_of_{given}")(process, Partial(network, values[given] - (x + 2 * t)))(x, t)
+        given: getattr(predictions, f"denoiser_of_{given}")(
+            process, Partial(network, values[given] - (x + 2 * t))
+        )(x, t)
         for given in DENOISERS
     }
 
@@ -56,7 +59,9 @@ compiled = jax.jit(everything)
 
 
 def check_all(function, process, t, numbers, x0, eps, dtype, ulps):
-    """All conversions and denoisers at one noise level against the definitions, and against the 2 x 2 system."""
+    """All conversions and denoisers at one noise level against the definitions, and against the 2 x
+    2 system.
+    """
     combos = conversions.rows(*numbers)
     exact = {kind: of_x0 * x0 + of_eps * eps for kind, (of_x0, of_eps) in combos.items()}
     sizes = {kind: abs(of_x0 * x0) + abs(of_eps * eps) for kind, (of_x0, of_eps) in combos.items()}
@@ -66,13 +71,33 @@ def check_all(function, process, t, numbers, x0, eps, dtype, ulps):
     for wanted, known in PAIRS:
         p, q = conversions.amplified(combos, wanted, known)
         scale = p * sizes["x"] + q * sizes[known]
-        close(found[wanted, known], exact[wanted], ulps=ulps, scale=scale, why=f"{wanted} of {known}: inputs are rounded")
+        close(
+            found[wanted, known],
+            exact[wanted],
+            ulps=ulps,
+            scale=scale,
+            why=f"{wanted} of {known}: inputs are rounded",
+        )
         solved = conversions.convert(combos, wanted, known, rounded["x"], rounded[known])
-        close(found[wanted, known], solved, ulps=ulps, scale=scale, why=f"{wanted} of {known}: a few products of a system")
+        close(
+            found[wanted, known],
+            solved,
+            ulps=ulps,
+            scale=scale,
+            why=f"{wanted} of {known}: a few products of a system",
+        )
     for known in DENOISERS:
         p, q = conversions.amplified(combos, "x0", known)
-        scale = p * sizes["x"] + q * (sizes[known] + sizes["x"] + 2 * t)  # the network adds and subtracts x + 2t
-        close(denoisers[known], exact["x0"], ulps=ulps, scale=scale, why=f"denoiser_of_{known}: inputs are rounded")
+        scale = p * sizes["x"] + q * (
+            sizes[known] + sizes["x"] + 2 * t
+        )  # the network adds and subtracts x + 2t
+        close(
+            denoisers[known],
+            exact["x0"],
+            ulps=ulps,
+            scale=scale,
+            why=f"denoiser_of_{known}: inputs are rounded",
+        )
 
 
 LOGS = st.floats(-2.0, 2.0).map(lambda u: float(np.float32(np.exp(u))))
@@ -80,12 +105,18 @@ LOGS = st.floats(-2.0, 2.0).map(lambda u: float(np.float32(np.exp(u))))
 
 @claim(
     "DEN-01",
-    "x0, eps, score, v and velocity determine each other, whether alpha^2 + sigma^2 = 1 or not, and at the ends of time.",
+    "x0, eps, score, v and velocity determine each other, whether alpha^2 + sigma^2 = 1 or not, "
+    "and at the ends of time.",
     of=NAMES,
-    source="Salimans and Ho 2022, arXiv:2202.00512, Appendix D; Karras et al. 2022, arXiv:2206.00364, eq. (3)",
+    source=(
+        "Salimans and Ho 2022, arXiv:2202.00512, Appendix D; Karras et al. 2022, "
+        "arXiv:2206.00364, eq. (3)"
+    ),
 )
 def test_five_predictions_are_affine_bijections(dtype):
-    """Each of the 20 conversions and 4 denoisers recovers its prediction, defined by x0 and eps, from another and x."""
+    """Each of the 20 conversions and 4 denoisers recovers its prediction, defined by x0 and eps,
+    from another and x.
+    """
     at_drawn_levels(dtype)
     on_every_process(dtype)
     at_the_ends_of_time(dtype)
@@ -103,31 +134,52 @@ X0, EPS = np.array([[1.5, -0.25]]), np.array([[-0.75, 2.0]])
 
 
 def on_every_process(dtype):
-    """At their alpha, sigma and rates; one of them also as it is and eagerly, so that the checks of values run."""
+    """At their alpha, sigma and rates; one of them also as it is and eagerly, so that the checks of
+    values run.
+    """
     for make in PROCESSES:
         for t in (0.375, 0.8125):
             path = oracle(make)
-            numbers: Any = tuple(float(f(t)) for f in (path.alpha, path.sigma, path.alpha_rate, path.sigma_rate))
+            numbers: Any = tuple(
+                float(f(t)) for f in (path.alpha, path.sigma, path.alpha_rate, path.sigma_rate)
+            )
             process, now = level(numbers[0], numbers[1], dtype, rates=numbers[2:])
             check_all(compiled, process, now, numbers, X0, EPS, dtype, ulps=4)
             if t == 0.375 and make is rectified_flow:
-                check_all(everything, make(), jnp.asarray(t, dtype), numbers, X0, EPS, dtype, ulps=4)
+                check_all(
+                    everything, make(), jnp.asarray(t, dtype), numbers, X0, EPS, dtype, ulps=4
+                )
 
 
 def at_the_ends_of_time(dtype):
-    """alpha(1) = 0: v and velocity still give x0, and v is -x0 (Lin et al. 2023, section 3.2, has the other sign)."""
+    """alpha(1) = 0: v and velocity still give x0, and v is -x0 (Lin et al. 2023, section 3.2, has
+    the other sign).
+    """
     x0, eps = jnp.asarray(X0, dtype), jnp.asarray(EPS, dtype)
     one, zero = jnp.ones((), dtype), jnp.zeros((), dtype)
-    for process, rate in ((RectifiedFlow(), (-1.0, 1.0)), (Trig(), (-np.pi / 2, 0.0)), (CosineVP(0.0), (-np.pi / 2, 0.0))):
+    for process, rate in (
+        (RectifiedFlow(), (-1.0, 1.0)),
+        (Trig(), (-np.pi / 2, 0.0)),
+        (CosineVP(0.0), (-np.pi / 2, 0.0)),
+    ):
         velocity = jnp.asarray(rate[0] * X0 + rate[1] * EPS, dtype)
         found = {
             "x0 of v": (predictions.x0_of_v(process, eps, -x0, one), X0),
             "v of x0": (predictions.v_of_x0(process, eps, x0, one), -X0),
             "x0 of velocity": (predictions.x0_of_velocity(process, eps, velocity, one), X0),
-            "denoiser of v": (predictions.denoiser_of_v(process, Partial(network, -x0 - (eps + 2)))(eps, one), X0),
+            "denoiser of v": (
+                predictions.denoiser_of_v(process, Partial(network, -x0 - (eps + 2)))(eps, one),
+                X0,
+            ),
         }
         for name, (value, exact) in found.items():
-            close(value, exact, ulps=4, scale=np.abs(X0) + np.abs(EPS), why=f"{name} at alpha = 0: x is eps")
+            close(
+                value,
+                exact,
+                ulps=4,
+                scale=np.abs(X0) + np.abs(EPS),
+                why=f"{name} at alpha = 0: x is eps",
+            )
     flow = RectifiedFlow()
     at_data = {
         "x0 of eps": (predictions.x0_of_eps(flow, x0, eps, zero), X0),
@@ -137,14 +189,24 @@ def at_the_ends_of_time(dtype):
         "velocity of eps": (predictions.velocity_of_eps(EDM(40.0), x0, eps, zero), 40 * EPS),
     }
     for name, (value, exact) in at_data.items():
-        close(value, exact, ulps=4, scale=np.abs(X0) + np.abs(exact), why=f"{name} at sigma = 0: x is x0")
+        close(
+            value,
+            exact,
+            ulps=4,
+            scale=np.abs(X0) + np.abs(exact),
+            why=f"{name} at sigma = 0: x is x0",
+        )
 
 
 def where_the_literature_slips(dtype):
-    """For the rectified flow eps = x + (1 - t) u; a minus, as in WAN's solver, is off by 2 (1 - t) u."""
+    """For the rectified flow eps = x + (1 - t) u; a minus, as in WAN's solver, is off by 2 (1 - t)
+    u.
+    """
     t = jnp.asarray(0.25, dtype)
     x, u = 0.75 * X0 + 0.25 * EPS, EPS - X0
-    eps = predictions.eps_of_velocity(RectifiedFlow(), jnp.asarray(x, dtype), jnp.asarray(u, dtype), t)
+    eps = predictions.eps_of_velocity(
+        RectifiedFlow(), jnp.asarray(x, dtype), jnp.asarray(u, dtype), t
+    )
     close(eps, x + 0.75 * u, ulps=4, scale=np.abs(x) + np.abs(u), why="eps = x + (1 - t) u")
     close(eps, EPS, ulps=4, scale=np.abs(x) + np.abs(u), why="which is the noise that was put in")
     holds(np.abs(eps - (x - 0.75 * u)) > 1, "with a minus it is another number")
@@ -155,7 +217,9 @@ def in_the_dtype_of_x(dtype):
     process, t = level(1.0, 2.0, dtype)
     narrow = jnp.float32 if dtype == np.float64 else jnp.bfloat16
     x = jax.ShapeDtypeStruct((2,), narrow)
-    for result in jax.tree_util.tree_leaves(jax.eval_shape(every_conversion, process, x, dict.fromkeys(KINDS, x), t)):
+    for result in jax.tree_util.tree_leaves(
+        jax.eval_shape(every_conversion, process, x, dict.fromkeys(KINDS, x), t)
+    ):
         holds(result.dtype == narrow, "a conversion keeps the dtype of x")
 
 

@@ -1,4 +1,6 @@
-"""Forward processes: kernels, rates, log-SNR, transitions, against 60-digit decimals, moment ODEs and Bayes."""
+"""Forward processes: kernels, rates, log-SNR, transitions, against 60-digit decimals, moment ODEs
+and Bayes.
+"""
 
 from functools import cache
 
@@ -25,12 +27,25 @@ from diffx.processes.vp import VP
 from spec_tests import strategies as st_, test_grid
 from spec_tests.close import close, holds
 from spec_tests.level import level
-from spec_tests.paths import EVERY_PROCESS, PROCESSES, Maker, classes, cosine_vp, edm, oracle, rectified_flow, sub_vp
+from spec_tests.paths import (
+    EVERY_PROCESS,
+    PROCESSES,
+    Maker,
+    classes,
+    cosine_vp,
+    edm,
+    oracle,
+    rectified_flow,
+    sub_vp,
+)
 from spec_tests.registry import claim
 
 CLASSES = classes()
 zero_terminal = Maker(DDPMChain, None, ((0.25, 0.5, 1.0),))
-LOG1P = {"float64": 8, "float32": 1}  # XLA's float64 log1p is off by 118 ulp near -0.41 and 70 near 0.41, not by 2
+LOG1P = {
+    "float64": 8,
+    "float32": 1,
+}  # XLA's float64 log1p is off by 118 ulp near -0.41 and 70 near 0.41, not by 2
 EARLY = np.array([2.0**-20, 2.0**-13, 2.0**-10])  # where 1 - exp(-B) has lost its digits in float32
 
 
@@ -61,9 +76,13 @@ def log_snrs(process, ts, ls):
 
 @claim(
     "FWD-01",
-    "x_t given x_0 is N(alpha x_0, sigma^2 I) with the alpha and sigma of the papers, from t = 0 to t = 1",
+    "x_t given x_0 is N(alpha x_0, sigma^2 I) with the alpha and sigma of the papers, from t = 0 "
+    "to t = 1",
     of=("diffx.processes.Process", "diffx.perturb", *CLASSES),
-    source="Song 2021 eqs. 9, 11, 12, 29; Karras 2022 Table 1; Nichol 2021 eq. 17; Liu 2023; Albergo 2023; Chen 2023",
+    source=(
+        "Song 2021 eqs. 9, 11, 12, 29; Karras 2022 Table 1; Nichol 2021 eq. 17; Liu 2023; "
+        "Albergo 2023; Chen 2023"
+    ),
 )
 @given(ts=st_.arrays(5, st_.times()), x0=st_.points(4), eps=st_.points(4))
 def test_every_path_has_the_kernel_of_its_paper(dtype, ts, x0, eps):
@@ -73,22 +92,55 @@ def test_every_path_has_the_kernel_of_its_paper(dtype, ts, x0, eps):
         process, path = make(), oracle(make)
         alpha, sigma = path.alpha(ts), path.sigma(ts)
         got_alpha, got_sigma = paths_at(process, jnp.asarray(ts, dtype))
-        powers = 1 + np.abs(np.log(np.maximum(alpha, 1e-3))), 1 + np.log1p(sigma / 0.03)  # exp(u) rounds by |u|
-        close(got_alpha, alpha, ulps=8, scale=alpha * powers[0], why=f"{make.__name__}: alpha is an elementwise formula")
-        close(got_sigma, sigma, ulps=8, scale=sigma * powers[1], why=f"{make.__name__}: nothing cancels, at t = 1e-6 neither")
-        x, at = perturbed(process, *(jnp.asarray(v, dtype) for v in (x0, eps, ts[3]))), (alpha[3], sigma[3])
+        powers = (
+            1 + np.abs(np.log(np.maximum(alpha, 1e-3))),
+            1 + np.log1p(sigma / 0.03),
+        )  # exp(u) rounds by |u|
+        close(
+            got_alpha,
+            alpha,
+            ulps=8,
+            scale=alpha * powers[0],
+            why=f"{make.__name__}: alpha is an elementwise formula",
+        )
+        close(
+            got_sigma,
+            sigma,
+            ulps=8,
+            scale=sigma * powers[1],
+            why=f"{make.__name__}: nothing cancels, at t = 1e-6 neither",
+        )
+        x, at = (
+            perturbed(process, *(jnp.asarray(v, dtype) for v in (x0, eps, ts[3]))),
+            (alpha[3], sigma[3]),
+        )
         size = np.abs(at[0] * x0) * powers[0][3] + np.abs(at[1] * eps) * powers[1][3]
-        close(x, at[0] * x0 + at[1] * eps, ulps=8, scale=size, why="alpha x0 + sigma eps: each part as exact as its factor")
+        close(
+            x,
+            at[0] * x0 + at[1] * eps,
+            ulps=8,
+            scale=size,
+            why="alpha x0 + sigma eps: each part as exact as its factor",
+        )
         ends = paths_at(process, jnp.asarray([0.0] * 8, dtype))
         holds((ends[0] == 1) & (ends[1] == 0), f"{make.__name__}: t = 0 is data, exactly")
     for make in [make for make in PROCESSES if make().pure_noise_at_1]:
-        holds(paths_at(make(), jnp.ones(8, dtype))[0] == 0, f"{make.__name__}: t = 1 is pure noise, exactly")
+        holds(
+            paths_at(make(), jnp.ones(8, dtype))[0] == 0,
+            f"{make.__name__}: t = 1 is pure noise, exactly",
+        )
 
 
 @claim(
     "FWD-02",
-    "f = alpha'/alpha and g^2 = (sigma^2)' - 2 f sigma^2 = -sigma^2 l' for every process, and rates are alpha' and sigma'",
-    of=("diffx.processes.Process", "diffx.processes.gaussian_path", "diffx.processes.rates", *CLASSES),
+    "f = alpha'/alpha and g^2 = (sigma^2)' - 2 f sigma^2 = -sigma^2 l' for every process, and "
+    "rates are alpha' and sigma'",
+    of=(
+        "diffx.processes.Process",
+        "diffx.processes.gaussian_path",
+        "diffx.processes.rates",
+        *CLASSES,
+    ),
     source="Kingma et al. 2021, arXiv:2107.00630, appendix; Karras et al. 2022",
 )
 @given(ts=st_.arrays(5, st_.times(2e-3, 0.998)))
@@ -102,12 +154,33 @@ def test_drift_and_diffusion_follow_from_alpha_and_sigma(dtype, ts):
         size_s = (np.abs(slope_s) + (slope_s == 0)) * (1 + np.log1p(path.sigma(ts) / 0.03))
         if make().variance_preserving:  # the cosine of an angle near pi/2 is as exact as the angle
             size_a, size_s = np.maximum(size_a, np.pi / 2), np.maximum(size_s, np.pi / 2)
-        close(rate.alpha, slope_a, ulps=16, scale=size_a, why=f"{make.__name__}: one product of elementwise formulas")
-        close(rate.sigma, slope_s, ulps=16, scale=size_s, why=f"{make.__name__}: a sum of at most two products below pi/2")
-        close(f, slope_a / path.alpha(ts), ulps=8, why=f"{make.__name__}: f = alpha'/alpha, differenced in 60 digits")
+        close(
+            rate.alpha,
+            slope_a,
+            ulps=16,
+            scale=size_a,
+            why=f"{make.__name__}: one product of elementwise formulas",
+        )
+        close(
+            rate.sigma,
+            slope_s,
+            ulps=16,
+            scale=size_s,
+            why=f"{make.__name__}: a sum of at most two products below pi/2",
+        )
+        close(
+            f,
+            slope_a / path.alpha(ts),
+            ulps=8,
+            why=f"{make.__name__}: f = alpha'/alpha, differenced in 60 digits",
+        )
         wanted = path.sigma(ts) * np.sqrt(-path.log_snr_rate(ts))
         close(
-            g, wanted, ulps=8, scale=wanted * (1 + np.log1p(path.sigma(ts) / 0.03)), why=f"{make.__name__}: g^2 = -sigma^2 l'"
+            g,
+            wanted,
+            ulps=8,
+            scale=wanted * (1 + np.log1p(path.sigma(ts) / 0.03)),
+            why=f"{make.__name__}: g^2 = -sigma^2 l'",
         )
 
 
@@ -118,24 +191,33 @@ def facts_at(process, ends):
 
 @pytest.mark.parametrize("make", [*EVERY_PROCESS, zero_terminal], ids=lambda make: make.__name__)
 def test_every_process_is_what_its_class_says(make):
-    """The four facts against alpha, sigma and their rates, at the ends and between; a NaN is 0 times an infinite rate."""
+    """The four facts against alpha, sigma and their rates, at the ends and between; a NaN is 0
+    times an infinite rate.
+    """
     process = make()
     ends = facts_at(process, jnp.asarray([0.0, 1.0], jnp.float64))
     between = np.hypot(*paths_at(process, jnp.linspace(0, 1, 7, dtype=jnp.float64)))
     assert process.variance_preserving == (np.abs(between - 1) < 1e-12).all()
     assert process.pure_noise_at_1 == (ends[0][1] == 0)
-    assert (process.finite_rates_at_0, process.finite_rates_at_1) == tuple(np.isfinite(rate).all() for rate in ends[2])
+    assert (process.finite_rates_at_0, process.finite_rates_at_1) == tuple(
+        np.isfinite(rate).all() for rate in ends[2]
+    )
 
 
 def test_a_chain_of_traced_betas_says_what_it_is_in_a_trace():
     ends_in_noise = jax.jit(lambda betas: DDPMChain(betas).pure_noise_at_1)
     assert ends_in_noise(jnp.asarray([0.5, 1.0])) and not ends_in_noise(jnp.asarray([0.5, 0.5]))
     chain = zero_terminal()
-    assert jax.jit(lambda: 1 if chain.pure_noise_at_1 else 0)() == 1, "concrete betas say it inside a trace too"
+    assert jax.jit(lambda: 1 if chain.pure_noise_at_1 else 0)() == 1, (
+        "concrete betas say it inside a trace too"
+    )
 
 
 def test_a_class_that_owes_something_is_told_what():
-    with pytest.raises(TypeError, match="Half must define sigma, time_of_log_snr, finite_rates_at_1: a process owes"):
+    with pytest.raises(
+        TypeError,
+        match="Half must define sigma, time_of_log_snr, finite_rates_at_1: a process owes",
+    ):
 
         @gaussian_path
         class Half:
@@ -145,13 +227,16 @@ def test_a_class_that_owes_something_is_told_what():
 
 @claim(
     "FWD-04",
-    "Two transitions in a row are the transition of the whole, and sigma_{t|s}^2 = sigma_t^2 - alpha_{t|s}^2 sigma_s^2",
+    "Two transitions in a row are the transition of the whole, and sigma_{t|s}^2 = sigma_t^2 - "
+    "alpha_{t|s}^2 sigma_s^2",
     of=("diffx.transition", *CLASSES),
     source="Chapman-Kolmogorov; Kingma et al. 2021, arXiv:2107.00630, appendix A",
 )
 @given(grid=st_.grids(2, 1e-3, 0.999))
 def test_transitions_compose_and_match_the_difference_of_variances(dtype, grid):
-    """a_{t|r} = a_{t|s} a_{s|r}; s^2_{t|r} = a_{t|s}^2 s^2_{s|r} + s^2_{t|s}; the step from t to t is the identity."""
+    """a_{t|r} = a_{t|s} a_{s|r}; s^2_{t|r} = a_{t|s}^2 s^2_{s|r} + s^2_{t|s}; the step from t to t
+    is the identity.
+    """
     t, s, r = grid
     ends = np.array([t, s, t, t]), np.array([s, r, r, t])
     for make in PROCESSES:
@@ -159,7 +244,13 @@ def test_transitions_compose_and_match_the_difference_of_variances(dtype, grid):
         got, step = transitions(make(), *(jnp.asarray(v, dtype) for v in ends))
         alpha, sigma = path.transition(*ends)
         powers = 1 + np.abs(np.log(path.alpha(ends[0])))
-        close(got.alpha, alpha, ulps=8, scale=alpha * powers, why=f"{make.__name__}: a quotient of two alphas")
+        close(
+            got.alpha,
+            alpha,
+            ulps=8,
+            scale=alpha * powers,
+            why=f"{make.__name__}: a quotient of two alphas",
+        )
         wide = 1 + np.log1p(path.sigma(ends[0]) / 0.03)
         close(
             got.sigma,
@@ -177,23 +268,33 @@ def test_transitions_compose_and_match_the_difference_of_variances(dtype, grid):
             scale=joined * powers[0] * wide[0] * LOG1P[dtype.name],
             why="through s and at once: the same law",
         )
-        holds((v[:3] > 0) & (v[3] == 0), f"{make.__name__}: variances are positive, and 0 where s = t")
+        holds(
+            (v[:3] > 0) & (v[3] == 0), f"{make.__name__}: variances are positive, and 0 where s = t"
+        )
         close(got.alpha[3], 1.0, ulps=2, why=f"{make.__name__}: x/x, which a GPU divides to 2 ulps")
         holds(step[3] == 0, "no step, no increment")
 
 
 @claim(
     "FWD-05",
-    "log-SNR decreases strictly, time_of_log_snr inverts it, and grids in log-SNR, in sigma and in angle are what they say",
+    "log-SNR decreases strictly, time_of_log_snr inverts it, and grids in log-SNR, in sigma and in "
+    "angle are what they say",
     of=(
         "diffx.processes.Process",
         *CLASSES,
-        *(f"diffx.grids.{name}" for name in ("uniform_log_snr", "karras", "equal_angle", "time_shift")),
+        *(
+            f"diffx.grids.{name}"
+            for name in ("uniform_log_snr", "karras", "equal_angle", "time_shift")
+        ),
     ),
-    source="Kingma et al. 2021; Lu et al. 2022; Karras et al. 2022, eq. 5; Esser et al. 2024, eq. 23",
+    source=(
+        "Kingma et al. 2021; Lu et al. 2022; Karras et al. 2022, eq. 5; Esser et al. 2024, eq. 23"
+    ),
 )
 def test_log_snr_decreases_and_is_inverted_exactly(dtype):
-    """l' < 0 on (0, T); t(l(t)) = t. Cosine with offset 0: l = -2 log tan(pi t/2); RF: l = 2 log((1 - t)/t)."""
+    """l' < 0 on (0, T); t(l(t)) = t. Cosine with offset 0: l = -2 log tan(pi t/2); RF: l = 2
+    log((1 - t)/t).
+    """
     check_log_snr(dtype)
     test_grid.check_karras_of_the_paper(dtype)
     test_grid.check_uniform_log_snr(dtype)
@@ -201,7 +302,11 @@ def test_log_snr_decreases_and_is_inverted_exactly(dtype):
     test_grid.check_time_shift(dtype)
 
 
-TIMES = np.sort(np.concatenate([EARLY, np.linspace(2.0**-7, 1 - 2.0**-7, 58), [1 - 2.0**-10, 1 - 2.0**-13, 1 - 2.0**-20]]))
+TIMES = np.sort(
+    np.concatenate(
+        [EARLY, np.linspace(2.0**-7, 1 - 2.0**-7, 58), [1 - 2.0**-10, 1 - 2.0**-13, 1 - 2.0**-20]]
+    )
+)
 
 
 def check_log_snr(dtype):
@@ -211,20 +316,37 @@ def check_log_snr(dtype):
         exact, rate = path.log_snr(ts), path.log_snr_rate(ts)
         rounded = exact.astype(dtype).astype(np.float64)  # what time_of_log_snr is given
         l, back = log_snrs(make(), jnp.asarray(ts, dtype), jnp.asarray(rounded, dtype))
-        close(l, exact, ulps=8, scale=np.maximum(8, np.abs(exact)), why=f"{make.__name__}: a sum of logarithms of size 8")
+        close(
+            l,
+            exact,
+            ulps=8,
+            scale=np.maximum(8, np.abs(exact)),
+            why=f"{make.__name__}: a sum of logarithms of size 8",
+        )
         holds(np.diff(np.asarray(l, np.float64)) < 0, f"{make.__name__}: log-SNR decreases")
-        wanted = ts + (rounded - exact) / rate  # the time of the rounded log-SNR, to second order in its rounding
+        wanted = (
+            ts + (rounded - exact) / rate
+        )  # the time of the rounded log-SNR, to second order in its rounding
         size = ts + np.abs(exact / rate)
-        close(back, wanted, ulps=8, scale=size, why=f"{make.__name__}: time and a rounding of the log-SNR, |l| |dt/dl|")
+        close(
+            back,
+            wanted,
+            ulps=8,
+            scale=size,
+            why=f"{make.__name__}: time and a rounding of the log-SNR, |l| |dt/dl|",
+        )
 
 
 @claim(
     "FWD-06",
-    "Divided by alpha every path is the VE path: denoiser, score and density depend on log-SNR alone",
+    "Divided by alpha every path is the VE path: denoiser, score and density depend on log-SNR "
+    "alone",
     of=("diffx.denoiser", "diffx.score", "diffx.marginal"),
     source="Karras et al. 2022, appendix B; Kingma et al. 2021, section 3",
 )
-@given(means=st_.points(3, 2), variances=st_.arrays((3, 2), st_.log_uniform(0.1, 4.0)), y=st_.points(2))
+@given(
+    means=st_.points(3, 2), variances=st_.arrays((3, 2), st_.log_uniform(0.1, 4.0)), y=st_.points(2)
+)
 def test_all_schedules_are_one_path_at_equal_log_snr(dtype, means, variances, y):
     """D(x, t) = D_VE(x/a, tau), score_x = score_y/a, p_t(x) = a^-d p_VE(x/a), tau = (s/a)^2."""
     weights = np.array([0.5, 0.3125, 0.1875])
@@ -236,20 +358,44 @@ def test_all_schedules_are_one_path_at_equal_log_snr(dtype, means, variances, y)
         got = mixture_at(make(), law, jnp.asarray(x, dtype), jnp.asarray(t, dtype))
         wanted, logit = posterior_in_ve(weights, means, variances, x / alpha, tau)
         lost = 1 + logit  # a softmax of logits of size u is rounded by u
-        close(got[0], wanted[0], ulps=16, scale=lost * 5, why=f"{make.__name__}: posterior mean of components below 5")
+        close(
+            got[0],
+            wanted[0],
+            ulps=16,
+            scale=lost * 5,
+            why=f"{make.__name__}: posterior mean of components below 5",
+        )
         steep = np.abs(x / alpha - means).max(0) / (variances.min(0) + tau) / alpha
-        close(got[1], wanted[1] / alpha, ulps=16, scale=lost * steep, why=f"{make.__name__}: score_x = score_y/alpha")
+        close(
+            got[1],
+            wanted[1] / alpha,
+            ulps=16,
+            scale=lost * steep,
+            why=f"{make.__name__}: score_x = score_y/alpha",
+        )
         wanted_log = wanted[2] - 2 * np.log(alpha)
-        close(got[2], wanted_log, ulps=16, scale=lost, why=f"{make.__name__}: p_t(x) = alpha^-d p_VE(x/alpha)")
+        close(
+            got[2],
+            wanted_log,
+            ulps=16,
+            scale=lost,
+            why=f"{make.__name__}: p_t(x) = alpha^-d p_VE(x/alpha)",
+        )
 
 
 @jax.jit
 def mixture_at(process, law, x, t):
-    return denoiser(process, law)(x, t), score(process, law)(x, t), marginal(process, law, t).log_prob(x)
+    return (
+        denoiser(process, law)(x, t),
+        score(process, law)(x, t),
+        marginal(process, law, t).log_prob(x),
+    )
 
 
 def posterior_in_ve(weights, means, variances, y, tau):
-    """Mean of x_0, score and log-density of y = x_0 + sqrt(tau) eps, and the size of the logits: Bayes by precisions."""
+    """Mean of x_0, score and log-density of y = x_0 + sqrt(tau) eps, and the size of the logits:
+    Bayes by precisions.
+    """
     total = variances + tau
     logits = np.log(weights) - 0.5 * ((y - means) ** 2 / total + np.log(2 * np.pi * total)).sum(1)
     shares = np.exp(logits - logits.max())
@@ -274,24 +420,47 @@ def score_equation(process, law, x, t, f, g):
 
 @claim(
     "FWD-09",
-    "The score obeys its own Fokker-Planck equation: d_t s = grad[g^2/2 div s + g^2/2 |s|^2 - f x . s - d f]",
+    "The score obeys its own Fokker-Planck equation: d_t s = grad[g^2/2 div s + g^2/2 |s|^2 - f x "
+    ". s - d f]",
     of=("diffx.score", "diffx.denoisers.mixture_score", *CLASSES),
     source="Lai et al. 2023, arXiv:2210.04296",
 )
 def test_scores_of_mixtures_obey_the_score_equation(dtype):
-    """Derivatives of the coded score with the coded f and g, at the alpha, sigma, alpha', sigma' of the papers."""
-    law = MixtureLaw(*(jnp.asarray(v, dtype) for v in ([0.25, 0.75], [[1.5, -0.5], [-1.0, 0.25]], [[0.5, 1.0], [0.75, 0.25]])))
+    """Derivatives of the coded score with the coded f and g, at the alpha, sigma, alpha', sigma' of
+    the papers.
+    """
+    law = MixtureLaw(
+        *(
+            jnp.asarray(v, dtype)
+            for v in ([0.25, 0.75], [[1.5, -0.5], [-1.0, 0.25]], [[0.5, 1.0], [0.75, 0.25]])
+        )
+    )
     x = jnp.asarray([0.5, -0.375], dtype)
     for make in PROCESSES:
         path = oracle(make)
-        drift, diffusion, _ = coefficients_at(make(), jnp.asarray([0.1875, 0.4375, 0.5, 0.5, 0.5], dtype))
+        drift, diffusion, _ = coefficients_at(
+            make(), jnp.asarray([0.1875, 0.4375, 0.5, 0.5, 0.5], dtype)
+        )
         for t, f, g in zip((0.1875, 0.4375), drift, diffusion, strict=False):
-            numbers = [float(part(t)) for part in (path.alpha, path.sigma, path.alpha_rate, path.sigma_rate)]
+            numbers = [
+                float(part(t))
+                for part in (path.alpha, path.sigma, path.alpha_rate, path.sigma_rate)
+            ]
             process, now = level(*numbers[:2], dtype, rates=(numbers[2], numbers[3]))
-            left, terms = (np.asarray(v, np.float64) for v in score_equation(process, law, x, now, f, g))
+            left, terms = (
+                np.asarray(v, np.float64) for v in score_equation(process, law, x, now, f, g)
+            )
             right = terms[0] + terms[1] - terms[2]
-            size = np.abs(terms).sum() + (numbers[2] ** 2 + numbers[3] ** 2) ** 0.5 / numbers[1] ** 3
-            close(left.astype(dtype), right, ulps=16, scale=size, why=f"{make.__name__}: third derivatives, at noise sigma")
+            size = (
+                np.abs(terms).sum() + (numbers[2] ** 2 + numbers[3] ** 2) ** 0.5 / numbers[1] ** 3
+            )
+            close(
+                left.astype(dtype),
+                right,
+                ulps=16,
+                scale=size,
+                why=f"{make.__name__}: third derivatives, at noise sigma",
+            )
 
 
 @jax.jit
@@ -310,27 +479,45 @@ def on(end: float) -> tuple[np.ndarray, np.ndarray]:
 
 @claim(
     "FWD-14",
-    "The variance of sub-VP is that of VP squared, so below it, both tend to 1, and each solves V' = -beta V + g^2",
+    "The variance of sub-VP is that of VP squared, so below it, both tend to 1, and each solves V' "
+    "= -beta V + g^2",
     of=("diffx.SubVP", "diffx.VP"),
     source="Song et al. 2021, arXiv:2011.13456, section 3.4 and Appendix B",
 )
 def test_sub_vp_has_less_variance_than_vp(dtype):
-    """(1 - e^-B)^2 <= 1 - e^-B; the coded g^2 integrated against e^(B(r) - B(t)) gives the coded sigma^2."""
+    """(1 - e^-B)^2 <= 1 - e^-B; the coded g^2 integrated against e^(B(r) - B(t)) gives the coded
+    sigma^2.
+    """
     low, high = 0.375, 10.0
     total = lambda t: low * t + (high - low) * t**2 / 2
     pair = VP(low, high), SubVP(low, high)
     for t in (2.0**-10, 0.0625, 0.25, 0.5, 1.0):
         nodes, weights = on(t)
         ts = jnp.asarray(np.append(nodes, t), dtype)
-        vp_sigma, sub_sigma, vp_g, sub_g = (np.asarray(v, np.float64) for v in deviations(*pair, ts))
+        vp_sigma, sub_sigma, vp_g, sub_g = (
+            np.asarray(v, np.float64) for v in deviations(*pair, ts)
+        )
         decay = weights * np.exp(total(np.asarray(ts, np.float64)[:-1]) - total(t))
         for name, sigma, g in (("VP", vp_sigma, vp_g), ("sub-VP", sub_sigma, sub_g)):
             wanted = decay @ g[:-1] ** 2
-            close((sigma[-1] ** 2).astype(dtype), wanted, ulps=16 + 8 * total(t), why=f"{name}: the variance equation")
-        close(sub_sigma.astype(dtype), vp_sigma**2, ulps=16, why="sigma of sub-VP is the variance of VP")
+            close(
+                (sigma[-1] ** 2).astype(dtype),
+                wanted,
+                ulps=16 + 8 * total(t),
+                why=f"{name}: the variance equation",
+            )
+        close(
+            sub_sigma.astype(dtype),
+            vp_sigma**2,
+            ulps=16,
+            why="sigma of sub-VP is the variance of VP",
+        )
         holds(sub_sigma < vp_sigma, "sub-VP has less variance at every t > 0")
     late = deviations(VP(0.5, 120.0), SubVP(0.5, 120.0), jnp.ones(GAUSS + 1, dtype))
-    holds((np.asarray(late[0]) == 1) & (np.asarray(late[1]) == 1), "both end at 1: e^-60 is below the last ulp")
+    holds(
+        (np.asarray(late[0]) == 1) & (np.asarray(late[1]) == 1),
+        "both end at 1: e^-60 is below the last ulp",
+    )
 
 
 @jax.jit
@@ -343,9 +530,13 @@ def exploding(process, law, x, ts):
 
 @claim(
     "FWD-15",
-    "VE begins at the data: sigma(t)^2 is the integral of g^2, sigma_min^2 less than the sigma_min^2 r^(2t) of common code",
+    "VE begins at the data: sigma(t)^2 is the integral of g^2, sigma_min^2 less than the "
+    "sigma_min^2 r^(2t) of common code",
     of=("diffx.VE", "diffx.transition", "diffx.marginal"),
-    source="Song et al. 2021, arXiv:2011.13456, eqs. (9), (29): the SDE started at x_0 has variance sigma(t)^2 - sigma(0)^2",
+    source=(
+        "Song et al. 2021, arXiv:2011.13456, eqs. (9), (29): the SDE started at x_0 has "
+        "variance sigma(t)^2 - sigma(0)^2"
+    ),
 )
 def test_ve_variance_is_the_integral_of_its_diffusion(dtype):
     """At t -> 0 the variant without -sigma_min^2 is off by all of it: x_0 would not be the data."""
@@ -362,9 +553,23 @@ def test_ve_variance_is_the_integral_of_its_diffusion(dtype):
             variance = np.asarray(sigma, np.float64)[-1] ** 2
             close(variance.astype(dtype), wanted, ulps=ulps, why="the integral of g^2 from 0")
             variant = low**2 * (high / low) ** (2 * t)
-            close((variant - variance).astype(dtype), low**2, ulps=ulps, scale=variant, why="common code has sigma_min^2 more")
-            holds(t > 2.0**-13 or variance < low**2 / 100, "at t = 1e-4 almost all of the variant's variance is the offset")
-            close(from_data, np.asarray(sigma, np.float64), ulps=4, why="the transition from data is the whole kernel")
+            close(
+                (variant - variance).astype(dtype),
+                low**2,
+                ulps=ulps,
+                scale=variant,
+                why="common code has sigma_min^2 more",
+            )
+            holds(
+                t > 2.0**-13 or variance < low**2 / 100,
+                "at t = 1e-4 almost all of the variant's variance is the offset",
+            )
+            close(
+                from_data,
+                np.asarray(sigma, np.float64),
+                ulps=4,
+                why="the transition from data is the whole kernel",
+            )
         holds(np.asarray(begun[0] == x), "x_0 is the data, whatever the noise")
         holds(np.asarray((begun[1].mean == x) & (begun[1].cov == cov)), "and so is its law")
 
@@ -392,7 +597,8 @@ def densities_of(make):
 
 @claim(
     "FWD-17",
-    "Uniform times have log-SNR density sech^2(l/4)/8 (rectified flow), sech(l/2)/(2 pi) (cosine); shift S moves l by -2 log S",
+    "Uniform times have log-SNR density sech^2(l/4)/8 (rectified flow), sech(l/2)/(2 pi) (cosine); "
+    "shift S moves l by -2 log S",
     of=("diffx.processes.log_snr_density", "diffx.time_shift"),
     source="Kingma and Gao 2023, arXiv:2303.00848; Esser et al. 2024, arXiv:2403.03206, eq. (23)",
 )
@@ -402,7 +608,13 @@ def test_uniform_times_have_the_known_densities_of_log_snr(dtype):
     for make in PROCESSES:
         exact = densities_of(make)
         got = densities(make(), jnp.asarray(ls, dtype))
-        close(got, exact, ulps=16, scale=exact * (1 + np.abs(ls)), why=f"{make.__name__}: exp(l) is rounded by l")
+        close(
+            got,
+            exact,
+            ulps=16,
+            scale=exact * (1 + np.abs(ls)),
+            why=f"{make.__name__}: exp(l) is rounded by l",
+        )
     wide = np.arange(-160, 161) * 0.5
     known = {
         RectifiedFlow(): 1 / np.cosh(wide / 4) ** 2 / 8,
@@ -411,19 +623,34 @@ def test_uniform_times_have_the_known_densities_of_log_snr(dtype):
     }
     for process, exact in known.items():
         got = densities(process, jnp.asarray(wide, dtype))
-        size = exact * (1 + np.abs(wide)) + (wide < 0)  # sigmoid' = y (1 - y) knows 1 - y to an ulp of 1
+        size = exact * (1 + np.abs(wide)) + (
+            wide < 0
+        )  # sigmoid' = y (1 - y) knows 1 - y to an ulp of 1
         close(got, exact, ulps=16, scale=size, why=f"{type(process).__name__}: the printed density")
         mass = np.asarray(got, np.float64).sum() * 0.5
-        close(np.asarray(mass, dtype), 1.0, ulps=16, scale=8, why="of integral 1: a sum of 320 densities")
+        close(
+            np.asarray(mass, dtype),
+            1.0,
+            ulps=16,
+            scale=8,
+            why="of integral 1: a sum of 320 densities",
+        )
     for shift in (0.25, 3.0, 5.0):
         moved = shifted(jnp.asarray(ls, dtype), jnp.asarray(shift, dtype))
         size = 8 + 2 * np.exp(np.abs(ls) / 2)  # log((1 - t)/t) of a rounded t near 1
-        close(moved, ls - 2 * np.log(shift), ulps=8, scale=size, why="the odds of t are multiplied by the shift")
+        close(
+            moved,
+            ls - 2 * np.log(shift),
+            ulps=8,
+            scale=size,
+            why="the odds of t are multiplied by the shift",
+        )
 
 
 @claim(
     "FWD-21",
-    "Time is one scalar and x has any shape; a batch of times is vmap; a batched time against an x is refused",
+    "Time is one scalar and x has any shape; a batch of times is vmap; a batched time against an x "
+    "is refused",
     of=("diffx.perturb", "diffx.transition", "diffx.processes.rates"),
     source="a time broadcast along features is right in shape and wrong in value",
 )
@@ -436,10 +663,19 @@ def test_time_is_a_scalar_and_batches_of_times_are_vmap(dtype):
     many = jax.jit(jax.vmap(perturb, (None, 0, 0, 0)))(process, x0, eps, ts)
     for i in range(3):
         one = np.asarray(perturb(process, x0[i], eps[i], ts[i]), np.float64)
-        close(many[i], one, ulps=4, scale=np.abs(x0[i]) + np.abs(eps[i]), why="the compiler may fuse and round once less")
+        close(
+            many[i],
+            one,
+            ulps=4,
+            scale=np.abs(x0[i]) + np.abs(eps[i]),
+            why="the compiler may fuse and round once less",
+        )
     image = jnp.broadcast_to(x0, (2, 5, 3, 3))
     flat = np.asarray(perturb(process, image.reshape(-1), (2 * image).reshape(-1), ts[1]))
-    holds(np.asarray(perturb(process, image, 2 * image, ts[1])).reshape(-1) == flat, "any shape, element by element")
+    holds(
+        np.asarray(perturb(process, image, 2 * image, ts[1])).reshape(-1) == flat,
+        "any shape, element by element",
+    )
     for bad in (ts, ts[:1], ts[:, None]):
         refused(lambda bad=bad: perturb(process, x0, eps, bad))
         refused(lambda bad=bad: jax.eval_shape(lambda t: perturb(process, x0, eps, t), bad))

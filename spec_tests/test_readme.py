@@ -1,4 +1,6 @@
-"""README, CONTRIBUTING and the pages that are written by hand: their code runs, and what they name is there."""
+"""README, CONTRIBUTING and the pages that are written by hand: their code runs, and what they name
+is there.
+"""
 
 import re
 from pathlib import Path
@@ -36,10 +38,14 @@ def test_the_code_of_the_readme_runs_and_prints_what_it_says(capsys):
     for block in blocks(read("README.md")):
         exec(block, names)
     said, printed = numbers(read("README.md")), capsys.readouterr().out.split()
-    assert len(said) == len(printed) >= 1, "every print of the README says behind a colon what comes"
+    assert len(said) == len(printed) >= 1, (
+        "every print of the README says behind a colon what comes"
+    )
     for wanted, got in zip(said, printed, strict=True):
         last = 10.0 ** -len(wanted.partition(".")[2])
-        assert abs(float(got) - float(wanted)) <= last / 2, f"the README says {wanted}, the code prints {got}"
+        assert abs(float(got) - float(wanted)) <= last / 2, (
+            f"the README says {wanted}, the code prints {got}"
+        )
 
 
 def test_the_claim_of_the_contributing_page_holds(monkeypatch):
@@ -70,7 +76,12 @@ def test_the_adapter_that_the_page_prints_holds():
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
 def test_files_that_a_page_names_are_there(page):
     named = set(re.findall(r"`([\w./]+(?:\.py|\.md|\.cff|/))`|\]\(([\w./]+)\)", read(page)))
-    missing = [name for pair in named for name in pair if name and not is_there(name.replace("NAME", "ddim"))]
+    missing = [
+        name
+        for pair in named
+        for name in pair
+        if name and not is_there(name.replace("NAME", "ddim"))
+    ]
     assert not missing, f"{page} names {missing}; where did they go?"
 
 
@@ -80,7 +91,12 @@ def is_there(name: str) -> bool:
 
 def test_the_table_of_rooms_is_the_house():
     rows = re.findall(r"^\| (`.*?) \|", read("CONTRIBUTING.md"), re.MULTILINE)
-    listed = [Path(name).stem for row in rows for name in re.findall(r"`([\w.]+/?)`", row) if name != "diffx/"]
+    listed = [
+        Path(name).stem
+        for row in rows
+        for name in re.findall(r"`([\w.]+/?)`", row)
+        if name != "diffx/"
+    ]
     assert sorted(listed) == sorted(ROOMS), "a row for each room"
 
 
@@ -89,5 +105,8 @@ def test_the_readme_stays_a_screen_and_a_half():
 
 
 def test_code_and_numbers_of_a_page_are_found():
-    assert numbers("print(x)  # so: 0.5\nx = 1  # no: 3\nprint(y)  # and: -1e-3") == ["0.5", "-1e-3"]
+    assert numbers("print(x)  # so: 0.5\nx = 1  # no: 3\nprint(y)  # and: -1e-3") == [
+        "0.5",
+        "-1e-3",
+    ]
     assert blocks("```\nno\n```\n```python\nx = 1\n```") == ["x = 1\n"]

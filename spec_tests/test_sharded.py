@@ -1,4 +1,6 @@
-"""CLP-11: contrastive losses over the devices of a mesh, by every parameter of a model, and the two famous wrong gradients."""
+"""CLP-11: contrastive losses over the devices of a mesh, by every parameter of a model, and the two
+famous wrong gradients.
+"""
 
 from functools import partial
 from typing import NamedTuple
@@ -39,7 +41,9 @@ FEATURES = 4
 
 
 class Model(NamedTuple):
-    """Two linear encoders, features (N, 4) to embeddings (N, 3), and the two numbers of the loss."""
+    """Two linear encoders, features (N, 4) to embeddings (N, 3), and the two numbers of the
+    loss.
+    """
 
     of_images: np.ndarray
     of_texts: np.ndarray
@@ -57,7 +61,9 @@ class Data(NamedTuple):
 def setting(seed: int, log_scale: float) -> tuple[Model, Data]:
     rng = np.random.default_rng(seed)
     encoders = np.float32(rng.standard_normal((2, FEATURES, D))).astype(float)
-    return Model(*encoders, *batch(seed, log_scale)[2:]), Data(*np.float32(rng.standard_normal((2, N, FEATURES))).astype(float))
+    return Model(*encoders, *batch(seed, log_scale)[2:]), Data(
+        *np.float32(rng.standard_normal((2, N, FEATURES))).astype(float)
+    )
 
 
 def cast(dtype, tree):
@@ -65,7 +71,9 @@ def cast(dtype, tree):
 
 
 def encode(model, data) -> tuple:
-    return tuple(jnp.matmul(x, w, precision="highest") for x, w in zip(data, model[:2], strict=True))
+    return tuple(
+        jnp.matmul(x, w, precision="highest") for x, w in zip(data, model[:2], strict=True)
+    )
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -74,7 +82,13 @@ def outside(kind, tile, model, data, positives=None, mask=None):
 
     def loss(model):
         embeddings = encode(model, data)
-        rest = {"axis_name": AXIS, "mesh": mesh(), "tile": tile, "positives": positives, "mask": mask}
+        rest = {
+            "axis_name": AXIS,
+            "mesh": mesh(),
+            "tile": tile,
+            "positives": positives,
+            "mask": mask,
+        }
         return loss_of(SHARDED, kind, *embeddings, *model[2:], **rest)
 
     return jax.value_and_grad(loss)(model)
@@ -92,7 +106,9 @@ def inside(kind, tile, model, data, positives=None, mask=None):
         return jax.value_and_grad(loss)(model)
 
     specs = P(), P(AXIS), P(AXIS), P(AXIS)
-    return jax.shard_map(here, mesh=mesh(), in_specs=specs, out_specs=P())(model, data, positives, mask)
+    return jax.shard_map(here, mesh=mesh(), in_specs=specs, out_specs=P())(
+        model, data, positives, mask
+    )
 
 
 def same_by_model(kind, found, model, data, positives=None, mask=None, why=ROUNDING) -> None:
@@ -104,25 +120,40 @@ def same_by_model(kind, found, model, data, positives=None, mask=None, why=ROUND
     size = N * (size + abs(model.bias)) if kind == "siglip" else size
     # an embedding is a sum of four products: its rounding is that of their sizes, beside its length
     lost = [np.abs(f) @ np.abs(w) for f, w in zip(data, model[:2], strict=True)]
-    lost = 1 + sum((np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).max() for a, b in zip(lost, (x, y), strict=True))
+    lost = 1 + sum(
+        (np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).max()
+        for a, b in zip(lost, (x, y), strict=True)
+    )
     close(found[0], value, ulps=8, scale=lost * size, why=f"{kind}: {why}")
     slope = lost * scale * (1 + size)
     lengths = [np.linalg.norm(z, axis=1, keepdims=True) for z in (x, y)]
     sizes = [np.abs(f).T @ (slope / length) for f, length in zip(data, lengths, strict=True)]
     right = *(f.T @ g for f, g in zip(data, by_batch[:2], strict=True)), *by_batch[2:]
     names = Model._fields
-    for name, got, gradient, bound in zip(names, found[1], right, (*sizes, slope, lost * size), strict=True):
-        close(got, gradient, ulps=8, scale=bound, why=f"{kind} by {name} on {mesh().size} devices: {why}")
+    for name, got, gradient, bound in zip(
+        names, found[1], right, (*sizes, slope, lost * size), strict=True
+    ):
+        close(
+            got,
+            gradient,
+            ulps=8,
+            scale=bound,
+            why=f"{kind} by {name} on {mesh().size} devices: {why}",
+        )
 
 
 @claim(
     "CLP-11",
-    "in blocks of scores or over the devices of a mesh a loss has the dense value and gradient, by every parameter of a model",
+    "in blocks of scores or over the devices of a mesh a loss has the dense value and gradient, by "
+    "every parameter of a model",
     of=(
         *("diffx.contrast.tiled_clip_loss", "diffx.contrast.tiled_siglip_loss"),
         *("diffx.contrast.sharded_clip_loss", "diffx.contrast.sharded_siglip_loss"),
     ),
-    source="Radford et al. 2021, arXiv:2103.00020, Figure 3; Zhai et al. 2023, arXiv:2303.15343, section 3.2",
+    source=(
+        "Radford et al. 2021, arXiv:2103.00020, Figure 3; Zhai et al. 2023, arXiv:2303.15343, "
+        "section 3.2"
+    ),
 )
 @given(seed=st_.seeds(), log_scale=st_.floats(-3.0, 4.605))
 @example(seed=1, log_scale=4.605)  # scores above 60 are shifted before exp, those below are not
@@ -134,7 +165,10 @@ def test_blocks_and_devices_change_neither_value_nor_gradient(dtype, seed, log_s
     for kind in KINDS:
         for pairs in tables():
             same(kind, tiled(kind, 5, *of.cast(dtype), *pairs), of, *pairs)
-        for mask in (np.ones(N, bool), COUNTED):  # SigLIP finds partners by names, which need the rows of the devices before
+        for mask in (
+            np.ones(N, bool),
+            COUNTED,
+        ):  # SigLIP finds partners by names, which need the rows of the devices before
             same_by_model(kind, outside(kind, 2, *here, None, mask), model, data, None, mask)
 
 
@@ -150,7 +184,13 @@ def test_names_of_captions_are_compared_across_devices(kind):
 def test_gradients_taken_on_each_device_are_those_of_the_whole_batch(kind):
     model, data = setting(2, 2.0)
     for pairs in tables():
-        same_by_model(kind, inside(kind, 2, cast(float, model), cast(float, data), *pairs), model, data, *pairs)
+        same_by_model(
+            kind,
+            inside(kind, 2, cast(float, model), cast(float, data), *pairs),
+            model,
+            data,
+            *pairs,
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -171,15 +211,18 @@ def test_sharded_losses_are_finite_at_any_scale_and_for_zero_vectors_in_float32(
                 assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree_util.tree_leaves(found))
 
 
-# --- the two famous wrong gradients ----------------------------------------------------------------------------------
-# Losses and gradients are averaged over devices, each of which differentiates its own loss, as torch's DDP does.
+# --- the two famous wrong gradients -------------------------------------------------------------
+# Losses and gradients are averaged over devices, each of which differentiates its own loss, as
+# torch's DDP does.
 
 
 def averaged(loss, model, data):
     def here(model, data):
         return jax.lax.pmean(jax.value_and_grad(loss)(model, data), AXIS)
 
-    sharded = jax.shard_map(here, mesh=mesh(), in_specs=(P(), P(AXIS)), out_specs=P(), check_vma=False)
+    sharded = jax.shard_map(
+        here, mesh=mesh(), in_specs=(P(), P(AXIS)), out_specs=P(), check_vma=False
+    )
     return jax.jit(sharded)(cast(float, model), cast(float, data))
 
 
@@ -188,15 +231,25 @@ def gathered_without_gradient(x):
 
 
 def local_loss(model, data):
-    """A device's rows against the embeddings of all, to which no gradient flows (open_clip's local_loss by itself)."""
+    """A device's rows against the embeddings of all, to which no gradient flows (open_clip's
+    local_loss by itself).
+    """
     x, y = map(normalise, encode(model, data))
     labels = jnp.arange(len(x)) + len(x) * jax.lax.axis_index(AXIS)
-    rows = (jnp.exp(model.log_scale) * own @ gathered_without_gradient(other).T for own, other in ((x, y), (y, x)))
-    return -sum(jnp.take_along_axis(jax.nn.log_softmax(s), labels[:, None], 1).mean() for s in rows) / 2
+    rows = (
+        jnp.exp(model.log_scale) * own @ gathered_without_gradient(other).T
+        for own, other in ((x, y), (y, x))
+    )
+    return (
+        -sum(jnp.take_along_axis(jax.nn.log_softmax(s), labels[:, None], 1).mean() for s in rows)
+        / 2
+    )
 
 
 def own_rows_put_back(model, data):
-    """The whole batch on every device, with a gradient to its own rows alone (open_clip's defaults)."""
+    """The whole batch on every device, with a gradient to its own rows alone (open_clip's
+    defaults).
+    """
 
     def gathered(x):
         first = len(x) * jax.lax.axis_index(AXIS)
@@ -205,7 +258,9 @@ def own_rows_put_back(model, data):
     return diffx.clip_loss(*map(gathered, encode(model, data)), log_scale=model.log_scale)
 
 
-SEVERAL = pytest.mark.skipif("len(__import__('jax').devices()) < 2", reason="on one device the two short cuts are right")
+SEVERAL = pytest.mark.skipif(
+    "len(__import__('jax').devices()) < 2", reason="on one device the two short cuts are right"
+)
 
 
 def encoders(model) -> np.ndarray:
@@ -213,18 +268,29 @@ def encoders(model) -> np.ndarray:
 
 
 def caught(loss) -> tuple:
-    """The value is right to the last digits, the gradient is not: its length along the true one, their cosine, its error."""
+    """The value is right to the last digits, the gradient is not: its length along the true one,
+    their cosine, its error.
+    """
     model, data = setting(5, 2.0)
     value, gradient = averaged(loss, model, data)
     dense = outside("clip", None, cast(float, model), cast(float, data))
     same_by_model("clip", dense, model, data)
     close(value, np.asarray(dense[0]), ulps=8, why="no test of the value sees it")
-    close(gradient.log_scale, np.asarray(dense[1].log_scale), ulps=40, why="nor does one of the scale's gradient")
+    close(
+        gradient.log_scale,
+        np.asarray(dense[1].log_scale),
+        ulps=40,
+        why="nor does one of the scale's gradient",
+    )
     with pytest.raises(AssertionError, match="clip by of_images"):
         same_by_model("clip", (value, gradient), model, data)
     found, right = encoders(gradient), encoders(dense[1])
     length = np.linalg.norm(right)
-    return found @ right / length**2, found @ right / length / np.linalg.norm(found), np.linalg.norm(found - right) / length
+    return (
+        found @ right / length**2,
+        found @ right / length / np.linalg.norm(found),
+        np.linalg.norm(found - right) / length,
+    )
 
 
 @SEVERAL
@@ -237,12 +303,17 @@ def test_texts_of_other_devices_without_gradient_are_caught_by_direction():
 @SEVERAL
 def test_averaged_gradients_of_own_rows_are_caught_by_their_size():
     along, cosine, error = caught(own_rows_put_back)
-    close(np.float64(along), np.array(1 / mesh().size), ulps=100, why="an average where a sum belongs: 1/W")
+    close(
+        np.float64(along),
+        np.array(1 / mesh().size),
+        ulps=100,
+        why="an average where a sum belongs: 1/W",
+    )
     close(np.float64(cosine), np.array(1.0), ulps=100, why="the direction is right")
     close(np.float64(error), np.array(1 - 1 / mesh().size), ulps=100, why="the rest is missing")
 
 
-# --- bad input -------------------------------------------------------------------------------------------------------
+# --- bad input ----------------------------------------------------------------------------------
 
 
 def on_mesh(kind, images=(N, D), texts=(N, D), **given):
@@ -273,13 +344,18 @@ def test_wrong_arguments_of_sharded_losses_are_refused(kind, given, message):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_that_the_mesh_does_not_divide_is_refused(kind):
     n = 12 * mesh().size + 1
-    with pytest.raises(ValueError, match=rf"{mesh().size} devices cannot share {n} rows equally: drop rows, or fill up"):
+    with pytest.raises(
+        ValueError,
+        match=rf"{mesh().size} devices cannot share {n} rows equally: drop rows, or fill up",
+    ):
         on_mesh(kind, images=(n, D), texts=(n, D))
 
 
 def test_the_rows_of_a_device_are_refused_where_their_table_lacks_columns():
     def here(x, positives):
-        return diffx.contrast.sharded_clip_loss(x, x, log_scale=1.0, axis_name=AXIS, positives=positives)
+        return diffx.contrast.sharded_clip_loss(
+            x, x, log_scale=1.0, axis_name=AXIS, positives=positives
+        )
 
     narrow = np.zeros((N, N - 1), bool)
     with pytest.raises(ValueError, match="positives must have shape"):

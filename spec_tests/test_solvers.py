@@ -1,4 +1,6 @@
-"""The higher-order solvers: their orders, what their papers write, and which of them are one map."""
+"""The higher-order solvers: their orders, what their papers write, and which of them are one
+map.
+"""
 
 from functools import cache
 
@@ -35,24 +37,36 @@ from spec_tests.test_reverse import single
 
 NOISY_OF = tuple(f"diffx.samplers.sde_dpm_solver_pp_{which}_step" for which in ("2m", "2s"))
 
-# --- what the papers write -------------------------------------------------------------------------------------------
+# --- what the papers write -----------------------------------------------------------------------
 
 
 @claim(
     "REV-20",
-    "Solvers in Newton's form are their papers' maps; UniPC predicts as 2M, 3M; both noises of 2S are of one Brownian path",
+    "Solvers in Newton's form are their papers' maps; UniPC predicts as 2M, 3M; both noises of 2S "
+    "are of one Brownian path",
     of=(*OF, *NOISY_OF, "diffx.samplers.with_past"),
-    source="Lu et al. 2022, arXiv:2206.00927 and arXiv:2211.01095; Zhao et al. 2023, arXiv:2302.04867",
+    source=(
+        "Lu et al. 2022, arXiv:2206.00927 and arXiv:2211.01095; Zhao et al. 2023, arXiv:2302.04867"
+    ),
 )
 def test_solvers_are_the_maps_of_their_papers(dtype):
-    """Six uneven steps on a mixture in plain numpy; polynomials by Lagrange and quadrature, UniPC by its linear system."""
+    """Six uneven steps on a mixture in plain numpy; polynomials by Lagrange and quadrature, UniPC
+    by its linear system.
+    """
     ts, ks = grid_of(vp, KS, dtype)
     law = mixture(dtype)
     for name in TEXTBOOK if dtype == np.float64 else some_methods(dtype):
         got = walk(EXPONENTIAL[name].make(vp(), diffx.denoiser(vp(), law)), START.astype(dtype), ts)
-        # divided differences divide the rounding of an answer by the step; a step stretches errors up to 5-fold
+        # divided differences divide the rounding of an answer by the step; a step stretches errors
+        # up to 5-fold
         wanted = TEXTBOOK[name](answer, START, ks)
-        close(got.astype(dtype), wanted, ulps=64, scale=4 * np.abs(START).max(), why=f"six steps of {name}")
+        close(
+            got.astype(dtype),
+            wanted,
+            ulps=64,
+            scale=4 * np.abs(START).max(),
+            why=f"six steps of {name}",
+        )
     long_steps_are_as_written(dtype, law)
     noisy_steps_are_as_written(dtype, ts, ks, law)
     predictors_are_multistep_methods(dtype, ts)
@@ -73,29 +87,60 @@ def noisy_steps_are_as_written(dtype, ts, ks, law):
     """Both noises of a step of 2S come from one Brownian path; without noise they are its mean."""
     zs = single(np.random.default_rng(0).standard_normal((2, len(ks) - 1, len(START))))
     x, denoise = START.astype(dtype), diffx.denoiser(vp(), law)
-    two_m, two_s = diffx.samplers.sde_dpm_solver_pp(vp(), denoise, order=2), diffx.samplers.sde_dpm_solver_pp_2s(vp(), denoise)
+    two_m, two_s = (
+        diffx.samplers.sde_dpm_solver_pp(vp(), denoise, order=2),
+        diffx.samplers.sde_dpm_solver_pp_2s(vp(), denoise),
+    )
     scale = 4 * (np.abs(START).max() + np.abs(zs).max())
     got = walk(two_m, x, ts, zs[0].astype(dtype))
-    close(got.astype(dtype), solvers.sde_2m(answer, START, ks, zs[0]), ulps=64, scale=scale, why="six noisy steps of 2M")
+    close(
+        got.astype(dtype),
+        solvers.sde_2m(answer, START, ks, zs[0]),
+        ulps=64,
+        scale=scale,
+        why="six noisy steps of 2M",
+    )
     got = walk(two_s, x, ts, tuple(zs.astype(dtype)))
-    close(got.astype(dtype), solvers.sde_2s(answer, START, ks, zs.swapaxes(0, 1)), ulps=64, scale=scale, why="and of 2S")
+    close(
+        got.astype(dtype),
+        solvers.sde_2s(answer, START, ks, zs.swapaxes(0, 1)),
+        ulps=64,
+        scale=scale,
+        why="and of 2S",
+    )
     got = walk(two_s, x, ts)
     quiet = solvers.sde_2s(answer, START, ks, 0 * zs.swapaxes(0, 1))
     close(got.astype(dtype), quiet, ulps=64, scale=scale, why="no noise is noise zero")
 
 
 def predictors_are_multistep_methods(dtype, ts):
-    """An answer that depends on time alone: what UniPC predicts from its corrected point is a step of 2M, of 3M."""
+    """An answer that depends on time alone: what UniPC predicts from its corrected point is a step
+    of 2M, of 3M.
+    """
     denoise = Partial(of_time_alone)
     for order in (2, 3):
-        method, multi = diffx.unipc(vp(), denoise, order=order), diffx.dpm_solver_pp(vp(), denoise, order=order)
+        method, multi = (
+            diffx.unipc(vp(), denoise, order=order),
+            diffx.dpm_solver_pp(vp(), denoise, order=order),
+        )
         state = begin(method, START.astype(dtype)[:, None])
         for i in range(4):
             before = state
             state, _ = one_step(method, state, ts[i], ts[i + 1], None)
-        history = History(state.corrected, np.asarray(before.past)[:-1], np.asarray(before.times)[:-1], before.missing)
+        history = History(
+            state.corrected,
+            np.asarray(before.past)[:-1],
+            np.asarray(before.times)[:-1],
+            before.missing,
+        )
         same, _ = one_step(multi, history, ts[3], ts[4], None)
-        close(state.x, np.asarray(same.x, np.float64), ulps=16, scale=np.abs(START).max(), why="one map, twice evaluated")
+        close(
+            state.x,
+            np.asarray(same.x, np.float64),
+            ulps=16,
+            scale=np.abs(START).max(),
+            why="one map, twice evaluated",
+        )
 
 
 def of_time_alone(x, t):
@@ -103,22 +148,32 @@ def of_time_alone(x, t):
 
 
 def begin_after_given_points(dtype, ts, law):
-    """A start with given points remembers the model's answers there: it goes on as if it had come by them."""
+    """A start with given points remembers the model's answers there: it goes on as if it had come
+    by them.
+    """
     sampler = diffx.dpm_solver_pp(vp(), diffx.denoiser(vp(), law), order=3)
     x = START.astype(dtype)
     whole = walk(sampler, x, ts)
     points = np.stack([x, whole[0]])[..., None]
     rest = walk(diffx.samplers.with_past(sampler, points, ts[:3]), whole[1], ts[2:])
-    close(rest.astype(dtype), whole[2:].astype(np.float64), ulps=16, scale=4 * np.abs(START).max(), why="the same steps")
+    close(
+        rest.astype(dtype),
+        whole[2:].astype(np.float64),
+        ulps=16,
+        scale=4 * np.abs(START).max(),
+        why="the same steps",
+    )
 
 
-# --- orders ----------------------------------------------------------------------------------------------------------
+# --- orders -------------------------------------------------------------------------------------
 
 FIRST, LAST = -2.0, 2.0
 
 
 def nodes(n):
-    """n + 1 half log-SNRs, and their times on VP(0.3125, 12): B = log(1 + e^-2k) is quadratic in t."""
+    """n + 1 half log-SNRs, and their times on VP(0.3125, 12): B = log(1 + e^-2k) is quadratic
+    in t.
+    """
     ks = np.linspace(FIRST, LAST, n + 1)
     low, rise = 0.3125, 12.0 - 0.3125
     return ks, (np.sqrt(low**2 + 2 * rise * np.log1p(np.exp(-2 * ks))) - low) / rise
@@ -126,11 +181,21 @@ def nodes(n):
 
 @cache
 def solution(n):
-    """The probability flow of the mixture from START at the n + 1 nodes, in y = x/alpha and r = sigma/alpha = e^-k."""
+    """The probability flow of the mixture from START at the n + 1 nodes, in y = x/alpha and r =
+    sigma/alpha = e^-k.
+    """
     ks, _ = nodes(n)
     rs = np.exp(-ks)
     rhs = lambda r, y: (y - answer(y, 1.0, r)) / r
-    y = solve_ivp(rhs, (rs[0], rs[-1]), START / solvers.alpha(ks[0]), method="DOP853", t_eval=rs, rtol=1e-13, atol=1e-14).y
+    y = solve_ivp(
+        rhs,
+        (rs[0], rs[-1]),
+        START / solvers.alpha(ks[0]),
+        method="DOP853",
+        t_eval=rs,
+        rtol=1e-13,
+        atol=1e-14,
+    ).y
     return y.T * np.array([solvers.alpha(k) for k in ks])[:, None]
 
 
@@ -154,28 +219,47 @@ def at_the_true_point(state, x, before):
 
 @claim(
     "REV-19",
-    "On a mixture every solver has its order; the third-order multi-step update of released code has order 2",
+    "On a mixture every solver has its order; the third-order multi-step update of released code "
+    "has order 2",
     of=(*names_of(METHODS.values()), *SDE_OF),
-    source="Lu et al. 2022, arXiv:2206.00927, Theorem 3.2, and arXiv:2211.01095; Zhao et al. 2023, arXiv:2302.04867",
+    source=(
+        "Lu et al. 2022, arXiv:2206.00927, Theorem 3.2, and arXiv:2211.01095; Zhao et al. 2023, "
+        "arXiv:2302.04867"
+    ),
     dtypes=("float64",),
     why_dtypes="an order is seen in errors down to 1e-9",
 )
 def test_every_solver_has_its_order(dtype):
-    """Against DOP853 in sigma/alpha, multi-step methods after an exact start; SDE methods by their law on Gaussian data."""
+    """Against DOP853 in sigma/alpha, multi-step methods after an exact start; SDE methods by their
+    law on Gaussian data.
+    """
     for name, method in METHODS.items():
         ns = [32, 64, 128] if method.order < 4 else [64, 128, 256]
-        slope(ns, [error(name, n) for n in ns], order=method.order, within=0.25, why=f"{name} against DOP853")
+        slope(
+            ns,
+            [error(name, n) for n in ns],
+            order=method.order,
+            within=0.25,
+            why=f"{name} against DOP853",
+        )
     released_third_order_is_second()
     for order, make in (
         (1, Partial(diffx.samplers.sde_dpm_solver_pp, order=1)),
         (2, diffx.samplers.sde_dpm_solver_pp),
         (2, diffx.samplers.sde_dpm_solver_pp_2s),
     ):
-        slope(LAW_NS, [law_error(make, n) for n in LAW_NS], order=order, why="the variance of Gaussian data")
+        slope(
+            LAW_NS,
+            [law_error(make, n) for n in LAW_NS],
+            order=order,
+            why="the variance of Gaussian data",
+        )
 
 
 def released_third_order_is_second():
-    """Half of the parabola's weight is missing: with exact answers before the start the order is 2, and 3 with all of it."""
+    """Half of the parabola's weight is missing: with exact answers before the start the order is 2,
+    and 3 with all of it.
+    """
     errors, ns = [], [64, 128, 256]
     for n in ns:
         (ks, _), exact = nodes(n), solution(n)
@@ -188,9 +272,11 @@ LAW_NS = [32, 64, 128]
 
 
 def law_error(make, n):
-    """The error of the final variance on N(0, 1/4): how x and the memory depend on the start and on every noise.
+    """The error of the final variance on N(0, 1/4): how x and the memory depend on the start and on
+    every noise.
 
-    The real step is asked for its coefficients: four points are the directions of x, the memory and the noises.
+    The real step is asked for its coefficients: four points are the directions of x, the memory and
+    the noises.
     """
     ts, L = nodes(n)[1], 0.25
     sampler = make(vp(), diffx.denoiser(vp(), diffx.GaussianLaw(jnp.zeros(1), jnp.array([L]))))
@@ -205,7 +291,9 @@ def law_error(make, n):
         of_x, of_past, of_z, of_second = np.asarray(state.x)[:, 0]
         x, past = of_x * x + of_past * past, float(np.asarray(info.x0)[0, 0]) * x
         x[1 + 2 * i : 3 + 2 * i] = of_z, of_second
-    alpha, sigma = (path(np.array([ts[0], ts[-1]])) for path in (path_of(vp).alpha, path_of(vp).sigma))
+    alpha, sigma = (
+        path(np.array([ts[0], ts[-1]])) for path in (path_of(vp).alpha, path_of(vp).sigma)
+    )
     (start, wanted) = alpha**2 * L + sigma**2
     return abs(start * x[0] ** 2 + (x[1:] ** 2).sum() - wanted)
 
@@ -219,17 +307,26 @@ def test_defaults_are_the_orders_that_people_use():
         (diffx.samplers.deis, 3),
     ):
         assert same_method(make(process, denoise), make(process, denoise, order=order))
-    for make, order in ((diffx.unipc, 3), (diffx.samplers.unipc_bh1, 3), (diffx.samplers.sde_dpm_solver_pp, 2)):
+    for make, order in (
+        (diffx.unipc, 3),
+        (diffx.samplers.unipc_bh1, 3),
+        (diffx.samplers.sde_dpm_solver_pp, 2),
+    ):
         assert same_method(make(process, denoise), make(process, denoise, order=order))
 
 
 def same_method(one, other):
     """One structure, and memories of one length."""
-    shapes = [[np.shape(leaf) for leaf in jax.tree_util.tree_leaves(sampler)] for sampler in (one, other)]
-    return jax.tree_util.tree_structure(one) == jax.tree_util.tree_structure(other) and shapes[0] == shapes[1]
+    shapes = [
+        [np.shape(leaf) for leaf in jax.tree_util.tree_leaves(sampler)] for sampler in (one, other)
+    ]
+    return (
+        jax.tree_util.tree_structure(one) == jax.tree_util.tree_structure(other)
+        and shapes[0] == shapes[1]
+    )
 
 
-# --- bad input -------------------------------------------------------------------------------------------------------
+# --- bad input ----------------------------------------------------------------------------------
 
 
 def test_orders_that_a_method_lacks_are_refused():
@@ -242,7 +339,11 @@ def test_orders_that_a_method_lacks_are_refused():
     ):
         with pytest.raises(ValueError, match=f"has the orders 1 to {most}, got order={most + 1}"):
             make(process, denoise, order=most + 1)
-    for make, most in ((diffx.unipc, 3), (diffx.samplers.unipc_bh1, 3), (diffx.samplers.sde_dpm_solver_pp, 2)):
+    for make, most in (
+        (diffx.unipc, 3),
+        (diffx.samplers.unipc_bh1, 3),
+        (diffx.samplers.sde_dpm_solver_pp, 2),
+    ):
         with pytest.raises(ValueError, match=f"has the orders 1 to {most}, got order={most + 1}"):
             make(process, denoise, order=most + 1)
     with pytest.raises(ValueError, match="order must be at least 1"):
@@ -252,11 +353,17 @@ def test_orders_that_a_method_lacks_are_refused():
 def test_multistep_methods_refuse_grids_too_short_to_start():
     sampler = diffx.dpm_solver_pp(vp(), Partial(of_time_alone), order=3)
     x = jnp.zeros((2, 1))
-    for run in (lambda ts: diffx.fold(sampler, x, ts), lambda ts: diffx.sample(sampler, None, x, ts)):
+    for run in (
+        lambda ts: diffx.fold(sampler, x, ts),
+        lambda ts: diffx.sample(sampler, None, x, ts),
+    ):
         with pytest.raises(ValueError, match="needs at least 3 steps, but the grid has 2"):
             run(diffx.uniform(2))
     assert diffx.fold(sampler, x, diffx.uniform(3))[0].shape == x.shape
-    assert diffx.fold(diffx.unipc(vp(), Partial(of_time_alone), order=2), x, diffx.uniform(2))[0].shape == x.shape
+    assert (
+        diffx.fold(diffx.unipc(vp(), Partial(of_time_alone), order=2), x, diffx.uniform(2))[0].shape
+        == x.shape
+    )
 
 
 def test_exact_start_refuses_points_that_do_not_fit():

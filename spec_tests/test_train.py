@@ -69,7 +69,9 @@ T, VARIANCE = 0.3, 0.7
 
 
 def expected_eps_loss(nodes, weights, params, key):
-    """E of the coded loss for eps = gain x on N(0, 0.7) data at one time, by Gauss-Hermite: no sampling error."""
+    """E of the coded loss for eps = gain x on N(0, 0.7) data at one time, by Gauss-Hermite: no
+    sampling error.
+    """
     process, x0, eps = diffx.VP(), jnp.sqrt(VARIANCE) * nodes[:, None], nodes[None, :]
     predict = lambda x, t: params["gain"] * x
     loss = lambda x0, eps: diffx.losses.eps_loss(process, predict, x0[None], eps[None], T)
@@ -100,16 +102,30 @@ def capped_inside(params, key):
 
 def test_a_number_above_its_cap_comes_back_and_moves_again():
     above = {"a": jnp.asarray(9.0)}
-    trained = train(quadratic, above, optax.sgd(0.1), steps=40, key=a_key(), project=Partial(capped, CAP))
-    assert trained.losses[0] == 18 and trained.losses[1] == 0.5, "one step of 0.6 from 9, then the cap"
+    trained = train(
+        quadratic, above, optax.sgd(0.1), steps=40, key=a_key(), project=Partial(capped, CAP)
+    )
+    assert trained.losses[0] == 18 and trained.losses[1] == 0.5, (
+        "one step of 0.6 from 9, then the cap"
+    )
     np.testing.assert_allclose(trained.params["a"], 3 + 0.9**39, rtol=1e-12)
     trapped = train(capped_inside, above, optax.sgd(0.1), steps=40, key=a_key())
     assert trapped.params["a"] == 9, "the clamp inside the loss has no gradient above the cap"
 
 
 def test_the_average_is_of_projected_parameters():
-    trained = train(quadratic, {"a": jnp.asarray(9.0)}, optax.sgd(0.0), steps=2, key=a_key(), ema=0.5, project=halved)
-    assert trained.params["a"] == 2.25 and trained.ema["a"] == 0.5 * (0.5 * 9 + 0.5 * 4.5) + 0.5 * 2.25
+    trained = train(
+        quadratic,
+        {"a": jnp.asarray(9.0)},
+        optax.sgd(0.0),
+        steps=2,
+        key=a_key(),
+        ema=0.5,
+        project=halved,
+    )
+    assert (
+        trained.params["a"] == 2.25 and trained.ema["a"] == 0.5 * (0.5 * 9 + 0.5 * 4.5) + 0.5 * 2.25
+    )
 
 
 def halved(params):
@@ -127,15 +143,26 @@ def test_a_step_compiles_once_whatever_its_numbers():
         return {"log_scale": jnp.minimum(params["log_scale"], largest)}
 
     optimizer = optax.sgd(0.1)
-    for start_at, target, largest, decay, seed in ((2.0, 1.0, 4.6, 0.9, 0), (jnp.float32(3.0), 2.0, 4.0, 0.99, 1)):
+    for start_at, target, largest, decay, seed in (
+        (2.0, 1.0, 4.6, 0.9, 0),
+        (jnp.float32(3.0), 2.0, 4.0, 0.99, 1),
+    ):
         params = {"log_scale": jnp.asarray(start_at, jnp.float32)}
         run = Partial(counted, jnp.asarray(target)), params, optimizer
-        train(*run, steps=5, key=jax.random.key(seed), ema=decay, project=Partial(clamp, jnp.asarray(largest)))
+        train(
+            *run,
+            steps=5,
+            key=jax.random.key(seed),
+            ema=decay,
+            project=Partial(clamp, jnp.asarray(largest)),
+        )
     assert len(traces) == 3, "one trace by value_and_grad, and one shape check for each call"
 
 
 def falls_to_zero(params, key):
-    return params["a"] + 0 * jnp.log(params["a"])  # NaN at a = 0, which steps of 1 reach from 3 at step 3
+    return params["a"] + 0 * jnp.log(
+        params["a"]
+    )  # NaN at a = 0, which steps of 1 reach from 3 at step 3
 
 
 def test_a_loss_that_is_not_finite_is_reported_with_its_step():
@@ -152,16 +179,44 @@ def test_a_loss_that_is_not_finite_is_reported_with_its_step():
         ({"params": {"a": np.asarray(1)}}, TypeError, r"params\['a'\] must be an array of floats"),
         ({"params": {"a": np.asarray(np.nan)}}, ValueError, r"params\['a'\] must be finite"),
         ({"params": {}}, ValueError, "at least one array"),
-        ({"loss": lambda params, key: jnp.zeros(2)}, ValueError, r"must return one number, got shape \(2,\)"),
+        (
+            {"loss": lambda params, key: jnp.zeros(2)},
+            ValueError,
+            r"must return one number, got shape \(2,\)",
+        ),
         ({"project": 3}, TypeError, r"project \(params\) -> params must be callable"),
-        ({"project": lambda params: {"a": params["a"][None]}}, ValueError, "the same structure, shapes and dtypes"),
-        ({"project": lambda params: [params["a"]]}, ValueError, "the same structure, shapes and dtypes"),
-        ({"project": lambda params: {"a": params["a"].astype(np.float32)}}, ValueError, "same structure, shapes and dtypes"),
-        ({"loss": 3}, TypeError, "a loss (params, key) -> number must be callable".replace("(", r"\(").replace(")", r"\)")),
+        (
+            {"project": lambda params: {"a": params["a"][None]}},
+            ValueError,
+            "the same structure, shapes and dtypes",
+        ),
+        (
+            {"project": lambda params: [params["a"]]},
+            ValueError,
+            "the same structure, shapes and dtypes",
+        ),
+        (
+            {"project": lambda params: {"a": params["a"].astype(np.float32)}},
+            ValueError,
+            "same structure, shapes and dtypes",
+        ),
+        (
+            {"loss": 3},
+            TypeError,
+            "a loss (params, key) -> number must be callable".replace("(", r"\(").replace(
+                ")", r"\)"
+            ),
+        ),
     ],
 )
 def test_bad_arguments_are_refused_at_the_door(change, error, words):
-    arguments = {"loss": quadratic, "params": start(), "optimizer": optax.sgd(0.1), "steps": 2, "key": a_key()} | change
+    arguments = {
+        "loss": quadratic,
+        "params": start(),
+        "optimizer": optax.sgd(0.1),
+        "steps": 2,
+        "key": a_key(),
+    } | change
     loss, params, optimizer = (arguments.pop(name) for name in ("loss", "params", "optimizer"))
     with pytest.raises(error, match=words):
         train(loss, params, optimizer, **arguments)
@@ -187,10 +242,14 @@ def test_the_network_is_the_lectures():
 
 
 def test_the_noise_features_lie_on_the_unit_circle_at_half_the_logarithm():
-    np.testing.assert_allclose(noise_features(0.02), [np.sin(np.log(0.02) / 2), np.cos(np.log(0.02) / 2)], rtol=1e-12)
+    np.testing.assert_allclose(
+        noise_features(0.02), [np.sin(np.log(0.02) / 2), np.cos(np.log(0.02) / 2)], rtol=1e-12
+    )
 
 
-@pytest.mark.parametrize(("x", "sigma", "words"), [((3,), (), "event of shape"), ((4, 2), (4,), "one noise level")])
+@pytest.mark.parametrize(
+    ("x", "sigma", "words"), [((3,), (), "event of shape"), ((4, 2), (4,), "one noise level")]
+)
 def test_the_network_refuses_other_shapes(x, sigma, words):
     with pytest.raises(ValueError, match=words):
         TimeMLP(rngs=nnx.Rngs(0))(jnp.ones(x), jnp.ones(sigma))
@@ -204,7 +263,9 @@ def test_the_labelled_network_adds_four_learned_numbers_for_a_label():
     params = nnx.state(LabelledTimeMLP(classes=3, rngs=nnx.Rngs(0)))
     assert sum(leaf.size for leaf in jax.tree_util.tree_leaves(params)) == 53_890 + 4 * 16 + 4 * 4
     assert params["embedding"]["embedding"][...].shape == (4, 4)
-    table = nnx.state(LabelledTimeMLP(classes=2000, hidden=(8,), rngs=nnx.Rngs(0)))["embedding"]["embedding"][...]
+    table = nnx.state(LabelledTimeMLP(classes=2000, hidden=(8,), rngs=nnx.Rngs(0)))["embedding"][
+        "embedding"
+    ][...]
     assert float(table.std()) == pytest.approx(1, abs=0.03), "as in torch: standard normal"
 
 
@@ -223,7 +284,9 @@ def test_a_label_reaches_the_network_as_its_row_of_the_embedding():
 
 def test_a_traced_label_that_does_not_exist_answers_nan():
     network = labelled()
-    both = jax.vmap(lambda label: network(jnp.ones(2, jnp.float32), 0.5, label))(jnp.asarray([-1, 4]))
+    both = jax.vmap(lambda label: network(jnp.ones(2, jnp.float32), 0.5, label))(
+        jnp.asarray([-1, 4])
+    )
     assert jnp.isnan(both).all()
 
 
@@ -242,7 +305,8 @@ def test_the_labelled_network_refuses_other_labels(label, words):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "words"), [({"classes": 0}, "classes must be"), ({"classes": 3, "features": 0}, "features must be")]
+    ("sizes", "words"),
+    [({"classes": 0}, "classes must be"), ({"classes": 3, "features": 0}, "features must be")],
 )
 def test_the_labelled_network_needs_labels_and_features(sizes, words):
     with pytest.raises(ValueError, match=words):

@@ -1,6 +1,8 @@
-r"""Checks that library authors call on their own code: every claim that an exact Gaussian answer can settle.
+r"""Checks that library authors call on their own code: every claim that an exact Gaussian answer
+can settle.
 
-Numpy in float64 throughout, so that a library in torch, in C or by hand is asked in the same way as one in JAX.
+Numpy in float64 throughout, so that a library in torch, in C or by hand is asked in the same way as
+one in JAX.
 """
 
 from diffx.check.finding import Finding as Finding, require_holds as require_holds

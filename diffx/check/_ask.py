@@ -29,7 +29,9 @@ def number(name: str, value: Any) -> float:
 
 
 def rows(name: str, call: Callable, *given: Any, precision: str = "float64") -> np.ndarray:
-    """call(*given) in float64: of the first array's shape, floats of 64 bits or of precision, the arrays left as they were."""
+    """call(*given) in float64: of the first array's shape, floats of 64 bits or of precision, the
+    arrays left as they were.
+    """
     copies = [np.array(one) if isinstance(one, np.ndarray) else one for one in given]
     out = np.asarray(call(*copies))
     for place, (before, after) in enumerate(zip(given, copies, strict=True), 1):
@@ -64,12 +66,18 @@ def relative_error(got: Any, wanted: Any) -> float:
     return float(np.abs(np.asarray(got) - wanted).max() / max(np.abs(wanted).max(), TINY))
 
 
-def recognise(got: Any, candidates: Mapping[str, Any], wanted: Any = None, *, tolerance: float) -> str:
-    """The name of the first candidate that `got` is, and that is not `wanted` itself; else nothing."""
+def recognise(
+    got: Any, candidates: Mapping[str, Any], wanted: Any = None, *, tolerance: float
+) -> str:
+    """The name of the first candidate that `got` is, and that is not `wanted` itself; else
+    nothing.
+    """
     got = np.asarray(got, np.float64)
     for name, other in candidates.items():
         other = np.broadcast_to(np.asarray(other, np.float64), got.shape)
-        size = max(np.abs(other).max(), TINY if wanted is None else np.abs(np.asarray(wanted)).max())
+        size = max(
+            np.abs(other).max(), TINY if wanted is None else np.abs(np.asarray(wanted)).max()
+        )
         same = wanted is not None and np.abs(other - wanted).max() <= 2 * tolerance * size
         if np.abs(got - other).max() <= tolerance * size and not same:
             return name
@@ -82,14 +90,20 @@ def ratio(got: Any, wanted: Any, *, tolerance: float = 1e-3) -> float:
     if not np.any(wanted):
         return float("nan")
     constant = float(got @ wanted / (wanted @ wanted))
-    good = np.abs(got - constant * wanted).max() <= tolerance * max(np.abs(got).max(), tolerance * np.abs(wanted).max())
+    good = np.abs(got - constant * wanted).max() <= tolerance * max(
+        np.abs(got).max(), tolerance * np.abs(wanted).max()
+    )
     return constant if good else float("nan")
 
 
 def fraction(constant: float) -> str:
     """2, 1/2, -1 for what is near to a small fraction, else four digits."""
     near = Fraction(constant).limit_denominator(64)
-    if near and abs(float(near) - constant) <= 1e-3 * abs(constant) and (near.numerator in (1, -1) or near.denominator <= 4):
+    if (
+        near
+        and abs(float(near) - constant) <= 1e-3 * abs(constant)
+        and (near.numerator in (1, -1) or near.denominator <= 4)
+    ):
         return str(near) if near != 1 else f"{constant:.6g}"
     return f"{constant:.4g}"
 
@@ -105,7 +119,9 @@ def whole(values: Any) -> np.ndarray:
 
 
 def fit(out: np.ndarray, *parts: np.ndarray) -> tuple[np.ndarray, float]:
-    """Coefficients of `out` as a sum of multiples of `parts`, by least squares, and what they leave, relatively."""
+    """Coefficients of `out` as a sum of multiples of `parts`, by least squares, and what they
+    leave, relatively.
+    """
     columns = np.stack([np.ravel(part) for part in parts], 1)
     found = np.linalg.lstsq(columns, np.ravel(out), rcond=None)[0]
     return found, relative_error(columns @ found, np.ravel(out)) if np.any(out) else 0.0

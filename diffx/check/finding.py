@@ -9,7 +9,9 @@ Measure = Callable[[], Answer]
 
 
 class Finding(NamedTuple):
-    """One claim about one implementation: the verdict, what was measured, what was expected, and one sentence on it."""
+    """One claim about one implementation: the verdict, what was measured, what was expected, and
+    one sentence on it.
+    """
 
     claim: str
     verdict: str
@@ -18,25 +20,39 @@ class Finding(NamedTuple):
     detail: str
 
     def __str__(self) -> str:
-        return f"{self.claim} {self.verdict}: measured {self.measured}; expected {self.expected}. {self.detail}"
+        return (
+            f"{self.claim} {self.verdict}: measured {self.measured}; expected {self.expected}. "
+            f"{self.detail}"
+        )
 
 
 def finding(claim: str, measure: Measure) -> Finding:
-    """The finding of measure() -> (holds, measured, expected, detail); what it raises is reported, and the run goes on.
+    """The finding of measure() -> (holds, measured, expected, detail); what it raises is reported,
+    and the run goes on.
 
     NotImplementedError, which an adapter raises for what its library has not, reads "not provided".
     """
     try:
         good, measured, expected, detail = measure()
     except NotImplementedError as absent:
-        return Finding(claim, NOT_PROVIDED, "-", "-", str(absent) or "the implementation does not offer it")
+        return Finding(
+            claim, NOT_PROVIDED, "-", "-", str(absent) or "the implementation does not offer it"
+        )
     except Exception as error:  # whatever foreign code raises is a fact about it
-        return Finding(claim, FAILS, f"{type(error).__name__}", "a result", f"it raised {type(error).__name__}: {_line(error)}")
+        return Finding(
+            claim,
+            FAILS,
+            f"{type(error).__name__}",
+            "a result",
+            f"it raised {type(error).__name__}: {_line(error)}",
+        )
     return Finding(claim, HOLDS if good else FAILS, measured, expected, detail)
 
 
 def require_holds(findings: Iterable[Finding]) -> None:
-    """Raise AssertionError with every finding that fails: for the tests of a library.  Claims: KIT-01."""
+    """Raise AssertionError with every finding that fails: for the tests of a library.  Claims:
+    KIT-01.
+    """
     failed = [str(found) for found in findings if found.verdict == FAILS]
     if failed:
         raise AssertionError("\n".join([f"{len(failed)} claims fail:", *failed]))

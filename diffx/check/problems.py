@@ -1,7 +1,9 @@
-r"""Problems with known answers, in numpy float64: a denoiser for the code under test, and the flow that it must follow.
+r"""Problems with known answers, in numpy float64: a denoiser for the code under test, and the flow
+that it must follow.
 
-With y = x/alpha and tau = sigma/alpha every probability flow is d y/d log tau = y - D(y, tau): the answer depends on the
-noise levels at the two ends alone, whatever the schedule between them (FWD-06, REV-02).
+With y = x/alpha and tau = sigma/alpha every probability flow is d y/d log tau = y - D(y, tau): the
+answer depends on the noise levels at the two ends alone, whatever the schedule between them
+(FWD-06, REV-02).
 """
 
 from collections.abc import Callable
@@ -9,25 +11,35 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-Denoise = Callable[[Any, Any, Any], np.ndarray]  # (x, alpha, sigma) -> E[x_0 | x], rows of x are a batch
+Denoise = Callable[
+    [Any, Any, Any], np.ndarray
+]  # (x, alpha, sigma) -> E[x_0 | x], rows of x are a batch
 
 
 def level(alpha: Any, sigma: Any) -> tuple[float, float]:
-    """One noise level for all rows.  Raises TypeError for a level a row, which many networks take."""
+    """One noise level for all rows.  Raises TypeError for a level a row, which many networks
+    take.
+    """
     if np.size(alpha) != 1 or np.size(sigma) != 1:
         got = f"{np.shape(alpha)} and {np.shape(sigma)}"
-        raise TypeError(f"denoise takes one alpha and one sigma, numbers for the whole batch, got shapes {got}")
+        raise TypeError(
+            f"denoise takes one alpha and one sigma, numbers for the whole batch, got shapes {got}"
+        )
     return float(np.asarray(alpha).item()), float(np.asarray(sigma).item())
 
 
 class Gaussian(NamedTuple):
-    """Data N(mean, cov), with a mean that is not 0, a variance that is not 1 and axes that are not the coordinates'."""
+    """Data N(mean, cov), with a mean that is not 0, a variance that is not 1 and axes that are not
+    the coordinates'.
+    """
 
     mean: np.ndarray  # (d,)
     cov: np.ndarray  # (d, d)
 
     def denoise(self, x: Any, alpha: Any, sigma: Any) -> np.ndarray:
-        """D = mean + alpha cov (alpha^2 cov + sigma^2)^-1 (x - alpha mean); Efron 2011, doi:10.1198/jasa.2011.tm11181."""
+        """D = mean + alpha cov (alpha^2 cov + sigma^2)^-1 (x - alpha mean); Efron 2011,
+        doi:10.1198/jasa.2011.tm11181.
+        """
         alpha, sigma = level(alpha, sigma)
         spread = alpha**2 * self.cov + sigma**2 * np.eye(len(self.mean))
         gain = alpha * np.linalg.solve(spread, self.cov)  # cov and spread commute
@@ -36,23 +48,35 @@ class Gaussian(NamedTuple):
     def marginal(self, alpha: float, sigma: float) -> "Gaussian":
         return Gaussian(alpha * self.mean, alpha**2 * self.cov + sigma**2 * np.eye(len(self.mean)))
 
-    def flow(self, start: tuple[float, float], end: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-        """The probability flow between two noise levels (alpha, sigma): x -> offset + x @ matrix (REV-02)."""
+    def flow(
+        self, start: tuple[float, float], end: tuple[float, float]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The probability flow between two noise levels (alpha, sigma): x -> offset + x @ matrix
+        (REV-02).
+        """
         before, after = self.marginal(*start), self.marginal(*end)
         values, vectors = np.linalg.eigh(self.cov)
-        stretch = np.sqrt((end[0] ** 2 * values + end[1] ** 2) / (start[0] ** 2 * values + start[1] ** 2))
+        stretch = np.sqrt(
+            (end[0] ** 2 * values + end[1] ** 2) / (start[0] ** 2 * values + start[1] ** 2)
+        )
         matrix = (vectors * stretch) @ vectors.T
         return matrix, after.mean - before.mean @ matrix
 
 
 PLANE = Gaussian(np.array([0.6, -0.4]), np.array([[1.3, 0.5], [0.5, 0.5]]))
-POINT = Gaussian(PLANE.mean, np.zeros((2, 2)))  # all data at one point: exponential integrators are exact (REV-17)
+POINT = Gaussian(
+    PLANE.mean, np.zeros((2, 2))
+)  # all data at one point: exponential integrators are exact (REV-17)
 
 
 def w2(p: Gaussian, q: Gaussian) -> float:
-    """The 2-Wasserstein distance of two Gaussians; Dowson and Landau 1982, doi:10.1016/0047-259X(82)90077-X."""
+    """The 2-Wasserstein distance of two Gaussians; Dowson and Landau 1982,
+    doi:10.1016/0047-259X(82)90077-X.
+    """
     a, b = _root(p.cov), _root(q.cov)
-    left, _, right = np.linalg.svd(b @ a)  # the orthogonal U that brings b U nearest to a: no difference of traces cancels
+    left, _, right = np.linalg.svd(
+        b @ a
+    )  # the orthogonal U that brings b U nearest to a: no difference of traces cancels
     return float(np.sqrt(((p.mean - q.mean) ** 2).sum() + ((a - b @ (left @ right)) ** 2).sum()))
 
 
@@ -62,7 +86,9 @@ def _root(matrix: np.ndarray) -> np.ndarray:
 
 
 class Mixture(NamedTuple):
-    """One dimension, two Gaussians, not symmetric: what an order needs is a denoiser that is not linear (REV-19)."""
+    """One dimension, two Gaussians, not symmetric: what an order needs is a denoiser that is not
+    linear (REV-19).
+    """
 
     weights: np.ndarray
     means: np.ndarray
@@ -75,7 +101,9 @@ class Mixture(NamedTuple):
         logs = np.log(self.weights) - (x - alpha * self.means) ** 2 / (2 * spread)
         shares = np.exp(logs - logs.max(-1, keepdims=True))
         shares /= shares.sum(-1, keepdims=True)
-        return (shares * (self.means + alpha * self.variance / spread * (x - alpha * self.means))).sum(-1)
+        return (
+            shares * (self.means + alpha * self.variance / spread * (x - alpha * self.means))
+        ).sum(-1)
 
 
 TWO = Mixture(np.array([0.35, 0.65]), np.array([-0.9, 0.8]), 0.3)
@@ -84,29 +112,43 @@ TWO = Mixture(np.array([0.35, 0.65]), np.array([-0.9, 0.8]), 0.3)
 def gate(denoise: Denoise, first: float, last: float) -> Denoise:
     """A denoiser on which a multi-step method starts without error, with no access to its history.
 
-    Where tau = sigma/alpha >= first all data are at 0: then D, the noise and every velocity are constant along the flow,
-    and a first step of any order is exact.  Between first and last a polynomial of ninth degree in log tau opens it, four
-    times differentiable, so that orders up to 4 show.
+    Where tau = sigma/alpha >= first all data are at 0: then D, the noise and every velocity are
+    constant along the flow, and a first step of any order is exact.  Between first and last a
+    polynomial of ninth degree in log tau opens it, four times differentiable, so that orders up to
+    4 show.
     """
 
     def gated_answer(x: Any, alpha: Any, sigma: Any) -> np.ndarray:
         alpha, sigma = level(alpha, sigma)
-        share = _opening(np.log(first * alpha / sigma) / np.log(first / last)) if sigma * alpha > 0 else float(sigma == 0)
+        share = (
+            _opening(np.log(first * alpha / sigma) / np.log(first / last))
+            if sigma * alpha > 0
+            else float(sigma == 0)
+        )
         return share * denoise(x, alpha, sigma)
 
     return gated_answer
 
 
 def _opening(u: float) -> float:
-    """0 before 0, 1 after 1, with four continuous derivatives between: the regularised incomplete beta function I_u(5, 5)."""
+    """0 before 0, 1 after 1, with four continuous derivatives between: the regularised incomplete
+    beta function I_u(5, 5).
+    """
     u = min(max(u, 0.0), 1.0)
     return u**5 * (126 + u * (-420 + u * (540 + u * (-315 + u * 70))))
 
 
 def follow_gated(
-    denoise: Denoise, x: np.ndarray, sigma: float, end: tuple[float, float], first: float, last: float
+    denoise: Denoise,
+    x: np.ndarray,
+    sigma: float,
+    end: tuple[float, float],
+    first: float,
+    last: float,
 ) -> np.ndarray:
-    """Where the flow of gated(denoise, first, last) brings x from noise of deviation sigma: y = tau x/sigma, then DOP853."""
+    """Where the flow of gated(denoise, first, last) brings x from noise of deviation sigma: y = tau
+    x/sigma, then DOP853.
+    """
     from scipy.integrate import solve_ivp
 
     field = gate(denoise, first, last)

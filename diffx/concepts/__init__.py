@@ -1,4 +1,6 @@
-r"""Concepts: the algebra of embeddings, the information that they hold, retrieval and zero-shot classification."""
+r"""Concepts: the algebra of embeddings, the information that they hold, retrieval and zero-shot
+classification.
+"""
 
 from diffx.concepts.algebra import (
     Ranking as Ranking,

@@ -1,4 +1,6 @@
-r"""v(man with hat) - v(man) = v(hat) - v(nothing): differences of embeddings, what bends them, and projections."""
+r"""v(man with hat) - v(man) = v(hat) - v(nothing): differences of embeddings, what bends them, and
+projections.
+"""
 
 from typing import NamedTuple
 
@@ -18,11 +20,14 @@ class Ranking(NamedTuple):
     scores: Float[Array, "*batch n"]  # cosines, in the order of the vocabulary
 
 
-def concept_direction(with_: Float[Array, "n d"], without: Float[Array, "n d"]) -> Float[Array, "d"]:
+def concept_direction(
+    with_: Float[Array, "n d"], without: Float[Array, "n d"]
+) -> Float[Array, "d"]:
     r"""m/|m| with m = (1/n) sum_i (a_i/|a_i| - b_i/|b_i|): what a's have and b's have not.
 
-    with_, without: (n, d), embeddings of n pairs that differ in the concept alone; normalised inside, zero vectors are 0.
-    Returns (d,), float32 or wider.  The differences of single pairs are normalised(with_) - normalised(without).
+    with_, without: (n, d), embeddings of n pairs that differ in the concept alone; normalised
+    inside, zero vectors are 0. Returns (d,), float32 or wider.  The differences of single pairs are
+    normalised(with_) - normalised(without).
     Source: the mean of word differences, Mikolov et al. 2013, arXiv:1301.3781, of pictures.
     Raises ValueError for unequal shapes, NaN, or a mean difference of 0.  Claims: CON-08.
     """
@@ -31,26 +36,35 @@ def concept_direction(with_: Float[Array, "n d"], without: Float[Array, "n d"]) 
     )
     _arguments.require(
         with_.ndim == 2 and with_.shape[0] >= 1,
-        f"with_ and without must have shape (n, d) with n >= 1 pairs, got {with_.shape}; one pair is with_[None]",
+        f"with_ and without must have shape (n, d) with n >= 1 pairs, got {with_.shape}; one pair "
+        "is with_[None]",
     )
     mean = (normalise(with_) - normalise(without)).mean(0)
     _arguments.not_zero("the mean difference of with_ and without", mean)
     return normalise(mean)
 
 
-def rank_words(direction: Float[Array, "*batch d"], text_vectors: Float[Array, "n d"], *, centre: bool = False) -> Ranking:
-    r"""The words in falling order of cos(direction, t_j), or of cos(direction, t_j/|t_j| - mean of t/|t|) where centred.
+def rank_words(
+    direction: Float[Array, "*batch d"], text_vectors: Float[Array, "n d"], *, centre: bool = False
+) -> Ranking:
+    r"""The words in falling order of cos(direction, t_j), or of cos(direction, t_j/|t_j| - mean of
+    t/|t|) where centred.
 
-    direction: (*batch, d), not zero; a direction of concept_direction, or differences of single pairs.
-    text_vectors: (n, d), one for each word, normalised inside; a zero vector scores 0.  centre: whether the mean of the
-    unit text vectors is taken off each first (a Python boolean).  Equal scores stand in the order of the vocabulary,
-    NaN (possible inside jit alone) stands last.  Returns order and scores, both (*batch, n).
+    direction: (*batch, d), not zero; a direction of concept_direction, or differences of single
+    pairs. text_vectors: (n, d), one for each word, normalised inside; a zero vector scores 0.
+    centre: whether the mean of the unit text vectors is taken off each first (a Python boolean).
+    Equal scores stand in the order of the vocabulary, NaN (possible inside jit alone) stands last.
+    Returns order and scores, both (*batch, n).
     Source: the ranking of analogies by cosine, Mikolov et al. 2013, arXiv:1301.3781.
     Raises ValueError for unequal widths, no words, NaN, or a zero direction.  Claims: CON-08.
     """
-    direction, words = _arguments.finite("direction", direction), _arguments.finite("text_vectors", text_vectors)
+    direction, words = (
+        _arguments.finite("direction", direction),
+        _arguments.finite("text_vectors", text_vectors),
+    )
     _arguments.require(
-        words.ndim == 2 and words.shape[0] >= 1, f"text_vectors must have shape (n, d) with n >= 1 words, got {words.shape}"
+        words.ndim == 2 and words.shape[0] >= 1,
+        f"text_vectors must have shape (n, d) with n >= 1 words, got {words.shape}",
     )
     _arguments.events("direction", direction, words.shape[1:])
     _arguments.not_zero("direction", direction)
@@ -62,10 +76,12 @@ def rank_words(direction: Float[Array, "*batch d"], text_vectors: Float[Array, "
 
 
 def decomposable(*factors: Float[Array, "_ d"]) -> Float[Array, "*counts d"]:
-    r"""v(z_1, ..., z_m) = sum_i factors_i[z_i]: every combination of the values of m factors, as a sum of ideal words.
+    r"""v(z_1, ..., z_m) = sum_i factors_i[z_i]: every combination of the values of m factors, as a
+    sum of ideal words.
 
-    factors: m arrays (k_i, d).  Returns (k_1, ..., k_m, d); every parallelogram_defect of it is 0.  All |v| can be 1
-    only if differences within one factor are orthogonal to those within any other (a product of simplices is).
+    factors: m arrays (k_i, d).  Returns (k_1, ..., k_m, d); every parallelogram_defect of it is 0.
+    All |v| can be 1 only if differences within one factor are orthogonal to those within any other
+    (a product of simplices is).
     Source: Trager et al. 2023, arXiv:2302.14383.
     Raises ValueError for no factors or unequal widths.  Claims: CON-04.
     """
@@ -85,19 +101,22 @@ def _edges(values: Array) -> tuple[Array, Array]:
     """v_11 - v_10 and v_01 - v_00 of values (2, 2, ...)."""
     values = _arguments.floats("values", values)
     _arguments.require(
-        values.shape[:2] == (2, 2), f"values must have shape (2, 2, ...), the two concepts first, got {values.shape}"
+        values.shape[:2] == (2, 2),
+        f"values must have shape (2, 2, ...), the two concepts first, got {values.shape}",
     )
     (nothing, hat), (man, both) = values
     return both - man, hat - nothing
 
 
 def parallelogram_defect(values: Float[Array, "2 2 *shape"]) -> Float[Array, "*shape"]:
-    r"""(v_11 - v_10) - (v_01 - v_00): what keeps v(man with hat) - v(man) from being v(hat) - v(nothing).
+    r"""(v_11 - v_10) - (v_01 - v_00): what keeps v(man with hat) - v(man) from being v(hat) -
+    v(nothing).
 
-    values: (2, 2, *shape), by the two concepts: vectors, rows of a table of scores, or logarithms of probabilities.
-    Of a table of pointwise mutual information it is logOR(z_1, z_2 | x) - logOR(z_1, z_2).
-    Returns (*shape).  Source: derived here; conditional independence and decomposable embeddings are Trager et al. 2023,
-    arXiv:2302.14383.  Raises ValueError for another shape.  Claims: CON-01, CON-02, CON-03, CON-04.
+    values: (2, 2, *shape), by the two concepts: vectors, rows of a table of scores, or logarithms
+    of probabilities. Of a table of pointwise mutual information it is logOR(z_1, z_2 | x) -
+    logOR(z_1, z_2). Returns (*shape).  Source: derived here; conditional independence and
+    decomposable embeddings are Trager et al. 2023, arXiv:2302.14383.  Raises ValueError for another
+    shape.  Claims: CON-01, CON-02, CON-03, CON-04.
     """
     first, second = _edges(values)
     return first - second
@@ -106,29 +125,33 @@ def parallelogram_defect(values: Float[Array, "2 2 *shape"]) -> Float[Array, "*s
 def analogy_cosine(vectors: Float[Array, "2 2 d"]) -> Float[Array, ""]:
     r"""cos(v_11 - v_10, v_01 - v_00): is the hat of a man the hat of nobody?
 
-    vectors: (2, 2, d), by the two concepts.  With edges a, b and defect a - b it is (|a|^2 + |b|^2 - |a - b|^2)/(2|a||b|):
-    1 for a parallelogram.  Returns a scalar.  Source: derived here: the law of cosines.
-    Raises ValueError for another shape, or an edge of length 0.  Claims: CON-04.
+    vectors: (2, 2, d), by the two concepts.  With edges a, b and defect a - b it is
+    (|a|^2 + |b|^2 - |a - b|^2)/(2|a||b|): 1 for a parallelogram.  Returns a scalar.  Source:
+    derived here: the law of cosines. Raises ValueError for another shape, or an edge of length 0.
+    Claims: CON-04.
     """
     first, second = _edges(vectors)
     _arguments.require(
-        first.ndim == 1, f"vectors must have shape (2, 2, d), got {jnp.shape(vectors)}; for a batch use jax.vmap"
+        first.ndim == 1,
+        f"vectors must have shape (2, 2, d), got {jnp.shape(vectors)}; for a batch use jax.vmap",
     )
     _arguments.not_zero("an edge of the parallelogram", jnp.stack([first, second]))
     return contract("d,d->", normalise(first), normalise(second))
 
 
 def projector(directions: Float[Array, "k d"]) -> Float[Array, "d d"]:
-    r"""P = V V' with V an orthonormal basis of the span of the directions: P^2 = P = P', P u = u in the span, 0 beside it.
+    r"""P = V V' with V an orthonormal basis of the span of the directions: P^2 = P = P', P u = u in
+    the span, 0 beside it.
 
-    directions: (k, d), not all zero; they may depend on each other (singular values below max(k, d) eps of the largest
-    count as 0).  Returns (d, d).  Its derivative is NaN for repeated singular values.
-    Raises ValueError for another rank, NaN, or nothing but zeros.  Claims: CON-06.
+    directions: (k, d), not all zero; they may depend on each other (singular values below max(k, d)
+    eps of the largest count as 0).  Returns (d, d).  Its derivative is NaN for repeated singular
+    values. Raises ValueError for another rank, NaN, or nothing but zeros.  Claims: CON-06.
     """
     directions = _arguments.finite("directions", directions)
     _arguments.require(
         directions.ndim == 2 and directions.shape[0] >= 1,
-        f"directions must have shape (k, d) with k >= 1, got {directions.shape}; one direction is directions[None]",
+        f"directions must have shape (k, d) with k >= 1, got {directions.shape}; one direction is "
+        "directions[None]",
     )
     _arguments.not_zero("the span of directions", directions.reshape(-1))
     _, values, rows = jnp.linalg.svd(directions, full_matrices=False)
@@ -137,11 +160,13 @@ def projector(directions: Float[Array, "k d"]) -> Float[Array, "d d"]:
 
 
 def concept_projection(score: Points, other: Points, projector: Float[Array, "d d"]) -> Floats:
-    r"""(I - P) score + P other: the concept whose subspace P projects on is taken from `other`, all else is left alone.
+    r"""(I - P) score + P other: the concept whose subspace P projects on is taken from `other`, all
+    else is left alone.
 
-    score, other: (..., d), scores (or predictions of any one kind) under two prompts at one x and one noise level.
-    projector: (d, d), of `projector`.  Where concepts act on orthogonal independent blocks this is exactly the score with
-    the attribute swapped; elsewhere it is an edit, not a conditional score.
+    score, other: (..., d), scores (or predictions of any one kind) under two prompts at one x and
+    one noise level. projector: (d, d), of `projector`.  Where concepts act on orthogonal
+    independent blocks this is exactly the score with the attribute swapped; elsewhere it is an
+    edit, not a conditional score.
     Source: Wang, Gui, Negrea and Veitch 2023, arXiv:2302.03693.
     Raises ValueError for unequal shapes or another width.  Claims: CON-06.
     """

@@ -1,4 +1,6 @@
-r"""Pointwise mutual information, which the optimal critic of a contrastive loss knows, and vectors whose products it is."""
+r"""Pointwise mutual information, which the optimal critic of a contrastive loss knows, and vectors
+whose products it is.
+"""
 
 from typing import NamedTuple
 
@@ -18,22 +20,30 @@ class Factors(NamedTuple):
 
 
 def pmi(joint: Float[Array, "*texts n"]) -> Float[Array, "*texts n"]:
-    r"""log p(z, x) - log p(z) - log p(x), in nats: the score that a contrastive loss would give if it could.
+    r"""log p(z, x) - log p(z) - log p(x), in nats: the score that a contrastive loss would give if
+    it could.
 
-    joint: (*texts, n), probabilities of text z (one axis, or one for each concept in it) and image x (the last axis).
-    -inf where p(z, x) = 0; NaN where p(z) or p(x) is 0.  The empty text, which says nothing, has 0.
-    Source: van den Oord et al. 2018, arXiv:1807.03748: the density ratio; Levy and Goldberg 2014, for word vectors.
-    Raises ValueError unless the entries are probabilities.  Claims: CON-01, CON-02.
+    joint: (*texts, n), probabilities of text z (one axis, or one for each concept in it) and image
+    x (the last axis). -inf where p(z, x) = 0; NaN where p(z) or p(x) is 0.  The empty text, which
+    says nothing, has 0.
+    Source: van den Oord et al. 2018, arXiv:1807.03748: the density ratio; Levy and Goldberg 2014,
+    for word vectors. Raises ValueError unless the entries are probabilities.  Claims: CON-01,
+    CON-02.
     """
     joint = _probabilities(joint)
     of_images = joint.sum(tuple(range(joint.ndim - 1)))
     of_texts = joint.sum(-1, keepdims=True)
-    return jnp.log(joint / of_texts / of_images)  # three logarithms would round at the size of the largest
+    return jnp.log(
+        joint / of_texts / of_images
+    )  # three logarithms would round at the size of the largest
 
 
 def _probabilities(joint: Array) -> Array:
     joint = _arguments.finite("joint", joint)
-    _arguments.require(joint.ndim >= 2, f"joint must have shape (*texts, n), a table of at least 2 axes, got {joint.shape}")
+    _arguments.require(
+        joint.ndim >= 2,
+        f"joint must have shape (*texts, n), a table of at least 2 axes, got {joint.shape}",
+    )
     _arguments.none_negative("joint", joint)
     allowed = 4 * joint.size * float(jnp.finfo(joint.dtype).eps)
     total = lambda joint: joint.astype(np.float64).sum()
@@ -45,9 +55,10 @@ def _probabilities(joint: Array) -> Array:
 def log_odds_ratio(table: Float[Array, "2 2 *shape"]) -> Float[Array, "*shape"]:
     r"""log p_11 p_00/(p_10 p_01), in nats: 0 where the two concepts are independent.
 
-    table: (2, 2, *shape), by the two concepts: probabilities up to a factor for each entry of *shape.  A joint table
-    (2, 2, n) gives logOR(z_1, z_2 | x), its sum over x gives logOR(z_1, z_2).
-    Returns (*shape).  Raises ValueError for another shape or a negative entry.  Claims: CON-01.
+    table: (2, 2, *shape), by the two concepts: probabilities up to a factor for each entry
+    of *shape.  A joint table (2, 2, n) gives logOR(z_1, z_2 | x), its sum over x gives logOR(z_1,
+    z_2). Returns (*shape).  Raises ValueError for another shape or a negative entry.  Claims:
+    CON-01.
     """
     table = _arguments.floats("table", table)
     _arguments.none_negative("table", table)
@@ -55,20 +66,27 @@ def log_odds_ratio(table: Float[Array, "2 2 *shape"]) -> Float[Array, "*shape"]:
 
 
 def pmi_embeddings(scores: Float[Array, "m n"], *, dim: int) -> Factors:
-    r"""Texts U S and images V of the singular value decomposition U S V' of a table of scores, cut at `dim`.
+    r"""Texts U S and images V of the singular value decomposition U S V' of a table of scores, cut
+    at `dim`.
 
-    scores: (m, n), such as pmi.  dim: d, from 1 to min(m, n).  For d >= rank, texts images' = scores, and since the
-    columns of images are orthonormal, a combination of texts is as long as that of their rows of scores: additive rows
-    give parallelograms.  For d < rank they are the closest in the Frobenius norm (Eckart and Young 1936).
-    Returns texts (m, d), images (n, d).  Derivatives are NaN for repeated singular values.
+    scores: (m, n), such as pmi.  dim: d, from 1 to min(m, n).  For d >= rank, texts images' =
+    scores, and since the columns of images are orthonormal, a combination of texts is as long as
+    that of their rows of scores: additive rows give parallelograms.  For d < rank they are the
+    closest in the Frobenius norm (Eckart and Young 1936). Returns texts (m, d), images (n, d).
+    Derivatives are NaN for repeated singular values.
     Source: Levy and Goldberg 2014, section 4, where U sqrt(S) is shared out evenly.
-    Raises ValueError for another shape, infinite scores, or a `dim` out of range.  Claims: CON-03, CON-04.
+    Raises ValueError for another shape, infinite scores, or a `dim` out of range.  Claims: CON-03,
+    CON-04.
     """
     scores = _arguments.finite("scores", scores)
-    _arguments.require(scores.ndim == 2, f"scores must have shape (m, n), got {scores.shape}; reshape concepts to one axis")
+    _arguments.require(
+        scores.ndim == 2,
+        f"scores must have shape (m, n), got {scores.shape}; reshape concepts to one axis",
+    )
     dim = _arguments.count("dim", dim)
     _arguments.require(
-        dim <= min(scores.shape), f"dim must be at most {min(scores.shape)} for scores {scores.shape}, got {dim}"
+        dim <= min(scores.shape),
+        f"dim must be at most {min(scores.shape)} for scores {scores.shape}, got {dim}",
     )
     left, values, right = jnp.linalg.svd(scores, full_matrices=False)
     return Factors((left * values)[:, :dim], right[:dim].T)

@@ -1,4 +1,6 @@
-r"""Retrieval: does an image find its text among all texts, and a text its image? Ties and NaN count against the model."""
+r"""Retrieval: does an image find its text among all texts, and a text its image? Ties and NaN count
+against the model.
+"""
 
 from typing import NamedTuple
 
@@ -29,13 +31,16 @@ class RetrievalMetrics(NamedTuple):
     text_to_image: Retrieval
 
 
-def partner_ranks(scores: Float[Array, "n m"], *, positives: Bool[Array, "n m"] | None = None) -> Float[Array, "n"]:
-    r"""1 + the number of strangers j with not s_ij < s_i*, s_i* being the best score of i's partners.
+def partner_ranks(
+    scores: Float[Array, "n m"], *, positives: Bool[Array, "n m"] | None = None
+) -> Float[Array, "n"]:
+    r"""1 + the number of strangers j with not s_ij < s_i*, s_i* being the best score of i's
+    partners.
 
-    scores: (n, m), query by candidate.  positives: (n, m) booleans, the partners (default: the diagonal of a square).
-    A stranger with the same score or with NaN stands before the partner; a query with a partner of score NaN never finds
-    it: rank infinity.  (Counting s_ij > s_i* instead gives rank 1 to collapsed and to NaN embeddings.)
-    Returns (n,), floats, the dtype of scores.
+    scores: (n, m), query by candidate.  positives: (n, m) booleans, the partners (default: the
+    diagonal of a square). A stranger with the same score or with NaN stands before the partner; a
+    query with a partner of score NaN never finds it: rank infinity.  (Counting s_ij > s_i* instead
+    gives rank 1 to collapsed and to NaN embeddings.) Returns (n,), floats, the dtype of scores.
     Raises ValueError for other shapes or a query without a partner.  Claims: CON-07.
     """
     scores = _arguments.floats("scores", scores)
@@ -46,38 +51,56 @@ def partner_ranks(scores: Float[Array, "n m"], *, positives: Bool[Array, "n m"] 
 
 
 def _partners(positives: Array | None, shape: tuple[int, ...]) -> Array:
-    _arguments.require(len(shape) == 2 and min(shape) >= 1, f"scores must have shape (n, m) with n, m >= 1, got {shape}")
+    _arguments.require(
+        len(shape) == 2 and min(shape) >= 1,
+        f"scores must have shape (n, m) with n, m >= 1, got {shape}",
+    )
     if positives is None:
         _arguments.require(
-            shape[0] == shape[1], f"{shape[0]} queries and {shape[1]} candidates: say who belongs to whom by positives"
+            shape[0] == shape[1],
+            f"{shape[0]} queries and {shape[1]} candidates: say who belongs to whom by positives",
         )
         return jnp.eye(shape[0], dtype=bool)
     positives = jnp.asarray(positives)
     if positives.dtype != bool:
-        raise TypeError(f"positives must be an array of booleans, got {positives.dtype}; compare it: positives > 0")
-    _arguments.require(positives.shape == shape, f"positives must have the shape of the scores, {shape}, got {positives.shape}")
+        raise TypeError(
+            f"positives must be an array of booleans, got {positives.dtype}; compare it: positives "
+            "> 0"
+        )
+    _arguments.require(
+        positives.shape == shape,
+        f"positives must have the shape of the scores, {shape}, got {positives.shape}",
+    )
     alone = lambda positives: np.flatnonzero(~positives.any(1))
-    message = lambda p: f"every query needs a partner, rows {alone(p)} of positives have none; leave them out"
+    message = lambda p: (
+        f"every query needs a partner, rows {alone(p)} of positives have none; leave them out"
+    )
     _arguments.require_that(lambda positives: positives.any(1), message, positives)
     return positives
 
 
 def retrieval_metrics(
-    images: Float[Array, "n d"], texts: Float[Array, "m d"], *, positives: Bool[Array, "n m"] | None = None
+    images: Float[Array, "n d"],
+    texts: Float[Array, "m d"],
+    *,
+    positives: Bool[Array, "n m"] | None = None,
 ) -> RetrievalMetrics:
-    r"""Recall at 1, 5 and 10, median and mean rank of the best partner, by cosine, from image to text and back.
+    r"""Recall at 1, 5 and 10, median and mean rank of the best partner, by cosine, from image to
+    text and back.
 
-    images, texts: (n, d) and (m, d), normalised inside.  positives: (n, m) booleans, the pairs that belong together
-    (default: the diagonal).  Recall at k is the share of queries with at least one partner among the first k, as in the
-    papers on CLIP.  Ties and NaN count against the model (`partner_ranks`): NaN embeddings have recall 0 and infinite
-    ranks, collapsed ones rank last.  Returns scalars, float32 or wider.
-    Raises ValueError for unequal widths, unequal batch sizes without positives, or an image or text without a partner.
+    images, texts: (n, d) and (m, d), normalised inside.  positives: (n, m) booleans, the pairs that
+    belong together (default: the diagonal).  Recall at k is the share of queries with at least one
+    partner among the first k, as in the papers on CLIP.  Ties and NaN count against the model
+    (`partner_ranks`): NaN embeddings have recall 0 and infinite ranks, collapsed ones rank last.
+    Returns scalars, float32 or wider. Raises ValueError for unequal widths, unequal batch sizes
+    without positives, or an image or text without a partner.
     Claims: CON-07.
     """
     images, texts = _arguments.floats("images", images), _arguments.floats("texts", texts)
     _arguments.require(
         images.ndim == texts.ndim == 2 and images.shape[1] == texts.shape[1],
-        f"images must have shape (n, d) and texts (m, d) with one width d, got {images.shape} and {texts.shape}",
+        f"images must have shape (n, d) and texts (m, d) with one width d, got {images.shape} and "
+        f"{texts.shape}",
     )
     scores = contract("id,jd->ij", normalise(images), normalise(texts))
     positives = _partners(positives, scores.shape)

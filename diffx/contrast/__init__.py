@@ -1,4 +1,6 @@
-r"""Contrastive losses of image and text embeddings, dense, tiled and sharded, and the information that they measure."""
+r"""Contrastive losses of image and text embeddings, dense, tiled and sharded, and the information
+that they measure.
+"""
 
 from diffx.contrast.dense import (
     clip_loss as clip_loss,
@@ -14,5 +16,11 @@ from diffx.contrast.information import (
     von_mises_information as von_mises_information,
 )
 from diffx.contrast.scores import clamp_log_scale as clamp_log_scale, normalise as normalise
-from diffx.contrast.sharded import sharded_clip_loss as sharded_clip_loss, sharded_siglip_loss as sharded_siglip_loss
-from diffx.contrast.tiled import tiled_clip_loss as tiled_clip_loss, tiled_siglip_loss as tiled_siglip_loss
+from diffx.contrast.sharded import (
+    sharded_clip_loss as sharded_clip_loss,
+    sharded_siglip_loss as sharded_siglip_loss,
+)
+from diffx.contrast.tiled import (
+    tiled_clip_loss as tiled_clip_loss,
+    tiled_siglip_loss as tiled_siglip_loss,
+)

@@ -1,4 +1,6 @@
-"""A batch of a contrastive loss: its embeddings, which images and texts belong together, and which of them count."""
+"""A batch of a contrastive loss: its embeddings, which images and texts belong together, and which
+of them count.
+"""
 
 from typing import Any, NamedTuple
 
@@ -14,7 +16,8 @@ Mask = Bool[Array, "n"] | None
 
 
 class Pairs(NamedTuple):
-    """names: (n,) integers, equal where an image and a text belong together, unless there is a table.
+    """names: (n,) integers, equal where an image and a text belong together, unless there is a
+    table.
     counted: (n,) booleans.  table: (n, N) booleans or None."""
 
     names: Array
@@ -24,24 +27,34 @@ class Pairs(NamedTuple):
 
 def embeddings(images: Any, texts: Any, log_scale: Any) -> tuple[Array, Array, Array]:
     """Images and texts of one shape (N, d) in one dtype of 32 bits or more, and log_scale in it."""
-    x, y = _arguments.same_shape(images=_arguments.finite("images", images), texts=_arguments.finite("texts", texts))
-    _arguments.require(x.ndim == 2 and x.shape[0] >= 1, f"images and texts must have shape (N, d) with N >= 1, got {x.shape}")
+    x, y = _arguments.same_shape(
+        images=_arguments.finite("images", images), texts=_arguments.finite("texts", texts)
+    )
+    _arguments.require(
+        x.ndim == 2 and x.shape[0] >= 1,
+        f"images and texts must have shape (N, d) with N >= 1, got {x.shape}",
+    )
     dtype = jnp.promote_types(wide("images", x).dtype, wide("texts", y).dtype)
-    return x.astype(dtype), y.astype(dtype), jnp.asarray(_arguments.number("log_scale", log_scale)).astype(dtype)
+    return (
+        x.astype(dtype),
+        y.astype(dtype),
+        jnp.asarray(_arguments.number("log_scale", log_scale)).astype(dtype),
+    )
 
 
 def offset(bias: Any, like: Array) -> Array:
     return jnp.asarray(_arguments.number("bias", bias)).astype(like.dtype)
 
 
-# --- who belongs together --------------------------------------------------------------------------------------------
+# --- who belongs together -----------------------------------------------------------------------
 
 
 def pairs_of(positives: Any, mask: Any, n: int, texts: int | None = None) -> Pairs:
-    """What the caller said of n images and as many texts: the diagonal by default, and every row counts.
+    """What the caller said of n images and as many texts: the diagonal by default, and every row
+    counts.
 
-    texts: how many there are on all devices together, where the n images are one device's: it cannot say whether a text
-    has a partner on another one, so that nobody's partners are checked.
+    texts: how many there are on all devices together, where the n images are one device's: it
+    cannot say whether a text has a partner on another one, so that nobody's partners are checked.
     """
     counted = np.ones(n, bool) if mask is None else _flags("mask", mask, (n,))
     nothing = lambda _: "mask must count at least one row, or there is nothing to take the mean of"
@@ -50,7 +63,10 @@ def pairs_of(positives: Any, mask: Any, n: int, texts: int | None = None) -> Pai
         return Pairs(jnp.arange(n), jnp.asarray(counted), None)
     positives = _array(positives)
     if jnp.issubdtype(positives.dtype, jnp.integer) and positives.ndim == 1:
-        _arguments.require(positives.shape == (n,), f"positives must name {n} captions, got shape {positives.shape}")
+        _arguments.require(
+            positives.shape == (n,),
+            f"positives must name {n} captions, got shape {positives.shape}",
+        )
         return Pairs(jnp.asarray(positives), jnp.asarray(counted), None)
     table = _flags("positives", positives, (n, n if texts is None else texts))
     if texts is None:
@@ -59,14 +75,18 @@ def pairs_of(positives: Any, mask: Any, n: int, texts: int | None = None) -> Pai
 
 
 def _array(value: Any) -> Any:
-    """A jax array as it is, anything else as numpy's: under jit, jnp makes tracers even of constants."""
+    """A jax array as it is, anything else as numpy's: under jit, jnp makes tracers even of
+    constants.
+    """
     return value if isinstance(value, Array) else np.asarray(value)
 
 
 def _flags(name: str, value: Any, shape: tuple[int, ...]) -> Any:
     value = _array(value)
     if value.dtype != bool:
-        raise TypeError(f"{name} must be an array of booleans, got {value.dtype}; compare it: {name} > 0")
+        raise TypeError(
+            f"{name} must be an array of booleans, got {value.dtype}; compare it: {name} > 0"
+        )
     _arguments.require(value.shape == shape, f"{name} must have shape {shape}, got {value.shape}")
     return value
 
@@ -79,11 +99,15 @@ def _require_partners(table: Any, counted: Any) -> None:
         return np.flatnonzero(counted & ~(pairs.any(0) & pairs.any(1)))
 
     way_out = "add their pairs to positives, or leave them out by mask"
-    message = lambda *given: f"every counted image and text needs a partner, rows {alone(*given)} have none; {way_out}"
+    message = lambda *given: (
+        f"every counted image and text needs a partner, rows {alone(*given)} have none; {way_out}"
+    )
     _arguments.require_that(lambda *given: alone(*given).size == 0, message, table, counted)
 
 
-def partners(names: Array, others: Array, counted: Array, others_counted: Array, table: Array | None) -> Array:
+def partners(
+    names: Array, others: Array, counted: Array, others_counted: Array, table: Array | None
+) -> Array:
     """(n, N) booleans: who belongs together, among those who count."""
     same = names[:, None] == others if table is None else table
     return same & counted[:, None] & others_counted

@@ -1,4 +1,6 @@
-"""The losses of CLIP and SigLIP as sums over blocks, on one device or on one of several: what tiled and sharded share."""
+"""The losses of CLIP and SigLIP as sums over blocks, on one device or on one of several: what tiled
+and sharded share.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +18,9 @@ from diffx.contrast.scores import scores, scores_of_pairs
 
 
 class Rows(NamedTuple):
-    """x: (n, d) embeddings.  names: (n,), equal for partners, unless table: (n, N) booleans.  counted: (n,) booleans."""
+    """x: (n, d) embeddings.  names: (n,), equal for partners, unless table: (n, N) booleans.
+    counted: (n,) booleans.
+    """
 
     x: Array
     names: Array
@@ -34,7 +38,9 @@ class Columns(NamedTuple):
 
 
 def block_pairs(row: Rows, column: Columns) -> Array:
-    """Who belongs together in a block: the columns of a table are those from the block's first place on."""
+    """Who belongs together in a block: the columns of a table are those from the block's first
+    place on.
+    """
     size, table = column.names.size, row.table
     if table is not None:
         table = jax.lax.dynamic_slice_in_dim(table, column.place[0], size, axis=1)
@@ -53,7 +59,8 @@ def count_partners(rows: Rows, columns: Columns, *, tile: int) -> tuple[Array, A
 
 
 def pair_sums(term: Callable, rows: Any, columns: Any, log_scale: Array, *, tile: int) -> Array:
-    """sum_j term(S, row, column)_ij of each row, where rows and columns are trees with Rows and Columns in front.
+    """sum_j term(S, row, column)_ij of each row, where rows and columns are trees with Rows and
+    Columns in front.
 
     A block is made again for the derivative.
     """
@@ -68,7 +75,9 @@ def pair_sums(term: Callable, rows: Any, columns: Any, log_scale: Array, *, tile
 
 
 def pad_table(rows: Rows, tile: int) -> Rows:
-    """A table filled up to whole tiles: a slice that reaches past its end would be moved back in silence."""
+    """A table filled up to whole tiles: a slice that reaches past its end would be moved back in
+    silence.
+    """
     if rows.table is None:
         return rows
     return rows._replace(table=jnp.pad(rows.table, ((0, 0), (0, -rows.table.shape[1] % tile))))
@@ -81,37 +90,59 @@ def sides(x: Array, y: Array, positives: Any, mask: Any) -> tuple[Rows, Columns]
 
 
 def clip_of_blocks(
-    rows: Rows, columns: Columns, log_scale: Array, *, tile: int, own: Array | None, axis_name: Any = None
+    rows: Rows,
+    columns: Columns,
+    log_scale: Array,
+    *,
+    tile: int,
+    own: Array | None,
+    axis_name: Any = None,
 ) -> Number:
-    """The loss of the whole batch.  own: the texts (n, d) of these rows, where each is its image's only partner.
+    """The loss of the whole batch.  own: the texts (n, d) of these rows, where each is its image's
+    only partner.
 
     axis_name: of the mesh, where these rows are one device's.
     """
-    by_row, by_column = log_partitions(tile, rows.x, columns.x, rows.counted, columns.counted, log_scale)
+    by_row, by_column = log_partitions(
+        tile, rows.x, columns.x, rows.counted, columns.counted, log_scale
+    )
     several = partial(_mean_scores, rows, columns, log_scale, tile, axis_name)
     matched = several() if own is None else scores_of_pairs(rows.x, own, log_scale)
     sums = (by_row + bring_home(by_column, axis_name, jax.nn.logsumexp)) / 2
     return mean_over_devices(jnp.where(rows.counted, sums - matched, 0), rows.counted, axis_name)
 
 
-def _mean_scores(rows: Rows, columns: Columns, log_scale: Array, tile: int, axis_name: Any) -> Array:
-    """sum_j S_ij (1/k_i + 1/k_j)/2 over the partners j of each row i, of which i has k_i and j has k_j."""
+def _mean_scores(
+    rows: Rows, columns: Columns, log_scale: Array, tile: int, axis_name: Any
+) -> Array:
+    """sum_j S_ij (1/k_i + 1/k_j)/2 over the partners j of each row i, of which i has k_i and j has
+    k_j.
+    """
     by_row, by_column = count_partners(rows, columns, tile=tile)
-    shares = [1 / (2 * jnp.maximum(k, 1)).astype(log_scale.dtype) for k in (by_row, sum_over_devices(by_column, axis_name))]
-    share = lambda s, row, column: jnp.where(block_pairs(row[0], column[0]), s * (row[1][:, None] + column[1]), 0)
+    shares = [
+        1 / (2 * jnp.maximum(k, 1)).astype(log_scale.dtype)
+        for k in (by_row, sum_over_devices(by_column, axis_name))
+    ]
+    share = lambda s, row, column: jnp.where(
+        block_pairs(row[0], column[0]), s * (row[1][:, None] + column[1]), 0
+    )
     return pair_sums(share, (rows, shares[0]), (columns, shares[1]), log_scale, tile=tile)
 
 
 def siglip_of_blocks(
     rows: Rows, columns: Columns, log_scale: Array, bias: Array, *, tile: int, axis_name: Any = None
 ) -> Number:
-    """The loss of the whole batch, of which these rows are one device's where axis_name is given."""
+    """The loss of the whole batch, of which these rows are one device's where axis_name is
+    given.
+    """
 
     def term(s: Array, row: tuple, column: tuple) -> Array:
         z = jnp.where(block_pairs(row[0], column[0]), -(s + bias), s + bias)
         return jnp.where(row[0].counted[:, None] & column[0].counted, jax.nn.softplus(z), 0)
 
-    return mean_over_devices(pair_sums(term, (rows,), (columns,), log_scale, tile=tile), rows.counted, axis_name)
+    return mean_over_devices(
+        pair_sums(term, (rows,), (columns,), log_scale, tile=tile), rows.counted, axis_name
+    )
 
 
 def sum_over_devices(x: Array, axis_name: Any) -> Array:
@@ -123,7 +154,9 @@ def mean_over_devices(terms: Array, counted: Array, axis_name: Any) -> Array:
 
 
 def bring_home(by_column: Array, axis_name: Any, combine: Callable) -> Array:
-    """What all devices found of all N columns, brought to the n columns of each and combined: (N,) to (n,)."""
+    """What all devices found of all N columns, brought to the n columns of each and combined: (N,)
+    to (n,).
+    """
     if axis_name is None:
         return by_column
     pieces = by_column.reshape(jax.lax.axis_size(axis_name), -1)

@@ -1,4 +1,6 @@
-"""A table that is never held whole: its rows and columns are scanned one tile x tile block at a time."""
+"""A table that is never held whole: its rows and columns are scanned one tile x tile block at a
+time.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,13 +10,19 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 
-def scan_blocks(block: Callable, rows: Any, columns: Any, row_state: Any, column_state: Any, *, tile: int) -> tuple:
-    """States of rows and columns after every block (row_state, column_state, row, column) -> (row_state, column_state).
+def scan_blocks(
+    block: Callable, rows: Any, columns: Any, row_state: Any, column_state: Any, *, tile: int
+) -> tuple:
+    """States of rows and columns after every block (row_state, column_state, row, column) ->
+    (row_state, column_state).
 
-    All are trees of arrays whose first axis is cut into pieces of length tile, the last filled up with zeros.
+    All are trees of arrays whose first axis is cut into pieces of length tile, the last filled up
+    with zeros.
     """
     lengths = [jax.tree_util.tree_leaves(tree)[0].shape[0] for tree in (rows, columns)]
-    rows, columns, row_state, column_state = (_cut(tree, tile) for tree in (rows, columns, row_state, column_state))
+    rows, columns, row_state, column_state = (
+        _cut(tree, tile) for tree in (rows, columns, row_state, column_state)
+    )
 
     def scan_row(column_state: Any, row: Any) -> tuple[Any, Any]:
         step = lambda row_state, column: block(row_state, column[1], row[0], column[0])

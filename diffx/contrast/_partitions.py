@@ -1,6 +1,7 @@
 r"""The log-partitions of the rows and columns of a table of scores, block by block.
 
-A block is made again for the derivative, so that the whole needs four products of its size: S, S again, G y and x' G.
+A block is made again for the derivative, so that the whole needs four products of its size: S, S
+again, G y and x' G.
 """
 
 from collections.abc import Callable
@@ -13,22 +14,29 @@ from jaxtyping import Array
 from diffx.contrast._blocks import scan_blocks
 from diffx.contrast.scores import scores
 
-SMALL = 60.0  # scores up to 60 need no shift in float32: exp(60) of a billion rows is 1e35, below the largest, 3e38
+# scores up to 60 need no shift in float32: exp(60) of a billion rows is 1e35, below the largest,
+# 3e38
+SMALL = 60.0
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def log_partitions(tile: int, x: Array, y: Array, rows: Array, columns: Array, log_scale: Array) -> tuple[Array, Array]:
-    """log sum_j exp S_ij of each of n rows over the columns that count, and log sum_i exp S_ij of each of N columns.
+def log_partitions(
+    tile: int, x: Array, y: Array, rows: Array, columns: Array, log_scale: Array
+) -> tuple[Array, Array]:
+    """log sum_j exp S_ij of each of n rows over the columns that count, and log sum_i exp S_ij of
+    each of N columns.
 
-    rows: (n,), columns: (N,) booleans, which count; the sum of nothing is -inf.  The derivative is written out, for it
-    needs these sums and no maximum again: dr_i = sum_j exp(S_ij - r_i) dS_ij.
+    rows: (n,), columns: (N,) booleans, which count; the sum of nothing is -inf.  The derivative is
+    written out, for it needs these sums and no maximum again: dr_i = sum_j exp(S_ij - r_i) dS_ij.
     """
     near, far = (partial(_partitions, tile, peak) for peak in (_no_peak, jnp.max))
     return jax.lax.cond(jnp.exp(log_scale) > SMALL, far, near, x, y, rows, columns, log_scale)
 
 
 def _no_peak(s: Array, axis: int) -> Array:
-    """Stands for the maximum of small scores: to find it takes two more readings of a block, 8 of 85 ms on an H200."""
+    """Stands for the maximum of small scores: to find it takes two more readings of a block, 8 of
+    85 ms on an H200.
+    """
     return jnp.zeros_like(s[0] if axis == 0 else s[:, 0])
 
 

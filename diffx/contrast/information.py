@@ -1,4 +1,6 @@
-r"""Mutual information, which a contrastive loss measures: its bound by log N, Gaussian pairs, directions on a sphere."""
+r"""Mutual information, which a contrastive loss measures: its bound by log N, Gaussian pairs,
+directions on a sphere.
+"""
 
 from functools import partial
 from typing import Any
@@ -14,59 +16,75 @@ from diffx._types import Floats, Number, Scalar
 from diffx.laws.covariance import dense
 from diffx.laws.gaussian import GaussianLaw, require_gaussian
 
-TERMS = 256  # of the series and the continued fraction: exact to float64's rounding up to LARGEST, in every dimension
+# of the series and the continued fraction: exact to float64's rounding up to LARGEST, in every
+# dimension
+TERMS = 256
 LARGEST = 256.0
 
 
 def info_nce_bound(loss: Floats, *, n: int) -> Floats:
     r"""log n - loss: what the expected loss of InfoNCE says about mutual information, in nats.
 
-    Its expectation over independent batches is at most I(x; y), with any scores, and nearest to it where the scores are
-    the pointwise mutual information plus a constant.  It never exceeds log n, whatever I is.
-    loss: info_nce or clip_loss of batches of n pairs, any shape.  n: a Python integer >= 1.  One batch may exceed I.
-    Source: van den Oord et al. 2018, arXiv:1807.03748; Poole et al. 2019, arXiv:1905.06922, for the proof.
-    Raises TypeError and ValueError for an n that is no integer >= 1.  Claims: CLP-08, CLP-10.
+    Its expectation over independent batches is at most I(x; y), with any scores, and nearest to it
+    where the scores are the pointwise mutual information plus a constant.  It never exceeds log n,
+    whatever I is. loss: info_nce or clip_loss of batches of n pairs, any shape.  n: a Python
+    integer >= 1.  One batch may exceed I.
+    Source: van den Oord et al. 2018, arXiv:1807.03748; Poole et al. 2019, arXiv:1905.06922, for the
+    proof. Raises TypeError and ValueError for an n that is no integer >= 1.  Claims: CLP-08,
+    CLP-10.
     """
     loss = _arguments.floats("loss", loss)
     return jnp.log(jnp.asarray(_arguments.count("n", n), loss.dtype)) - loss
 
 
-# --- Gaussian pairs --------------------------------------------------------------------------------------------------
+# --- Gaussian pairs -----------------------------------------------------------------------------
 
 
 def gaussian_information(joint: GaussianLaw, *, split: int) -> Number:
-    r"""I(x; y) = -(1/2) sum_i log(1 - r_i^2) of the two blocks of a Gaussian vector (x, y), in nats.
+    r"""I(x; y) = -(1/2) sum_i log(1 - r_i^2) of the two blocks of a Gaussian vector (x, y), in
+    nats.
 
-    r_i: canonical correlations, the singular values of A^-1/2 C B^-1/2 with cov = [[A, C], [C', B]].
-    joint: of d dimensions.  split: how many of them are x, a Python integer from 1 to d - 1.
+    r_i: canonical correlations, the singular values of A^-1/2 C B^-1/2 with cov = [[A, C], [C',
+    B]]. joint: of d dimensions.  split: how many of them are x, a Python integer from 1 to d - 1.
     Domain: a covariance of full rank; otherwise the information is infinite or undefined.
     Source: Gelfand and Yaglom 1957; Huffmann and Mittelbach 2022, Entropy 24(7) 924.
-    Raises ValueError for a split outside 1 to d - 1 or a covariance without full rank.  Claims: CLP-10.
+    Raises ValueError for a split outside 1 to d - 1 or a covariance without full rank.  Claims:
+    CLP-10.
     """
     return _information(_correlations(require_gaussian(joint, "gaussian_information"), split)[2])
 
 
-def gaussian_pmi(joint: GaussianLaw, x: Float[Array, "n dx"], y: Float[Array, "N dy"]) -> Float[Array, "n N"]:
-    r"""log p(x_i, y_j) - log p(x_i) - log p(y_j), (n, N), of a Gaussian vector (x, y): the optimal scores of info_nce, in nats.
+def gaussian_pmi(
+    joint: GaussianLaw, x: Float[Array, "n dx"], y: Float[Array, "N dy"]
+) -> Float[Array, "n N"]:
+    r"""log p(x_i, y_j) - log p(x_i) - log p(y_j), (n, N), of a Gaussian vector (x, y): the optimal
+    scores of info_nce, in nats.
 
-    With u, v = x, y whitened and R = E[u v']: I + u'R G v - (u'R G R'u + v'G R'R v)/2, G = (I - R'R)^-1, a quadratic form.
-    joint: of dx + dy dimensions, those of x first.  x: (n, dx), y: (N, dy), data units.
-    Minus log(N - 1) these are the optimal scores of sigmoid_nce.  Domain: a covariance of full rank.
-    Source: van den Oord et al. 2018, arXiv:1807.03748: the density ratio; the quadratic form is derived here.
-    Raises ValueError for other shapes, NaN, or a covariance without full rank.  Claims: CLP-10.
+    With u, v = x, y whitened and R = E[u v']: I + u'R G v - (u'R G R'u + v'G R'R v)/2, G = (I -
+    R'R)^-1, a quadratic form. joint: of dx + dy dimensions, those of x first.  x: (n, dx), y: (N,
+    dy), data units. Minus log(N - 1) these are the optimal scores of sigmoid_nce.  Domain: a
+    covariance of full rank.
+    Source: van den Oord et al. 2018, arXiv:1807.03748: the density ratio; the quadratic form is
+    derived here. Raises ValueError for other shapes, NaN, or a covariance without full rank.
+    Claims: CLP-10.
     """
     x, y = _arguments.finite("x", x), _arguments.finite("y", y)
     split, d = x.shape[-1], require_gaussian(joint, "gaussian_pmi").mean.shape[0]
     _arguments.require(
         x.ndim == y.ndim == 2 and split + y.shape[-1] == d,
-        f"x and y must have shapes (n, dx) and (N, dy) with dx + dy = {d}, the joint law's, got {x.shape} and {y.shape}",
+        f"x and y must have shapes (n, dx) and (N, dy) with dx + dy = {d}, the joint law's, got "
+        f"{x.shape} and {y.shape}",
     )
     root_x, root_y, r = _correlations(joint, split)
     u, v = _solve(root_x, x - joint.mean[:split]), _solve(root_y, y - joint.mean[split:])
     root = jnp.linalg.cholesky(jnp.eye(d - split, dtype=r.dtype) - contract("ki,kj->ij", r, r))
     ahead, behind = _solve(root, contract("ni,ij->nj", u, r)), _solve(root, v)
     of_y = contract("nj,nj->n", behind, _solve(root, contract("nj,kj,ki->ni", v, r, r)))
-    return _information(r) + contract("ni,mi->nm", ahead, behind) - ((ahead**2).sum(1)[:, None] + of_y) / 2
+    return (
+        _information(r)
+        + contract("ni,mi->nm", ahead, behind)
+        - ((ahead**2).sum(1)[:, None] + of_y) / 2
+    )
 
 
 def _information(r: Array) -> Array:
@@ -77,12 +95,18 @@ def _correlations(joint: GaussianLaw, split: int) -> tuple[Array, Array, Array]:
     """Cholesky roots of the two blocks, and E[u v'] of u, v whitened by them."""
     d = joint.mean.shape[0]
     _arguments.require(
-        _arguments.count("split", split) < d, f"split must leave at least one of {d} dimensions to y, got {split}"
+        _arguments.count("split", split) < d,
+        f"split must leave at least one of {d} dimensions to y, got {split}",
     )
     cov = dense(joint.cov, d)
-    infinite = lambda _: "the covariance of (x, y) must have full rank: where y fixes x, information is infinite"
+    infinite = lambda _: (
+        "the covariance of (x, y) must have full rank: where y fixes x, information is infinite"
+    )
     _arguments.require_that(_has_full_rank, infinite, cov)
-    root_x, root_y = jnp.linalg.cholesky(cov[:split, :split]), jnp.linalg.cholesky(cov[split:, split:])
+    root_x, root_y = (
+        jnp.linalg.cholesky(cov[:split, :split]),
+        jnp.linalg.cholesky(cov[split:, split:]),
+    )
     return root_x, root_y, _solve(root_y, _solve(root_x, cov[split:, :split]).T)
 
 
@@ -99,28 +123,33 @@ def _solve(root: Array, rows: Array) -> Array:
     return jax.scipy.linalg.solve_triangular(root, rows.T, lower=True).T
 
 
-# --- directions ------------------------------------------------------------------------------------------------------
+# --- directions ---------------------------------------------------------------------------------
 
 
 def log_sphere_mean(scale: Scalar, *, dim: int) -> Number:
-    r"""log E exp(scale u.v) = log[Gamma(d/2) (2/scale)^(d/2-1) I_(d/2-1)(scale)], v uniform on the unit sphere in d dimensions.
+    r"""log E exp(scale u.v) = log[Gamma(d/2) (2/scale)^(d/2-1) I_(d/2-1)(scale)], v uniform on the
+    unit sphere in d dimensions.
 
-    log N plus this is clip_loss of random embeddings for large N (about scale^2/(2d)), and log N - scale plus this that of
-    aligned uniform ones.  scale: scalar from 0 to 256.  dim: d, a Python integer >= 1.  In the plane it is log I_0(scale).
-    Source: Wang and Isola 2020, arXiv:2005.10242, for the two parts of the limit; the value is derived here: the series
-    of 0F1(; d/2; scale^2/4).  Derivatives are exact at 0 too.
-    Raises ValueError for a scale outside 0 to 256, TypeError for a dim that is no integer.  Claims: CLP-06, CLP-07.
+    log N plus this is clip_loss of random embeddings for large N (about scale^2/(2d)), and log N -
+    scale plus this that of aligned uniform ones.  scale: scalar from 0 to 256.  dim: d, a Python
+    integer >= 1.  In the plane it is log I_0(scale).
+    Source: Wang and Isola 2020, arXiv:2005.10242, for the two parts of the limit; the value is
+    derived here: the series of 0F1(; d/2; scale^2/4).  Derivatives are exact at 0 too.
+    Raises ValueError for a scale outside 0 to 256, TypeError for a dim that is no integer.  Claims:
+    CLP-06, CLP-07.
     """
     return _log_mean(_arguments.count("dim", dim), _scale_up_to_largest("scale", scale))
 
 
 def von_mises_information(kappa: Scalar, *, dim: int = 2) -> Number:
-    r"""kappa A(kappa) - log_sphere_mean(kappa), A = I_(d/2)/I_(d/2-1): mutual information of two directions, in nats.
+    r"""kappa A(kappa) - log_sphere_mean(kappa), A = I_(d/2)/I_(d/2-1): mutual information of two
+    directions, in nats.
 
-    y given x is von Mises-Fisher, of density exp(kappa x.y) over its mean, and x is uniform; A is the mean cosine.
-    clip_loss of such pairs is least at scale = kappa.  kappa: concentration, scalar from 0 to 256.  dim: d, a Python
-    integer >= 1; 2 is a circle: kappa I_1/I_0 - log I_0.  Source: derived here, from E[log p(y|x)/p(y)].
-    Raises ValueError for a kappa outside 0 to 256, TypeError for a dim that is no integer.  Claims: CLP-09.
+    y given x is von Mises-Fisher, of density exp(kappa x.y) over its mean, and x is uniform; A is
+    the mean cosine. clip_loss of such pairs is least at scale = kappa.  kappa: concentration,
+    scalar from 0 to 256.  dim: d, a Python integer >= 1; 2 is a circle: kappa I_1/I_0 - log I_0.
+    Source: derived here, from E[log p(y|x)/p(y)]. Raises ValueError for a kappa outside 0 to 256,
+    TypeError for a dim that is no integer.  Claims: CLP-09.
     """
     dim, kappa = _arguments.count("dim", dim), _scale_up_to_largest("kappa", kappa)
     return kappa * _mean_cosine(dim, kappa) - _log_mean(dim, kappa)
@@ -128,13 +157,17 @@ def von_mises_information(kappa: Scalar, *, dim: int = 2) -> Number:
 
 def _scale_up_to_largest(name: str, value: Any) -> Array:
     message = lambda v: f"{name} must lie in [0, {LARGEST:g}], got {v}"
-    _arguments.require_that(lambda v: (v >= 0) & (v <= LARGEST), message, _arguments.number(name, value))
+    _arguments.require_that(
+        lambda v: (v >= 0) & (v <= LARGEST), message, _arguments.number(name, value)
+    )
     return jnp.asarray(value, jnp.result_type(value, float))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _log_mean(dim: int, scale: Array) -> Array:
-    """log of 1 + sum_k prod_(j <= k) z/(j (d/2 + j - 1)), z = scale^2/4; products by logarithms, which cannot overflow."""
+    """log of 1 + sum_k prod_(j <= k) z/(j (d/2 + j - 1)), z = scale^2/4; products by logarithms,
+    which cannot overflow.
+    """
     k = 1 + jnp.arange(TERMS, dtype=scale.dtype)
     factors = 2 * jnp.log(scale / 2) - jnp.log(k * (dim / 2 + k - 1))
     return jnp.logaddexp(0, jax.nn.logsumexp(jnp.cumsum(factors)))
@@ -148,7 +181,9 @@ def _log_mean_jvp(dim: int, primals: tuple, tangents: tuple) -> tuple[Array, Arr
 
 
 def _mean_cosine(dim: int, scale: Array) -> Array:
-    """E[u.v exp(scale u.v)]/E exp(scale u.v) = s/(d + s^2/(d + 2 + s^2/(d + 4 + ...))), Gauss's continued fraction."""
+    """E[u.v exp(scale u.v)]/E exp(scale u.v) = s/(d + s^2/(d + 2 + s^2/(d + 4 + ...))), Gauss's
+    continued fraction.
+    """
     step = lambda below, d: (d + scale**2 / below, None)
     ds = dim + 2 * jnp.arange(TERMS, dtype=scale.dtype)
     return scale / jax.lax.scan(step, jnp.full_like(scale, jnp.inf), ds, reverse=True)[0]

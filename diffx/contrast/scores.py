@@ -29,14 +29,18 @@ def wide(name: str, x: Array) -> Array:
 
 def _inverse_length(x: Array) -> Array:
     square = (x**2).sum(-1)
-    return 1 / jnp.sqrt(jnp.where(square == 0, jnp.inf, square))  # 1/inf: a zero vector has score 0; NaN stays NaN
+    return 1 / jnp.sqrt(
+        jnp.where(square == 0, jnp.inf, square)
+    )  # 1/inf: a zero vector has score 0; NaN stays NaN
 
 
 @jax.custom_jvp
 def scores(images: Array, texts: Array, log_scale: Array) -> Array:
-    """exp(log_scale) cos(image_i, text_j), shape (n, N), of float arrays (n, d) and (N, d) in float32 or wider.
+    """exp(log_scale) cos(image_i, text_j), shape (n, N), of float arrays (n, d) and (N, d) in
+    float32 or wider.
 
-    The lengths scale the product of the raw vectors: no normalised copy is held, nor its derivative.
+    The lengths scale the product of the raw vectors: no normalised copy is held, nor its
+    derivative.
     """
     return contract("id,jd->ij", images, texts) * _lengths(images, texts, log_scale)
 
@@ -60,15 +64,22 @@ def _turn(x: Array, dx: Array) -> Array:
 
 def scores_of_pairs(images: Array, texts: Array, log_scale: Array) -> Array:
     """exp(log_scale) cos(image_i, text_i), shape (n,)."""
-    return jnp.exp(log_scale) * _inverse_length(images) * _inverse_length(texts) * (images * texts).sum(-1)
+    return (
+        jnp.exp(log_scale)
+        * _inverse_length(images)
+        * _inverse_length(texts)
+        * (images * texts).sum(-1)
+    )
 
 
 def clamp_log_scale(log_scale: Scalar, *, largest: Scalar = LARGEST_SCALE) -> Number:
-    r"""min(log_scale, log(largest)): the projection that follows an optimizer's step, never a part of the loss.
+    r"""min(log_scale, log(largest)): the projection that follows an optimizer's step, never a part
+    of the loss.
 
-    A clamp inside the loss has derivative zero above the cap, where it would hold the scale for ever.
-    log_scale: scalar.  largest: of the scale, 1.  Source: Radford et al. 2021, arXiv:2103.00020, section 2.5: clipped
-    "to prevent scaling the logits by more than 100".  Raises ValueError unless largest > 0.  Claims: CLP-04.
+    A clamp inside the loss has derivative zero above the cap, where it would hold the scale for
+    ever. log_scale: scalar.  largest: of the scale, 1.  Source: Radford et al. 2021,
+    arXiv:2103.00020, section 2.5: clipped "to prevent scaling the logits by more than 100".  Raises
+    ValueError unless largest > 0.  Claims: CLP-04.
     """
     _arguments.positive(largest=largest)
     log_scale = _arguments.number("log_scale", log_scale)

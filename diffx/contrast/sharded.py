@@ -1,8 +1,10 @@
-r"""Contrastive losses over the devices of a mesh: each has its own images and texts, the loss is that of the whole batch.
+r"""Contrastive losses over the devices of a mesh: each has its own images and texts, the loss is
+that of the whole batch.
 
-A device takes its own images against the texts of all: value and every gradient are those of the dense loss.  Two short
-cuts of the field give the same value and wrong gradients: texts of other devices without a gradient (another direction),
-and encoder gradients averaged where they should be summed (1/W of the size beside a scale's of size 1).
+A device takes its own images against the texts of all: value and every gradient are those of the
+dense loss.  Two short cuts of the field give the same value and wrong gradients: texts of other
+devices without a gradient (another direction), and encoder gradients averaged where they should be
+summed (1/W of the size beside a scale's of size 1).
 """
 
 from collections.abc import Callable
@@ -32,16 +34,18 @@ def sharded_clip_loss(
     positives: Positives = None,
     mask: Mask = None,
 ) -> Number:
-    r"""clip_loss of a batch whose rows lie on the devices of a mesh axis: equal to the dense one, gradients included.
+    r"""clip_loss of a batch whose rows lie on the devices of a mesh axis: equal to the dense one,
+    gradients included.
 
-    Without mesh it is called inside jax.shard_map, where images and texts are a device's own rows (n, d), positives its
-    rows (n, N) or its names (n,), mask (n,); the result is that of all N = n W rows, the same on every device.  With
-    mesh it takes the whole arrays, and calls shard_map itself.  tile: as for tiled_clip_loss, the device's rows by
-    default.  Inside shard_map differentiate with check_vma=True, the default: without it JAX sums the gradient of what
-    all devices share W times too often.  With a mesh of explicit axes (jax.make_mesh) differentiate under jax.jit or
-    jax.set_mesh(mesh), as JAX wants of any function of one.
-    Source: the formula is clip_loss's; derived here.  Raises ValueError for a batch that the mesh does not divide and for
-    an axis that the mesh lacks, and what clip_loss raises.  Claims: CLP-11.
+    Without mesh it is called inside jax.shard_map, where images and texts are a device's own rows
+    (n, d), positives its rows (n, N) or its names (n,), mask (n,); the result is that of all N = n
+    W rows, the same on every device.  With mesh it takes the whole arrays, and calls shard_map
+    itself.  tile: as for tiled_clip_loss, the device's rows by default.  Inside shard_map
+    differentiate with check_vma=True, the default: without it JAX sums the gradient of what all
+    devices share W times too often.  With a mesh of explicit axes (jax.make_mesh) differentiate
+    under jax.jit or jax.set_mesh(mesh), as JAX wants of any function of one.
+    Source: the formula is clip_loss's; derived here.  Raises ValueError for a batch that the mesh
+    does not divide and for an axis that the mesh lacks, and what clip_loss raises.  Claims: CLP-11.
     """
     arrays = images, texts, log_scale, positives, mask
     if mesh is None:
@@ -61,9 +65,11 @@ def sharded_siglip_loss(
     positives: Positives = None,
     mask: Mask = None,
 ) -> Number:
-    r"""siglip_loss of a batch whose rows lie on the devices of a mesh axis: equal to the dense one, gradients included.
+    r"""siglip_loss of a batch whose rows lie on the devices of a mesh axis: equal to the dense one,
+    gradients included.
 
-    The arguments and errors are those of sharded_clip_loss, bias that of siglip_loss.  Claims: CLP-11.
+    The arguments and errors are those of sharded_clip_loss, bias that of siglip_loss.  Claims:
+    CLP-11.
     """
     arrays = images, texts, log_scale, positives, mask, bias
     if mesh is None:
@@ -71,19 +77,33 @@ def sharded_siglip_loss(
     return _run_on_mesh(_device_siglip, mesh, axis_name, tile, *arrays)
 
 
-def _device_clip(images: Any, texts: Any, log_scale: Any, positives: Any, mask: Any, *, axis_name: str, tile: Any) -> Number:
+def _device_clip(
+    images: Any, texts: Any, log_scale: Any, positives: Any, mask: Any, *, axis_name: str, tile: Any
+) -> Number:
     x, y, log_scale = embeddings(images, texts, log_scale)
     rows, columns = _gather(x, y, positives, mask, axis_name)
     own = y if positives is None else None
-    return clip_of_blocks(rows, columns, log_scale, tile=_tile(tile, x), own=own, axis_name=axis_name)
+    return clip_of_blocks(
+        rows, columns, log_scale, tile=_tile(tile, x), own=own, axis_name=axis_name
+    )
 
 
 def _device_siglip(
-    images: Any, texts: Any, log_scale: Any, positives: Any, mask: Any, bias: Any, *, axis_name: str, tile: Any
+    images: Any,
+    texts: Any,
+    log_scale: Any,
+    positives: Any,
+    mask: Any,
+    bias: Any,
+    *,
+    axis_name: str,
+    tile: Any,
 ) -> Number:
     x, y, log_scale = embeddings(images, texts, log_scale)
     here = _gather(x, y, positives, mask, axis_name)
-    return siglip_of_blocks(*here, log_scale, offset(bias, x), tile=_tile(tile, x), axis_name=axis_name)
+    return siglip_of_blocks(
+        *here, log_scale, offset(bias, x), tile=_tile(tile, x), axis_name=axis_name
+    )
 
 
 def _tile(tile: Any, x: Array) -> int:
@@ -95,9 +115,13 @@ def _gather(x: Array, y: Array, positives: Any, mask: Any, axis_name: str) -> tu
     n, size = x.shape[0], _axis_size(axis_name)
     names, counted, table = pairs_of(positives, mask, n, n * size)
     if positives is None or table is not None:
-        names = names + n * jax.lax.axis_index(axis_name)  # its rows stand behind those of the devices before it
+        names = names + n * jax.lax.axis_index(
+            axis_name
+        )  # its rows stand behind those of the devices before it
     of_all = partial(jax.lax.all_gather, axis_name=axis_name, tiled=True)
-    return Rows(x, names, counted, table), Columns(of_all(y), of_all(names), of_all(counted), jnp.arange(n * size))
+    return Rows(x, names, counted, table), Columns(
+        of_all(y), of_all(names), of_all(counted), jnp.arange(n * size)
+    )
 
 
 def _axis_size(axis_name: str) -> int:
@@ -105,22 +129,30 @@ def _axis_size(axis_name: str) -> int:
         return jax.lax.axis_size(axis_name)
     except NameError as error:
         raise ValueError(
-            f"there is no axis '{axis_name}' here: call this inside jax.shard_map over a mesh with that axis, or give mesh="
+            f"there is no axis '{axis_name}' here: call this inside jax.shard_map over a mesh with "
+            "that axis, or give mesh="
         ) from error
 
 
-def _run_on_mesh(loss: Callable, mesh: Mesh, axis_name: str, tile: Any, images: Any, texts: Any, *rest: Any) -> Number:
+def _run_on_mesh(
+    loss: Callable, mesh: Mesh, axis_name: str, tile: Any, images: Any, texts: Any, *rest: Any
+) -> Number:
     """A loss over the rows of whole arrays, which are checked first."""
     log_scale, positives, mask, *_ = rest
     x, y, _ = embeddings(images, texts, log_scale)
-    _arguments.require(axis_name in mesh.shape, f"the mesh has the axes {tuple(mesh.shape)}, not '{axis_name}'")
+    _arguments.require(
+        axis_name in mesh.shape, f"the mesh has the axes {tuple(mesh.shape)}, not '{axis_name}'"
+    )
     n, size = x.shape[0], mesh.shape[axis_name]
     way_out = "drop rows, or fill up and leave the filling out by mask"
     _arguments.require(n % size == 0, f"{size} devices cannot share {n} rows equally: {way_out}")
     sides(x, y, positives, mask)  # what the whole arrays can be refused for
     tile = None if tile is None else _arguments.count("tile", tile)
     arrays = images, texts, *rest
-    placed = [_place(mesh, spec, value) for spec, value in zip(_specs(axis_name, len(arrays)), arrays, strict=True)]
+    placed = [
+        _place(mesh, spec, value)
+        for spec, value in zip(_specs(axis_name, len(arrays)), arrays, strict=True)
+    ]
     return _map_devices(loss, mesh, axis_name, tile, *placed)
 
 
@@ -134,8 +166,12 @@ def _place(mesh: Mesh, spec: PartitionSpec, value: Any) -> Any:
     return None if value is None else jax.device_put(value, NamedSharding(mesh, spec))
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))  # outside jit, a gradient over a mesh with explicit axes is refused
-def _map_devices(loss: Callable, mesh: Mesh, axis_name: str, tile: int | None, *arrays: Any) -> Number:
+@partial(
+    jax.jit, static_argnums=(0, 1, 2, 3)
+)  # outside jit, a gradient over a mesh with explicit axes is refused
+def _map_devices(
+    loss: Callable, mesh: Mesh, axis_name: str, tile: int | None, *arrays: Any
+) -> Number:
     here = partial(loss, axis_name=axis_name, tile=tile)
     specs = _specs(axis_name, len(arrays))
     return jax.shard_map(here, mesh=mesh, in_specs=specs, out_specs=PartitionSpec())(*arrays)

@@ -16,12 +16,16 @@ def directory(cache: str | os.PathLike | None) -> Path:
     """cache itself, or else $XDG_CACHE_HOME/diffx, or else ~/.cache/diffx."""
     if cache is not None:
         return Path(cache).expanduser()
-    home = os.environ.get("XDG_CACHE_HOME")  # the XDG specification ignores paths that are not absolute
+    home = os.environ.get(
+        "XDG_CACHE_HOME"
+    )  # the XDG specification ignores paths that are not absolute
     return (Path(home) if home and Path(home).is_absolute() else Path.home() / ".cache") / "diffx"
 
 
 def keep(path: Path, make: Callable[[], Arrays]) -> Arrays:
-    """The arrays in the file; where it is missing or its checksum is wrong they are made again and written."""
+    """The arrays in the file; where it is missing or its checksum is wrong they are made again and
+    written.
+    """
     try:
         return read(path)
     except OSError:
@@ -32,7 +36,10 @@ def keep(path: Path, make: Callable[[], Arrays]) -> Arrays:
     try:
         write(path, arrays)
     except OSError as error:  # a read-only home costs time, not the data
-        warnings.warn(f"cannot keep {path.name} in {path.parent} ({error}); give a folder by cache=", stacklevel=2)
+        warnings.warn(
+            f"cannot keep {path.name} in {path.parent} ({error}); give a folder by cache=",
+            stacklevel=2,
+        )
     return arrays
 
 
@@ -40,7 +47,9 @@ def read(path: Path) -> Arrays:
     """Raises ValueError unless the first line is the SHA-256 of the rest."""
     digest, _, payload = path.read_bytes().partition(b"\n")
     if hashlib.sha256(payload).hexdigest().encode() != digest:
-        raise ValueError(f"the cached file {path} is damaged: its SHA-256 is not the one in its first line")
+        raise ValueError(
+            f"the cached file {path} is damaged: its SHA-256 is not the one in its first line"
+        )
     with np.load(io.BytesIO(payload), allow_pickle=False) as file:
         return dict(file)
 
@@ -51,5 +60,7 @@ def write(path: Path, arrays: Arrays) -> None:
     np.savez_compressed(payload, **arrays)  # type: ignore[arg-type]
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    unfinished.write_bytes(hashlib.sha256(payload.getvalue()).hexdigest().encode() + b"\n" + payload.getvalue())
+    unfinished.write_bytes(
+        hashlib.sha256(payload.getvalue()).hexdigest().encode() + b"\n" + payload.getvalue()
+    )
     unfinished.replace(path)

@@ -10,7 +10,9 @@ SPLITS = ("all", "train", "test")
 
 
 class Captioned(NamedTuple):
-    """images: (n, size, size, 3) float32 in [-1, 1], 1 is white.  captions: n strings, one an image."""
+    """images: (n, size, size, 3) float32 in [-1, 1], 1 is white.  captions: n strings, one an
+    image.
+    """
 
     images: Array
     captions: tuple[str, ...]
@@ -18,4 +20,6 @@ class Captioned(NamedTuple):
 
 def choice(name: str, value: Any, choices: tuple) -> None:
     """Raises ValueError, with the list, unless value is one of the choices."""
-    _arguments.require(value in choices, f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    _arguments.require(
+        value in choices, f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}"
+    )

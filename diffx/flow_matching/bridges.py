@@ -1,4 +1,6 @@
-r"""Brownian motion made to end in a law: from a point (Foellmer), and from another law (Schroedinger), for Gaussians."""
+r"""Brownian motion made to end in a law: from a point (Foellmer), and from another law
+(Schroedinger), for Gaussians.
+"""
 
 import jax.numpy as jnp
 from jax.tree_util import Partial
@@ -17,12 +19,14 @@ from diffx.processes.rectified_flow import RectifiedFlow
 
 
 def foellmer_drift(law: Law) -> Partial:
-    r"""The drift (x, t) -> u = (E[x0 | x_t = x] - x)/t that takes Brownian motion from 0 at t = 1 to the law at t = 0.
+    r"""The drift (x, t) -> u = (E[x0 | x_t = x] - x)/t that takes Brownian motion from 0 at t = 1
+    to the law at t = 0.
 
-    dx = u ds + dw in the Brownian time s = 1 - t, which runs towards data: u points to data.  x_t is the Brownian bridge
-    between 0 and x0, and u = grad log E[f(x + sqrt(t) w)], f the law's density over that of N(0, I).
-    Of all drifts with this end it has the least energy: (1/2) int E|u|^2 ds = KL(law || N(0, I)).
-    x: (..., *event), data units; t: scalar time; returns data units/time.  Near t = 0 the difference loses 1/t digits.
+    dx = u ds + dw in the Brownian time s = 1 - t, which runs towards data: u points to data.  x_t
+    is the Brownian bridge between 0 and x0, and u = grad log E[f(x + sqrt(t) w)], f the law's
+    density over that of N(0, I). Of all drifts with this end it has the least energy: (1/2) int
+    E|u|^2 ds = KL(law || N(0, I)). x: (..., *event), data units; t: scalar time; returns data
+    units/time.  Near t = 0 the difference loses 1/t digits.
     Source: Lehec 2013, arXiv:1006.3028, after Foellmer 1985.  Raises TypeError if law is no law.
     Domain: t in (0, 1].  Claims: BRN-04.
     """
@@ -30,22 +34,29 @@ def foellmer_drift(law: Law) -> Partial:
 
 
 def _drift(denoise: Partial, x: Array, t: Scalar) -> Array:
-    """x/(root level) = (1 - tau) x0 + tau z, tau = sqrt(t)/level: the bridge scaled to a rectified flow at time tau."""
+    """x/(root level) = (1 - tau) x0 + tau z, tau = sqrt(t)/level: the bridge scaled to a rectified
+    flow at time tau.
+    """
     x, t = _arguments.floats("x", x), _arguments.time(t)
-    root = jnp.sqrt(jnp.where(t < 1, 1 - t, 1))  # at t = 1, where x = 0, the answer is the mean and no x enters it
+    root = jnp.sqrt(
+        jnp.where(t < 1, 1 - t, 1)
+    )  # at t = 1, where x = 0, the answer is the mean and no x enters it
     level = jnp.sqrt(t) + jnp.sqrt(1 - t)
     x0 = denoise(x / (root * level), jnp.sqrt(t) / level)
     return ((x0 - x) / t).astype(x.dtype)
 
 
 def entropic_coupling(p: GaussianLaw, q: GaussianLaw, *, std: Scalar) -> GaussianLaw:
-    r"""The coupling of x0 ~ p and x1 ~ q nearest to Brownian motion of variance std^2: min E|x0 - x1|^2 + 2 std^2 KL.
+    r"""The coupling of x0 ~ p and x1 ~ q nearest to Brownian motion of variance std^2: min E|x0 -
+    x1|^2 + 2 std^2 KL.
 
-    Cov(x0, x1) = A K A^-1, A = C_p^(1/2), K = ((4 A C_q A + std^4)^(1/2) - std^2)/2; KL against independence.
-    std -> 0: `gaussian_ot_coupling`; std -> infinity: `independent_coupling`.  With `Interpolant`(std) between its ends it is
-    the Schroedinger bridge.  Returns the GaussianLaw of (x0, x1).  std: data units.
+    Cov(x0, x1) = A K A^-1, A = C_p^(1/2), K = ((4 A C_q A + std^4)^(1/2) - std^2)/2; KL against
+    independence. std -> 0: `gaussian_ot_coupling`; std -> infinity: `independent_coupling`.  With
+    `Interpolant`(std) between its ends it is the Schroedinger bridge.  Returns the GaussianLaw of
+    (x0, x1).  std: data units.
     Source: Bunne et al. 2023, arXiv:2202.05722; Mallasto, Gerolin and Minh 2022, arXiv:2006.03416.
-    Raises ValueError unless std > 0, or for unequal dimensions.  Domain: p of full rank.  Claims: BRN-08.
+    Raises ValueError unless std > 0, or for unequal dimensions.  Domain: p of full rank.  Claims:
+    BRN-08.
     """
     d = two_gaussians(p, q)
     _arguments.positive(std=std)
@@ -53,6 +64,8 @@ def entropic_coupling(p: GaussianLaw, q: GaussianLaw, *, std: Scalar) -> Gaussia
     roots = jnp.sqrt(values)
     half = contract("ik,k,jk->ij", vectors, roots, vectors)
     inside, turn = jnp.linalg.eigh(contract("ij,jk,kl->il", half, dense(q.cov, d), half))
-    shares = 2 * inside / (jnp.sqrt(4 * inside + std**4) + std**2)  # (sqrt(4h + std^4) - std^2)/2 without the difference
+    shares = (
+        2 * inside / (jnp.sqrt(4 * inside + std**4) + std**2)
+    )  # (sqrt(4h + std^4) - std^2)/2 without the difference
     back = contract("ik,k,jk->ij", vectors, 1 / roots, vectors)
     return joint_of(p, q, contract("ij,jk,k,lk,lm->im", half, turn, shares, turn, back))

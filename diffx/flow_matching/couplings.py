@@ -16,41 +16,57 @@ from diffx.laws.gaussian import GaussianLaw
 
 
 def ot_coupling(x0: Array, eps: Array) -> Array:
-    r"""Minibatch optimal transport: the permutation of least sum_i |x0_i - eps_order(i)|^2; the pairs are (x0, eps[order]).
+    r"""Minibatch optimal transport: the permutation of least sum_i |x0_i - eps_order(i)|^2; the
+    pairs are (x0, eps[order]).
 
-    x0, eps: (n, *event), one shape.  Returns order, (n,) integers.  By scipy's assignment on the host: O(n^3), float64.
-    On average over batches the cost is above W2^2: a batch is not its law.
+    x0, eps: (n, *event), one shape.  Returns order, (n,) integers.  By scipy's assignment on the
+    host: O(n^3), float64. On average over batches the cost is above W2^2: a batch is not its law.
     Source: Pooladian et al. 2023, arXiv:2304.14772; Tong et al. 2024, arXiv:2302.00482.
-    Raises ValueError for unequal shapes or no axis of rows, TypeError under jit or vmap.  Claims: FM-10.
+    Raises ValueError for unequal shapes or no axis of rows, TypeError under jit or vmap.  Claims:
+    FM-10.
     """
     x0, eps = _arguments.same_shape(x0=x0, eps=eps)
-    _arguments.require(x0.ndim > 0, "x0 and eps must have rows to pair, shape (n, *event), got one number each")
+    _arguments.require(
+        x0.ndim > 0, "x0 and eps must have rows to pair, shape (n, *event), got one number each"
+    )
     if not _arguments.is_concrete(x0, eps):
-        raise TypeError("ot_coupling runs on the host and needs concrete arrays: pair the batch before it enters jit or vmap")
+        raise TypeError(
+            "ot_coupling runs on the host and needs concrete arrays: pair the batch before it "
+            "enters jit or vmap"
+        )
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import cdist
 
-    rows = [np.asarray(_arguments.finite(name, x), np.float64).reshape(len(x), -1) for name, x in (("x0", x0), ("eps", eps))]
+    rows = [
+        np.asarray(_arguments.finite(name, x), np.float64).reshape(len(x), -1)
+        for name, x in (("x0", x0), ("eps", eps))
+    ]
     return jnp.asarray(linear_sum_assignment(cdist(rows[0], rows[1], "sqeuclidean"))[1])
 
 
 def transport_cost(x0: Array, x1: Array) -> Number:
     r"""mean over rows of |x0_i - x1_i|^2, summed over the last axis.
 
-    x0, x1: (..., d), one shape.  Returns squared data units.  Raises ValueError for unequal shapes or no axis.
+    x0, x1: (..., d), one shape.  Returns squared data units.  Raises ValueError for unequal shapes
+    or no axis.
     Claims: FM-07, FM-08, FM-10.
     """
     x0, x1 = _arguments.same_shape(x0=x0, x1=x1)
-    _arguments.require(x0.ndim > 0, "x0 and x1 must have an axis of entries, shape (..., d), got one number each")
+    _arguments.require(
+        x0.ndim > 0, "x0 and x1 must have an axis of entries, shape (..., d), got one number each"
+    )
     return ((x0 - x1) ** 2).sum(-1).mean()
 
 
 def gaussian_ot_map(p: GaussianLaw, q: GaussianLaw, x: Array) -> Array:
-    r"""The optimal transport map of p to q: x -> m_q + T (x - m_p), T = A^-1 (A C_q A)^(1/2) A^-1, A = C_p^(1/2).
+    r"""The optimal transport map of p to q: x -> m_q + T (x - m_p), T = A^-1 (A C_q A)^(1/2) A^-1,
+    A = C_p^(1/2).
 
     Computed as T = B U A^-1, B = C_q^(1/2), U = polar(B A), which squares no condition number.
-    x: (..., d), data units; the result has its shape.  From N(0, I) it is m + C^(1/2) x, the rectified flow's own map.
-    Source: Dowson and Landau 1982.  Raises TypeError unless both are GaussianLaw, ValueError for unequal dimensions.
+    x: (..., d), data units; the result has its shape.  From N(0, I) it is m + C^(1/2) x, the
+    rectified flow's own map.
+    Source: Dowson and Landau 1982.  Raises TypeError unless both are GaussianLaw, ValueError for
+    unequal dimensions.
     Domain: p of full rank.  Claims: FM-05, FM-09.
     """
     matrix = _ot_matrix(p, q)
@@ -77,8 +93,9 @@ def independent_coupling(p: GaussianLaw, q: GaussianLaw) -> GaussianLaw:
 def gaussian_ot_coupling(p: GaussianLaw, q: GaussianLaw) -> GaussianLaw:
     r"""The joint law of x0 ~ p and x1 = `gaussian_ot_map`(p, q, x0): Cov(x0, x1) = C_p T.
 
-    The rectified flow of this coupling is straight: one Euler step is exact and the least loss is 0.
-    Raises TypeError unless both are GaussianLaw, ValueError for unequal dimensions.  Domain: p of full rank.
+    The rectified flow of this coupling is straight: one Euler step is exact and the least loss is
+    0. Raises TypeError unless both are GaussianLaw, ValueError for unequal dimensions.  Domain: p
+       of full rank.
     Claims: FM-09, BRN-08.
     """
     matrix = _ot_matrix(p, q)

@@ -1,4 +1,6 @@
-r"""Stochastic interpolants x_t = (1 - t) x0 + t x1 + gamma(t) z: any two laws joined, with a latent standard normal z."""
+r"""Stochastic interpolants x_t = (1 - t) x0 + t x1 + gamma(t) z: any two laws joined, with a latent
+standard normal z.
+"""
 
 from typing import Any
 
@@ -16,11 +18,13 @@ from diffx.laws.gaussian import GaussianLaw, require_gaussian
 
 @record
 class Interpolant:
-    r"""x_t = (1 - t) x0 + t x1 + gamma(t) z with gamma = scale sqrt(t (1 - t)), the spread of a Brownian bridge.
+    r"""x_t = (1 - t) x0 + t x1 + gamma(t) z with gamma = scale sqrt(t (1 - t)), the spread of a
+    Brownian bridge.
 
-    x0 is data, at t = 0; x1 is noise or other data, at t = 1.  scale = 0 is the rectified flow of a coupling.
-    Source: Albergo, Boffi and Vanden-Eijnden 2023, arXiv:2303.08797.  scale: data units, not negative.
-    Raises ValueError for a negative scale.  Claims: FM-14.
+    x0 is data, at t = 0; x1 is noise or other data, at t = 1.  scale = 0 is the rectified flow of a
+    coupling.
+    Source: Albergo, Boffi and Vanden-Eijnden 2023, arXiv:2303.08797.  scale: data units, not
+    negative. Raises ValueError for a negative scale.  Claims: FM-14.
     """
 
     scale: Scalar = 1.0
@@ -48,10 +52,14 @@ def interpolate(interpolant: Interpolant, x0: Points, x1: Points, z: Points, t: 
     return ((1 - t) * x0 + t * x1 + interpolant.gamma(t) * z).astype(x0.dtype)
 
 
-def interpolant_target(interpolant: Interpolant, x0: Points, x1: Points, z: Points, t: Scalar) -> Points:
-    r"""dx_t/dt = x1 - x0 + gamma'(t) z: what a velocity network is trained on; its mean given x_t is the velocity b.
+def interpolant_target(
+    interpolant: Interpolant, x0: Points, x1: Points, z: Points, t: Scalar
+) -> Points:
+    r"""dx_t/dt = x1 - x0 + gamma'(t) z: what a velocity network is trained on; its mean given x_t
+    is the velocity b.
 
-    x0, x1, z: one shape; t: scalar time.  Raises ValueError for unequal shapes.  Domain: t in (0, 1).  Claims: FM-14.
+    x0, x1, z: one shape; t: scalar time.  Raises ValueError for unequal shapes.  Domain: t in (0,
+    1).  Claims: FM-14.
     """
     x0, x1, z = _arguments.same_shape(x0=x0, x1=x1, z=z)
     return (x1 - x0 + interpolant.gamma_rate(_arguments.time(t)) * z).astype(x0.dtype)
@@ -64,40 +72,52 @@ def score_of_latent(interpolant: Interpolant, z: Points, t: Scalar) -> Points:
     Raises ValueError where gamma(t) = 0: at t = 0, at t = 1 and for scale = 0.  Claims: FM-14.
     """
     z, t = _arguments.floats("z", z), _arguments.time(t)
-    message = lambda s, t: f"the score needs gamma(t) > 0, got t = {t} and a scale of {s}: take 0 < t < 1 and a scale > 0"
+    message = lambda s, t: (
+        f"the score needs gamma(t) > 0, got t = {t} and a scale of {s}: take 0 < t < 1 and a scale "
+        "> 0"
+    )
     _arguments.require_that(lambda s, t: (s > 0) & (t > 0) & (t < 1), message, interpolant.scale, t)
     return (-z / interpolant.gamma(t)).astype(z.dtype)
 
 
-# --- Gaussian couplings: everything is linear in x_t -----------------------------------------------------------------
+# --- Gaussian couplings: everything is linear in x_t --------------------------------------------
 
 
 def interpolant_law(interpolant: Interpolant, joint: GaussianLaw, t: Scalar) -> GaussianLaw:
     r"""The law of x_t: N((1-t) m0 + t m1, (1-t)^2 C00 + t (1-t) (C01 + C10) + t^2 C11 + gamma^2 I).
 
-    joint: the GaussianLaw of (x0, x1), dimension 2d, such as `independent_coupling`, `entropic_coupling`.
-    With `entropic_coupling` of std = scale these are the marginals of the Schroedinger bridge.  Claims: FM-14.
+    joint: the GaussianLaw of (x0, x1), dimension 2d, such as `independent_coupling`,
+    `entropic_coupling`. With `entropic_coupling` of std = scale these are the marginals of the
+    Schroedinger bridge.  Claims: FM-14.
     """
     t = _arguments.time(t)
     (m0, m1), (to_x0, to_x1) = _parts(joint, t)
-    cov = (1 - t) * to_x0 + t * to_x1 + interpolant.gamma(t) ** 2 * jnp.eye(len(m0), dtype=to_x0.dtype)
+    cov = (
+        (1 - t) * to_x0
+        + t * to_x1
+        + interpolant.gamma(t) ** 2 * jnp.eye(len(m0), dtype=to_x0.dtype)
+    )
     return GaussianLaw((1 - t) * m0 + t * m1, (cov + cov.T) / 2)
 
 
 def _parts(joint: GaussianLaw, t: Array) -> tuple[Array, Array]:
     """The means of x0 and x1, (2, d), and Cov(x0, (1-t) x0 + t x1), Cov(x1, ...), (2, d, d)."""
     size = require_gaussian(joint, "the coupling of x0 and x1").mean.shape[0]
-    _arguments.require(size % 2 == 0, f"joint must be the law of (x0, x1) with an even dimension 2d, got {size}")
+    _arguments.require(
+        size % 2 == 0, f"joint must be the law of (x0, x1) with an even dimension 2d, got {size}"
+    )
     cov = dense(joint.cov, size).reshape(2, size // 2, 2, size // 2)
     return joint.mean.reshape(2, -1), (1 - t) * cov[:, :, 0] + t * cov[:, :, 1]
 
 
 def interpolant_velocity(interpolant: Interpolant, joint: GaussianLaw) -> Partial:
-    r"""The field (x, t) -> b = E[x1 - x0 | x_t = x] + gamma' E[z | x_t = x] of a Gaussian coupling: a pytree for `flow_euler`.
+    r"""The field (x, t) -> b = E[x1 - x0 | x_t = x] + gamma' E[z | x_t = x] of a Gaussian coupling:
+    a pytree for `flow_euler`.
 
-    It carries the laws of x_t.  gamma gamma' = scale^2 (1 - 2t)/2 is taken as a product, finite at both ends.
-    joint: the GaussianLaw of (x0, x1).  x: (..., d); t: scalar time in [0, 1].
-    Source: Albergo, Boffi and Vanden-Eijnden 2023, arXiv:2303.08797; the closed form: Gaussian conditioning.
+    It carries the laws of x_t.  gamma gamma' = scale^2 (1 - 2t)/2 is taken as a product, finite at
+    both ends. joint: the GaussianLaw of (x0, x1).  x: (..., d); t: scalar time in [0, 1].
+    Source: Albergo, Boffi and Vanden-Eijnden 2023, arXiv:2303.08797; the closed form: Gaussian
+    conditioning.
     Domain: x_t of full rank.  Claims: FM-08, FM-09, FM-14.
     """
     return Partial(_velocity, interpolant, joint)
@@ -106,21 +126,29 @@ def interpolant_velocity(interpolant: Interpolant, joint: GaussianLaw) -> Partia
 def _velocity(interpolant: Interpolant, joint: GaussianLaw, x: Array, t: Scalar) -> Array:
     t = _arguments.time(t)
     (m0, m1), (to_x0, to_x1) = _parts(joint, t)
-    slope = to_x1 - to_x0 + interpolant.scale**2 * (1 - 2 * t) / 2 * jnp.eye(len(m0), dtype=to_x0.dtype)
-    return (m1 - m0 + contract("ij,...j->...i", slope, _whiten(interpolant, joint, x, t))).astype(x.dtype)
+    slope = (
+        to_x1 - to_x0 + interpolant.scale**2 * (1 - 2 * t) / 2 * jnp.eye(len(m0), dtype=to_x0.dtype)
+    )
+    return (m1 - m0 + contract("ij,...j->...i", slope, _whiten(interpolant, joint, x, t))).astype(
+        x.dtype
+    )
 
 
 def interpolant_latent(interpolant: Interpolant, joint: GaussianLaw) -> Partial:
-    r"""The function (x, t) -> E[z | x_t = x] = gamma Cov(x_t)^-1 (x - E x_t) of a Gaussian coupling: a pytree.
+    r"""The function (x, t) -> E[z | x_t = x] = gamma Cov(x_t)^-1 (x - E x_t) of a Gaussian
+    coupling: a pytree.
 
-    joint: the GaussianLaw of (x0, x1).  x: (..., d); t: scalar time.  `score_of_latent` makes it the score.
+    joint: the GaussianLaw of (x0, x1).  x: (..., d); t: scalar time.  `score_of_latent` makes it
+    the score.
     Domain: x_t of full rank.  Claims: FM-14.
     """
     return Partial(_latent, interpolant, joint)
 
 
 def _latent(interpolant: Interpolant, joint: GaussianLaw, x: Array, t: Scalar) -> Array:
-    return (interpolant.gamma(_arguments.time(t)) * _whiten(interpolant, joint, x, t)).astype(x.dtype)
+    return (interpolant.gamma(_arguments.time(t)) * _whiten(interpolant, joint, x, t)).astype(
+        x.dtype
+    )
 
 
 def _whiten(interpolant: Interpolant, joint: GaussianLaw, x: Array, t: Scalar) -> Array:

@@ -1,4 +1,6 @@
-r"""Settings of published flow-matching models: steps, shift and guidance of their sampling, as fixtures."""
+r"""Settings of published flow-matching models: steps, shift and guidance of their sampling, as
+fixtures.
+"""
 
 from typing import NamedTuple
 
@@ -11,7 +13,8 @@ from diffx.grids import time_shift, uniform
 
 
 class FlowSettings(NamedTuple):
-    """steps: of the sampler.  shift: S of `time_shift`.  guidance: w of `cfg`.  n_train: the model is told n_train t.
+    """steps: of the sampler.  shift: S of `time_shift`.  guidance: w of `cfg`.  n_train: the model
+    is told n_train t.
 
     Claims: FM-12.
     """
@@ -22,8 +25,8 @@ class FlowSettings(NamedTuple):
     n_train: int = 1000
 
 
-# Wan-Video/Wan2.1, generate.py (_validate_args, _parse_args) and wan/configs/shared_config.py. CFG is the house's
-# uncond + w (cond - uncond) with the negative prompt as uncond (wan/text2video.py).
+# Wan-Video/Wan2.1, generate.py (_validate_args, _parse_args) and wan/configs/shared_config.py. CFG
+# is the house's uncond + w (cond - uncond) with the negative prompt as uncond (wan/text2video.py).
 WAN = {
     "t2v": FlowSettings(50, 5.0, 5.0),
     "i2v": FlowSettings(40, 5.0, 5.0),
@@ -42,23 +45,28 @@ SD3 = {
 
 
 def flow_grid(settings: FlowSettings, *, t_max: Scalar = 1.0) -> Array:
-    r"""time_shift(uniform(steps), shift), shape (steps + 1,): the last time is 0 and the shift is applied once.
+    r"""time_shift(uniform(steps), shift), shape (steps + 1,): the last time is 0 and the shift is
+    applied once.
 
-    settings: of a published model, such as `WAN["t2v"]`; for numbers of your own see `time_shift`.  WAN's dpm++ starts
-    at 1; its default, unipc, at the shift of t_max = 0.999.
-    Source: Wan-Video/Wan2.1, wan/utils/fm_solvers.py (get_sampling_sigmas), fm_solvers_unipc.py (set_timesteps).
+    settings: of a published model, such as `WAN["t2v"]`; for numbers of your own see `time_shift`.
+    WAN's dpm++ starts at 1; its default, unipc, at the shift of t_max = 0.999.
+    Source: Wan-Video/Wan2.1, wan/utils/fm_solvers.py (get_sampling_sigmas), fm_solvers_unipc.py
+    (set_timesteps).
     Claims: FM-11, FM-12, FM-15, LIT-12.
     """
     return time_shift(uniform(settings.steps, t_max=t_max), settings.shift)
 
 
 def model_time(settings: FlowSettings, t: Scalar) -> Floats:
-    """n_train t, the time that the model is told (WAN cuts it to an integer).  t: any shape, in [0, 1].  Claims: FM-12."""
+    """n_train t, the time that the model is told (WAN cuts it to an integer).  t: any shape, in [0,
+    1].  Claims: FM-12.
+    """
     return settings.n_train * _arguments.times(t)
 
 
 def resolution_shift(m: Scalar, n: Scalar) -> Number:
-    r"""S = sqrt(m/n): the shift from n pixels to m at which the mean of a constant image stays as uncertain as it was.
+    r"""S = sqrt(m/n): the shift from n pixels to m at which the mean of a constant image stays as
+    uncertain as it was.
 
     Source: Esser et al. 2024, arXiv:2403.03206, eq. (23).  m, n: numbers of pixels.
     Raises ValueError unless both are positive.  Claims: FM-11.

@@ -1,4 +1,6 @@
-r"""Reflow: pair each noise with the data that a flow makes of it, and flow again; how straight the paths are."""
+r"""Reflow: pair each noise with the data that a flow makes of it, and flow again; how straight the
+paths are.
+"""
 
 from typing import NamedTuple
 
@@ -19,23 +21,29 @@ class Pairs(NamedTuple):
 
 
 def reflow_pairs(sampler: Sampler, eps: Array, ts: Array) -> Pairs:
-    r"""The pairs (x0 = the sampler's answer to eps over the grid ts, eps), to train the next flow on with `cfm_loss`.
+    r"""The pairs (x0 = the sampler's answer to eps over the grid ts, eps), to train the next flow
+    on with `cfm_loss`.
 
-    The paths of the next flow are straighter; for Gaussian data they are straight, though not the optimal transport
-    where covariances do not commute.  eps: (n, *event).  ts: (N + 1,), decreasing.
-    Source: Liu et al. 2023, arXiv:2209.03003.  Raises ValueError for a stochastic sampler.  Claims: FM-08.
+    The paths of the next flow are straighter; for Gaussian data they are straight, though not the
+    optimal transport where covariances do not commute.  eps: (n, *event).  ts: (N + 1,),
+    decreasing.
+    Source: Liu et al. 2023, arXiv:2209.03003.  Raises ValueError for a stochastic sampler.  Claims:
+    FM-08.
     """
     _check_deterministic(sampler)
     return Pairs(fold(sampler, eps, ts)[0], _arguments.floats("eps", eps))
 
 
 def straightness(sampler: Sampler, x: Array, ts: Array) -> Number:
-    r"""S = mean over rows of int |chord - dx/dt|^2 dt, chord = (x_N - x_0)/(t_N - t_0), along the polygon that is walked.
+    r"""S = mean over rows of int |chord - dx/dt|^2 dt, chord = (x_N - x_0)/(t_N - t_0), along the
+    polygon that is walked.
 
-    0 where every path is a straight line at constant speed.  With exact steps the polygon's S rises to that of the flow.
-    For the rectified flow of N(m, L): (2 - pi/2) sqrt(L) a direction.  |.|^2 sums over the last axis.
-    x: (..., d), where the sampler starts; ts: (N + 1,), decreasing.  Returns squared data units/time.
-    Source: Liu et al. 2023, arXiv:2209.03003.  Raises ValueError for a stochastic sampler.  Claims: FM-07, FM-08.
+    0 where every path is a straight line at constant speed.  With exact steps the polygon's S rises
+    to that of the flow. For the rectified flow of N(m, L): (2 - pi/2) sqrt(L) a direction.  |.|^2
+    sums over the last axis. x: (..., d), where the sampler starts; ts: (N + 1,), decreasing.
+    Returns squared data units/time.
+    Source: Liu et al. 2023, arXiv:2209.03003.  Raises ValueError for a stochastic sampler.  Claims:
+    FM-07, FM-08.
     """
     _check_deterministic(sampler)
     end, nodes = fold(sampler, x, ts, keep=keep_x)
@@ -49,8 +57,12 @@ def straightness(sampler: Sampler, x: Array, ts: Array) -> Number:
 
 def _check_deterministic(sampler: Sampler) -> None:
     if not isinstance(sampler, Sampler):
-        raise TypeError(f"sampler must be a Sampler, such as diffx.flow_euler(velocity), got {type(sampler).__name__}")
+        raise TypeError(
+            "sampler must be a Sampler, such as diffx.flow_euler(velocity), got "
+            f"{type(sampler).__name__}"
+        )
     _arguments.require(
         sampler.noise is None,
-        "a stochastic sampler gives a noise many answers: take a deterministic one, such as flow_euler or ddim without eta",
+        "a stochastic sampler gives a noise many answers: take a deterministic one, such as "
+        "flow_euler or ddim without eta",
     )

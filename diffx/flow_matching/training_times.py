@@ -1,7 +1,8 @@
 r"""Times for training and the density pi(t) that each has: E_pi[loss(t)] = int pi(t) loss(t) dt.
 
-`time_shift` of a time moves its logit by log S: shifted uniform times are time_shift(uniform_times(key, shape), S) and have
-the density `shift_density`; shifted logit-normal times are logit-normal with mean + log S.
+`time_shift` of a time moves its logit by log S: shifted uniform times are
+time_shift(uniform_times(key, shape), S) and have the density `shift_density`; shifted logit-normal
+times are logit-normal with mean + log S.
 """
 
 from typing import Any
@@ -21,23 +22,29 @@ def uniform_times(key: Any, shape: tuple[int, ...] = ()) -> Floats:
     return jax.random.uniform(key, _arguments.draws(key, shape), jnp.result_type(float))
 
 
-def logit_normal_times(key: Any, shape: tuple[int, ...] = (), *, mean: Scalar = 0.0, std: Scalar = 1.0) -> Floats:
-    r"""Independent times t = sigmoid(mean + std z), z standard normal: more of them near the middle; see the density.
+def logit_normal_times(
+    key: Any, shape: tuple[int, ...] = (), *, mean: Scalar = 0.0, std: Scalar = 1.0
+) -> Floats:
+    r"""Independent times t = sigmoid(mean + std z), z standard normal: more of them near the
+    middle; see the density.
 
-    Source: Esser et al. 2024, arXiv:2403.03206, section 3.1.  In float32 a logit above 17 gives t = 1.
-    Raises ValueError unless std > 0.  Claims: FM-13.
+    Source: Esser et al. 2024, arXiv:2403.03206, section 3.1.  In float32 a logit above 17 gives t =
+    1. Raises ValueError unless std > 0.  Claims: FM-13.
     """
     _arguments.number("mean", mean)
     _arguments.positive(std=std)
-    return jax.nn.sigmoid(mean + std * jax.random.normal(key, _arguments.draws(key, shape), jnp.result_type(float)))
+    return jax.nn.sigmoid(
+        mean + std * jax.random.normal(key, _arguments.draws(key, shape), jnp.result_type(float))
+    )
 
 
 def logit_normal_density(t: Any, *, mean: Scalar = 0.0, std: Scalar = 1.0) -> Floats:
-    r"""pi(t) = exp(-(logit t - mean)^2/(2 std^2))/(std sqrt(2 pi) t (1 - t)), logit t = log(t/(1 - t)).
+    r"""pi(t) = exp(-(logit t - mean)^2/(2 std^2))/(std sqrt(2 pi) t (1 - t)), logit t = log(t/(1 -
+    t)).
 
     `time_shift` by S turns (mean, std) into (mean + log S, std); the median is sigmoid(mean).
-    Source: Esser et al. 2024, arXiv:2403.03206, section 3.1.  t: any shape, in (0, 1).  Returns 1/time.
-    Raises ValueError unless std > 0.  Claims: FM-13.
+    Source: Esser et al. 2024, arXiv:2403.03206, section 3.1.  t: any shape, in (0, 1).  Returns
+    1/time. Raises ValueError unless std > 0.  Claims: FM-13.
     """
     _arguments.number("mean", mean)
     _arguments.positive(std=std)
@@ -47,10 +54,11 @@ def logit_normal_density(t: Any, *, mean: Scalar = 0.0, std: Scalar = 1.0) -> Fl
 
 
 def shift_density(t: Any, *, shift: Scalar) -> Floats:
-    r"""pi(t) = S/(S (1 - t) + t)^2: the density of time_shift(uniform time, S); its median is S/(1 + S).
+    r"""pi(t) = S/(S (1 - t) + t)^2: the density of time_shift(uniform time, S); its median is
+    S/(1 + S).
 
-    Source: the derivative of the inverse of Esser et al. 2024, arXiv:2403.03206, eq. (23).  t: any shape, in [0, 1].
-    Returns 1/time.  Raises ValueError unless S > 0.  Claims: FM-13.
+    Source: the derivative of the inverse of Esser et al. 2024, arXiv:2403.03206, eq. (23).  t: any
+    shape, in [0, 1]. Returns 1/time.  Raises ValueError unless S > 0.  Claims: FM-13.
     """
     _arguments.positive(shift=shift)
     t = _arguments.times(t)

@@ -1,4 +1,6 @@
-"""Guidance: several denoisers combined as one, its variants, and the laws that it samples from Gaussians."""
+"""Guidance: several denoisers combined as one, its variants, and the laws that it samples from
+Gaussians.
+"""
 
 from diffx.guidance.combine import (
     cfg as cfg,

@@ -1,7 +1,9 @@
-r"""Two Gaussians with commuting covariances, and what a guided path does along each of their common eigenvectors.
+r"""Two Gaussians with commuting covariances, and what a guided path does along each of their common
+eigenvectors.
 
-w cond + (1 - w) uncond is the same with the names exchanged and 1 - w for w. So the integrals are taken with `narrow`
-for the smaller variance and `wide` for the larger, whichever is cond: then nothing in them cancels.
+w cond + (1 - w) uncond is the same with the names exchanged and 1 - w for w. So the integrals are
+taken with `narrow` for the smaller variance and `wide` for the larger, whichever is cond: then
+nothing in them cancels.
 """
 
 from typing import Any, NamedTuple
@@ -18,7 +20,9 @@ from diffx.processes.protocol import Process
 
 
 class Along(NamedTuple):
-    """Means and variances along the common eigenvectors, which are the columns of basis (None: the axes); all (d,)."""
+    """Means and variances along the common eigenvectors, which are the columns of basis (None: the
+    axes); all (d,).
+    """
 
     basis: Array | None
     m_c: Array
@@ -32,9 +36,12 @@ def commuting_pair(cond: Any, uncond: Any, w: Any) -> tuple[Along, Array]:
     d = _dimension(cond, uncond)
     w = jnp.asarray(_arguments.number("w", w), jnp.promote_types(cond.mean.dtype, jnp.float32))
     if is_diagonal(cond.cov) and is_diagonal(uncond.cov):
-        return Along(None, cond.mean, eigenvalues(cond.cov, d), uncond.mean, eigenvalues(uncond.cov, d)), w
+        return Along(
+            None, cond.mean, eigenvalues(cond.cov, d), uncond.mean, eigenvalues(uncond.cov, d)
+        ), w
     a, b = dense(cond.cov, d), dense(uncond.cov, d)
-    # eigenvectors of a generic sum are those of both: two eigenvalues of the sum agree only where those of a and b do
+    # eigenvectors of a generic sum are those of both: two eigenvalues of the sum agree only where
+    # those of a and b do
     _, basis = jnp.linalg.eigh(a / jnp.trace(a) + 0.6180339887 * b / jnp.trace(b))
     a, b = (contract("ki,kl,lj->ij", basis, cov, basis) for cov in (a, b))
     off = jnp.maximum(_off_diagonal(a), _off_diagonal(b))
@@ -42,7 +49,8 @@ def commuting_pair(cond: Any, uncond: Any, w: Any) -> tuple[Along, Array]:
     _arguments.require_that(
         lambda off: off <= allowed,
         lambda off: (
-            f"the covariances of cond and uncond must commute, but in their best common basis they are off diagonal by "
+            "the covariances of cond and uncond must commute, but in their best common basis they "
+            "are off diagonal by "
             f"{off:.2g} of their size; exact_law of a sampler needs no such thing"
         ),
         off,
@@ -55,7 +63,8 @@ def commuting_pair(cond: Any, uncond: Any, w: Any) -> tuple[Along, Array]:
 def _dimension(*laws: Any) -> int:
     shapes = {require_gaussian(law, "a guided law").mean.shape for law in laws}
     _arguments.require(
-        len(shapes) == 1, f"cond, uncond and start must have one dimension, got means of shapes {sorted(shapes)}"
+        len(shapes) == 1,
+        f"cond, uncond and start must have one dimension, got means of shapes {sorted(shapes)}",
     )
     return laws[0].mean.shape[0]
 
@@ -65,7 +74,9 @@ def _off_diagonal(m: Array) -> Array:
 
 
 def turn_back(pair: Along, mean: Array, cov: Array, dtype: Any) -> GaussianLaw:
-    """The law with this mean and covariance, (d,) if diagonal, along the eigenvectors of the pair."""
+    """The law with this mean and covariance, (d,) if diagonal, along the eigenvectors of the
+    pair.
+    """
     if pair.basis is not None:
         mean = contract("ik,k->i", pair.basis, mean)
         middle = jnp.diag(cov) if cov.ndim == 1 else cov
@@ -129,8 +140,12 @@ def door(
     return pair, ways(process, pair, w, t, s), w, start
 
 
-def push_forward(pair: Along, way: Way, start: GaussianLaw, gain: Array, pull: Array, noise: Array) -> GaussianLaw:
-    """The law of alpha_s (centre + pull apart) + gain (x - alpha_t centre) + sqrt(noise) z, x from start."""
+def push_forward(
+    pair: Along, way: Way, start: GaussianLaw, gain: Array, pull: Array, noise: Array
+) -> GaussianLaw:
+    """The law of alpha_s (centre + pull apart) + gain (x - alpha_t centre) + sqrt(noise) z, x from
+    start.
+    """
     d, dtype = start.mean.shape[0], pair.m_c.dtype
     mean, simple = start.mean, pair.basis is None and is_diagonal(start.cov)
     cov = eigenvalues(start.cov, d) if simple else dense(start.cov, d)

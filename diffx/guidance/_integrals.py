@@ -1,4 +1,6 @@
-r"""Integrals along a guided path: the mean of the flow, by Gauss's nodes, and quotients that are 1 at 0."""
+r"""Integrals along a guided path: the mean of the flow, by Gauss's nodes, and quotients that are 1
+at 0.
+"""
 
 from functools import cache
 
@@ -17,15 +19,19 @@ def _nodes() -> tuple[np.ndarray, np.ndarray]:
 
 
 def flow_pull(way: Way) -> Array:
-    r"""(w/tanh y_s) int (cosh y/cosh y_s)^w dy from y_t to y_s, where sinh^2 y = alpha^2 (L_wide - L_narrow)/v_narrow.
+    r"""(w/tanh y_s) int (cosh y/cosh y_s)^w dy from y_t to y_s, where sinh^2 y = alpha^2 (L_wide -
+    L_narrow)/v_narrow.
 
-    With tanh y = q tanh y_s it is w int (u_s/u)^(w/2)/u dq up to q = 1, u = 1 - q^2 tanh^2 y_s. That form is taken where the
-    variances are close: it needs no tanh y_s, which vanishes with their difference, and its integrand is flat there.
+    With tanh y = q tanh y_s it is w int (u_s/u)^(w/2)/u dq up to q = 1, u = 1 - q^2 tanh^2 y_s.
+    That form is taken where the variances are close: it needs no tanh y_s, which vanishes with
+    their difference, and its integrand is flat there.
     """
     nodes, weights = (jnp.asarray(part, way.narrow.dtype) for part in _nodes())
     close = way.gap < way.wide / 2
     by_q = _pull_of_close(way, nodes, weights)
-    angle = lambda alpha, tilt: jnp.arcsinh(alpha * jnp.sqrt(jnp.where(close, 1, tilt)))  # the root of 0 has no derivative
+    angle = lambda alpha, tilt: jnp.arcsinh(
+        alpha * jnp.sqrt(jnp.where(close, 1, tilt))
+    )  # the root of 0 has no derivative
     y_s, y_t = angle(way.alpha_s, way.tilt_s), angle(way.alpha_t, way.tilt_t)
     y = y_s[:, None] - (y_s - y_t)[:, None] * nodes
     powers = (jnp.cosh(y) / jnp.cosh(y_s)[:, None]) ** way.w[:, None]
@@ -41,7 +47,7 @@ def _pull_of_close(way: Way, nodes: Array, weights: Array) -> Array:
     return way.w * reach * way.wide / way.narrow * (powers * weights).sum(-1)
 
 
-# --- quotients that are 1 at 0 ---------------------------------------------------------------------------------------
+# --- quotients that are 1 at 0 ------------------------------------------------------------------
 
 
 def expm1_over(x: Array) -> Array:

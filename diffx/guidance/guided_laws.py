@@ -1,4 +1,6 @@
-r"""The laws that guided samplers really sample from Gaussians, in closed form, and the tilted law that folklore expects."""
+r"""The laws that guided samplers really sample from Gaussians, in closed form, and the tilted law
+that folklore expects.
+"""
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,17 +14,22 @@ from diffx.processes.protocol import Process
 
 
 def tilted_law(cond: GaussianLaw, uncond: GaussianLaw, *, w: Scalar) -> GaussianLaw:
-    r"""p_c^w p_u^(1-w), normalised: precision P_w = w/L_c + (1 - w)/L_u, mean (w m_c/L_c + (1 - w) m_u/L_u)/P_w.
+    r"""p_c^w p_u^(1-w), normalised: precision P_w = w/L_c + (1 - w)/L_u, mean (w m_c/L_c + (1 - w)
+    m_u/L_u)/P_w.
 
-    It is proper where P_w > 0: for L_c > L_u only below w = L_c/(L_c - L_u), for L_c < L_u only above it.  Its score is
-    the guided one at t = 0; guided samplers do not sample it, see `guided_flow_law` and `guided_sde_law`.
-    Source: Bradley and Nakkiran 2024, arXiv:2408.09000, for the distinction; the boundary: derived here.
-    Domain: commuting covariances of full rank.  Raises ValueError where the law is improper or the covariances do not
-    commute; traced, the improper law is NaN.  Claims: CFG-02, CFG-13, LIT-04.
+    It is proper where P_w > 0: for L_c > L_u only below w = L_c/(L_c - L_u), for L_c < L_u only
+    above it.  Its score is the guided one at t = 0; guided samplers do not sample it, see
+    `guided_flow_law` and `guided_sde_law`.
+    Source: Bradley and Nakkiran 2024, arXiv:2408.09000, for the distinction; the boundary: derived
+    here.
+    Domain: commuting covariances of full rank.  Raises ValueError where the law is improper or the
+    covariances do not commute; traced, the improper law is NaN.  Claims: CFG-02, CFG-13, LIT-04.
     """
     pair, w = commuting_pair(cond, uncond, w)
     mixed = w * pair.v_u + (1 - w) * pair.v_c  # P_w L_c L_u
-    _arguments.require_that(lambda mixed, *_: mixed > 0, _say_improper, mixed, w, pair.v_c, pair.v_u)
+    _arguments.require_that(
+        lambda mixed, *_: mixed > 0, _say_improper, mixed, w, pair.v_c, pair.v_u
+    )
     mixed = jnp.where(mixed > 0, mixed, jnp.nan)
     mean = pair.m_u + w * pair.v_u / mixed * (pair.m_c - pair.m_u)
     return turn_back(pair, mean, pair.v_c * pair.v_u / mixed, cond.mean.dtype)
@@ -33,8 +40,10 @@ def _say_improper(mixed: np.ndarray, w: np.ndarray, v_c: np.ndarray, v_u: np.nda
     l_c, l_u = float(v_c[i]), float(v_u[i])
     bound = l_c / (l_c - l_u) if l_c != l_u else np.nan
     return (
-        f"p_c^w p_u^(1-w) has no finite integral at w = {w:g}: the precision w/L_c + (1 - w)/L_u must be positive, but along "
-        f"direction {i} L_c = {l_c:g} and L_u = {l_u:g}; there w must stay {'below' if l_c > l_u else 'above'} {bound:g}"
+        f"p_c^w p_u^(1-w) has no finite integral at w = {w:g}: the precision w/L_c + (1 - w)/L_u "
+        "must be positive, but along "
+        f"direction {i} L_c = {l_c:g} and L_u = {l_u:g}; there w must stay "
+        f"{'below' if l_c > l_u else 'above'} {bound:g}"
     )
 
 
@@ -48,16 +57,19 @@ def guided_flow_law(
     t: Scalar = 1.0,
     s: Scalar = 0.0,
 ) -> GaussianLaw:
-    r"""The law at time s of the probability flow of the guided denoiser, which starts at time t from `start`.
+    r"""The law at time s of the probability flow of the guided denoiser, which starts at time t
+    from `start`.
 
-    x_s - alpha_s m_u = gain (x_t - alpha_t m_u) + alpha_s pull (m_c - m_u) along every eigenvector, with
-    gain = (v_c(s)/v_c(t))^(w/2) (v_u(s)/v_u(t))^((1-w)/2), v = alpha^2 L + sigma^2.
-    From alpha(1) = 0 the variance is L_c^w L_u^(1-w), a geometric mean; that of the tilted law is harmonic.
-    pull: (w/tanh y_s) int (cosh y/cosh y_s)^w dy from y_t to y_s, sinh^2 y = alpha^2 (L_u - L_c)/v_c, by 64 Gauss
-    nodes: to 1e-13 of its size for w y_s < 200.  From alpha(1) = 0 it is w F((1-w)/2, 1; 3/2; 1 - L_c/L_u), Gauss's 2F1.
-    start: default, the marginal of cond at t.  t, s: scalar times, s < t.  Domain: full rank, alpha(s) > 0.
-    Source: Bradley and Nakkiran 2024, arXiv:2408.09000, for 2^(1-w); Xia et al. 2024, arXiv:2410.18737, for its mean;
-    the general form: derived here.  Raises ValueError for covariances that do not commute.
+    x_s - alpha_s m_u = gain (x_t - alpha_t m_u) + alpha_s pull (m_c - m_u) along every eigenvector,
+    with gain = (v_c(s)/v_c(t))^(w/2) (v_u(s)/v_u(t))^((1-w)/2), v = alpha^2 L + sigma^2.
+    From alpha(1) = 0 the variance is L_c^w L_u^(1-w), a geometric mean; that of the tilted law is
+    harmonic. pull: (w/tanh y_s) int (cosh y/cosh y_s)^w dy from y_t to y_s, sinh^2 y = alpha^2
+    (L_u - L_c)/v_c, by 64 Gauss nodes: to 1e-13 of its size for w y_s < 200.  From alpha(1) = 0 it
+    is w F((1-w)/2, 1; 3/2; 1 - L_c/L_u), Gauss's 2F1. start: default, the marginal of cond at t.
+    t, s: scalar times, s < t.  Domain: full rank, alpha(s) > 0.
+    Source: Bradley and Nakkiran 2024, arXiv:2408.09000, for 2^(1-w); Xia et al. 2024,
+    arXiv:2410.18737, for its mean; the general form: derived here.  Raises ValueError for
+    covariances that do not commute.
     Claims: CFG-03, CFG-05, CFG-11, CFG-17, LIT-04, LIT-05.
     """
     pair, way, w, start = door(process, cond, uncond, w, start, t, s)
@@ -75,14 +87,17 @@ def guided_sde_law(
     t: Scalar = 1.0,
     s: Scalar = 0.0,
 ) -> GaussianLaw:
-    r"""The law at time s of the reverse SDE of the guided denoiser, which starts at time t from `start`.
+    r"""The law at time s of the reverse SDE of the guided denoiser, which starts at time t from
+    `start`.
 
-    x_s - alpha_s m_u = gain (x_t - alpha_t m_u) + alpha_s pull (m_c - m_u) + noise along every eigenvector, with
-    gain = (v_c(s)/v_c(t))^w (v_u(s)/v_u(t))^(1-w) alpha_t/alpha_s, v = alpha^2 L + sigma^2.  From alpha(1) = 0, with
-    r = L_c/L_u: pull = (1 - r^w)/(1 - r), variance L_u (r - r^(2w))/((2w - 1)(1 - r)): half the tilted one as w grows.
-    start: default, the marginal of cond at t.  t, s: scalar times, s < t.  Domain: full rank, alpha(s) > 0.
-    Source: Bradley and Nakkiran 2024, arXiv:2408.09000, for (2 - 2^(2-2w))/(2w - 1); the general form: derived here.
-    Raises ValueError for covariances that do not commute.  Claims: CFG-04, LIT-04.
+    x_s - alpha_s m_u = gain (x_t - alpha_t m_u) + alpha_s pull (m_c - m_u) + noise along every
+    eigenvector, with gain = (v_c(s)/v_c(t))^w (v_u(s)/v_u(t))^(1-w) alpha_t/alpha_s, v = alpha^2
+    L + sigma^2.  From alpha(1) = 0, with r = L_c/L_u: pull = (1 - r^w)/(1 - r), variance L_u (r -
+    r^(2w))/((2w - 1)(1 - r)): half the tilted one as w grows. start: default, the marginal of cond
+    at t.  t, s: scalar times, s < t.  Domain: full rank, alpha(s) > 0.
+    Source: Bradley and Nakkiran 2024, arXiv:2408.09000, for (2 - 2^(2-2w))/(2w - 1); the general
+    form: derived here. Raises ValueError for covariances that do not commute.  Claims: CFG-04,
+    LIT-04.
     """
     pair, way, w, start = door(process, cond, uncond, w, start, t, s)
     gain = way.ratio_c**w * way.ratio_u ** (1 - w) * way.alpha_t / way.alpha_s

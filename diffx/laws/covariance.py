@@ -1,4 +1,6 @@
-r"""Covariances in four forms, (d, d), a diagonal (d,), one variance () for all directions, or `LowRank`; functions of them."""
+r"""Covariances in four forms, (d, d), a diagonal (d,), one variance () for all directions, or
+`LowRank`; functions of them.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,11 +17,13 @@ from diffx._types import Scalar
 
 @record
 class LowRank:
-    r"""Covariance U diag(variances) U' + rest (I - U U'), U orthonormal: variances on a subspace, one for the remainder.
+    r"""Covariance U diag(variances) U' + rest (I - U U'), U orthonormal: variances on a subspace,
+    one for the remainder.
 
-    basis: (d, k), orthonormal columns.  variances: (k,), squared data units.  rest: scalar, squared data units.
-    For `MixtureLaw` basis and variances have a leading axis, one entry for each component; rest may have it too.
-    Raises ValueError for columns that are not orthonormal or negative variances.  Claims: DEN-04, DEN-07.
+    basis: (d, k), orthonormal columns.  variances: (k,), squared data units.  rest: scalar, squared
+    data units. For `MixtureLaw` basis and variances have a leading axis, one entry for each
+    component; rest may have it too. Raises ValueError for columns that are not orthonormal or
+    negative variances.  Claims: DEN-04, DEN-07.
     """
 
     basis: Array
@@ -33,11 +37,14 @@ class LowRank:
             basis.ndim in (2, 3)
             and variances.shape == basis.shape[:-2] + basis.shape[-1:]
             and basis.shape[-1] <= basis.shape[-2],
-            f"LowRank wants a basis (d, k) with k <= d and variances (k,), got {basis.shape} and {variances.shape}",
+            f"LowRank wants a basis (d, k) with k <= d and variances (k,), got {basis.shape} and "
+            f"{variances.shape}",
         )
         _require_orthonormal(basis)
         _arguments.none_negative("variances", variances)
-        if basis.ndim == 3 and jnp.shape(self.rest) == basis.shape[:1]:  # one for each component of a mixture
+        if (
+            basis.ndim == 3 and jnp.shape(self.rest) == basis.shape[:1]
+        ):  # one for each component of a mixture
             _arguments.none_negative("rest", jnp.asarray(self.rest))
         else:
             _arguments.not_negative(rest=self.rest)
@@ -51,7 +58,8 @@ def _require_orthonormal(basis: Array) -> None:
     off = lambda u: np.abs(u.swapaxes(-1, -2) @ u - np.eye(u.shape[-1])).max(initial=0)
     allowed = 100 * basis.shape[-2] * float(jnp.finfo(basis.dtype).eps)
     message = lambda u: (
-        f"the columns of basis must be orthonormal, off by {off(u):.2g}; numpy.linalg.qr(basis)[0] makes them so"
+        f"the columns of basis must be orthonormal, off by {off(u):.2g}; numpy.linalg.qr(basis)[0] "
+        "makes them so"
     )
     _arguments.require_that(lambda u: off(u) <= allowed, message, basis)
 
@@ -66,7 +74,8 @@ def require_covariance(cov: Any, d: int) -> Covariance:
     cov = _arguments.finite("cov", cov)
     _arguments.require(
         cov.shape in ((), (d,), (d, d)),
-        f"cov must be a scalar, (d,), (d, d) or LowRank for a mean of length d = {d}, got shape {cov.shape}",
+        f"cov must be a scalar, (d,), (d, d) or LowRank for a mean of length d = {d}, got shape "
+        f"{cov.shape}",
     )
     if cov.ndim < 2:
         _arguments.none_negative("variances", cov)
@@ -76,18 +85,25 @@ def require_covariance(cov: Any, d: int) -> Covariance:
 
 
 def require_psd(covs: Array) -> None:
-    """Every (d, d) matrix on the last two axes is symmetric and positive semi-definite, but for the rounding of its dtype."""
+    """Every (d, d) matrix on the last two axes is symmetric and positive semi-definite, but for the
+    rounding of its dtype.
+    """
     rounding = 100 * float(jnp.finfo(covs.dtype).eps)
     greatest = lambda m: np.abs(m).max((-1, -2), initial=0)
     skew = lambda c: np.asarray(c, np.float64) - np.asarray(c, np.float64).swapaxes(-1, -2)
     least = lambda c: np.linalg.eigvalsh(np.asarray(c, np.float64)).min(-1, initial=0)
     symmetric = lambda c: greatest(skew(c)) <= rounding * greatest(c)
-    _arguments.require_that(symmetric, lambda c: "cov must be symmetric; (cov + cov.T) / 2 makes it so", covs)
+    _arguments.require_that(
+        symmetric, lambda c: "cov must be symmetric; (cov + cov.T) / 2 makes it so", covs
+    )
     message = lambda c: (
-        f"a covariance must be positive semi-definite, but its least eigenvalue is {least(c).min():.6g}; "
+        "a covariance must be positive semi-definite, but its least eigenvalue is "
+        f"{least(c).min():.6g}; "
         "a (d,) array is taken as a diagonal of variances"
     )
-    _arguments.require_that(lambda c: least(c) >= -rounding * c.shape[-1] * greatest(c), message, covs)
+    _arguments.require_that(
+        lambda c: least(c) >= -rounding * c.shape[-1] * greatest(c), message, covs
+    )
 
 
 def diagonalise(cov: Covariance) -> Covariance:
@@ -99,7 +115,9 @@ def diagonalise(cov: Covariance) -> Covariance:
 
 
 def apply_to_eigenvalues(cov: Covariance, x: Array, function: Callable[[Array], Array]) -> Array:
-    """function(cov) x on the last axis of x, for a function of the eigenvalues; cov diagonalised."""
+    """function(cov) x on the last axis of x, for a function of the eigenvalues; cov
+    diagonalised.
+    """
     if not isinstance(cov, LowRank):
         return function(cov) * x
     d, rank = cov.basis.shape
@@ -117,7 +135,9 @@ def eigenvalues(cov: Covariance, d: int) -> Array:
     cov = diagonalise(cov)
     if not isinstance(cov, LowRank):
         return jnp.broadcast_to(cov, (d,))
-    return jnp.concatenate([cov.variances, jnp.full(d - cov.variances.shape[0], cov.rest, cov.variances.dtype)])
+    return jnp.concatenate(
+        [cov.variances, jnp.full(d - cov.variances.shape[0], cov.rest, cov.variances.dtype)]
+    )
 
 
 def dense(cov: Covariance, d: int) -> Array:
@@ -128,14 +148,18 @@ def dense(cov: Covariance, d: int) -> Array:
 
 
 def noised_variance(v: Any, alpha: Array, sigma: Array) -> Array:
-    """alpha^2 v + sigma^2: what a direction of the data with variance v, any shape, has at this noise level."""
+    """alpha^2 v + sigma^2: what a direction of the data with variance v, any shape, has at this
+    noise level.
+    """
     return alpha**2 * v + sigma**2
 
 
 def noised_covariance(cov: Covariance, alpha: Array, sigma: Array) -> Covariance:
     """alpha^2 cov + sigma^2 I, in the form of cov."""
     if isinstance(cov, LowRank):
-        return LowRank(cov.basis, *(noised_variance(v, alpha, sigma) for v in (cov.variances, cov.rest)))
+        return LowRank(
+            cov.basis, *(noised_variance(v, alpha, sigma) for v in (cov.variances, cov.rest))
+        )
     if cov.ndim == 2:
         return alpha**2 * cov + sigma**2 * jnp.eye(cov.shape[0], dtype=cov.dtype)
     return noised_variance(cov, alpha, sigma)

@@ -14,17 +14,20 @@ def two_gaussians(p: GaussianLaw, q: GaussianLaw) -> int:
     for law in (p, q):
         require_gaussian(law, "a formula of two laws")
     _arguments.require(
-        p.mean.shape == q.mean.shape, f"the two laws must have one dimension, got {p.mean.shape} and {q.mean.shape}"
+        p.mean.shape == q.mean.shape,
+        f"the two laws must have one dimension, got {p.mean.shape} and {q.mean.shape}",
     )
     return p.mean.shape[0]
 
 
 def w2(p: GaussianLaw, q: GaussianLaw) -> Number:
-    r"""Wasserstein-2 distance: W2^2 = |m_p - m_q|^2 + |A - B U|_F^2, A = C_p^(1/2), B = C_q^(1/2), U = polar(B A).
+    r"""Wasserstein-2 distance: W2^2 = |m_p - m_q|^2 + |A - B U|_F^2, A = C_p^(1/2), B = C_q^(1/2),
+    U = polar(B A).
 
-    This form of tr(C_p + C_q - 2 (A C_q A)^(1/2)) subtracts before it squares: it is right near 0, where the trace
-    form stops at 1e-8.  Source: Dowson and Landau 1982; Bhatia, Jain and Lim 2019, arXiv:1712.01504, eq. (1).
-    Returns a scalar in data units.  Raises TypeError unless both are GaussianLaw.  Claims: FWD-07, REV-22, LIT-16.
+    This form of tr(C_p + C_q - 2 (A C_q A)^(1/2)) subtracts before it squares: it is right near 0,
+    where the trace form stops at 1e-8.  Source: Dowson and Landau 1982; Bhatia, Jain and Lim 2019,
+    arXiv:1712.01504, eq. (1). Returns a scalar in data units.  Raises TypeError unless both are
+    GaussianLaw.  Claims: FWD-07, REV-22, LIT-16.
     """
     d = two_gaussians(p, q)
     if is_diagonal(p.cov) and is_diagonal(q.cov):
@@ -36,10 +39,11 @@ def w2(p: GaussianLaw, q: GaussianLaw) -> Number:
 
 
 def kl(p: GaussianLaw, q: GaussianLaw) -> Number:
-    r"""KL(p || q) = (1/2) [tr(C_q^-1 C_p) - d + (m_q - m_p)' C_q^-1 (m_q - m_p) + log det C_q - log det C_p], in nats.
+    r"""KL(p || q) = (1/2) [tr(C_q^-1 C_p) - d + (m_q - m_p)' C_q^-1 (m_q - m_p) + log det C_q - log
+    det C_p], in nats.
 
-    As sum r - log(1 + r) over the eigenvalues 1 + r of C_q^(-1/2) C_p C_q^(-1/2).  Returns a scalar.
-    Raises TypeError unless both are GaussianLaw.  Domain: q of full rank.  Claims: FWD-07.
+    As sum r - log(1 + r) over the eigenvalues 1 + r of C_q^(-1/2) C_p C_q^(-1/2).  Returns a
+    scalar. Raises TypeError unless both are GaussianLaw.  Domain: q of full rank.  Claims: FWD-07.
     """
     d = two_gaussians(p, q)
     whiten = lambda x: apply_to_eigenvalues(diagonalise(q.cov), x, lambda v: 1 / jnp.sqrt(v))

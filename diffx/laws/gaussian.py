@@ -9,7 +9,14 @@ from jaxtyping import Array, Float
 
 from diffx import _arguments
 from diffx._pytrees import record, with_fields
-from diffx.laws.covariance import Covariance, LowRank, apply_to_eigenvalues, diagonalise, eigenvalues, require_covariance
+from diffx.laws.covariance import (
+    Covariance,
+    LowRank,
+    apply_to_eigenvalues,
+    diagonalise,
+    eigenvalues,
+    require_covariance,
+)
 
 LOG_2PI = float(np.log(2 * np.pi))
 
@@ -18,9 +25,10 @@ LOG_2PI = float(np.log(2 * np.pi))
 class GaussianLaw:
     r"""N(mean, cov).
 
-    mean: (d,), data units.  cov: (d, d), (d,), () or LowRank, squared data units; positive semi-definite.
-    A derivative in a (d, d) covariance with repeated eigenvalues is NaN wherever eigh is used (all but log_prob and w2).
-    Raises ValueError for other shapes, NaN, or a covariance that is not symmetric and positive semi-definite.
+    mean: (d,), data units.  cov: (d, d), (d,), () or LowRank, squared data units; positive
+    semi-definite. A derivative in a (d, d) covariance with repeated eigenvalues is NaN wherever
+    eigh is used (all but log_prob and w2). Raises ValueError for other shapes, NaN, or a covariance
+    that is not symmetric and positive semi-definite.
     Claims: DEN-04, DEN-19.
     """
 
@@ -29,7 +37,10 @@ class GaussianLaw:
 
     def __post_init__(self) -> None:
         mean = _arguments.finite("mean", self.mean)
-        _arguments.require(mean.ndim == 1, f"mean must have shape (d,), got {mean.shape}; for a batch of laws use jax.vmap")
+        _arguments.require(
+            mean.ndim == 1,
+            f"mean must have shape (d,), got {mean.shape}; for a batch of laws use jax.vmap",
+        )
         with_fields(self, mean=mean, cov=require_covariance(self.cov, mean.shape[0]))
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
@@ -39,24 +50,35 @@ class GaussianLaw:
         return self.mean + apply_to_eigenvalues(diagonalise(self.cov), z, jnp.sqrt)
 
     def log_prob(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
-        """The log-density in nats at x (..., d), shape (...,). Domain: a covariance of full rank."""
+        """The log-density in nats at x (..., d), shape (...,). Domain: a covariance of full
+        rank.
+        """
         x = _arguments.events("x", x, self.mean.shape)
         if isinstance(self.cov, LowRank) or self.cov.ndim < 2:
             return gaussian_log_prob(self.mean, self.cov, x)
-        root = jnp.linalg.cholesky(self.cov)  # unlike eigh's, its derivative is finite for repeated eigenvalues
-        white = jax.scipy.linalg.solve_triangular(root, (x - self.mean).reshape(-1, len(root)).T, lower=True)
+        root = jnp.linalg.cholesky(
+            self.cov
+        )  # unlike eigh's, its derivative is finite for repeated eigenvalues
+        white = jax.scipy.linalg.solve_triangular(
+            root, (x - self.mean).reshape(-1, len(root)).T, lower=True
+        )
         return _log_density(white.T.reshape(x.shape), 2 * jnp.log(jnp.diag(root)))
 
 
 def require_gaussian(law: Any, what: str) -> GaussianLaw:
     """The law itself. what: begins the sentence, such as "exact_flow"."""
     if not isinstance(law, GaussianLaw):
-        raise TypeError(f"{what} needs a GaussianLaw, got {type(law).__name__}; diffx.laws.gaussian_of has its moments")
+        raise TypeError(
+            f"{what} needs a GaussianLaw, got {type(law).__name__}; diffx.laws.gaussian_of has its "
+            "moments"
+        )
     return law
 
 
 def gaussian_variances(law: Any, what: str) -> Array:
-    """The variances of a GaussianLaw along its eigenvectors, shape (d,).  what: as for `require_gaussian`."""
+    """The variances of a GaussianLaw along its eigenvectors, shape (d,).  what: as for
+    `require_gaussian`.
+    """
     return eigenvalues(require_gaussian(law, what).cov, law.mean.shape[0])
 
 

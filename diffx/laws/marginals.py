@@ -23,7 +23,8 @@ def marginal(process: Process, law: GaussianLaw, t: Scalar) -> GaussianLaw: ...
 @overload
 def marginal(process: Process, law: MixtureLaw | PointSet, t: Scalar) -> MixtureLaw: ...
 def marginal(process: Process, law: Law, t: Scalar) -> GaussianLaw | MixtureLaw:
-    r"""The law of x_t = alpha x_0 + sigma eps: mean alpha m, covariance alpha^2 C + sigma^2 I, component by component.
+    r"""The law of x_t = alpha x_0 + sigma eps: mean alpha m, covariance alpha^2 C + sigma^2 I,
+    component by component.
 
     t: scalar time.  A PointSet (events of one axis) becomes a mixture with covariances sigma^2.
     Source: Song et al. 2021, arXiv:2011.13456, eq. (29), integrated over the data.
@@ -35,24 +36,33 @@ def marginal(process: Process, law: Law, t: Scalar) -> GaussianLaw | MixtureLaw:
         return GaussianLaw(alpha * law.mean, noised_covariance(law.cov, alpha, sigma))
     if isinstance(law, MixtureLaw):
         parts = law.components()
-        return MixtureLaw(law.weights, alpha * law.means, jax.vmap(noised_covariance, (0, None, None))(parts.cov, alpha, sigma))
+        return MixtureLaw(
+            law.weights,
+            alpha * law.means,
+            jax.vmap(noised_covariance, (0, None, None))(parts.cov, alpha, sigma),
+        )
     points = _flat_points(law)
     return MixtureLaw(jnp.exp(law.log_weights()), alpha * points, sigma**2)
 
 
 def _flat_points(law: PointSet) -> Array:
     if not isinstance(law, PointSet):
-        raise TypeError(f"law must be a GaussianLaw, a MixtureLaw or a PointSet, got {type(law).__name__}")
+        raise TypeError(
+            f"law must be a GaussianLaw, a MixtureLaw or a PointSet, got {type(law).__name__}"
+        )
     _arguments.require(
         law.points.ndim == 2,
-        f"a mixture or Gaussian lives on one axis, but these events have shape {law.points.shape[1:]}; "
+        "a mixture or Gaussian lives on one axis, but these events have shape "
+        f"{law.points.shape[1:]}; "
         "flatten them: PointSet(points.reshape(len(points), -1))",
     )
     return law.points
 
 
 def gaussian_of(law: Law) -> GaussianLaw:
-    """The Gaussian law with the mean and the covariance (d, d) of `law`; a Gaussian law is returned as it is."""
+    """The Gaussian law with the mean and the covariance (d, d) of `law`; a Gaussian law is returned
+    as it is.
+    """
     if isinstance(law, GaussianLaw):
         return law
     if isinstance(law, MixtureLaw):
@@ -63,14 +73,20 @@ def gaussian_of(law: Law) -> GaussianLaw:
         points, within = _flat_points(law), 0
         weights = jnp.exp(law.log_weights())
     mean = contract("k,ki->i", weights, points)
-    return GaussianLaw(mean, within + contract("k,ki,kj->ij", weights, points - mean, points - mean))
+    return GaussianLaw(
+        mean, within + contract("k,ki,kj->ij", weights, points - mean, points - mean)
+    )
 
 
 def prior(process: Process, law: Law) -> GaussianLaw:
-    r"""The law at t = 1, where a sampler starts: the marginal, or the Gaussian of its moments where it is not Gaussian.
+    r"""The law at t = 1, where a sampler starts: the marginal, or the Gaussian of its moments where
+    it is not Gaussian.
 
-    For EDM this keeps the mean and the covariance of the data beside sigma_max^2, which N(0, sigma_max^2 I) drops.
+    For EDM this keeps the mean and the covariance of the data beside sigma_max^2, which N(0,
+    sigma_max^2 I) drops.
     Claims: FWD-03, REV-30.
     """
     gaussian = gaussian_of(law)
-    return marginal(process, gaussian, jnp.ones((), jnp.promote_types(gaussian.mean.dtype, jnp.float32)))
+    return marginal(
+        process, gaussian, jnp.ones((), jnp.promote_types(gaussian.mean.dtype, jnp.float32))
+    )

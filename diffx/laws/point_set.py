@@ -16,7 +16,8 @@ class PointSet:
     r"""Finitely many points with weights: sum_i weights_i delta(x - points_i).
 
     points: (n, *event), data units.  weights: (n,), not negative, summing to 1; None: all equal.
-    Raises ValueError for NaN, no points, or weights that are negative or do not sum to 1.  Claims: DEN-06, PTS-03.
+    Raises ValueError for NaN, no points, or weights that are negative or do not sum to 1.  Claims:
+    DEN-06, PTS-03.
     """
 
     points: Array
@@ -26,14 +27,19 @@ class PointSet:
         points = _arguments.finite("points", self.points)
         _arguments.require(
             points.ndim >= 2 and points.shape[0] >= 1,
-            f"points must have shape (n, *event) with n >= 1 points and at least one event axis, got {points.shape}",
+            "points must have shape (n, *event) with n >= 1 points and at least one event axis, "
+            f"got {points.shape}",
         )
         weights = None if self.weights is None else require_weights(self.weights, points.shape[0])
         with_fields(self, points=points, weights=weights)
 
     def log_weights(self) -> Array:
         n = self.points.shape[0]
-        return jnp.full(n, -np.log(n), self.points.dtype) if self.weights is None else jnp.log(self.weights)
+        return (
+            jnp.full(n, -np.log(n), self.points.dtype)
+            if self.weights is None
+            else jnp.log(self.weights)
+        )
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
         """Independent draws, shape (*shape, *event)."""
@@ -41,8 +47,12 @@ class PointSet:
         return self.points[jax.random.categorical(key, self.log_weights(), shape=shape)]
 
     def log_prob(self, x: Array) -> Array:
-        """The log-probability (not a density) of the value x (..., *event), shape (...,); -inf off the points."""
+        """The log-probability (not a density) of the value x (..., *event), shape (...,); -inf off
+        the points.
+        """
         x = _arguments.events("x", x, self.points.shape[1:])
         axes = tuple(range(-self.points.ndim + 1, 0))
         hits = jax.vmap(lambda point: (x == point).all(axes))(self.points)
-        return jax.nn.logsumexp(jnp.where(hits, with_axes(self.log_weights(), hits.ndim - 1), -jnp.inf), axis=0)
+        return jax.nn.logsumexp(
+            jnp.where(hits, with_axes(self.log_weights(), hits.ndim - 1), -jnp.inf), axis=0
+        )

@@ -1,4 +1,6 @@
-r"""The density of a point by change of variables: along the probability flow, and through a sampler's own steps."""
+r"""The density of a point by change of variables: along the probability flow, and through a
+sampler's own steps.
+"""
 
 import math
 from collections.abc import Callable
@@ -19,27 +21,43 @@ from diffx.samplers.protocol import Sampler
 from diffx.samplers.run import checked_run, loop
 
 
-def log_prob_ode(process: Process, denoise: Denoiser, x: Array, *, prior: Any, ts: Array, probes: Array | None = None) -> Array:
-    r"""log p(x) = log prior(x_T) + d log(r_T/r_0) + int div u dtheta along the probability flow from x up to x_T.
+def log_prob_ode(
+    process: Process,
+    denoise: Denoiser,
+    x: Array,
+    *,
+    prior: Any,
+    ts: Array,
+    probes: Array | None = None,
+) -> Array:
+    r"""log p(x) = log prior(x_T) + d log(r_T/r_0) + int div u dtheta along the probability flow
+    from x up to x_T.
 
-    The flow runs in the angle theta = atan2(sigma, alpha) and the coordinate y = x/r, r = sqrt(alpha^2 + sigma^2):
-    dy/dtheta = u = cos(theta) eps - sin(theta) x0 = (cos(theta) y - D(r y, t))/sin(theta), regular where alpha = 0, and 0
-    where sigma = 0 for a law with a density.  One classical Runge-Kutta step of order 4 between neighbours of ts,
-    4 denoiser calls and their divergences. For a mixture with deviations .2 to .5 the largest error of 1,024 points on
-    `equal_angle(process, n, std=0.35)` is 4e-5 nats at n = 32 and 1e-5 at 48 (float32); at std=1 it is 2e-3 at n = 32.
-    Source: Chen et al. 2018, arXiv:1806.07366, Theorem 1; Song et al. 2021, arXiv:2011.13456; in the angle: here.
+    The flow runs in the angle theta = atan2(sigma, alpha) and the coordinate y = x/r, r =
+    sqrt(alpha^2 + sigma^2): dy/dtheta = u = cos(theta) eps - sin(theta) x0 = (cos(theta) y - D(r y,
+    t))/sin(theta), regular where alpha = 0, and 0 where sigma = 0 for a law with a density.  One
+    classical Runge-Kutta step of order 4 between neighbours of ts, 4 denoiser calls and their
+    divergences. For a mixture with deviations .2 to .5 the largest error of 1,024 points on
+    `equal_angle(process, n, std=0.35)` is 4e-5 nats at n = 32 and 1e-5 at 48 (float32); at std=1 it
+    is 2e-3 at n = 32.
+    Source: Chen et al. 2018, arXiv:1806.07366, Theorem 1; Song et al. 2021, arXiv:2011.13456; in
+    the angle: here.
 
-    denoise: (x, t) -> x0, which answers each point by itself.  x: (..., d), data units, at time ts[-1] (0: data).
-    prior: the law at ts[0], with log_prob; such as `marginal(process, law, ts[0])`.  ts: (N + 1,), decreasing.
-    probes: None: the exact divergence, d derivatives a call; (K, *x.shape): Hutchinson's estimate, see `hutchinson`, the
-    same along the whole path, which makes log p(x) unbiased up to the step error.  Returns (...,), nats, dtype of x.
-    Raises TypeError for a Sampler or a prior without log_prob, ValueError for other shapes or a grid that does not decrease.
+    denoise: (x, t) -> x0, which answers each point by itself.  x: (..., d), data units, at time
+    ts[-1] (0: data). prior: the law at ts[0], with log_prob; such as
+    `marginal(process, law, ts[0])`.  ts: (N + 1,), decreasing. probes: None: the exact divergence,
+    d derivatives a call; (K, *x.shape): Hutchinson's estimate, see `hutchinson`, the same along the
+    whole path, which makes log p(x) unbiased up to the step error.  Returns (...,), nats, dtype of
+    x. Raises TypeError for a Sampler or a prior without log_prob, ValueError for other shapes or a
+    grid that does not decrease.
     Domain: at ts[-1] = 0 a law with a density.  Claims: LIK-01.
     """
     if isinstance(denoise, Sampler):
         raise TypeError(
-            "log_prob_ode follows the probability flow of a denoiser (x, t) -> x0, got a Sampler: a stochastic sampler's "
-            "density is not a change of variables (give its denoiser here), a deterministic one's own is log_prob_discrete"
+            "log_prob_ode follows the probability flow of a denoiser (x, t) -> x0, got a Sampler: "
+            "a stochastic sampler's "
+            "density is not a change of variables (give its denoiser here), a deterministic one's "
+            "own is log_prob_discrete"
         )
     x, ts = vectors(x), _arguments.grid(ts)
     probes = None if probes is None else directions(probes, x)
@@ -50,9 +68,14 @@ def _density(prior: Any) -> Callable[[Array], Array]:
     """prior.log_prob as a pytree whose leaves are the prior's."""
     if not callable(getattr(prior, "log_prob", None)):
         raise TypeError(
-            f"prior must be a law with log_prob, such as diffx.marginal(process, law, ts[0]), got {type(prior).__name__}"
+            "prior must be a law with log_prob, such as diffx.marginal(process, law, ts[0]), got "
+            f"{type(prior).__name__}"
         )
-    return as_pytree(prior.log_prob) if jax.tree_util.all_leaves([prior]) else Partial(_log_prob_of, prior)
+    return (
+        as_pytree(prior.log_prob)
+        if jax.tree_util.all_leaves([prior])
+        else Partial(_log_prob_of, prior)
+    )
 
 
 def _log_prob_of(prior: Any, x: Array) -> Array:
@@ -60,36 +83,54 @@ def _log_prob_of(prior: Any, x: Array) -> Array:
 
 
 @jax.jit
-def _log_prob_ode(process: Process, denoise: Denoiser, density: Callable, x: Array, ts: Array, probes: Array | None) -> Array:
+def _log_prob_ode(
+    process: Process,
+    denoise: Denoiser,
+    density: Callable,
+    x: Array,
+    ts: Array,
+    probes: Array | None,
+) -> Array:
     up = ts[::-1]
     alpha, sigma = jax.vmap(lambda t: _levels(process, t, up[-1]))(up)
     radii = jnp.sqrt(alpha**2 + sigma**2)
     y = (x / radii[0]).astype(x.dtype)
     begin = Progress(y, y, jnp.zeros_like(y), jnp.zeros(y.shape[:-1], y.dtype))
     stages = _stages(process, up, jnp.arctan2(sigma, alpha))
-    end, _ = scan_points(lambda state, stage, _: (_advance(process, denoise, probes, state, stage), None), begin, stages)
+    end, _ = scan_points(
+        lambda state, stage, _: (_advance(process, denoise, probes, state, stage), None),
+        begin,
+        stages,
+    )
     gained = end.gained + x.shape[-1] * jnp.log(radii[-1] / radii[0])
     return (density((radii[-1] * end.y).astype(x.dtype)) + gained).astype(x.dtype)
 
 
 def _levels(process: Process, t: Array, spare: Array) -> tuple[Array, Array]:
-    """(alpha, sigma) at t; where sigma is 0 its derivatives, infinite for VP, are those of a constant."""
+    """(alpha, sigma) at t; where sigma is 0 its derivatives, infinite for VP, are those of a
+    constant.
+    """
     at_data = process.sigma(t) == 0
     return process.alpha(t), jnp.where(at_data, 0, process.sigma(jnp.where(at_data, spare, t)))
 
 
 class Stage(NamedTuple):
-    """One of the four of a Runge-Kutta step: at time t and y + reach u, u the field of the stage before."""
+    """One of the four of a Runge-Kutta step: at time t and y + reach u, u the field of the stage
+    before.
+    """
 
     t: Array
-    middle: Array  # the time half-way in angle, where the denoiser is asked in place of a t with sigma = 0
+    # the time half-way in angle, where the denoiser is asked in place of a t with sigma = 0
+    middle: Array
     reach: Array
     weight: Array
     last: Array
 
 
 class Progress(NamedTuple):
-    """Where the step began, where it will end, the field of the stage before, and the integral of the divergence."""
+    """Where the step began, where it will end, the field of the stage before, and the integral of
+    the divergence.
+    """
 
     y: Array
     end: Array
@@ -98,7 +139,9 @@ class Progress(NamedTuple):
 
 
 def _stages(process: Process, up: Array, theta: Array) -> Stage:
-    """All stages in a row, (4 N,): as one loop body a stage compiles in a quarter of the time of a step."""
+    """All stages in a row, (4 N,): as one loop body a stage compiles in a quarter of the time of a
+    step.
+    """
     h = jnp.diff(theta)
     middle = process.time_of_log_snr(-2 * jnp.log(jnp.tan(theta[:-1] + h / 2)))
     in_steps = lambda *columns: jnp.stack(columns, 1).ravel()
@@ -112,16 +155,24 @@ def _stages(process: Process, up: Array, theta: Array) -> Stage:
     )
 
 
-def _advance(process: Process, denoise: Denoiser, probes: Any, state: Progress, stage: Stage) -> Progress:
+def _advance(
+    process: Process, denoise: Denoiser, probes: Any, state: Progress, stage: Stage
+) -> Progress:
     y, end, u, gained = state
-    u, gain = _field(process, denoise, probes, (y + stage.reach * u).astype(y.dtype), stage.t, stage.middle)
+    u, gain = _field(
+        process, denoise, probes, (y + stage.reach * u).astype(y.dtype), stage.t, stage.middle
+    )
     end = (end + stage.weight * u).astype(y.dtype)
     gained = (gained + stage.weight * gain).astype(y.dtype)
     return Progress(jnp.where(stage.last, end, y), end, u.astype(y.dtype), gained)
 
 
-def _field(process: Process, denoise: Denoiser, probes: Any, y: Array, t: Array, spare: Array) -> tuple[Array, Array]:
-    """u = (cos y - D)/sin and its divergence; both 0 where sigma(t) = 0, the denoiser being asked at `spare` instead."""
+def _field(
+    process: Process, denoise: Denoiser, probes: Any, y: Array, t: Array, spare: Array
+) -> tuple[Array, Array]:
+    """u = (cos y - D)/sin and its divergence; both 0 where sigma(t) = 0, the denoiser being asked
+    at `spare` instead.
+    """
     at_data = process.sigma(t) == 0
     t = jnp.where(at_data, spare, t)
     alpha, sigma = process.alpha(t), process.sigma(t)
@@ -132,30 +183,39 @@ def _field(process: Process, denoise: Denoiser, probes: Any, y: Array, t: Array,
 
 
 def log_prob_discrete(sampler: Sampler, x: Array, *, prior: Any, ts: Array) -> tuple[Array, Array]:
-    r"""(x_0, log p(x_0)), log p(x_0) = log prior(x) - log |det dx_0/dx|, for x_0 = what the N steps really make of x.
+    r"""(x_0, log p(x_0)), log p(x_0) = log prior(x) - log |det dx_0/dx|, for x_0 = what the N steps
+    really make of x.
 
-    The density of a deterministic sampler's own output, its error included, by the Jacobian of its own code: d tangents
-    ride through all steps beside the state, history included; memory does not grow with N.
-    sampler: deterministic; each point moves by itself.  x: (..., d), data units, at ts[0], drawn from prior (a law with
-    log_prob).  ts: (N + 1,), decreasing.  Returns x_0 (..., d) and (...,), nats; inf where a step flattens space.
+    The density of a deterministic sampler's own output, its error included, by the Jacobian of its
+    own code: d tangents ride through all steps beside the state, history included; memory does not
+    grow with N. sampler: deterministic; each point moves by itself.  x: (..., d), data units, at
+    ts[0], drawn from prior (a law with log_prob).  ts: (N + 1,), decreasing.  Returns x_0 (..., d)
+    and (...,), nats; inf where a step flattens space.
     Source: the change of variables of a density; Song et al. 2021, arXiv:2011.13456, is its limit.
-    Raises ValueError for a stochastic sampler, TypeError for what is not a Sampler or not a law.  Claims: LIK-02.
+    Raises ValueError for a stochastic sampler, TypeError for what is not a Sampler or not a law.
+    Claims: LIK-02.
     """
     sampler, x, ts, _ = checked_run(sampler, x, ts, None)
     _arguments.require(
         sampler.noise is None,
-        "a stochastic sampler is not a change of variables: the density of its output is an integral over all its noises; "
-        "give a deterministic one, such as diffx.ddim(process, denoise), or take log_prob_ode of its denoiser",
+        "a stochastic sampler is not a change of variables: the density of its output is an "
+        "integral over all its noises; "
+        "give a deterministic one, such as diffx.ddim(process, denoise), or take log_prob_ode of "
+        "its denoiser",
     )
     return _log_prob_discrete(sampler, _density(prior), vectors(x), ts)
 
 
 @jax.jit
-def _log_prob_discrete(sampler: Sampler, density: Callable, x: Array, ts: Array) -> tuple[Array, Array]:
+def _log_prob_discrete(
+    sampler: Sampler, density: Callable, x: Array, ts: Array
+) -> tuple[Array, Array]:
     run = lambda x: loop(sampler, None, x, ts, None)[0]
     along = lambda axis: jax.jvp(run, (x,), (jnp.broadcast_to(axis, x.shape),))[1]
     d = x.shape[-1]
-    columns = jax.lax.map(along, jnp.eye(d, dtype=x.dtype), batch_size=None if d <= NARROW else LANES)
+    columns = jax.lax.map(
+        along, jnp.eye(d, dtype=x.dtype), batch_size=None if d <= NARROW else LANES
+    )
     log_det = jnp.linalg.slogdet(jnp.moveaxis(columns, 0, -1))[1]
     return run(x), density(x) - log_det
 
@@ -163,9 +223,10 @@ def _log_prob_discrete(sampler: Sampler, density: Callable, x: Array, ts: Array)
 def bits_per_dim(log_prob: Array, dims: int, *, scale: Scalar) -> Array:
     r"""-log p/(d log 2) + log2(scale), scale = how many of the counted levels lie in one unit of x.
 
-    For pixels 0..255: x/127.5 - 1 has scale 127.5, +6.994353 bits; 256 bins of width 2/256 have 128, +7; [0, 1] cut into
-    256 bins has 256, +8.  The three differ by what they call a level: compare like with like.
-    log_prob: nats, of whole points, any shape.  dims: d, the numbers in a point.  Returns bits, shape of log_prob.
+    For pixels 0..255: x/127.5 - 1 has scale 127.5, +6.994353 bits; 256 bins of width 2/256 have
+    128, +7; [0, 1] cut into 256 bins has 256, +8.  The three differ by what they call a level:
+    compare like with like. log_prob: nats, of whole points, any shape.  dims: d, the numbers in a
+    point.  Returns bits, shape of log_prob.
     Source: Theis, van den Oord and Bethge 2016, arXiv:1511.01844 (uniform dequantisation).
     Raises ValueError unless dims >= 1 and scale > 0.  Claims: LIK-14.
     """

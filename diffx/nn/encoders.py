@@ -1,4 +1,6 @@
-r"""Two towers into one space: pictures and captions as unit vectors, for the contrastive losses of `diffx.contrast`."""
+r"""Two towers into one space: pictures and captions as unit vectors, for the contrastive losses of
+`diffx.contrast`.
+"""
 
 import math
 from typing import Any
@@ -20,21 +22,31 @@ SIZES = (
 
 
 class Block(nnx.Module):
-    r"""h + attention(norm(h)), then h + MLP(norm(h)): one layer of a transformer on (B, L, width); padding is not looked at.
+    r"""h + attention(norm(h)), then h + MLP(norm(h)): one layer of a transformer on (B, L, width);
+    padding is not looked at.
 
-    heads: how many, each width/heads numbers wide.  The hidden layer of the MLP is 2 width wide: half of the usual 4,
-    which at equal cost is 1.5 layers more.  dtype: of the products; the sum h stays float32.
+    heads: how many, each width/heads numbers wide.  The hidden layer of the MLP is 2 width wide:
+    half of the usual 4, which at equal cost is 1.5 layers more.  dtype: of the products; the sum h
+    stays float32.
     Source: Vaswani et al. 2017, arXiv:1706.03762, with the norms before each part.
     """
 
     def __init__(self, width: int, heads: int, *, dtype: Any, rngs: nnx.Rngs):
         self.heads = heads
         self.norms = nnx.List([nnx.LayerNorm(width, rngs=rngs) for _ in range(2)])
-        self.mixed, self.out = linear(width, 3 * width, dtype, rngs), linear(width, width, dtype, rngs)
-        self.up, self.down = linear(width, 2 * width, dtype, rngs), linear(2 * width, width, dtype, rngs)
+        self.mixed, self.out = (
+            linear(width, 3 * width, dtype, rngs),
+            linear(width, width, dtype, rngs),
+        )
+        self.up, self.down = (
+            linear(width, 2 * width, dtype, rngs),
+            linear(2 * width, width, dtype, rngs),
+        )
 
     def __call__(self, h: Array, words: Array | None = None) -> Array:
-        q, k, v = jnp.split(self.mixed(self.norms[0](h)).reshape(*h.shape[:2], 3 * self.heads, -1), 3, axis=2)
+        q, k, v = jnp.split(
+            self.mixed(self.norms[0](h)).reshape(*h.shape[:2], 3 * self.heads, -1), 3, axis=2
+        )
         seen = None if words is None else words[:, None, None, :]
         attended = jax.nn.dot_product_attention(q, k, v, mask=seen).reshape(h.shape)
         h = h + self.out(attended).astype(h.dtype)
@@ -47,22 +59,43 @@ def linear(inputs: int, outputs: int, dtype: Any, rngs: nnx.Rngs) -> nnx.Linear:
 
 
 def positions(length: int, width: int, std: float, rngs: nnx.Rngs) -> nnx.Param:
-    """A learned vector for each place, at first normal; std: near that of what it is added to, or attention is blind to it."""
+    """A learned vector for each place, at first normal; std: near that of what it is added to, or
+    attention is blind to it.
+    """
     return nnx.Param(std * jax.random.normal(rngs.params(), (length, width), jnp.float32))
 
 
 class ImageTower(nnx.Module):
-    r"""Patches of p x p pixels -> MLP -> transformer -> mean over patches -> R^dim; (B, size, size, 3) -> (B, dim)."""
+    r"""Patches of p x p pixels -> MLP -> transformer -> mean over patches -> R^dim; (B, size, size,
+    3) -> (B, dim).
+    """
 
-    def __init__(self, size: int, patch: int, width: int, layers: int, heads: int, dim: int, *, dtype: Any, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        size: int,
+        patch: int,
+        width: int,
+        layers: int,
+        heads: int,
+        dim: int,
+        *,
+        dtype: Any,
+        rngs: nnx.Rngs,
+    ):
         self.patch = patch
-        self.up, self.down = linear(3 * patch**2, 2 * width, dtype, rngs), linear(2 * width, width, dtype, rngs)
+        self.up, self.down = (
+            linear(3 * patch**2, 2 * width, dtype, rngs),
+            linear(2 * width, width, dtype, rngs),
+        )
         self.places = positions((size // patch) ** 2, width, 0.3, rngs)
         self.blocks = nnx.List([Block(width, heads, dtype=dtype, rngs=rngs) for _ in range(layers)])
         self.norm, self.out = nnx.LayerNorm(width, rngs=rngs), linear(width, dim, dtype, rngs)
 
     def __call__(self, images: Array) -> Array:
-        h = self.down(jax.nn.gelu(self.up(patches(images, self.patch)))).astype(jnp.float32) + self.places[...]
+        h = (
+            self.down(jax.nn.gelu(self.up(patches(images, self.patch)))).astype(jnp.float32)
+            + self.places[...]
+        )
         for block in self.blocks:
             h = block(h)
         return self.out(self.norm(h).mean(1))
@@ -76,10 +109,21 @@ def patches(images: Array, patch: int) -> Array:
 
 
 class TextTower(nnx.Module):
-    r"""Words and places -> transformer -> mean over words -> R^dim; (B, L) ids -> (B, dim), no words -> 0."""
+    r"""Words and places -> transformer -> mean over words -> R^dim; (B, L) ids -> (B, dim), no
+    words -> 0.
+    """
 
     def __init__(
-        self, vocabulary: int, length: int, width: int, layers: int, heads: int, dim: int, *, dtype: Any, rngs: nnx.Rngs
+        self,
+        vocabulary: int,
+        length: int,
+        width: int,
+        layers: int,
+        heads: int,
+        dim: int,
+        *,
+        dtype: Any,
+        rngs: nnx.Rngs,
     ):
         normal = jax.nn.initializers.normal(0.02)
         self.vocabulary = vocabulary
@@ -90,23 +134,30 @@ class TextTower(nnx.Module):
 
     def __call__(self, tokens: Array) -> Array:
         words = tokens != 0
-        known = jnp.where(tokens < 0, self.vocabulary, tokens)  # jax would count a negative id from the end; beyond it: NaN
+        known = jnp.where(
+            tokens < 0, self.vocabulary, tokens
+        )  # jax would count a negative id from the end; beyond it: NaN
         h = self.words(known) + self.places[: tokens.shape[1]]
         for block in self.blocks:
             h = block(h, words)
-        mean = jnp.where(words[..., None], self.norm(h), 0).sum(1) / jnp.maximum(words.sum(1), 1)[:, None].astype(h.dtype)
+        mean = jnp.where(words[..., None], self.norm(h), 0).sum(1) / jnp.maximum(words.sum(1), 1)[
+            :, None
+        ].astype(h.dtype)
         return jnp.where(words.any(1)[:, None], self.out(mean), 0)
 
 
 class DualEncoder(nnx.Module):
-    r"""cos(image, text) = <encode_image(image), encode_text(caption)>: two transformers into R^dim, and the scale of the loss.
+    r"""cos(image, text) = <encode_image(image), encode_text(caption)>: two transformers into R^dim,
+    and the scale of the loss.
 
-    vocabulary: how many word ids there are, 0 (padding) included.  length: the most words of a caption.
-    size, patch: pixels, of a picture's side and of a patch's; patch divides size.  heads divides both widths.
-    dim: of the common space.  log_scale: where `self.log_scale` (float32, shape ()) starts.  bias: where `self.bias` of
-    `siglip_loss` starts, None for none (SigLIP: log_scale=log 10, bias=-10).  dtype: of the products in both towers
-    (bfloat16 on an accelerator, say); parameters, norms and the unit vectors stay float32.
-    Source: Radford et al. 2021, arXiv:2103.00020, Figure 3.  Raises TypeError or ValueError for sizes that do not fit.
+    vocabulary: how many word ids there are, 0 (padding) included.  length: the most words of a
+    caption. size, patch: pixels, of a picture's side and of a patch's; patch divides size.  heads
+    divides both widths. dim: of the common space.  log_scale: where `self.log_scale` (float32,
+    shape ()) starts.  bias: where `self.bias` of `siglip_loss` starts, None for none (SigLIP:
+    log_scale=log 10, bias=-10).  dtype: of the products in both towers (bfloat16 on an accelerator,
+    say); parameters, norms and the unit vectors stay float32.
+    Source: Radford et al. 2021, arXiv:2103.00020, Figure 3.  Raises TypeError or ValueError for
+    sizes that do not fit.
     """
 
     def __init__(
@@ -127,7 +178,10 @@ class DualEncoder(nnx.Module):
         dtype: Any = jnp.float32,
         rngs: nnx.Rngs,
     ):
-        self.vocabulary, self.length = _arguments.count("vocabulary", vocabulary, least=2), _arguments.count("length", length)
+        self.vocabulary, self.length = (
+            _arguments.count("vocabulary", vocabulary, least=2),
+            _arguments.count("length", length),
+        )
         self.size, self.patch = _arguments.count("size", size), _arguments.count("patch", patch)
         self.image_width, self.image_layers = (
             _arguments.count("image_width", image_width),
@@ -140,20 +194,32 @@ class DualEncoder(nnx.Module):
         self.heads, self.dim = _arguments.count("heads", heads), _arguments.count("dim", dim)
         _check_divides("patch", patch, size=size)
         _check_divides("heads", heads, image_width=image_width, text_width=text_width)
-        self.image = ImageTower(size, patch, image_width, image_layers, heads, dim, dtype=dtype, rngs=rngs)
-        self.text = TextTower(vocabulary, length, text_width, text_layers, heads, dim, dtype=dtype, rngs=rngs)
-        self.log_scale = nnx.Param(jnp.asarray(_arguments.number("log_scale", log_scale), jnp.float32))
-        self.bias = nnx.data(None if bias is None else nnx.Param(jnp.asarray(_arguments.number("bias", bias), jnp.float32)))
+        self.image = ImageTower(
+            size, patch, image_width, image_layers, heads, dim, dtype=dtype, rngs=rngs
+        )
+        self.text = TextTower(
+            vocabulary, length, text_width, text_layers, heads, dim, dtype=dtype, rngs=rngs
+        )
+        self.log_scale = nnx.Param(
+            jnp.asarray(_arguments.number("log_scale", log_scale), jnp.float32)
+        )
+        self.bias = nnx.data(
+            None
+            if bias is None
+            else nnx.Param(jnp.asarray(_arguments.number("bias", bias), jnp.float32))
+        )
 
     def encode_image(self, images: Float[Array, "B H W 3"]) -> Float[Array, "B dim"]:
         r"""Unit vectors of pictures: (B, size, size, 3) in [-1, 1] -> (B, dim) float32.
 
-        Raises TypeError or ValueError for another shape, integers, or values outside [-1, 1] (where concrete).
+        Raises TypeError or ValueError for another shape, integers, or values outside [-1, 1] (where
+        concrete).
         """
         images, wanted = _arguments.floats("images", images), (self.size, self.size, 3)
         _arguments.require(
             images.ndim == 4 and images.shape[1:] == wanted,
-            f"images must have shape (B, {', '.join(map(str, wanted))}), got {images.shape}; for one picture use images[None]",
+            f"images must have shape (B, {', '.join(map(str, wanted))}), got {images.shape}; for "
+            "one picture use images[None]",
         )
         _check_range(images)
         return normalise(self.image(images.astype(jnp.float32)))
@@ -161,41 +227,58 @@ class DualEncoder(nnx.Module):
     def encode_text(self, tokens: Int[Array, "B L"]) -> Float[Array, "B dim"]:
         r"""Unit vectors of captions: word ids (B, L), L <= length, 0 = padding -> (B, dim) float32.
 
-        Raises TypeError or ValueError for floats, another shape, an unknown id or a caption without a word.  Traced,
-        an unknown id answers NaN and a caption without a word the zero vector, with derivative zero.
+        Raises TypeError or ValueError for floats, another shape, an unknown id or a caption without
+        a word.  Traced, an unknown id answers NaN and a caption without a word the zero vector,
+        with derivative zero.
         """
         tokens = jnp.asarray(tokens)
         if not jnp.issubdtype(tokens.dtype, jnp.integer):
-            raise TypeError(f"tokens must be integers, ids of words, got {tokens.dtype}; see diffx.data.encode_words")
+            raise TypeError(
+                f"tokens must be integers, ids of words, got {tokens.dtype}; see "
+                "diffx.data.encode_words"
+            )
         _arguments.require(
             tokens.ndim == 2 and 1 <= tokens.shape[1] <= self.length,
-            f"tokens must have shape (B, L) with 1 <= L <= {self.length}, got {tokens.shape}; for one caption use tokens[None]",
+            f"tokens must have shape (B, L) with 1 <= L <= {self.length}, got {tokens.shape}; for "
+            "one caption use tokens[None]",
         )
         _check_words(tokens, self.vocabulary)
         return normalise(self.text(tokens))
 
     def architecture(self) -> dict[str, Any]:
-        """What `DualEncoder(**architecture, rngs=...)` builds again, up to its parameters: sizes, and whether it has a bias."""
-        return {name: getattr(self, name) for name in SIZES} | {"bias": None if self.bias is None else 0.0}
+        """What `DualEncoder(**architecture, rngs=...)` builds again, up to its parameters: sizes,
+        and whether it has a bias.
+        """
+        return {name: getattr(self, name) for name in SIZES} | {
+            "bias": None if self.bias is None else 0.0
+        }
 
 
 def _check_divides(name: str, part: int, **wholes: int) -> None:
     for whole, value in wholes.items():
-        _arguments.require(value % part == 0, f"{name} must divide {whole}, got {name}={part} and {whole}={value}")
+        _arguments.require(
+            value % part == 0, f"{name} must divide {whole}, got {name}={part} and {whole}={value}"
+        )
 
 
 def _check_range(images: Array) -> None:
     way_out = "bytes become images by x / 127.5 - 1, a sample that overshoots by jnp.clip(x, -1, 1)"
     ends = lambda images: [float(end) for end in (images.min(initial=0), images.max(initial=0))]
-    message = lambda images: "images must lie in [-1, 1], got {:g} to {:g}; {}".format(*ends(images), way_out)
+    message = lambda images: "images must lie in [-1, 1], got {:g} to {:g}; {}".format(
+        *ends(images), way_out
+    )
     _arguments.require_that(lambda images: (images >= -1) & (images <= 1), message, images)
 
 
 def _check_words(tokens: Array, vocabulary: int) -> None:
     known = lambda ids: (ids >= 0) & (ids < vocabulary)
-    message = lambda ids: f"tokens must be ids of words, 0 to {vocabulary - 1}, got {np.unique(ids[~known(ids)])}"
+    message = lambda ids: (
+        f"tokens must be ids of words, 0 to {vocabulary - 1}, got {np.unique(ids[~known(ids)])}"
+    )
     _arguments.require_that(known, message, tokens)
     empty = lambda ids: ", ".join(map(str, np.flatnonzero((ids == 0).all(1))))
     _arguments.require_that(
-        lambda ids: ids.any(1), lambda ids: f"caption {empty(ids)} has no words: leave its pair out", tokens
+        lambda ids: ids.any(1),
+        lambda ids: f"caption {empty(ids)} has no words: leave its pair out",
+        tokens,
     )

@@ -1,7 +1,8 @@
 r"""How the dual encoder is trained: python -m diffx.nn.recipe --out FILE.
 
-On a CPU a pool of pictures is drawn once and a small network trained on it; on an accelerator every step draws new
-scenes and new captions from its key.  The report at the end is about held-out combinations.
+On a CPU a pool of pictures is drawn once and a small network trained on it; on an accelerator every
+step draws new scenes and new captions from its key.  The report at the end is about held-out
+combinations.
 """
 
 import argparse
@@ -36,7 +37,10 @@ from diffx.training import train
 SMALL = {"patch": 8, "image_width": 192, "image_layers": 1, "text_width": 96, "text_layers": 1}
 LARGE = {"patch": 4, "image_width": 256, "image_layers": 4, "text_width": 192, "text_layers": 2}
 CONTROLS = ("none", "corner", "shuffled")
-POOL, DRAWN = 8_192, 1_024  # scenes of a pool, and how many of them are drawn in one compiled call: 13 MB of pictures
+POOL, DRAWN = (
+    8_192,
+    1_024,
+)  # scenes of a pool, and how many of them are drawn in one compiled call: 13 MB of pictures
 
 
 class Pool(NamedTuple):
@@ -74,12 +78,20 @@ def pick(pool: Pool, key: Array, n: int) -> Pool:
     return jax.tree_util.tree_map(lambda leaf: leaf[chosen], pool)
 
 
-def batch_of(pool: Pool | None, n: int, captions: int, control: str, key: Array) -> tuple[Array, Array]:
-    """n pictures (n, 32, 32, 3) and the captions of each, (captions, n, L): new scenes, or a draw from the pool."""
+def batch_of(
+    pool: Pool | None, n: int, captions: int, control: str, key: Array
+) -> tuple[Array, Array]:
+    """n pictures (n, 32, 32, 3) and the captions of each, (captions, n, L): new scenes, or a draw
+    from the pool.
+    """
     for_scenes, for_words, for_control = jax.random.split(key, 3)
     shown = draw_scenes(for_scenes, n, control) if pool is None else pick(pool, for_scenes, n)
-    words = jax.vmap(jax.vmap(caption), (0, None))(jax.random.split(for_words, (captions, n)), shown.scenes)
-    return shown.images, jax.random.permutation(for_control, words, axis=1) if control == "shuffled" else words
+    words = jax.vmap(jax.vmap(caption), (0, None))(
+        jax.random.split(for_words, (captions, n)), shown.scenes
+    )
+    return shown.images, jax.random.permutation(
+        for_control, words, axis=1
+    ) if control == "shuffled" else words
 
 
 def equal_rows(tokens: Array) -> Array:
@@ -87,19 +99,30 @@ def equal_rows(tokens: Array) -> Array:
     return (tokens[:, None] == tokens[None]).all(-1)
 
 
-def loss(graph: Any, n: int, captions: int, control: str, pool: Pool | None, params: Any, key: Array) -> Array:
-    """The symmetric InfoNCE of n pictures, where pictures of one caption are partners; the mean over their captions."""
+def loss(
+    graph: Any, n: int, captions: int, control: str, pool: Pool | None, params: Any, key: Array
+) -> Array:
+    """The symmetric InfoNCE of n pictures, where pictures of one caption are partners; the mean
+    over their captions.
+    """
     images, words = batch_of(pool, n, captions, control, key)
     encoder = nnx.merge(graph, params)
-    seen, read = encoder.encode_image(images), encoder.encode_text(words.reshape(-1, words.shape[-1]))
-    one = lambda texts, tokens: diffx.clip_loss(seen, texts, log_scale=encoder.log_scale[...], positives=equal_rows(tokens))
+    seen, read = (
+        encoder.encode_image(images),
+        encoder.encode_text(words.reshape(-1, words.shape[-1])),
+    )
+    one = lambda texts, tokens: diffx.clip_loss(
+        seen, texts, log_scale=encoder.log_scale[...], positives=equal_rows(tokens)
+    )
     return jax.vmap(one)(read.reshape(captions, n, -1), words).mean()
 
 
 def clamp(params: Any) -> Any:
     """After each step: a scale of at most 100, as CLIP has it (arXiv:2103.00020, section 2.5)."""
     params = jax.tree_util.tree_map(lambda leaf: leaf, params)  # a copy, whose entries may be set
-    params["log_scale"] = params["log_scale"].replace(diffx.contrast.clamp_log_scale(params["log_scale"][...]))
+    params["log_scale"] = params["log_scale"].replace(
+        diffx.contrast.clamp_log_scale(params["log_scale"][...])
+    )
     return params
 
 
@@ -107,44 +130,73 @@ def optimizer(steps: int, rate: float) -> optax.GradientTransformation:
     """AdamW with a warm-up of a twentieth and a cosine to zero; only matrices decay."""
     schedule = optax.warmup_cosine_decay_schedule(0.0, rate, max(1, steps // 20), steps)
     matrices = lambda params: jax.tree_util.tree_map(lambda leaf: leaf.ndim >= 2, params)
-    return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, b2=0.98, weight_decay=0.02, mask=matrices))
+    return optax.chain(
+        optax.clip_by_global_norm(1.0),
+        optax.adamw(schedule, b2=0.98, weight_decay=0.02, mask=matrices),
+    )
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
     accelerated = jax.default_backend() != "cpu"
-    parser = argparse.ArgumentParser(prog="python -m diffx.nn.recipe", description="train the dual encoder on the miniworld")
+    parser = argparse.ArgumentParser(
+        prog="python -m diffx.nn.recipe", description="train the dual encoder on the miniworld"
+    )
     parser.add_argument("--out", required=True, help="file of the weights, ending in .safetensors")
-    parser.add_argument("--steps", type=int, default=10_000 if accelerated else 1_000, help="of the optimizer")
+    parser.add_argument(
+        "--steps", type=int, default=10_000 if accelerated else 1_000, help="of the optimizer"
+    )
     parser.add_argument("--batch", type=int, default=2048 if accelerated else 256)
     parser.add_argument(
-        "--captions", type=int, default=3 if accelerated else 1, help="of each picture in a step: cheap in the large network"
+        "--captions",
+        type=int,
+        default=3 if accelerated else 1,
+        help="of each picture in a step: cheap in the large network",
     )
     parser.add_argument("--rate", type=float, default=1e-3, help="the highest learning rate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--control", choices=CONTROLS, default="none")
-    parser.add_argument("--network", choices=("small", "large"), default="large" if accelerated else "small")
     parser.add_argument(
-        "--pool", type=int, default=0 if accelerated else POOL, help="scenes drawn once; 0 draws anew each step"
+        "--network", choices=("small", "large"), default="large" if accelerated else "small"
     )
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16" if accelerated else "float32")
+    parser.add_argument(
+        "--pool",
+        type=int,
+        default=0 if accelerated else POOL,
+        help="scenes drawn once; 0 draws anew each step",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default="bfloat16" if accelerated else "float32",
+    )
     parser.add_argument("--half", action="store_true", help="write matrices as float16")
-    parser.add_argument("--pin", action="store_true", help="write weights.toml beside the file: it is to be shipped")
+    parser.add_argument(
+        "--pin", action="store_true", help="write weights.toml beside the file: it is to be shipped"
+    )
     return parser.parse_args(words)
 
 
 def check(chosen: argparse.Namespace) -> argparse.Namespace:
     """What would otherwise fail after minutes: nowhere to write, a pool smaller than a batch."""
     folder = Path(chosen.out).absolute().parent
-    _arguments.require(folder.is_dir(), f"--out must lie in a folder that exists, {folder} does not: make it first")
+    _arguments.require(
+        folder.is_dir(), f"--out must lie in a folder that exists, {folder} does not: make it first"
+    )
     large = not chosen.pool or chosen.pool >= chosen.batch
-    _arguments.require(large, f"--pool must hold a batch, got a pool of {chosen.pool} and a batch of {chosen.batch}")
+    _arguments.require(
+        large,
+        f"--pool must hold a batch, got a pool of {chosen.pool} and a batch of {chosen.batch}",
+    )
     return chosen
 
 
 def fit(chosen: argparse.Namespace) -> tuple[DualEncoder, dict[str, Any]]:
     """The trained encoder, and in how many steps and seconds, at which loss."""
     for_pool, for_steps = jax.random.split(jax.random.key(chosen.seed))
-    sizes = (SMALL if chosen.network == "small" else LARGE) | {"length": LENGTH, "dtype": jnp.dtype(chosen.precision)}
+    sizes = (SMALL if chosen.network == "small" else LARGE) | {
+        "length": LENGTH,
+        "dtype": jnp.dtype(chosen.precision),
+    }
     graph, params = nnx.split(DualEncoder(len(VOCABULARY), **sizes, rngs=nnx.Rngs(chosen.seed)))
     pool = make_pool(for_pool, chosen.pool, chosen.control) if chosen.pool else None
     of_batch = Partial(partial(loss, graph, chosen.batch, chosen.captions, chosen.control), pool)
@@ -152,7 +204,11 @@ def fit(chosen: argparse.Namespace) -> tuple[DualEncoder, dict[str, Any]]:
     begun, steps = time.perf_counter(), chosen.steps
     trained = fit(optimizer(steps, chosen.rate), steps=steps)
     seconds = round(time.perf_counter() - begun, 1)
-    return nnx.merge(graph, trained.params), {"steps": steps, "seconds": seconds, "loss": float(trained.losses[-20:].mean())}
+    return nnx.merge(graph, trained.params), {
+        "steps": steps,
+        "seconds": seconds,
+        "loss": float(trained.losses[-20:].mean()),
+    }
 
 
 def main(words: list[str]) -> None:
@@ -173,7 +229,11 @@ def provenance(words: list[str]) -> dict[str, Any]:
     return {
         "command": " ".join(["python -m diffx.nn.recipe", *words]),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), "jax": jax.__version__, "optax": optax.__version__},
+        "versions": {
+            "python": platform.python_version(),
+            "jax": jax.__version__,
+            "optax": optax.__version__,
+        },
         "device": jax.devices()[0].device_kind,
         "data": "diffx.data.world, split train: drawn by the code, nothing is taken from elsewhere",
         "licence": "Apache-2.0",

@@ -1,4 +1,6 @@
-r"""What a dual encoder knows about held-out combinations of the miniworld: retrieval, attributes, word order, the hat."""
+r"""What a dual encoder knows about held-out combinations of the miniworld: retrieval, attributes,
+word order, the hat.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,7 +25,9 @@ ASKED = ("headwear", "place", "eyewear")
 
 
 class Judge(NamedTuple):
-    """see: scenes -> unit vectors of their pictures.  read: (n, L) ids -> unit vectors.  words: those of each word alone."""
+    """see: scenes -> unit vectors of their pictures.  read: (n, L) ids -> unit vectors.  words:
+    those of each word alone.
+    """
 
     see: Callable[[Any], Array]
     read: Callable[[Array], Array]
@@ -44,8 +48,12 @@ def draw_held_out(key: Array, n: int) -> Scene:
 
 @partial(jax.jit, static_argnames="tries")
 def longest_captions(scenes: Scene, key: Array, *, tries: int = 16) -> Array:
-    """Of so many captions of each scene the longest, (n, L): a single word would be true of half of the pictures."""
-    captions = jax.vmap(lambda k, scene: jax.vmap(caption, (0, None))(jax.random.split(k, tries), scene))
+    """Of so many captions of each scene the longest, (n, L): a single word would be true of half of
+    the pictures.
+    """
+    captions = jax.vmap(
+        lambda k, scene: jax.vmap(caption, (0, None))(jax.random.split(k, tries), scene)
+    )
     tokens = captions(jax.random.split(key, scenes.headwear.shape[0]), scenes)
     best = (tokens > 0).sum(-1).argmax(1)
     return jnp.take_along_axis(tokens, best[:, None, None], axis=1)[:, 0]
@@ -66,7 +74,9 @@ def row_of(word: str) -> int:
 
 
 def zero_shot(by: Judge, scenes: Scene) -> dict[str, float]:
-    """Share of scenes whose true word scores highest among the words of its attribute, where it has one."""
+    """Share of scenes whose true word scores highest among the words of its attribute, where it has
+    one.
+    """
     vectors, found = by.see(scenes), {}
     for name in ASKED:
         words = ATTRIBUTES[name]
@@ -83,20 +93,33 @@ def ranks(directions: Array, words: Array, own: int, *, centre: bool) -> np.ndar
     return 1 + np.asarray(rank_words(directions, words, centre=centre).order == own).argmax(-1)
 
 
-def first_words(direction: Array, words: Array, count: int, *, centre: bool = False) -> dict[str, float]:
-    """The words of the largest cosines with one direction (d,), the best first, and these cosines."""
+def first_words(
+    direction: Array, words: Array, count: int, *, centre: bool = False
+) -> dict[str, float]:
+    """The words of the largest cosines with one direction (d,), the best first, and these
+    cosines.
+    """
     ranking = rank_words(direction, words, centre=centre)
     return {VOCABULARY[1 + int(i)]: float(ranking.scores[i]) for i in ranking.order[:count]}
 
 
 def hat_experiment(by: Judge, scenes: Scene) -> dict[str, dict[str, Any]]:
-    """For each headwear, over all scenes: its word's rank by the mean of with - without, and by single pairs."""
-    bare, worn = by.see(without_headwear(scenes)), {word: by.see(with_headwear(scenes, word)) for word in HEADWEAR_WORDS}
-    return {f"with {word}": one_hat(worn[word], bare, by.words, row_of(word)) for word in HEADWEAR_WORDS}
+    """For each headwear, over all scenes: its word's rank by the mean of with - without, and by
+    single pairs.
+    """
+    bare, worn = (
+        by.see(without_headwear(scenes)),
+        {word: by.see(with_headwear(scenes, word)) for word in HEADWEAR_WORDS},
+    )
+    return {
+        f"with {word}": one_hat(worn[word], bare, by.words, row_of(word)) for word in HEADWEAR_WORDS
+    }
 
 
 def one_hat(worn: Array, bare: Array, words: Array, own: int) -> dict[str, Any]:
-    """Ranks of one word: mean difference (raw and centred), single pairs, and the picture with it without subtraction."""
+    """Ranks of one word: mean difference (raw and centred), single pairs, and the picture with it
+    without subtraction.
+    """
     mean, single = concept_direction(worn, bare), normalise(worn) - normalise(bare)
     alone = ranks(single, words, own, centre=False)
     return {
@@ -111,8 +134,15 @@ def one_hat(worn: Array, bare: Array, words: Array, own: int) -> dict[str, Any]:
 
 
 def swap(by: Judge, scenes: Scene) -> dict[str, float]:
-    """Share of scenes where "a red hat and a blue shirt" scores above its swap, of those with two colours."""
-    said = list(zip(*(names(scenes, name) for name in ("headwear", "headwear_colour", "top", "top_colour")), strict=True))
+    """Share of scenes where "a red hat and a blue shirt" scores above its swap, of those with two
+    colours.
+    """
+    said = list(
+        zip(
+            *(names(scenes, name) for name in ("headwear", "headwear_colour", "top", "top_colour")),
+            strict=True,
+        )
+    )
     two = np.asarray([a != b for _, a, _, b in said])
     right = by.read(phrases([f"a man with a {a} {hat} and a {b} {top}" for hat, a, top, b in said]))
     wrong = by.read(phrases([f"a man with a {b} {hat} and a {a} {top}" for hat, a, top, b in said]))
@@ -130,7 +160,9 @@ def phrases(texts: Sequence[str]) -> Array:
     return jnp.stack([jnp.asarray(encode_words(text), jnp.int32) for text in texts])
 
 
-def report(encoder: DualEncoder, draw: Callable[[Any], Array], *, seed: int, n: int = 256) -> dict[str, Any]:
+def report(
+    encoder: DualEncoder, draw: Callable[[Any], Array], *, seed: int, n: int = 256
+) -> dict[str, Any]:
     """Everything above for n held-out scenes; draw: one scene -> one picture, as in training."""
     by, scenes = judge(encoder, draw), draw_held_out(jax.random.key(seed + 1_000_003), n)
     facts = retrieval(by, scenes, jax.random.key(seed)) | zero_shot(by, scenes) | swap(by, scenes)

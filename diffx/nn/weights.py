@@ -17,7 +17,9 @@ from diffx import _arguments
 from diffx.data.world.words import VOCABULARY
 from diffx.nn.encoders import DualEncoder
 
-SHIPPED = Path(__file__).parent / "shipped"  # the file, and weights.toml: its name, its sha256 and the command that made it
+SHIPPED = (
+    Path(__file__).parent / "shipped"
+)  # the file, and weights.toml: its name, its sha256 and the command that made it
 Tensors = dict[str, np.ndarray]
 
 
@@ -29,12 +31,14 @@ def save_weights(
     vocabulary: Sequence[str] | None = None,
     half: bool = False,
 ) -> None:
-    r"""Write a module's parameters to one safetensors file, each under its path, such as image.blocks.0.up.kernel.
+    r"""Write a module's parameters to one safetensors file, each under its path, such as
+    image.blocks.0.up.kernel.
 
-    provenance: what made them (command, date, versions, device, steps, data, licence), kept as JSON in the file.
-    vocabulary: the words behind a dual encoder's ids, kept as a hash.  half: matrices as float16 (a relative error of
-    at most 2^-11), the rest as float32.  Beside them: the module's architecture and the sha256 of all tensors.
-    Raises ValueError for parameters that are not finite or too large for float16, TypeError for provenance without JSON.
+    provenance: what made them (command, date, versions, device, steps, data, licence), kept as JSON
+    in the file. vocabulary: the words behind a dual encoder's ids, kept as a hash.  half: matrices
+    as float16 (a relative error of at most 2^-11), the rest as float32.  Beside them: the module's
+    architecture and the sha256 of all tensors. Raises ValueError for parameters that are not finite
+    or too large for float16, TypeError for provenance without JSON.
     """
     tensors = {name: _as_stored(name, value, half) for name, value in _parameters(module).items()}
     facts = {
@@ -50,20 +54,25 @@ def save_weights(
 def load_weights(path: str | Path, module: nnx.Module) -> nnx.Module:
     r"""Put the parameters of a file into the module (in place), as float32; returns the module.
 
-    Raises FileNotFoundError; ValueError for a corrupt file, tensors that differ from their checksum, or another
-    architecture, listing what is missing, too many or of another shape.
+    Raises FileNotFoundError; ValueError for a corrupt file, tensors that differ from their
+    checksum, or another architecture, listing what is missing, too many or of another shape.
     """
     tensors, _ = _read(Path(path))
     wanted = _parameters(module)
     _check_names(Path(path), tensors, wanted)
     state = nnx.to_flat_state(nnx.state(module, nnx.Param))
-    loaded = [(at, leaf.replace(jnp.asarray(tensors[_name(at)], wanted[_name(at)].dtype))) for at, leaf in state]
+    loaded = [
+        (at, leaf.replace(jnp.asarray(tensors[_name(at)], wanted[_name(at)].dtype)))
+        for at, leaf in state
+    ]
     nnx.update(module, nnx.from_flat_state(loaded))
     return module
 
 
 def load_provenance(path: str | Path) -> dict[str, Any]:
-    r"""What a file of weights says about its making.  Raises FileNotFoundError or ValueError as `load_weights` does."""
+    r"""What a file of weights says about its making.  Raises FileNotFoundError or ValueError as
+    `load_weights` does.
+    """
     return _read(Path(path))[1]["provenance"]
 
 
@@ -71,13 +80,17 @@ def dual_encoder(path: str | Path | None = None) -> DualEncoder:
     r"""The dual encoder of the miniworld: the weights that ship with diffx, or those of a file.
 
     A file brings its own architecture; its words must be those of `diffx.data.world`.  Make one by
-    `python -m diffx.nn.recipe --out FILE`.  The shipped file must have the sha256 that diffx/nn/shipped/weights.toml pins.
-    Raises FileNotFoundError or ValueError as `load_weights` does, ValueError for another vocabulary.
+    `python -m diffx.nn.recipe --out FILE`.  The shipped file must have the sha256 that
+    diffx/nn/shipped/weights.toml pins. Raises FileNotFoundError or ValueError as `load_weights`
+    does, ValueError for another vocabulary.
     """
     path = shipped_path() if path is None else Path(path)
     facts = _read(path)[1]
     _check_vocabulary(path, facts["vocabulary"])
-    _arguments.require(facts["architecture"], f"{path} holds no dual encoder: it names no architecture; use load_weights")
+    _arguments.require(
+        facts["architecture"],
+        f"{path} holds no dual encoder: it names no architecture; use load_weights",
+    )
     module = DualEncoder(**facts["architecture"], rngs=nnx.Rngs(0))
     load_weights(path, module)
     return module
@@ -86,19 +99,25 @@ def dual_encoder(path: str | Path | None = None) -> DualEncoder:
 def shipped_path() -> Path:
     """Where the shipped weights lie, their sha256 verified against the pinned one."""
     _check_there(
-        SHIPPED / "weights.toml", f"python -m diffx.nn.recipe --half --pin --out {SHIPPED / 'dual_encoder.safetensors'}"
+        SHIPPED / "weights.toml",
+        f"python -m diffx.nn.recipe --half --pin --out {SHIPPED / 'dual_encoder.safetensors'}",
     )
     pinned = tomllib.loads((SHIPPED / "weights.toml").read_text())["dual_encoder"]
     path = SHIPPED / pinned["file"]
     _check_there(path, pinned["command"])
     found = hashlib.sha256(path.read_bytes()).hexdigest()
-    message = f"{path} has the sha256 {found}, pinned is {pinned['sha256']}: install diffx again, or give your own file's path"
+    message = (
+        f"{path} has the sha256 {found}, pinned is {pinned['sha256']}: install diffx again, "
+        "or give your own file's path"
+    )
     _arguments.require(found == pinned["sha256"], message)
     return path
 
 
 def pin(path: str | Path) -> Path:
-    """Write weights.toml beside a file, with its sha256 and the command that made it; returns where."""
+    """Write weights.toml beside a file, with its sha256 and the command that made it; returns
+    where.
+    """
     path = Path(path)
     entries = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     entries["command"] = load_provenance(path).get("command", "unknown")
@@ -125,7 +144,10 @@ def vocabulary_digest(words: Sequence[str]) -> str:
 
 def _parameters(module: nnx.Module) -> Tensors:
     """Every nnx.Param by its dotted path, on the host."""
-    return {_name(at): np.asarray(leaf[...]) for at, leaf in nnx.to_flat_state(nnx.state(module, nnx.Param))}
+    return {
+        _name(at): np.asarray(leaf[...])
+        for at, leaf in nnx.to_flat_state(nnx.state(module, nnx.Param))
+    }
 
 
 def _name(path: Sequence[Any]) -> str:
@@ -137,11 +159,16 @@ def _architecture(module: nnx.Module) -> dict[str, Any] | None:
 
 
 def _as_stored(name: str, value: np.ndarray, half: bool) -> np.ndarray:
-    _arguments.require(np.isfinite(value).all(), f"{name} must be finite to be saved: train with a lower learning rate")
+    _arguments.require(
+        np.isfinite(value).all(),
+        f"{name} must be finite to be saved: train with a lower learning rate",
+    )
     if not half or value.ndim < 2:
         return value.astype(np.float32)
     largest = np.abs(value).max(initial=0)
-    _arguments.require(largest < 65504, f"{name} reaches {largest:g}, float16 ends at 65504: save with half=False")
+    _arguments.require(
+        largest < 65504, f"{name} reaches {largest:g}, float16 ends at 65504: save with half=False"
+    )
     return value.astype(np.float16)
 
 
@@ -153,19 +180,30 @@ def _read(path: Path) -> tuple[Tensors, dict[str, Any]]:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is corrupt or no safetensors file ({error}): copy or make it again") from error
+        raise ValueError(
+            f"{path} is corrupt or no safetensors file ({error}): copy or make it again"
+        ) from error
     missing = {"architecture", "provenance", "sha256", "vocabulary"} - set(metadata)
-    _arguments.require(not missing, f"{path} was not written by save_weights: its metadata lack {', '.join(sorted(missing))}")
+    _arguments.require(
+        not missing,
+        f"{path} was not written by save_weights: its metadata lack {', '.join(sorted(missing))}",
+    )
     facts = {name: json.loads(text) for name, text in metadata.items()}
     found = digest(tensors)
-    message = f"{path} is damaged: its tensors have the sha256 {found}, written was {facts['sha256']}; copy or make it again"
+    message = (
+        f"{path} is damaged: its tensors have the sha256 {found}, written was "
+        f"{facts['sha256']}; copy or make it again"
+    )
     _arguments.require(found == facts["sha256"], message)
     return tensors, facts
 
 
 def _check_there(path: Path, command: str) -> None:
     if not path.is_file():
-        raise FileNotFoundError(f"no weights at {path.absolute()}; make them by `{command}`, or give the path of your own")
+        raise FileNotFoundError(
+            f"no weights at {path.absolute()}; make them by `{command}`, or give the path of your "
+            "own"
+        )
 
 
 def _check_names(path: Path, found: Tensors, wanted: Tensors) -> None:
@@ -184,8 +222,11 @@ def _check_names(path: Path, found: Tensors, wanted: Tensors) -> None:
 def _check_vocabulary(path: Path, found: str | None) -> None:
     ours = vocabulary_digest(VOCABULARY)
     way_out = (
-        "its word ids mean other words: train again by `python -m diffx.nn.recipe`, or use load_weights with your own words"
+        "its word ids mean other words: train again by `python -m diffx.nn.recipe`, or use "
+        "load_weights with your own words"
     )
     _arguments.require(
-        found == ours, f"{path} was trained on another vocabulary ({found}) than diffx.data.world's ({ours}); {way_out}"
+        found == ours,
+        f"{path} was trained on another vocabulary ({found}) than diffx.data.world's ({ours}); "
+        f"{way_out}",
     )

@@ -18,7 +18,8 @@ def fixed_where(process: Any, still: Array) -> Any:
 
 
 def finite_increment(process: Any, t: Any, s: Any) -> tuple[Array, Array, Array]:
-    """The times of a log-SNR increment, and where it is -inf whatever the parameters: from data or to pure noise.
+    """The times of a log-SNR increment, and where it is -inf whatever the parameters: from data or
+    to pure noise.
 
     There the times are 1/2, so that no derivative meets 0/0; `_increment` puts the -inf back.
     """

@@ -1,4 +1,6 @@
-r"""Variance preserving in the coordinate B(t) = int_0^t beta: alpha^2 = exp(-B), sigma^2 = 1 - exp(-B)."""
+r"""Variance preserving in the coordinate B(t) = int_0^t beta: alpha^2 = exp(-B), sigma^2 = 1 -
+exp(-B).
+"""
 
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -9,5 +11,9 @@ def vp_sigma(b: Array) -> Array:
 
 
 def vp_log_snr_step(b_s: Array, db: Array) -> Array:
-    """l_t - l_s = -log(expm1(B_t)/expm1(B_s)), with the increment dB = B_t - B_s given and never subtracted."""
-    return -jnp.log1p(jnp.expm1(db) / jnp.abs(jnp.expm1(-b_s)))  # abs, not minus: a GPU gave NaN at B_s = 0
+    """l_t - l_s = -log(expm1(B_t)/expm1(B_s)), with the increment dB = B_t - B_s given and never
+    subtracted.
+    """
+    return -jnp.log1p(
+        jnp.expm1(db) / jnp.abs(jnp.expm1(-b_s))
+    )  # abs, not minus: a GPU gave NaN at B_s = 0

@@ -1,6 +1,7 @@
 r"""Noise schedules of the discrete chain, zero terminal SNR and respacing.
 
-x_i | x_{i-1} ~ N(sqrt(1 - beta_i) x_{i-1}, beta_i I), i = 1..T;  alphabar_i = prod_{j <= i} (1 - beta_j).
+x_i | x_{i-1} ~ N(sqrt(1 - beta_i) x_{i-1}, beta_i I), i = 1..T;  alphabar_i = prod_{j <= i} (1 -
+beta_j).
 """
 
 from typing import Any
@@ -18,13 +19,15 @@ from diffx.processes.cosine import CosineVP
 def require_betas(betas: Any) -> Array:
     betas = _arguments.finite("betas", betas)
     _arguments.require(
-        betas.ndim == 1 and betas.shape[0] >= 1, f"betas must have shape (T,) with T >= 1, got shape {betas.shape}"
+        betas.ndim == 1 and betas.shape[0] >= 1,
+        f"betas must have shape (T,) with T >= 1, got shape {betas.shape}",
     )
     if _arguments.is_concrete(betas):
         b = np.asarray(betas)
         _arguments.require(
             np.all(b > 0) and np.all(b[:-1] < 1) and b[-1] <= 1,
-            f"betas must lie in (0, 1), only the last may be 1 (zero terminal SNR), got {b.min():g} to {b.max():g}",
+            "betas must lie in (0, 1), only the last may be 1 (zero terminal SNR), got "
+            f"{b.min():g} to {b.max():g}",
         )
     return betas
 
@@ -32,32 +35,44 @@ def require_betas(betas: Any) -> Array:
 def alpha_bar(betas: Betas) -> Betas:
     r"""alphabar_i = prod_{j <= i} (1 - beta_j), shape (T,), by the sum of log1p(-beta_j).
 
-    betas: shape (T,).  Source: Ho et al. 2020, arXiv:2006.11239, eq. (4).  Raises ValueError for betas outside (0, 1).
+    betas: shape (T,).  Source: Ho et al. 2020, arXiv:2006.11239, eq. (4).  Raises ValueError for
+    betas outside (0, 1).
     Claims: FWD-10, FWD-12, NUM-09, LIT-01.
     """
     return jnp.exp(jnp.cumsum(jnp.log1p(-require_betas(betas))))
 
 
-def linear_betas(n: int = 1000, *, first: Scalar = 1e-4, last: Scalar = 0.02) -> Float[Array, "{n}"]:
-    r"""beta_i linear from `first` to `last`, shape (n,).      Ho et al. 2020, arXiv:2006.11239, section 4.
+def linear_betas(
+    n: int = 1000, *, first: Scalar = 1e-4, last: Scalar = 0.02
+) -> Float[Array, "{n}"]:
+    r"""beta_i linear from `first` to `last`, shape (n,).      Ho et al. 2020, arXiv:2006.11239,
+    section 4.
 
     Domain: n >= 1, 0 < first, last < 1.  Claims: FWD-10, FWD-12, LIT-01, LIT-09.
     """
     return require_betas(jnp.linspace(first, last, _arguments.count("n", n)))
 
 
-def scaled_linear_betas(n: int = 1000, *, first: Scalar = 0.00085, last: Scalar = 0.012) -> Float[Array, "{n}"]:
-    r"""sqrt(beta_i) linear, shape (n,): the schedule of Stable Diffusion.    Code of Rombach et al. 2022, arXiv:2112.10752.
+def scaled_linear_betas(
+    n: int = 1000, *, first: Scalar = 0.00085, last: Scalar = 0.012
+) -> Float[Array, "{n}"]:
+    r"""sqrt(beta_i) linear, shape (n,): the schedule of Stable Diffusion.    Code of Rombach et al.
+    2022, arXiv:2112.10752.
 
     Domain: n >= 1, 0 < first, last < 1.  Claims: FWD-12, LIT-01.
     """
-    return require_betas(jnp.linspace(jnp.sqrt(first), jnp.sqrt(last), _arguments.count("n", n)) ** 2)
+    return require_betas(
+        jnp.linspace(jnp.sqrt(first), jnp.sqrt(last), _arguments.count("n", n)) ** 2
+    )
 
 
-def cosine_betas(n: int = 1000, *, offset: Scalar = 0.008, largest: Scalar = 0.999) -> Float[Array, "{n}"]:
+def cosine_betas(
+    n: int = 1000, *, offset: Scalar = 0.008, largest: Scalar = 0.999
+) -> Float[Array, "{n}"]:
     r"""beta_i = min(1 - alphabar(i/n)/alphabar((i - 1)/n), largest) of the cosine path, shape (n,).
 
-    Source: Nichol and Dhariwal 2021, arXiv:2102.09672, eq. (17) and the text below it.  Domain: n >= 1.
+    Source: Nichol and Dhariwal 2021, arXiv:2102.09672, eq. (17) and the text below it.  Domain: n
+    >= 1.
     Claims: FWD-12, LIT-01.
     """
     ts = jnp.arange(_arguments.count("n", n) + 1) / n
@@ -67,25 +82,39 @@ def cosine_betas(n: int = 1000, *, offset: Scalar = 0.008, largest: Scalar = 0.9
 
 
 def zero_terminal_snr(betas: Betas) -> Betas:
-    r"""Shift and rescale sqrt(alphabar) so that the first is kept and the last is 0; then beta_T = 1.
+    r"""Shift and rescale sqrt(alphabar) so that the first is kept and the last is 0; then beta_T =
+    1.
 
-    sqrt(alphabar_i)' = (sqrt(alphabar_i) - sqrt(alphabar_T)) sqrt(alphabar_1)/(sqrt(alphabar_1) - sqrt(alphabar_T)).
-    betas: shape (T,), T >= 2.  Returns shape (T,).  At t = 1 eps-prediction is then undefined: use x0 or v.
+    sqrt(alphabar_i)' = (sqrt(alphabar_i) - sqrt(alphabar_T)) sqrt(alphabar_1)/(sqrt(alphabar_1) -
+    sqrt(alphabar_T)). betas: shape (T,), T >= 2.  Returns shape (T,).  At t = 1 eps-prediction is
+    then undefined: use x0 or v.
     Source: Lin et al. 2024, arXiv:2305.08891, Algorithm 1.  Claims: FWD-11.
     """
     betas = require_betas(betas)
-    _arguments.require(betas.shape[0] >= 2, "zero_terminal_snr needs T >= 2: the first alphabar is kept and the last becomes 0")
+    _arguments.require(
+        betas.shape[0] >= 2,
+        "zero_terminal_snr needs T >= 2: the first alphabar is kept and the last becomes 0",
+    )
     logs = jnp.log1p(-betas)
-    fall = jnp.exp(jnp.cumsum(logs[:-1]) / 2) * -jnp.expm1(logs[1:] / 2)  # of sqrt(alphabar) over each link after the first
-    share = fall / jax.lax.cumsum(fall, reverse=True)  # of the way down to the last; the rescale cancels
-    return jnp.concatenate([betas[:1], share * (2 - share)])  # 1 - (1 - share)^2; 1 - ratio^2 keeps 3 digits in float32
+    fall = jnp.exp(jnp.cumsum(logs[:-1]) / 2) * -jnp.expm1(
+        logs[1:] / 2
+    )  # of sqrt(alphabar) over each link after the first
+    share = fall / jax.lax.cumsum(
+        fall, reverse=True
+    )  # of the way down to the last; the rescale cancels
+    return jnp.concatenate(
+        [betas[:1], share * (2 - share)]
+    )  # 1 - (1 - share)^2; 1 - ratio^2 keeps 3 digits in float32
 
 
 def respace(betas: Betas, steps: Int[Array, "N"]) -> Float[Array, "N"]:
-    r"""beta'_i = 1 - alphabar_{steps_i}/alphabar_{steps_{i-1}}: the chain on a sub-grid, with the same marginals.
+    r"""beta'_i = 1 - alphabar_{steps_i}/alphabar_{steps_{i-1}}: the chain on a sub-grid, with the
+    same marginals.
 
-    betas: shape (T,).  steps: increasing integers in 1..T, shape (N,), or all rows of a batch by vmap.  Returns shape (N,).
-    Source: Nichol and Dhariwal 2021, arXiv:2102.09672, section 4.  Raises ValueError for steps that do not increase.
+    betas: shape (T,).  steps: increasing integers in 1..T, shape (N,), or all rows of a batch by
+    vmap.  Returns shape (N,).
+    Source: Nichol and Dhariwal 2021, arXiv:2102.09672, section 4.  Raises ValueError for steps that
+    do not increase.
     Claims: FWD-18.
     """
     betas, steps = require_betas(betas), _check_steps(steps, betas.shape[0])
@@ -97,12 +126,19 @@ def respace(betas: Betas, steps: Int[Array, "N"]) -> Float[Array, "N"]:
 def _check_steps(steps: Any, n: int) -> Array:
     steps = jnp.asarray(steps)
     if not jnp.issubdtype(steps.dtype, jnp.integer):
-        raise TypeError(f"steps must be integers in 1..{n}, got {steps.dtype}; round them: jnp.round(steps).astype(int)")
-    _arguments.require(steps.ndim == 1 and steps.shape[0] >= 1, f"steps must have shape (N,) with N >= 1, got {steps.shape}")
+        raise TypeError(
+            f"steps must be integers in 1..{n}, got {steps.dtype}; round them: "
+            "jnp.round(steps).astype(int)"
+        )
+    _arguments.require(
+        steps.ndim == 1 and steps.shape[0] >= 1,
+        f"steps must have shape (N,) with N >= 1, got {steps.shape}",
+    )
     if _arguments.is_concrete(steps):
         numbers = np.asarray(steps)
         _arguments.require(
             numbers[0] >= 1 and numbers[-1] <= n and np.all(np.diff(numbers) > 0),
-            f"steps must increase strictly within 1..{n}, got {numbers}; a grid of times gives them as ts[:-1][::-1] * T",
+            f"steps must increase strictly within 1..{n}, got {numbers}; a grid of times gives "
+            "them as ts[:-1][::-1] * T",
         )
     return steps

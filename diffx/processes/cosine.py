@@ -16,10 +16,13 @@ HALF_PI = jnp.pi / 2
 
 @gaussian_path
 class CosineVP:
-    r"""Variance preserving, cosine: alpha = cos(theta)/cos(theta_0), theta = (t + offset)/(1 + offset) pi/2.
+    r"""Variance preserving, cosine: alpha = cos(theta)/cos(theta_0), theta = (t + offset)/(1 +
+    offset) pi/2.
 
-    theta_0 = theta(0). f = -beta/2 and g^2 = beta with beta = pi/(1 + offset) tan(theta), infinite at t = 1.
-    Source: Nichol and Dhariwal 2021, arXiv:2102.09672, eq. (17).  Domain: t in [0, 1], offset >= 0; f, g at t < 1.
+    theta_0 = theta(0). f = -beta/2 and g^2 = beta with beta = pi/(1 + offset) tan(theta), infinite
+    at t = 1.
+    Source: Nichol and Dhariwal 2021, arXiv:2102.09672, eq. (17).  Domain: t in [0, 1], offset >= 0;
+    f, g at t < 1.
     Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-03, NUM-10.
     """
 
@@ -41,20 +44,26 @@ class CosineVP:
         return t / (1 + self.offset) * HALF_PI  # theta - theta_0
 
     def _cos(self, t: Array) -> Array:
-        return jnp.sin((1 - t) / (1 + self.offset) * HALF_PI)  # cos(pi/2) in float32 is -4.4e-8: a negative alpha
+        return jnp.sin(
+            (1 - t) / (1 + self.offset) * HALF_PI
+        )  # cos(pi/2) in float32 is -4.4e-8: a negative alpha
 
     def _sin(self, t: Array) -> Array:
         return jnp.sin(self._passed(t) + self._first())
 
     def _sin_of_both(self, t: Array, s: Array) -> Array:
-        """sin(theta_t + theta_s) without the sum, which is near pi at t = 1: float32 would lose 4 digits."""
+        """sin(theta_t + theta_s) without the sum, which is near pi at t = 1: float32 would lose 4
+        digits.
+        """
         return self._sin(t) * self._cos(s) + self._cos(t) * self._sin(s)
 
     def alpha(self, t: Any) -> Floats:
         return self._cos(_arguments.times(t)) / jnp.cos(self._first())
 
     def sigma(self, t: Any) -> Floats:
-        """sigma^2 = (cos^2 theta_0 - cos^2 theta)/cos^2 theta_0, as a product of sines: nothing cancels at t = 0."""
+        """sigma^2 = (cos^2 theta_0 - cos^2 theta)/cos^2 theta_0, as a product of sines: nothing
+        cancels at t = 0.
+        """
         t = _arguments.times(t)
         steady = fixed_where(self, t == 0)
         d, first = steady._passed(t), steady._first()
@@ -62,19 +71,26 @@ class CosineVP:
 
     def f(self, t: Any) -> Floats:
         t = _arguments.times(t)
-        # alpha'/alpha by a derivative is off by 35 ulps at t = 2e-3 in float32, 15 with offset 0.0625
+        # alpha'/alpha by a derivative is off by 35 ulps at t = 2e-3 in float32, 15 with offset
+        # 0.0625
         return -HALF_PI / (1 + self.offset) * self._sin(t) / self._cos(t)
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
-        """-log1p((tau_t - tau_s)/tau_s), tau = (sigma/alpha)^2 and the difference of two 1/cos^2 as a product."""
+        """-log1p((tau_t - tau_s)/tau_s), tau = (sigma/alpha)^2 and the difference of two 1/cos^2 as
+        a product.
+        """
         t, s, whole = finite_increment(self, t, s)
         first, d = self._first(), self._passed(s)
         ahead = self._passed(t - s)
         grown = jnp.cos(first) ** 2 * jnp.sin(ahead) * self._sin_of_both(t, s)
-        return with_infinite_increment(whole, -jnp.log1p(grown / (self._cos(t) ** 2 * jnp.sin(d) * jnp.sin(d + 2 * first))))
+        return with_infinite_increment(
+            whole, -jnp.log1p(grown / (self._cos(t) ** 2 * jnp.sin(d) * jnp.sin(d + 2 * first)))
+        )
 
     def time_of_log_snr(self, l: Any) -> Floats:
-        """tan(theta - theta_0) = c q/(s_0 + sqrt(p (s_0^2 + c^2 q))), p = sigmoid(l), q = sigmoid(-l)."""
+        """tan(theta - theta_0) = c q/(s_0 + sqrt(p (s_0^2 + c^2 q))), p = sigmoid(l), q =
+        sigmoid(-l).
+        """
         l = _arguments.log_snrs(l)
         c, s0 = jnp.cos(self._first()), jnp.sin(self._first())
         p, q = jax.nn.sigmoid(l), jax.nn.sigmoid(-l)

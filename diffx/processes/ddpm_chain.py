@@ -18,11 +18,14 @@ from diffx.processes.protocol import g_of_path, gaussian_path, log_snr_of_path
 
 @gaussian_path
 class DDPMChain:
-    r"""The chain with variances beta_1..beta_T: B(i/T) = -sum_{j <= i} log(1 - beta_j), exact at its nodes.
+    r"""The chain with variances beta_1..beta_T: B(i/T) = -sum_{j <= i} log(1 - beta_j), exact at
+    its nodes.
 
-    Between two nodes B grows linearly, so that f = -rate/2 and g^2 = rate with rate = -T log(1 - beta_i).
-    betas: shape (T,), 1.  A last beta of 1 (zero terminal SNR) makes every time after (T - 1)/T pure noise.
-    Source: Ho et al. 2020, arXiv:2006.11239, eqs. (2), (4).  Raises ValueError for betas outside (0, 1).
+    Between two nodes B grows linearly, so that f = -rate/2 and g^2 = rate with rate = -T log(1 -
+    beta_i). betas: shape (T,), 1.  A last beta of 1 (zero terminal SNR) makes every time after (T -
+    1)/T pure noise.
+    Source: Ho et al. 2020, arXiv:2006.11239, eqs. (2), (4).  Raises ValueError for betas outside
+    (0, 1).
     Claims: FWD-10, FWD-11, FWD-18, NUM-09, NUM-10, LIT-01.
     """
 
@@ -51,17 +54,25 @@ class DDPMChain:
         return -jnp.log1p(-self.betas).astype(dtype)  # the growth of B over each link
 
     def _place(self, t: Array) -> Array:
-        """t in links. A time that rounding moved off a node goes back: 999/1000 * 1000 must not enter the last link."""
+        """t in links. A time that rounding moved off a node goes back: 999/1000 * 1000 must not
+        enter the last link.
+        """
         place = t * self.betas.shape[0]
         node = jnp.round(place)
         near = jnp.abs(place - node) <= 4 * jnp.finfo(t.dtype).eps * node
         return place + jnp.where(near, jax.lax.stop_gradient(node - place), 0)
 
     def _growth(self, t: Array, s: Array) -> Array:
-        """B(t) - B(s), summed over the links between: the difference of two sums of 10 loses 3 digits of float32."""
+        """B(t) - B(s), summed over the links between: the difference of two sums of 10 loses 3
+        digits of float32.
+        """
         links = jnp.arange(self.betas.shape[0], dtype=t.dtype)
-        share = _passed(self._place(t)[..., None] - links) - _passed(self._place(s)[..., None] - links)
-        return (share * jnp.where(share > 0, self._gains(t.dtype), 0)).sum(-1)  # the last gain may be infinite
+        share = _passed(self._place(t)[..., None] - links) - _passed(
+            self._place(s)[..., None] - links
+        )
+        return (share * jnp.where(share > 0, self._gains(t.dtype), 0)).sum(
+            -1
+        )  # the last gain may be infinite
 
     def _integral(self, t: Array) -> Array:
         return self._growth(t, jnp.zeros_like(t))
@@ -77,12 +88,16 @@ class DDPMChain:
         return vp_sigma(self._integral(_arguments.times(t)))
 
     def f(self, t: Any) -> Floats:
-        """-rate/2 of the link that ends at t; at t = 0 of the first, where alpha' is 0; -inf where alpha is 0."""
+        """-rate/2 of the link that ends at t; at t = 0 of the first, where alpha' is 0; -inf where
+        alpha is 0.
+        """
         return -self._rate(_arguments.times(t)) / 2
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
         t, s, whole = finite_increment(self, t, s)
-        return with_infinite_increment(whole, vp_log_snr_step(self._integral(s), self._growth(t, s)))
+        return with_infinite_increment(
+            whole, vp_log_snr_step(self._integral(s), self._growth(t, s))
+        )
 
     def time_of_log_snr(self, l: Any) -> Floats:
         l = _arguments.log_snrs(l)
@@ -93,5 +108,7 @@ class DDPMChain:
 
 
 def _passed(place: Array) -> Array:
-    """The share of a link [0, 1] that lies before `place`; its derivative at a node is that of the link that ends there."""
+    """The share of a link [0, 1] that lies before `place`; its derivative at a node is that of the
+    link that ends there.
+    """
     return jnp.where(place > 0, jnp.where(place <= 1, place, 1), 0)

@@ -1,8 +1,9 @@
 r"""What every forward process offers, and what follows from it.
 
-x_t = alpha(t) x_0 + sigma(t) eps is the solution of dx = f(t) x dt + g(t) dw from x_0. Time 0 is data and time 1 is
-noise, for every process. The safe coordinate is the log-SNR l = log(alpha^2/sigma^2). Every method takes times of any
-shape and answers in their dtype; where an x is involved, time is one scalar.
+x_t = alpha(t) x_0 + sigma(t) eps is the solution of dx = f(t) x dt + g(t) dw from x_0. Time 0 is
+data and time 1 is noise, for every process. The safe coordinate is the log-SNR l =
+log(alpha^2/sigma^2). Every method takes times of any shape and answers in their dtype; where an x
+is involved, time is one scalar.
 
 A process is its path. Decorated with `gaussian_path`, a class owes alpha, sigma, the increment of
 the log-SNR and its inverse, and says what it is in four class attributes; f, g and the log-SNR
@@ -23,7 +24,8 @@ T = TypeVar("T")
 
 @runtime_checkable
 class Process(Protocol):
-    """What a forward process offers. Any object with these members is one; `jax.tree_util` must know it as a pytree.
+    """What a forward process offers. Any object with these members is one; `jax.tree_util` must
+    know it as a pytree.
 
     t, s, l: arrays of any shape, float32 or float64; every method works element by element.
     variance_preserving: alpha^2 + sigma^2 = 1 at every time.
@@ -63,7 +65,8 @@ def f_of_path(process: Any, t: Any) -> Floats:
 
 
 def g_of_path(process: Any, t: Any) -> Floats:
-    """g^2 = (sigma^2)' - 2 f sigma^2, by automatic differentiation; -2 f where alpha^2 + sigma^2 = 1.
+    """g^2 = (sigma^2)' - 2 f sigma^2, by automatic differentiation; -2 f where alpha^2 + sigma^2 =
+    1.
 
     Where sigma begins as sqrt(t), (sigma^2)' is 0 times infinity at t = 0, which is NaN: such a
     process writes g out, unless it is variance preserving.
@@ -90,7 +93,8 @@ DERIVED = {"f": f_of_path, "g": g_of_path, "log_snr": log_snr_of_path}
 
 @dataclass_transform(frozen_default=True)
 def gaussian_path(cls: type[T]) -> type[T]:
-    """Make `cls` a process: a frozen dataclass and a pytree whose f, g and log_snr follow from its path.
+    """Make `cls` a process: a frozen dataclass and a pytree whose f, g and log_snr follow from its
+    path.
 
     cls: a class with the methods alpha(t), sigma(t), log_snr_step(t, s), time_of_log_snr(l) and the
     four facts of `Process`; its annotated fields are its parameters. It may write out f, g or
@@ -101,7 +105,8 @@ def gaussian_path(cls: type[T]) -> type[T]:
     missing = [name for name in (*OWED, *FACTS) if not hasattr(cls, name)]
     if missing:
         raise TypeError(
-            f"{cls.__name__} must define {', '.join(missing)}: a process owes the methods {', '.join(OWED)} "
+            f"{cls.__name__} must define {', '.join(missing)}: a process owes the methods "
+            f"{', '.join(OWED)} "
             f"and the class attributes {', '.join(FACTS)}; see diffx.processes.Process"
         )
     for name, derived in DERIVED.items():
@@ -127,7 +132,8 @@ class Rates(NamedTuple):
 def rates(process: Process, t: Scalar) -> Rates:
     """The time derivatives alpha'(t) and sigma'(t), by automatic differentiation.
 
-    t: scalar time.  Domain: t = 0 and t = 1 only where `finite_rates_at_0` and `finite_rates_at_1` hold; elsewhere inf or NaN.
+    t: scalar time.  Domain: t = 0 and t = 1 only where `finite_rates_at_0` and `finite_rates_at_1`
+    hold; elsewhere inf or NaN.
     Claims: FWD-02, FWD-21.
     """
     t = _arguments.time(t)
@@ -136,22 +142,27 @@ def rates(process: Process, t: Scalar) -> Rates:
 
 
 def log_snr_density(process: Process, l: Any) -> Floats:
-    r"""p(l) = |dt/dl|: the density of the log-SNR of a time drawn uniformly from [0, 1], by automatic differentiation.
+    r"""p(l) = |dt/dl|: the density of the log-SNR of a time drawn uniformly from [0, 1], by
+    automatic differentiation.
 
-    For the rectified flow sech^2(l/4)/8, for `Trig` sech(l/2)/(2 pi).  l: any shape.  Returns that shape.
-    Source: Kingma and Gao 2023, arXiv:2303.00848.  Domain: l(1) <= l; below l(1) no time has this l and the density is 0,
-    where the formula goes on.  Claims: FWD-17, NUM-11, LIT-13.
+    For the rectified flow sech^2(l/4)/8, for `Trig` sech(l/2)/(2 pi).  l: any shape.  Returns that
+    shape.
+    Source: Kingma and Gao 2023, arXiv:2303.00848.  Domain: l(1) <= l; below l(1) no time has this l
+    and the density is 0, where the formula goes on.  Claims: FWD-17, NUM-11, LIT-13.
     """
     l = _arguments.log_snrs(l)
     return -jax.jvp(process.time_of_log_snr, (l,), (jnp.ones_like(l),))[1]
 
 
 def transition(process: Process, t: Scalar, s: Scalar) -> Transition:
-    r"""x_t | x_s ~ N(alpha_{t|s} x_s, sigma_{t|s}^2 I), s <= t: the pair (alpha_{t|s}, sigma_{t|s}).
+    r"""x_t | x_s ~ N(alpha_{t|s} x_s, sigma_{t|s}^2 I), s <= t: the pair (alpha_{t|s},
+    sigma_{t|s}).
 
-    alpha_{t|s} = alpha_t/alpha_s and sigma_{t|s}^2 = -sigma_t^2 expm1(l_t - l_s), with the closed-form increment.
-    Source: Kingma et al. 2021, arXiv:2107.00630, Appendix A.  t, s: scalar times.  Domain: alpha(s) > 0.
-    Raises ValueError if s > t or a time is no scalar.  Claims: FWD-04, FWD-15, FWD-21, BRN-06, NUM-02, NUM-10, NUM-11.
+    alpha_{t|s} = alpha_t/alpha_s and sigma_{t|s}^2 = -sigma_t^2 expm1(l_t - l_s), with the
+    closed-form increment.
+    Source: Kingma et al. 2021, arXiv:2107.00630, Appendix A.  t, s: scalar times.  Domain: alpha(s)
+    > 0. Raises ValueError if s > t or a time is no scalar.  Claims: FWD-04, FWD-15, FWD-21, BRN-06,
+    NUM-02, NUM-10, NUM-11.
     """
     t, s = _arguments.step_times(t, s)
     spread = jnp.sqrt(-jnp.expm1(process.log_snr_step(t, s)))
@@ -159,10 +170,12 @@ def transition(process: Process, t: Scalar, s: Scalar) -> Transition:
 
 
 def perturb(process: Process, x0: Points, eps: Points, t: Scalar) -> Points:
-    r"""x_t = alpha(t) x_0 + sigma(t) eps.                     Song et al. 2021, arXiv:2011.13456, eq. (29).
+    r"""x_t = alpha(t) x_0 + sigma(t) eps.                     Song et al. 2021, arXiv:2011.13456,
+    eq. (29).
 
-    x0, eps: data units and 1, one shape.  t: scalar time in [0, 1].  Returns x_t, shape and dtype of x0.
-    Raises ValueError if x0 and eps differ in shape (broadcasting is refused) or t is no scalar.
+    x0, eps: data units and 1, one shape.  t: scalar time in [0, 1].  Returns x_t, shape and dtype
+    of x0. Raises ValueError if x0 and eps differ in shape (broadcasting is refused) or t is no
+    scalar.
     Claims: FWD-01, FWD-21, NUM-10, NUM-11, API-08.
     """
     x0, eps = _arguments.same_shape(x0=x0, eps=eps)

@@ -16,7 +16,8 @@ class RectifiedFlow:
     r"""The straight path alpha = 1 - t, sigma = t; f = -1/(1 - t), g^2 = 2t/(1 - t).
 
     Source: Liu et al. 2023, arXiv:2209.03003, eq. (1), with time reversed: there 0 is noise.
-    Domain: t in [0, 1]; f and g at t < 1.  Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-03, NUM-10.
+    Domain: t in [0, 1]; f and g at t < 1.  Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09,
+    NUM-02, NUM-03, NUM-10.
     """
 
     variance_preserving = False

@@ -22,7 +22,8 @@ class SigmoidVP:
     f = -(b - a)/2 S(u)/(S(b) R(1 - t)), g^2 = -2 f.
     alpha ends as sqrt(1 - t): alpha', f and g are infinite at t = 1.
     Source: Jabri et al. 2022, arXiv:2212.11972; Chen 2023, arXiv:2301.10972; its gamma is alpha^2.
-    start, end, tau: 1.  Domain: t in [0, 1], start < end, 0 < tau, b - a < 70 in float32; f, g at t < 1.
+    start, end, tau: 1.  Domain: t in [0, 1], start < end, 0 < tau, b - a < 70 in float32; f, g at t
+    < 1.
     Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-03, NUM-10.
     """
 
@@ -40,7 +41,9 @@ class SigmoidVP:
         _arguments.number("start", self.start)
         _arguments.number("end", self.end)
         _arguments.positive(tau=self.tau)
-        message = lambda a, b: f"start must be less than end, got {a} and {b}; -start and -end give the same path"
+        message = lambda a, b: (
+            f"start must be less than end, got {a} and {b}; -start and -end give the same path"
+        )
         _arguments.require_that(lambda a, b: a < b, message, self.start, self.end)
 
     def _span(self) -> Any:
@@ -66,21 +69,35 @@ class SigmoidVP:
 
     def f(self, t: Any) -> Floats:
         """Written out, since jax knows the derivative of a sigmoid near 1 to an ulp of 1 only:
-        alpha'/alpha is off by 7 ulps of the claim's 8 from -2.5/0.75 to 3/0.75, by 590 from -8 to 8.
+        alpha'/alpha is off by 7 ulps of the claim's 8 from -2.5/0.75 to 3/0.75, by 590 from -8 to
+        8.
         """
         t = _arguments.times(t)
-        return -self._span() / 2 * sigmoid(self._place(t)) / (sigmoid(self.end / self.tau) * self._rise(1 - t))
+        return (
+            -self._span()
+            / 2
+            * sigmoid(self._place(t))
+            / (sigmoid(self.end / self.tau) * self._rise(1 - t))
+        )
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
-        """-log1p of expm1((b - a) (t - s)) R(1)/(R(1 - t) R(s)), from the addition theorem of sinh."""
+        """-log1p of expm1((b - a) (t - s)) R(1)/(R(1 - t) R(s)), from the addition theorem of
+        sinh.
+        """
         t, s, whole = finite_increment(self, t, s)
-        grown = jnp.expm1(self._span() * (t - s)) * self._rise(1) / (self._rise(1 - t) * self._rise(s))
+        grown = (
+            jnp.expm1(self._span() * (t - s)) * self._rise(1) / (self._rise(1 - t) * self._rise(s))
+        )
         return with_infinite_increment(whole, -jnp.log1p(grown))
 
     def time_of_log_snr(self, l: Any) -> Floats:
-        """exp((b - a) t) - 1 = (exp(b - a) - 1) q S(-b)/(p S(-a) + q S(-b)), p = sigmoid(l), q = sigmoid(-l)."""
+        """exp((b - a) t) - 1 = (exp(b - a) - 1) q S(-b)/(p S(-a) + q S(-b)), p = sigmoid(l), q =
+        sigmoid(-l).
+        """
         l = _arguments.log_snrs(l)
         noise = sigmoid(-l) * sigmoid(-self.end / self.tau)
         share = noise / (sigmoid(l) * sigmoid(-self.start / self.tau) + noise)
         t = jnp.log1p(jnp.expm1(self._span()) * share) / self._span()
-        return t + jnp.where(t > 1, jax.lax.stop_gradient(1 - t), 0)  # rounding gives 1 + 1e-7, which is not a time
+        return t + jnp.where(
+            t > 1, jax.lax.stop_gradient(1 - t), 0
+        )  # rounding gives 1 + 1e-7, which is not a time

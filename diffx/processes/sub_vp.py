@@ -20,10 +20,12 @@ from diffx.processes.protocol import f_of_path, g_of_path, gaussian_path, log_sn
 
 @gaussian_path
 class SubVP:
-    r"""Sub-variance preserving, linear beta(t): alpha = exp(-B/2), sigma = 1 - exp(-B), g^2 = beta (1 - exp(-2B)).
+    r"""Sub-variance preserving, linear beta(t): alpha = exp(-B/2), sigma = 1 - exp(-B), g^2 = beta
+    (1 - exp(-2B)).
 
-    Its log-SNR is -2 log(2 sinh(B/2)).  Source: Song et al. 2021, arXiv:2011.13456, eqs. (12), (29).
-    beta: 1/time.  Domain: t in [0, 1], 0 < beta_min, B(1) < 174 in float32, where alpha becomes 0.
+    Its log-SNR is -2 log(2 sinh(B/2)).  Source: Song et al. 2021, arXiv:2011.13456, eqs. (12),
+    (29). beta: 1/time.  Domain: t in [0, 1], 0 < beta_min, B(1) < 174 in float32, where alpha
+    becomes 0.
     Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, FWD-14, NUM-01, NUM-02, NUM-10.
     """
 
@@ -46,7 +48,11 @@ class SubVP:
         """2 times that of VP + dB: sigma^2 is that of VP squared."""
         t, s, whole = finite_increment(self, t, s)
         growth = linear_integral_step(self, t, s)
-        return with_infinite_increment(whole, 2 * vp_log_snr_step(linear_integral(self, s), growth) + growth)
+        return with_infinite_increment(
+            whole, 2 * vp_log_snr_step(linear_integral(self, s), growth) + growth
+        )
 
     def time_of_log_snr(self, l: Any) -> Floats:
-        return linear_time_of_integral(self, 2 * jnp.arcsinh(jnp.exp(-_arguments.log_snrs(l) / 2) / 2))
+        return linear_time_of_integral(
+            self, 2 * jnp.arcsinh(jnp.exp(-_arguments.log_snrs(l) / 2) / 2)
+        )

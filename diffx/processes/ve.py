@@ -17,9 +17,10 @@ from diffx.processes.protocol import f_of_path, gaussian_path, log_snr_of_path
 class VE:
     r"""Variance exploding: alpha = 1, sigma^2 = sigma_min^2 ((sigma_max/sigma_min)^(2t) - 1).
 
-    f = 0, g^2 = 2 log(r) sigma_min^2 r^(2t), r = sigma_max/sigma_min.  The -1 makes sigma(0) = 0: without it the kernel
-    is not the solution of the SDE started at x_0.  Source: Song et al. 2021, arXiv:2011.13456, eqs. (9), (29).
-    sigma: data units.  Domain: t in [0, 1], 0 < sigma_min < sigma_max.
+    f = 0, g^2 = 2 log(r) sigma_min^2 r^(2t), r = sigma_max/sigma_min.  The -1 makes sigma(0) = 0:
+    without it the kernel is not the solution of the SDE started at x_0.  Source: Song et al. 2021,
+    arXiv:2011.13456, eqs. (9), (29). sigma: data units.  Domain: t in [0, 1], 0 < sigma_min <
+    sigma_max.
     Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, FWD-15, NUM-02, NUM-10.
     """
 
@@ -37,7 +38,8 @@ class VE:
         if _arguments.is_concrete(self.sigma_min, self.sigma_max):
             _arguments.require(
                 self.sigma_max > self.sigma_min,
-                f"sigma_max must exceed sigma_min, got sigma_min={self.sigma_min} and sigma_max={self.sigma_max}",
+                f"sigma_max must exceed sigma_min, got sigma_min={self.sigma_min} and "
+                f"sigma_max={self.sigma_max}",
             )
 
     def _growth(self, t: Array) -> Array:
@@ -54,7 +56,11 @@ class VE:
     def g(self, t: Any) -> Floats:
         """Written out for t = 0, where sigma is 0 and sigma' infinite."""
         growth = self._growth(_arguments.times(t))
-        return self.sigma_min * jnp.exp(growth / 2) * jnp.sqrt(2 * jnp.log(self.sigma_max / self.sigma_min))
+        return (
+            self.sigma_min
+            * jnp.exp(growth / 2)
+            * jnp.sqrt(2 * jnp.log(self.sigma_max / self.sigma_min))
+        )
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
         t, s, whole = finite_increment(self, t, s)

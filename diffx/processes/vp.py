@@ -46,7 +46,11 @@ class VP:
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
         t, s, whole = finite_increment(self, t, s)
-        return with_infinite_increment(whole, vp_log_snr_step(linear_integral(self, s), linear_integral_step(self, t, s)))
+        return with_infinite_increment(
+            whole, vp_log_snr_step(linear_integral(self, s), linear_integral_step(self, t, s))
+        )
 
     def time_of_log_snr(self, l: Any) -> Floats:
-        return linear_time_of_integral(self, jax.nn.softplus(-_arguments.log_snrs(l)))  # B = log(1 + exp(-l))
+        return linear_time_of_integral(
+            self, jax.nn.softplus(-_arguments.log_snrs(l))
+        )  # B = log(1 + exp(-l))

@@ -1,13 +1,17 @@
-r"""Exponential integrators: the linear part of the reverse process solved exactly, the model's answer as a polynomial.
+r"""Exponential integrators: the linear part of the reverse process solved exactly, the model's
+answer as a polynomial.
 
-In lambda = log(alpha/sigma), half the log-SNR, with h = lambda_s - lambda_t > 0, the reverse family of diffusion eta is
+In lambda = log(alpha/sigma), half the log-SNR, with h = lambda_s - lambda_t > 0, the reverse family
+of diffusion eta is
 
-    x_s = sigma_s/sigma_t exp(-eta^2 h) x_t + alpha_s q int_0^h exp(-q (h - tau)) D(tau) dtau + noise,   q = 1 + eta^2,
+    x_s = sigma_s/sigma_t exp(-eta^2 h) x_t + alpha_s q int_0^h exp(-q (h - tau)) D(tau) dtau +
+    noise,   q = 1 + eta^2,
 
-and the probability flow is also x_s = alpha_s/alpha_t x_t - sigma_s int_0^h exp(h - tau) eps(tau) dtau: variation of
-constants, Lu et al. 2022, arXiv:2206.00927, Proposition 3.1, and arXiv:2211.01095, Proposition 4.1 (eta = 0).
-A method is a polynomial for D or eps, through answers of this step or of those before. Its Newton form is used: one more
-node is one more divided difference, and the difference vanishes where the node is not there.
+and the probability flow is also x_s = alpha_s/alpha_t x_t - sigma_s int_0^h exp(h - tau) eps(tau)
+dtau: variation of constants, Lu et al. 2022, arXiv:2206.00927, Proposition 3.1, and
+arXiv:2211.01095, Proposition 4.1 (eta = 0). A method is a polynomial for D or eps, through answers
+of this step or of those before. Its Newton form is used: one more node is one more divided
+difference, and the difference vanishes where the node is not there.
 """
 
 from collections.abc import Sequence
@@ -34,13 +38,15 @@ def eps_at(process: Process, denoise: Denoiser, x: Array, t: Array) -> Array:
 def phis(n: int, z: Array) -> list[Array]:
     r"""phi_k(z) = int_0^1 exp((1 - u) z) u^(k-1)/(k-1)! du = sum_j z^j/(j + k)!, for k = 1, ..., n.
 
-    phi_{k+1} = (phi_k - 1/k!)/z upwards loses all digits of phi_2 in float32 at z = 1e-3: where |z| < 2 the last is summed
-    and the recurrence taken downwards.
+    phi_{k+1} = (phi_k - 1/k!)/z upwards loses all digits of phi_2 in float32 at z = 1e-3: where |z|
+    < 2 the last is summed and the recurrence taken downwards.
     """
     small = jnp.abs(z) < 2
     near, far = jnp.where(small, z, 0), jnp.where(small, 2, z)
     powers = near[..., None] ** jnp.arange(TERMS)
-    down = [(powers * jnp.asarray([1 / factorial(j + n) for j in range(TERMS)], near.dtype)).sum(-1)]
+    down = [
+        (powers * jnp.asarray([1 / factorial(j + n) for j in range(TERMS)], near.dtype)).sum(-1)
+    ]
     up = [jnp.expm1(far) / far]
     for k in range(1, n):
         down.append(near * down[-1] + 1 / factorial(n - k))
@@ -51,7 +57,8 @@ def phis(n: int, z: Array) -> list[Array]:
 def span(process: Process, t: Array, s: Array) -> Array:
     """h = lambda_s - lambda_t, but 0 where it is infinite (alpha_t = 0 or sigma_s = 0).
 
-    There a polynomial in lambda has no meaning: with h = 0 all of it but its constant vanishes, and the step is DDIM's.
+    There a polynomial in lambda has no meaning: with h = 0 all of it but its constant vanishes, and
+    the step is DDIM's.
     """
     h = -process.log_snr_step(t, s) / 2
     return jnp.where(jnp.isfinite(h), h, 0)
@@ -76,7 +83,9 @@ def slope_weight(h: Array, *, rate: int) -> Array:
 
 
 def newton_weights(nodes: Sequence[Array], moments: Sequence[Array]) -> list[Array]:
-    """The integrals of (tau - tau_0)...(tau - tau_{j-1}), j >= 1, from those of tau^k: the weights of the differences."""
+    """The integrals of (tau - tau_0)...(tau - tau_{j-1}), j >= 1, from those of tau^k: the weights
+    of the differences.
+    """
     polynomial, weights = [jnp.ones_like(moments[0])], []
     for node in nodes[:-1]:
         shifted, scaled = [0.0, *polynomial], [*(node * c for c in polynomial), 0.0]
@@ -86,17 +95,25 @@ def newton_weights(nodes: Sequence[Array], moments: Sequence[Array]) -> list[Arr
 
 
 def differences(values: Sequence[Array], nodes: Sequence[Any], known: Sequence[Any]) -> list[Array]:
-    """The divided differences f[0, 1], f[0, 1, 2], ...; 0 where they need a node that is not known."""
+    """The divided differences f[0, 1], f[0, 1, 2], ...; 0 where they need a node that is not
+    known.
+    """
     leading, table = [], list(values)
     for width in range(1, len(values)):
-        pairs = zip(table[:-1], table[1:], nodes[:-width], nodes[width:], known[width:], strict=True)
-        table = [jnp.where(there, (f - g) / jnp.where(there, a - b, 1), 0) for f, g, a, b, there in pairs]
+        pairs = zip(
+            table[:-1], table[1:], nodes[:-width], nodes[width:], known[width:], strict=True
+        )
+        table = [
+            jnp.where(there, (f - g) / jnp.where(there, a - b, 1), 0) for f, g, a, b, there in pairs
+        ]
         leading.append(table[0])
     return leading
 
 
 class Memory(NamedTuple):
-    """Answers of earlier steps, newest first: values, their tau = lambda - lambda_t < 0, and whether they are there."""
+    """Answers of earlier steps, newest first: values, their tau = lambda - lambda_t < 0, and
+    whether they are there.
+    """
 
     values: list[Array]
     nodes: list[Array]
@@ -104,7 +121,9 @@ class Memory(NamedTuple):
 
 
 def recall(process: Process, state: Any, t: Array) -> Memory:
-    """The memory of a multi-step state as nodes in lambda; one taken where alpha = 0 lies at -infinity and tells nothing."""
+    """The memory of a multi-step state as nodes in lambda; one taken where alpha = 0 lies
+    at -infinity and tells nothing.
+    """
     known, times = memory_times(state, t)
     nodes = process.log_snr_step(times, t) / 2
     known = known & jnp.isfinite(nodes)
@@ -123,8 +142,13 @@ def weights(memory: Memory, h: Array, *, rate: int) -> list[Array]:
 
 
 def bend(value: Array, memory: Memory, of_slopes: Sequence[Array]) -> Array:
-    """The integral of the polynomial less its value at tau = 0, its differences weighed as told; 0 without a memory."""
-    return sum((weight * slope for weight, slope in zip(of_slopes, slopes(value, memory), strict=True)), 0 * value)
+    """The integral of the polynomial less its value at tau = 0, its differences weighed as told; 0
+    without a memory.
+    """
+    return sum(
+        (weight * slope for weight, slope in zip(of_slopes, slopes(value, memory), strict=True)),
+        0 * value,
+    )
 
 
 def an_order(order: Any, most: int, method: str) -> int:

@@ -9,7 +9,10 @@ from diffx.processes.protocol import Process
 def sde_mean(process: Process, x: Array, x0: Array, t: Array, s: Array) -> Array:
     """sigma_s/sigma_t e^-h x + alpha_s (1 - e^-2h) x0."""
     step = process.log_snr_step(t, s)  # -2h
-    return process.sigma(s) / process.sigma(t) * jnp.exp(step / 2) * x - process.alpha(s) * jnp.expm1(step) * x0
+    return (
+        process.sigma(s) / process.sigma(t) * jnp.exp(step / 2) * x
+        - process.alpha(s) * jnp.expm1(step) * x0
+    )
 
 
 def sde_deviation(process: Process, t: Array, s: Array) -> Array:

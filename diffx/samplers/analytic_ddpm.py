@@ -1,4 +1,6 @@
-r"""Analytic-DPM: DDPM with the isotropic variance that is optimal for the data, from the denoiser's mean squared error."""
+r"""Analytic-DPM: DDPM with the isotropic variance that is optimal for the data, from the denoiser's
+mean squared error.
+"""
 
 from collections.abc import Callable
 
@@ -15,12 +17,21 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 
 @step
 def analytic_ddpm_step(
-    x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser, mmse: Callable[[Scalar], Scalar]
+    x: Array,
+    t: Array,
+    s: Array,
+    z: Array,
+    *,
+    process: Process,
+    denoise: Denoiser,
+    mmse: Callable[[Scalar], Scalar],
 ) -> tuple[Array, Array]:
-    r"""The posterior mean at x0 = D(x, t), with variance beta-tilde + of_x0^2 mmse(t): what x0 leaves open is added.
+    r"""The posterior mean at x0 = D(x, t), with variance beta-tilde + of_x0^2 mmse(t): what x0
+    leaves open is added.
 
-    In the paper's terms mmse = (sigma/alpha)^2 (1 - sigma^2 E|score|^2/d), lambda^2 = beta-tilde, and the variance is
-    lambda^2 + (sigma_t/alpha_{t|s} - sqrt(sigma_s^2 - lambda^2))^2 (1 - sigma_t^2 E|score|^2/d).
+    In the paper's terms mmse = (sigma/alpha)^2 (1 - sigma^2 E|score|^2/d), lambda^2 = beta-tilde,
+    and the variance is lambda^2 + (sigma_t/alpha_{t|s} - sqrt(sigma_s^2 - lambda^2))^2 (1 -
+    sigma_t^2 E|score|^2/d).
     Source: Bao et al. 2022, arXiv:2201.06503, Theorem 1.  Domain: sigma(t) > 0.  Claims: REV-08.
     """
     x0 = denoise(x, t)
@@ -28,12 +39,15 @@ def analytic_ddpm_step(
     return posterior_mean(back, x, x0) + jnp.sqrt(back.sigma**2 + back.of_x0**2 * mmse(t)) * z, x0
 
 
-def analytic_ddpm(process: Process, denoise: Denoiser, *, mmse: Callable[[Scalar], Scalar]) -> Sampler:
-    r"""The ancestral sampler with the optimal isotropic variance for any data. See `analytic_ddpm_step`.
+def analytic_ddpm(
+    process: Process, denoise: Denoiser, *, mmse: Callable[[Scalar], Scalar]
+) -> Sampler:
+    r"""The ancestral sampler with the optimal isotropic variance for any data. See
+    `analytic_ddpm_step`.
 
-    mmse: t -> E|x_0 - D(x_t, t)|^2/d, squared data units: a closed form, or means over data at the times of the grid.
-    For isotropic Gaussian data this is `ddpm_optimal`, exact in any number of steps.
-    Raises TypeError unless mmse is callable.  Claims: REV-08.
+    mmse: t -> E|x_0 - D(x_t, t)|^2/d, squared data units: a closed form, or means over data at the
+    times of the grid. For isotropic Gaussian data this is `ddpm_optimal`, exact in any number of
+    steps. Raises TypeError unless mmse is callable.  Claims: REV-08.
     """
     mmse = as_pytree(mmse, "mmse, a function t -> E|x_0 - D(x_t, t)|^2/d,")
     return sampler_of_step(analytic_ddpm_step, process=process, denoise=denoise, mmse=mmse)

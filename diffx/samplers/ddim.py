@@ -1,4 +1,6 @@
-r"""DDIM: keep the predicted noise, move its level.            Song, Meng and Ermon 2021, arXiv:2010.02502."""
+r"""DDIM: keep the predicted noise, move its level.            Song, Meng and Ermon 2021,
+arXiv:2010.02502.
+"""
 
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -10,10 +12,13 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 
 
 @step
-def ddim_step(x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser) -> tuple[Array, Array]:
+def ddim_step(
+    x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser
+) -> tuple[Array, Array]:
     r"""x_s = alpha_s x0 + sigma_s eps, x0 = D(x, t), eps = (x - alpha_t x0)/sigma_t.
 
-    Source: Song, Meng and Ermon 2021, arXiv:2010.02502, eq. (12) with sigma = 0.  t, s: scalar times, s < t.
+    Source: Song, Meng and Ermon 2021, arXiv:2010.02502, eq. (12) with sigma = 0.  t, s: scalar
+    times, s < t.
     Domain: sigma(t) > 0.  Claims: REV-11, REV-14, REV-15, REV-17, REV-19, NUM-08.
     """
     x0 = denoise(x, t)
@@ -25,9 +30,11 @@ def ddim_step(x: Array, t: Array, s: Array, *, process: Process, denoise: Denois
 def ddim_eta_step(
     x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser, eta: Scalar
 ) -> tuple[Array, Array]:
-    r"""x_s = alpha_s x0 + sqrt(sigma_s^2 - sigma_eta^2) eps + sigma_eta z, sigma_eta = eta sigma_s sigma_{t|s}/sigma_t.
+    r"""x_s = alpha_s x0 + sqrt(sigma_s^2 - sigma_eta^2) eps + sigma_eta z, sigma_eta = eta sigma_s
+    sigma_{t|s}/sigma_t.
 
-    Source: Song, Meng and Ermon 2021, arXiv:2010.02502, eqs. (12), (16).  eta = 1 is DDPM with beta-tilde.
+    Source: Song, Meng and Ermon 2021, arXiv:2010.02502, eqs. (12), (16).  eta = 1 is DDPM with
+    beta-tilde.
     Domain: sigma(t) > 0, 0 <= eta <= 1.  Claims: REV-16, NUM-04.
     """
     x0 = denoise(x, t)
@@ -38,10 +45,11 @@ def ddim_eta_step(
 
 
 def ddim(process: Process, denoise: Denoiser, *, eta: Scalar | None = None) -> Sampler:
-    r"""The DDIM sampler: deterministic, or with noise eta in [0, 1] if eta is given. See `ddim_step`, `ddim_eta_step`.
+    r"""The DDIM sampler: deterministic, or with noise eta in [0, 1] if eta is given. See
+    `ddim_step`, `ddim_eta_step`.
 
-    denoise: (x, t) -> x0.  A given eta draws noise at every step, eta = 0 too (drawing costs 30 times the step).
-    Raises ValueError for eta outside [0, 1].
+    denoise: (x, t) -> x0.  A given eta draws noise at every step, eta = 0 too (drawing costs 30
+    times the step). Raises ValueError for eta outside [0, 1].
     Claims: REV-11, REV-12, REV-13, REV-14, REV-15, REV-16, REV-17, REV-18, REV-19, REV-30,
     PTS-04, PTS-07, PTS-09, NUM-08, FM-15.
     """

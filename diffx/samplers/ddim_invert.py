@@ -12,22 +12,28 @@ from diffx.processes.protocol import Process
 from diffx.samplers._exponential import ddim_update
 
 
-def ddim_inversion_step(x: Array, t: Scalar, s: Scalar, *, process: Process, denoise: Denoiser) -> Array:
-    r"""x_s = alpha_s x0 + sigma_s eps at a later time s >= t, with x0 and eps predicted at t: DDIM's formula, upwards.
+def ddim_inversion_step(
+    x: Array, t: Scalar, s: Scalar, *, process: Process, denoise: Denoiser
+) -> Array:
+    r"""x_s = alpha_s x0 + sigma_s eps at a later time s >= t, with x0 and eps predicted at t:
+    DDIM's formula, upwards.
 
-    Source: Song, Meng and Ermon 2021, arXiv:2010.02502, section 5.4 (eq. (14) reversed).  Domain: sigma(t) > 0.
+    Source: Song, Meng and Ermon 2021, arXiv:2010.02502, section 5.4 (eq. (14) reversed).  Domain:
+    sigma(t) > 0.
     Claims: REV-18.
     """
     return ddim_update(process, x, _arguments.answer(denoise, x, t), t, s).astype(x.dtype)
 
 
 def ddim_invert(process: Process, denoise: Denoiser, x: Array, ts: Array) -> Array:
-    r"""x at the time ts[-1] taken up to ts[0] by `ddim_inversion_step` over the grid ts read backwards.
+    r"""x at the time ts[-1] taken up to ts[0] by `ddim_inversion_step` over the grid ts read
+    backwards.
 
-    `fold(ddim(process, denoise), ddim_invert(process, denoise, x, ts), ts)` comes back near x: on Gaussian data it
-    multiplies the deviation from the mean by prod cos^2 of DDIM's angles, never by more than 1.
-    x: any shape, data units.  ts: (N + 1,), decreasing, as for `fold`.  Returns the shape and dtype of x.  Jitted.
-    Raises ValueError where sigma(ts[-1]) = 0: data without noise does not tell eps.  Claims: REV-18.
+    `fold(ddim(process, denoise), ddim_invert(process, denoise, x, ts), ts)` comes back near x: on
+    Gaussian data it multiplies the deviation from the mean by prod cos^2 of DDIM's angles, never by
+    more than 1. x: any shape, data units.  ts: (N + 1,), decreasing, as for `fold`.  Returns the
+    shape and dtype of x.  Jitted. Raises ValueError where sigma(ts[-1]) = 0: data without noise
+    does not tell eps.  Claims: REV-18.
     """
     x, ts, denoise = _arguments.floats("x", x), _arguments.grid(ts), as_pytree(denoise)
     _arguments.require_that(lambda sigma, t: sigma > 0, _no_noise, process.sigma(ts[-1]), ts[-1])
@@ -35,7 +41,10 @@ def ddim_invert(process: Process, denoise: Denoiser, x: Array, ts: Array) -> Arr
 
 
 def _no_noise(sigma: Any, t: Any) -> str:
-    return f"at ts[-1] = {t} sigma is 0 and x does not tell eps; end the grid above 0, for example at t = 1e-3"
+    return (
+        f"at ts[-1] = {t} sigma is 0 and x does not tell eps; end the grid above 0, for example "
+        "at t = 1e-3"
+    )
 
 
 @jax.jit

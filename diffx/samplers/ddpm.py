@@ -13,10 +13,13 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 
 
 @step
-def ddpm_step(x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser) -> tuple[Array, Array]:
+def ddpm_step(
+    x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser
+) -> tuple[Array, Array]:
     r"""x_s ~ q(x_s | x_t, x0 = D(x, t)), variance beta-tilde = sigma_s^2 sigma_{t|s}^2/sigma_t^2.
 
-    Source: Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7).  The last step, to sigma(s) = 0, adds no noise.
+    Source: Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7).  The last step, to sigma(s) = 0, adds
+    no noise.
     Domain: sigma(t) > 0.  Claims: REV-06, REV-09, REV-10, REV-16, PTS-05.
     """
     x0 = denoise(x, t)

@@ -1,4 +1,6 @@
-r"""DDPM with the variance that is optimal for Gaussian data.            Bao et al. 2022, arXiv:2201.06503."""
+r"""DDPM with the variance that is optimal for Gaussian data.            Bao et al. 2022,
+arXiv:2201.06503.
+"""
 
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -16,19 +18,25 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 def ddpm_optimal_step(
     x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser, cov: Covariance
 ) -> tuple[Array, Array]:
-    r"""The posterior mean with the covariance of x_s given x_t: sigma_{t|s}^2 v_s/v_t along each eigenvector of the data.
+    r"""The posterior mean with the covariance of x_s given x_t: sigma_{t|s}^2 v_s/v_t along each
+    eigenvector of the data.
 
-    v_t = alpha_t^2 L + sigma_t^2.  cov: the data's covariance, diagonalised.  Exact at any number of steps.
-    Source: Bao et al. 2022, arXiv:2201.06503, Theorem 1, in each direction.  Domain: sigma(t) > 0.  Claims: REV-07.
+    v_t = alpha_t^2 L + sigma_t^2.  cov: the data's covariance, diagonalised.  Exact at any number
+    of steps.
+    Source: Bao et al. 2022, arXiv:2201.06503, Theorem 1, in each direction.  Domain: sigma(t) > 0.
+    Claims: REV-07.
     """
     x0 = denoise(x, t)
     variance = lambda v, r: noised_variance(v, process.alpha(r), process.sigma(r))
     noise = apply_to_eigenvalues(cov, z, lambda v: jnp.sqrt(variance(v, s) / variance(v, t)))
-    return posterior_mean(posterior(process, t, s), x, x0) + transition(process, t, s).sigma * noise, x0
+    return posterior_mean(posterior(process, t, s), x, x0) + transition(
+        process, t, s
+    ).sigma * noise, x0
 
 
 def ddpm_optimal(process: Process, denoise: Denoiser, *, law: GaussianLaw) -> Sampler:
-    r"""The ancestral sampler with the variance that is optimal for data of this Gaussian law. See `ddpm_optimal_step`.
+    r"""The ancestral sampler with the variance that is optimal for data of this Gaussian law. See
+    `ddpm_optimal_step`.
 
     Raises TypeError unless law is a GaussianLaw.  Claims: REV-07, REV-23, REV-24.
     """

@@ -1,7 +1,10 @@
-r"""Ancestral DPM-Solver-2: step down further than asked, to sigma_down, and add fresh noise sigma_up.
+r"""Ancestral DPM-Solver-2: step down further than asked, to sigma_down, and add fresh noise
+sigma_up.
 
-sigma_up^2 + sigma_down^2 = sigma^2 and sigma_up = eta sigma_s sqrt(1 - r_s^2/r_t^2), r = sigma/alpha.
-Source: k-diffusion, sampling.py, get_ancestral_step (Crowson 2022), in the coordinates y = x/alpha and r.
+sigma_up^2 + sigma_down^2 = sigma^2 and sigma_up = eta sigma_s sqrt(1 - r_s^2/r_t^2), r =
+sigma/alpha.
+Source: k-diffusion, sampling.py, get_ancestral_step (Crowson 2022), in the coordinates y = x/alpha
+and r.
 """
 
 import jax.numpy as jnp
@@ -19,7 +22,8 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 def dpm2_ancestral_step(
     x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser, eta: Scalar
 ) -> tuple[Array, Array]:
-    r"""y_s = y + (r_down - r_t) eps(y_mid, r_mid) + r_up z, r_mid = sqrt(r_t r_down), y_mid = y + (r_mid - r_t) eps(y, r_t).
+    r"""y_s = y + (r_down - r_t) eps(y_mid, r_mid) + r_up z, r_mid = sqrt(r_t r_down), y_mid = y +
+    (r_mid - r_t) eps(y, r_t).
 
     Where sigma(s) = 0 Euler's step.  eta = 0 is DPM-Solver-2.  Two evaluations a step.
     Source: k-diffusion, sampling.py, sample_dpm_2_ancestral.  Domain: alpha(t) > 0, sigma(t) > 0.
@@ -28,7 +32,9 @@ def dpm2_ancestral_step(
     x0 = denoise(x, t)
     eps = eps_of_x0(process, x, x0, t)
     fresh = -jnp.expm1(process.log_snr_step(t, s))  # 1 - (r_s/r_t)^2
-    up, down = (process.sigma(s) * jnp.sqrt(share) for share in (eta**2 * fresh, 1 - eta**2 * fresh))
+    up, down = (
+        process.sigma(s) * jnp.sqrt(share) for share in (eta**2 * fresh, 1 - eta**2 * fresh)
+    )
     end = process.alpha(s) * x0 + down * eps
     last = process.sigma(s) == 0
     half = (jnp.log1p(-(eta**2) * fresh) + process.log_snr_step(t, s)) / 4  # log(r_mid/r_t)

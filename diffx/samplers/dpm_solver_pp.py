@@ -1,4 +1,5 @@
-r"""DPM-Solver++, multi-step (2M, 3M): x0 as a polynomial in lambda = log(alpha/sigma), through the answers of earlier steps.
+r"""DPM-Solver++, multi-step (2M, 3M): x0 as a polynomial in lambda = log(alpha/sigma), through the
+answers of earlier steps.
 
 Lu et al. 2022, arXiv:2211.01095.
 """
@@ -19,10 +20,12 @@ from diffx.samplers.protocol import Info, Sampler, checked_step, sampler_of_step
 def dpm_solver_pp_2m_step(
     state: History, t: Array, s: Array, z: Any = None, *, process: Process, denoise: Denoiser
 ) -> tuple[History, Info]:
-    r"""x_s = sigma_s/sigma_t x + alpha_s (1 - e^-h) (x0 + h/2 x0[t, r]), x0[t, r] = (x0_t - x0_r)/(lambda_t - lambda_r).
+    r"""x_s = sigma_s/sigma_t x + alpha_s (1 - e^-h) (x0 + h/2 x0[t, r]), x0[t, r] = (x0_t -
+    x0_r)/(lambda_t - lambda_r).
 
     r: the time of the step before; without one the step is DDIM's, and so it is where sigma(s) = 0.
-    Source: Lu et al. 2022, arXiv:2211.01095, Algorithm 2.  t, s: scalar times, s < t.  One evaluation.
+    Source: Lu et al. 2022, arXiv:2211.01095, Algorithm 2.  t, s: scalar times, s < t.  One
+    evaluation.
     Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
     """
     x0, h = denoise(state.x, t), span(process, t, s)
@@ -34,24 +37,31 @@ def dpm_solver_pp_2m_step(
 def dpm_solver_pp_3m_step(
     state: History, t: Array, s: Array, z: Any = None, *, process: Process, denoise: Denoiser
 ) -> tuple[History, Info]:
-    r"""x_s = sigma_s/sigma_t x + alpha_s int_0^h e^(tau - h) p(tau) dtau, p the parabola through x0 now and twice before.
+    r"""x_s = sigma_s/sigma_t x + alpha_s int_0^h e^(tau - h) p(tau) dtau, p the parabola through x0
+    now and twice before.
 
-    With one step behind p is the straight line, without any the step is DDIM's, and so it is where sigma(s) = 0.
-    Source: Lu et al. 2022, arXiv:2211.01095, Proposition 4.1, with p integrated exactly (derived here).  The third-order
-    multi-step update of released code has half of this parabola's weight (phi_3 D_2 where D_2 is half a second
-    derivative) and is of order 2.  t, s: scalar times, s < t.  One evaluation.
+    With one step behind p is the straight line, without any the step is DDIM's, and so it is where
+    sigma(s) = 0.
+    Source: Lu et al. 2022, arXiv:2211.01095, Proposition 4.1, with p integrated exactly (derived
+    here).  The third-order multi-step update of released code has half of this parabola's weight
+    (phi_3 D_2 where D_2 is half a second derivative) and is of order 2.  t, s: scalar times, s < t.
+    One evaluation.
     Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
     """
     x0, memory = denoise(state.x, t), recall(process, state, t)
     more = bend(x0, memory, weights(memory, span(process, t, s), rate=-1))
-    return push(state, ddim_update(process, state.x, x0, t, s) + process.alpha(s) * more, x0, t), Info(x0)
+    return push(
+        state, ddim_update(process, state.x, x0, t, s) + process.alpha(s) * more, x0, t
+    ), Info(x0)
 
 
 def dpm_solver_pp(process: Process, denoise: Denoiser, *, order: int = 2) -> Sampler:
-    r"""DPM-Solver++ of order 1 (DDIM), 2 (2M) or 3 (3M), one evaluation a step. See `dpm_solver_pp_2m_step`.
+    r"""DPM-Solver++ of order 1 (DDIM), 2 (2M) or 3 (3M), one evaluation a step. See
+    `dpm_solver_pp_2m_step`.
 
-    A start without memory takes its first steps at lower order: the error is then of order 2 at most; for an exact
-    start see `with_past`.  Raises ValueError for another order.  Claims: REV-14, REV-15, REV-17, REV-19, REV-20.
+    A start without memory takes its first steps at lower order: the error is then of order 2 at
+    most; for an exact start see `with_past`.  Raises ValueError for another order.  Claims: REV-14,
+    REV-15, REV-17, REV-19, REV-20.
     """
     order = an_order(order, 3, "DPM-Solver++ (multi-step)")
     if order == 1:

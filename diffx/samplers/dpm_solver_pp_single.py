@@ -1,4 +1,5 @@
-r"""DPM-Solver++, single-step (2S, 3S): x0 as a polynomial in lambda = log(alpha/sigma), within one step.
+r"""DPM-Solver++, single-step (2S, 3S): x0 as a polynomial in lambda = log(alpha/sigma), within one
+step.
 
 Lu et al. 2022, arXiv:2211.01095.
 """
@@ -14,11 +15,15 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 
 
 @step
-def dpm_solver_pp_2s_step(x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser) -> tuple[Array, Array]:
-    r"""x_s = sigma_s/sigma_t x + alpha_s (1 - e^-h) D(u, m), u DDIM's point at the middle m in lambda.
+def dpm_solver_pp_2s_step(
+    x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser
+) -> tuple[Array, Array]:
+    r"""x_s = sigma_s/sigma_t x + alpha_s (1 - e^-h) D(u, m), u DDIM's point at the middle m in
+    lambda.
 
-    Source: Lu et al. 2022, arXiv:2211.01095, Algorithm 1 with r = 1/2.  t, s: scalar times, s < t.  Two evaluations.
-    Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's step.  Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
+    Source: Lu et al. 2022, arXiv:2211.01095, Algorithm 1 with r = 1/2.  t, s: scalar times, s < t.
+    Two evaluations. Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's step.  Domain: sigma(t) > 0.
+    Claims: REV-14, REV-17, REV-19, REV-20.
     """
     x0 = denoise(x, t)
     middle = time_between(process, t, s, 1 / 2)
@@ -28,24 +33,34 @@ def dpm_solver_pp_2s_step(x: Array, t: Array, s: Array, *, process: Process, den
 
 
 @step
-def dpm_solver_pp_3s_step(x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser) -> tuple[Array, Array]:
-    r"""DDIM's step + (3/2) alpha_s h phi_2(-h) (D(u_2, s_2) - D_t), s_1, s_2 at 1/3 and 2/3 of the step in lambda.
+def dpm_solver_pp_3s_step(
+    x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser
+) -> tuple[Array, Array]:
+    r"""DDIM's step + (3/2) alpha_s h phi_2(-h) (D(u_2, s_2) - D_t), s_1, s_2 at 1/3 and 2/3 of the
+    step in lambda.
 
     u_1 is DDIM's point at s_1, u_2 that at s_2 + 2 alpha_2 (2h/3) phi_2(-2h/3) (D(u_1, s_1) - D_t).
-    Source: the data form of `dpm_solver_3_step`, by the same expansion (derived here); the authors' code has it as
-    singlestep_dpm_solver_third_update.  t, s: scalar times, s < t.  Three evaluations.
-    Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's step.  Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
+    Source: the data form of `dpm_solver_3_step`, by the same expansion (derived here); the authors'
+    code has it as singlestep_dpm_solver_third_update.  t, s: scalar times, s < t.  Three
+    evaluations. Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's step.  Domain: sigma(t) > 0.
+    Claims: REV-14, REV-17, REV-19, REV-20.
     """
     x0, h = denoise(x, t), span(process, t, s)
     first, second = time_between(process, t, s, 1 / 3), time_between(process, t, s, 2 / 3)
     turn = denoise(ddim_update(process, x, x0, t, first), first) - x0
-    ahead = ddim_update(process, x, x0, t, second) + 2 * process.alpha(second) * slope_weight(2 * h / 3, rate=-1) * turn
+    ahead = (
+        ddim_update(process, x, x0, t, second)
+        + 2 * process.alpha(second) * slope_weight(2 * h / 3, rate=-1) * turn
+    )
     turn = denoise(ahead, second) - x0
-    return ddim_update(process, x, x0, t, s) + 1.5 * process.alpha(s) * slope_weight(h, rate=-1) * turn, x0
+    return ddim_update(process, x, x0, t, s) + 1.5 * process.alpha(s) * slope_weight(
+        h, rate=-1
+    ) * turn, x0
 
 
 def dpm_solver_pp_single(process: Process, denoise: Denoiser, *, order: int = 2) -> Sampler:
-    r"""DPM-Solver++ of order 1 (DDIM), 2 (2S) or 3 (3S), as many evaluations a step. See `dpm_solver_pp_2s_step`.
+    r"""DPM-Solver++ of order 1 (DDIM), 2 (2S) or 3 (3S), as many evaluations a step. See
+    `dpm_solver_pp_2s_step`.
 
     Raises ValueError for another order.  Claims: REV-14, REV-15, REV-17, REV-19, REV-20.
     """

@@ -1,6 +1,7 @@
 r"""EDM's stochastic sampler: go up in noise a little, then a step of Heun's method down.
 
-Everything happens in the coordinates y = x/alpha, r = sigma/alpha, where dy/dr = eps for every process.
+Everything happens in the coordinates y = x/alpha, r = sigma/alpha, where dy/dr = eps for every
+process.
 """
 
 from typing import Any
@@ -16,16 +17,22 @@ from diffx.samplers._exponential import ddim_update, eps_at
 from diffx.samplers.protocol import Sampler, noise_or_zero, sampler_of_step, step
 
 
-def churn(process: Process, x: Array, t: Scalar, z: Array | None, *, gamma: Scalar, noise_scale: Scalar) -> tuple[Array, Array]:
-    r"""x at the noise r_hat = (1 + gamma) r, and its time: y_hat = y + sqrt(r_hat^2 - r^2) z, the forward kernel.
+def churn(
+    process: Process, x: Array, t: Scalar, z: Array | None, *, gamma: Scalar, noise_scale: Scalar
+) -> tuple[Array, Array]:
+    r"""x at the noise r_hat = (1 + gamma) r, and its time: y_hat = y + sqrt(r_hat^2 - r^2) z, the
+    forward kernel.
 
-    Returns (x, t) as they are where gamma = 0.  Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 2.
+    Returns (x, t) as they are where gamma = 0.  Source: Karras et al. 2022, arXiv:2206.00364,
+    Algorithm 2.
     Domain: alpha(t) > 0, and r_hat within the process, r_hat <= sigma(1)/alpha(1).  Claims: REV-26.
     """
     up = process.time_of_log_snr(process.log_snr(t) - 2 * jnp.log1p(gamma))
     t_hat = jnp.where(gamma > 0, up, t)  # the time of a log-SNR is known to 100 ulps only
     there = transition(process, t_hat, t)
-    return (there.alpha * x + noise_scale * there.sigma * noise_or_zero(z, x)).astype(x.dtype), t_hat
+    return (there.alpha * x + noise_scale * there.sigma * noise_or_zero(z, x)).astype(
+        x.dtype
+    ), t_hat
 
 
 @step
@@ -42,10 +49,13 @@ def edm_stochastic_step(
     sigma_low: Scalar,
     sigma_high: Scalar,
 ) -> tuple[Array, Array]:
-    r"""y_s = y_hat + (r_s - r_hat)(eps(y_hat, r_hat) + eps(y_E, r_s))/2 from the churned y_hat, with Euler's y_E.
+    r"""y_s = y_hat + (r_s - r_hat)(eps(y_hat, r_hat) + eps(y_E, r_s))/2 from the churned y_hat,
+    with Euler's y_E.
 
-    Where sigma(s) = 0 Euler's step itself; gamma counts as 0 where r is not in [sigma_low, sigma_high].
-    Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 2.  Two evaluations a step; info.x0 is the answer at y_hat.
+    Where sigma(s) = 0 Euler's step itself; gamma counts as 0 where r is not in [sigma_low,
+    sigma_high].
+    Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 2.  Two evaluations a step; info.x0 is
+    the answer at y_hat.
     Domain: alpha(t) > 0, sigma(t) > 0.  Claims: REV-19, REV-22, REV-26.
     """
     r = jnp.exp(-process.log_snr(t) / 2)
@@ -54,9 +64,13 @@ def edm_stochastic_step(
     x0 = denoise(x, t)
     eps, end = eps_of_x0(process, x, x0, t), ddim_update(process, x, x0, t, s).astype(x.dtype)
     last = process.sigma(s) == 0
-    there = jnp.where(last, t, s)  # eps is not defined at sigma = 0: ask where it is and do not use it
+    there = jnp.where(
+        last, t, s
+    )  # eps is not defined at sigma = 0: ask where it is and do not use it
     ahead = eps_at(process, denoise, end, there)
-    reach = -process.sigma(there) * jnp.expm1(-process.log_snr_step(t, there) / 2)  # alpha_s (r_s - r_hat); 0 where last
+    reach = -process.sigma(there) * jnp.expm1(
+        -process.log_snr_step(t, there) / 2
+    )  # alpha_s (r_s - r_hat); 0 where last
     return end + reach * (ahead - eps) / 2, x0
 
 
@@ -71,11 +85,12 @@ def edm_stochastic(
 ) -> Sampler:
     r"""EDM's stochastic sampler, order 2 where gamma = 0. See `edm_stochastic_step`.
 
-    gamma: min(S_churn/N, sqrt(2) - 1) for the paper's S_churn and N steps; noise_scale: S_noise; sigma_low, sigma_high:
-    S_tmin, S_tmax, bounds of sigma/alpha in data units.  sigma_high: default the largest from which churning stays
-    within the process, sigma(1)/alpha(1)/(1 + gamma); beyond it the denoiser would be asked at times above 1.
-    Raises ValueError for gamma < 0 or gamma > sqrt(2) - 1, where more noise would be added than there is, and for a
-    sigma_high that leads beyond the process.  Claims: REV-19, REV-22, REV-26.
+    gamma: min(S_churn/N, sqrt(2) - 1) for the paper's S_churn and N steps; noise_scale: S_noise;
+    sigma_low, sigma_high: S_tmin, S_tmax, bounds of sigma/alpha in data units.  sigma_high: default
+    the largest from which churning stays within the process, sigma(1)/alpha(1)/(1 + gamma); beyond
+    it the denoiser would be asked at times above 1. Raises ValueError for gamma < 0 or gamma >
+    sqrt(2) - 1, where more noise would be added than there is, and for a sigma_high that leads
+    beyond the process.  Claims: REV-19, REV-22, REV-26.
     """
     _arguments.not_negative(gamma=gamma, noise_scale=noise_scale, sigma_low=sigma_low)
     most = jnp.exp(-process.log_snr(1.0) / 2) / (1 + gamma)
@@ -83,17 +98,26 @@ def edm_stochastic(
     _arguments.require_that(
         lambda gamma: gamma <= 2**0.5 - 1 + 1e-6,  # float32 rounds sqrt(2) - 1 up
         lambda gamma: (
-            f"gamma must be at most sqrt(2) - 1, got {gamma}; for the paper's S_churn give min(S_churn / N, 2**0.5 - 1)"
+            f"gamma must be at most sqrt(2) - 1, got {gamma}; for the paper's S_churn give "
+            "min(S_churn / N, 2**0.5 - 1)"
         ),
         gamma,
     )
-    _arguments.require_that(lambda most, high: high <= most * (1 + 1e-6), _too_high, most, sigma_high)
-    numbers = {"gamma": gamma, "noise_scale": noise_scale, "sigma_low": sigma_low, "sigma_high": sigma_high}
+    _arguments.require_that(
+        lambda most, high: high <= most * (1 + 1e-6), _too_high, most, sigma_high
+    )
+    numbers = {
+        "gamma": gamma,
+        "noise_scale": noise_scale,
+        "sigma_low": sigma_low,
+        "sigma_high": sigma_high,
+    }
     return sampler_of_step(edm_stochastic_step, process=process, denoise=denoise, **numbers)
 
 
 def _too_high(most: Any, high: Any) -> str:
     return (
-        f"churning from sigma_high={high} leads beyond this process; give sigma_high <= {float(most):.6g}, "
+        f"churning from sigma_high={high} leads beyond this process; give sigma_high <= "
+        f"{float(most):.6g}, "
         "which is sigma(1)/alpha(1)/(1 + gamma), or leave it out"
     )

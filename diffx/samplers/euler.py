@@ -9,11 +9,14 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 
 
 @step
-def euler_step(x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser) -> tuple[Array, Array]:
+def euler_step(
+    x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser
+) -> tuple[Array, Array]:
     r"""x_s = x + (s - t) u, u = alpha' x0 + sigma' eps, x0 = D(x, t), eps = (x - alpha x0)/sigma.
 
-    Source: Song et al. 2021, arXiv:2011.13456, eq. (13).  In rectified-flow or EDM time this is DDIM, in VP time it is
-    not.  t, s: scalar times, s < t.  Domain: sigma(t) > 0.  Claims: REV-15, REV-19, REV-22.
+    Source: Song et al. 2021, arXiv:2011.13456, eq. (13).  In rectified-flow or EDM time this is
+    DDIM, in VP time it is not.  t, s: scalar times, s < t.  Domain: sigma(t) > 0.  Claims: REV-15,
+    REV-19, REV-22.
     """
     x0 = denoise(x, t)
     return x + (s - t) * velocity_of_x0(process, x, x0, t), x0

@@ -7,9 +7,11 @@ from diffx.samplers.protocol import Sampler
 
 
 def euler_ancestral(process: Process, denoise: Denoiser, *, eta: Scalar = 1.0) -> Sampler:
-    r"""y_s = y + (r_down - r_t) eps + r_up z: this is DDIM with noise eta, and at eta = 1 DDPM with beta-tilde.
+    r"""y_s = y + (r_down - r_t) eps + r_up z: this is DDIM with noise eta, and at eta = 1 DDPM with
+    beta-tilde.
 
-    Source: k-diffusion, sampling.py, sample_euler_ancestral; the identity: derived here.  See `ddim_eta_step`.
-    Raises ValueError for eta outside [0, 1]: above 1 sigma_up would exceed sigma.  Claims: REV-22.
+    Source: k-diffusion, sampling.py, sample_euler_ancestral; the identity: derived here.  See
+    `ddim_eta_step`. Raises ValueError for eta outside [0, 1]: above 1 sigma_up would exceed sigma.
+    Claims: REV-22.
     """
     return ddim(process, denoise, eta=eta)

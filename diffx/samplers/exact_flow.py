@@ -1,4 +1,6 @@
-r"""The exact solution of the reverse family on Gaussian data: the limit of every sampler, and the yardstick of budgets."""
+r"""The exact solution of the reverse family on Gaussian data: the limit of every sampler, and the
+yardstick of budgets.
+"""
 
 from jaxtyping import Array
 
@@ -13,23 +15,37 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 
 
 @step
-def exact_flow_step(x: Array, t: Array, s: Array, *, process: Process, law: tuple[Array, Covariance]) -> tuple[Array, Array]:
-    r"""x_s = alpha_s m + gain (x - alpha_t m) along every eigenvector of the data: exact at any step size.
+def exact_flow_step(
+    x: Array, t: Array, s: Array, *, process: Process, law: tuple[Array, Covariance]
+) -> tuple[Array, Array]:
+    r"""x_s = alpha_s m + gain (x - alpha_t m) along every eigenvector of the data: exact at any
+    step size.
 
-    law: (m, C), C diagonalised.  See `diffx.reverse.gaussian_step`, its source too.  Claims: REV-02.
+    law: (m, C), C diagonalised.  See `diffx.reverse.gaussian_step`, its source too.  Claims:
+    REV-02.
     """
     mean, cov = law
-    away = apply_to_eigenvalues(cov, x - process.alpha(t) * mean, lambda v: gaussian_step(process, v, t, s).gain)
+    away = apply_to_eigenvalues(
+        cov, x - process.alpha(t) * mean, lambda v: gaussian_step(process, v, t, s).gain
+    )
     return process.alpha(s) * mean + away, gaussian_denoise(process, law, x, t)
 
 
 @step
 def exact_flow_eta_step(
-    x: Array, t: Array, s: Array, z: Array, *, process: Process, law: tuple[Array, Covariance], eta: Scalar
+    x: Array,
+    t: Array,
+    s: Array,
+    z: Array,
+    *,
+    process: Process,
+    law: tuple[Array, Covariance],
+    eta: Scalar,
 ) -> tuple[Array, Array]:
     r"""x_s = alpha_s m + gain (x - alpha_t m) + sigma z: the same with diffusion eta g.
 
-    law: (m, C), C diagonalised.  See `diffx.reverse.gaussian_step`, its source too.  Claims: REV-03.
+    law: (m, C), C diagonalised.  See `diffx.reverse.gaussian_step`, its source too.  Claims:
+    REV-03.
     """
     mean, cov = law
     along = lambda v: gaussian_step(process, v, t, s, eta=eta)
@@ -39,9 +55,11 @@ def exact_flow_eta_step(
 
 
 def exact_flow(process: Process, law: GaussianLaw, *, eta: Scalar | None = None) -> Sampler:
-    r"""The probability flow, or for a given eta >= 0 the SDE with diffusion eta g, solved exactly for Gaussian data.
+    r"""The probability flow, or for a given eta >= 0 the SDE with diffusion eta g, solved exactly
+    for Gaussian data.
 
-    One step over any distance is exact; eta = 1 is the reverse SDE.  Raises TypeError unless law is a GaussianLaw.
+    One step over any distance is exact; eta = 1 is the reverse SDE.  Raises TypeError unless law is
+    a GaussianLaw.
     Claims: REV-02, REV-03, REV-23, REV-24, FM-05.
     """
     require_gaussian(law, "exact_flow")

@@ -10,17 +10,23 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 
 
 @step
-def heun_step(x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser) -> tuple[Array, Array]:
-    r"""x_s = x + (s - t) (u(x, t) + u(x_E, s))/2 with Euler's x_E; where sigma(s) = 0 Euler's step x_E itself.
+def heun_step(
+    x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser
+) -> tuple[Array, Array]:
+    r"""x_s = x + (s - t) (u(x, t) + u(x_E, s))/2 with Euler's x_E; where sigma(s) = 0 Euler's step
+    x_E itself.
 
-    Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 1, in the process's own time.  Two evaluations a step.
-    t, s: scalar times, s < t.  Domain: sigma(t) > 0.  Claims: REV-19, REV-22, REV-29, LIT-08.
+    Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 1, in the process's own time.  Two
+    evaluations a step. t, s: scalar times, s < t.  Domain: sigma(t) > 0.  Claims: REV-19, REV-22,
+    REV-29, LIT-08.
     """
     x0 = denoise(x, t)
     u = velocity_of_x0(process, x, x0, t)
     end = (x + (s - t) * u).astype(x.dtype)
     last = process.sigma(s) == 0
-    there = jnp.where(last, t, s)  # the field is not defined at sigma = 0: evaluate where it is and do not use it
+    there = jnp.where(
+        last, t, s
+    )  # the field is not defined at sigma = 0: evaluate where it is and do not use it
     ahead = velocity_of_x0(process, end, denoise(end, there), there)
     return jnp.where(last, end, x + (s - t) * (u + ahead) / 2), x0
 

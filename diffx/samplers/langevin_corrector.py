@@ -14,11 +14,15 @@ from diffx.processes.protocol import Process
 from diffx.samplers.protocol import noise_or_zero
 
 
-def langevin_step(process: Process, denoise: Denoiser, x: Array, t: Scalar, z: Array | None, *, step_size: Scalar) -> Array:
-    r"""x + e score(x, t) + sqrt(2 e) z, score = (alpha D - x)/sigma^2: the unadjusted Langevin algorithm.
+def langevin_step(
+    process: Process, denoise: Denoiser, x: Array, t: Scalar, z: Array | None, *, step_size: Scalar
+) -> Array:
+    r"""x + e score(x, t) + sqrt(2 e) z, score = (alpha D - x)/sigma^2: the unadjusted Langevin
+    algorithm.
 
-    On Gaussian data of variance v at time t it is stable for e < 2 v and settles at the variance v/(1 - e/(2 v)).
-    x: any shape, data units; z: standard normal or None for zero; step_size: e, squared data units.
+    On Gaussian data of variance v at time t it is stable for e < 2 v and settles at the variance
+    v/(1 - e/(2 v)). x: any shape, data units; z: standard normal or None for zero; step_size: e,
+    squared data units.
     Source: Song et al. 2021, arXiv:2011.13456, section 4.2.  Domain: sigma(t) > 0.  Claims: REV-25.
     """
     t = _arguments.time(t)
@@ -26,8 +30,12 @@ def langevin_step(process: Process, denoise: Denoiser, x: Array, t: Scalar, z: A
     return (x + step_size * score + jnp.sqrt(2 * step_size) * noise_or_zero(z, x)).astype(x.dtype)
 
 
-def _langevin_at(x: Array, t: Scalar, s: Scalar, z: Any, *, process: Process, denoise: Denoiser, snr: Scalar) -> Array:
-    """langevin_step at s with e = 2 (snr sigma)^2; x itself where sigma(s) = 0, where the denoiser is asked at t."""
+def _langevin_at(
+    x: Array, t: Scalar, s: Scalar, z: Any, *, process: Process, denoise: Denoiser, snr: Scalar
+) -> Array:
+    """langevin_step at s with e = 2 (snr sigma)^2; x itself where sigma(s) = 0, where the denoiser
+    is asked at t.
+    """
     last = process.sigma(s) == 0
     there = jnp.where(last, t, s)
     step_size = 2 * (snr * process.sigma(there)) ** 2
@@ -35,12 +43,14 @@ def _langevin_at(x: Array, t: Scalar, s: Scalar, z: Any, *, process: Process, de
 
 
 def langevin_corrector(process: Process, denoise: Denoiser, *, snr: Scalar = 0.16) -> Partial:
-    r"""A corrector (x, t, s, z) -> x for `predictor_corrector`: a Langevin step at s with e = 2 (snr sigma(s))^2.
+    r"""A corrector (x, t, s, z) -> x for `predictor_corrector`: a Langevin step at s with e = 2
+    (snr sigma(s))^2.
 
-    e is Song's with |z|/|score| taken at its value for noise, sigma: it depends on neither x nor z, so that
-    `exact_law` applies; the step is stable for snr < 1.  Where sigma(s) = 0 it does nothing.
-    Source: Song et al. 2021, arXiv:2011.13456, Algorithms 4, 5, and their code's `ald`; 0.16 is their value.
-    Raises ValueError unless snr > 0.  Claims: REV-25.
+    e is Song's with |z|/|score| taken at its value for noise, sigma: it depends on neither x nor z,
+    so that `exact_law` applies; the step is stable for snr < 1.  Where sigma(s) = 0 it does
+    nothing.
+    Source: Song et al. 2021, arXiv:2011.13456, Algorithms 4, 5, and their code's `ald`; 0.16 is
+    their value. Raises ValueError unless snr > 0.  Claims: REV-25.
     """
     _arguments.positive(snr=snr)
     return Partial(_langevin_at, process=process, denoise=as_pytree(denoise), snr=snr)

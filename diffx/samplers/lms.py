@@ -1,4 +1,6 @@
-r"""Linear multi-step (Adams-Bashforth) in r = sigma/alpha, where dy/dr = eps for y = x/alpha and every process."""
+r"""Linear multi-step (Adams-Bashforth) in r = sigma/alpha, where dy/dr = eps for y = x/alpha and
+every process.
+"""
 
 from typing import Any
 
@@ -13,14 +15,19 @@ from diffx.samplers._exponential import an_order, ddim_update
 from diffx.samplers.multistep import History, memory_times, multistep, push
 from diffx.samplers.protocol import Info, Sampler, checked_step
 
-GAUSS = (0.5 - 12**-0.5, 0.5 + 12**-0.5)  # two nodes on [0, 1] of weight 1/2 integrate polynomials of degree 3 exactly
+GAUSS = (
+    0.5 - 12**-0.5,
+    0.5 + 12**-0.5,
+)  # two nodes on [0, 1] of weight 1/2 integrate polynomials of degree 3 exactly
 
 
 def adams_weights(process: Process, t: Scalar, s: Scalar, times: Array, known: Array) -> Array:
-    r"""w_j = int_0^1 prod_{k != j} (u - u_k)/(u_j - u_k) du over the known times, u = (r - r_t)/(r_s - r_t); 0 for the others.
+    r"""w_j = int_0^1 prod_{k != j} (u - u_k)/(u_j - u_k) du over the known times, u = (r -
+    r_t)/(r_s - r_t); 0 for the others.
 
-    times: (k,), before t; known: (k,), which of them count.  Returns (k,): the weights of the steps before; the weight of
-    the step from t is 1 less their sum.  A time of r = infinity does not count.  Claims: REV-22.
+    times: (k,), before t; known: (k,), which of them count.  Returns (k,): the weights of the steps
+    before; the weight of the step from t is 1 less their sum.  A time of r = infinity does not
+    count.  Claims: REV-22.
     """
     u = jnp.expm1(-process.log_snr_step(times, t) / 2) / jnp.expm1(process.log_snr_step(t, s) / 2)
     known = jnp.append(True, known & jnp.isfinite(u))
@@ -33,20 +40,27 @@ def adams_weights(process: Process, t: Scalar, s: Scalar, times: Array, known: A
 
 
 @checked_step
-def lms_step(state: History, t: Array, s: Array, z: Any = None, *, process: Process, denoise: Denoiser) -> tuple[History, Info]:
-    r"""y_s = y + (r_s - r_t) sum_j w_j eps_j, eps_j the last answers: DDIM plus corrections by eps_j - eps.
+def lms_step(
+    state: History, t: Array, s: Array, z: Any = None, *, process: Process, denoise: Denoiser
+) -> tuple[History, Info]:
+    r"""y_s = y + (r_s - r_t) sum_j w_j eps_j, eps_j the last answers: DDIM plus corrections by
+    eps_j - eps.
 
-    w_j: the integral of Lagrange's polynomials through the known r_j, see `adams_weights`; a method of order p starts
-    at order 1 and gains one a step, or at order p by `with_past`.
+    w_j: the integral of Lagrange's polynomials through the known r_j, see `adams_weights`; a method
+    of order p starts at order 1 and gains one a step, or at order p by `with_past`.
     Source: k-diffusion, sampling.py, sample_lms; there by adaptive quadrature, here exactly.
     Domain: sigma(t) > 0.  Claims: REV-19, REV-22.
     """
     x0 = denoise(state.x, t)
     eps = eps_of_x0(process, state.x, x0, t)
     known, times = memory_times(state, t)
-    reach = process.sigma(t) / process.alpha(t) * jnp.expm1(process.log_snr_step(t, s) / 2)  # r_s - r_t
+    reach = (
+        process.sigma(t) / process.alpha(t) * jnp.expm1(process.log_snr_step(t, s) / 2)
+    )  # r_s - r_t
     weights = adams_weights(process, t, s, times, known)
-    moves = jnp.where(weights == 0, 0, process.alpha(s) * reach * weights)  # reach is infinite where alpha(t) = 0
+    moves = jnp.where(
+        weights == 0, 0, process.alpha(s) * reach * weights
+    )  # reach is infinite where alpha(t) = 0
     x = ddim_update(process, state.x, x0, t, s) + contract("j,j...->...", moves, state.past - eps)
     return push(state, x, eps, t), Info(x0)
 
@@ -54,6 +68,7 @@ def lms_step(state: History, t: Array, s: Array, z: Any = None, *, process: Proc
 def lms(process: Process, denoise: Denoiser, *, order: int = 4) -> Sampler:
     r"""The linear multi-step method of order 1 (DDIM) to 4, one evaluation a step. See `lms_step`.
 
-    Raises TypeError unless order is an integer, ValueError unless it is 1, 2, 3 or 4.  Claims: REV-19, REV-22.
+    Raises TypeError unless order is an integer, ValueError unless it is 1, 2, 3 or 4.  Claims:
+    REV-19, REV-22.
     """
     return multistep(lms_step, an_order(order, 4, "lms") - 1, process=process, denoise=denoise)

@@ -17,9 +17,16 @@ Corrector = Callable[[Array, Scalar, Scalar, Any], Array]
 
 
 def predictor_corrector_step(
-    state: Any, t: Scalar, s: Scalar, z: Any, *, predictor: Sampler, correctors: tuple[Corrector, ...]
+    state: Any,
+    t: Scalar,
+    s: Scalar,
+    z: Any,
+    *,
+    predictor: Sampler,
+    correctors: tuple[Corrector, ...],
 ) -> tuple[Any, Any]:
-    """The predictor's step from t to s, then each corrector at s.  z: (the predictor's, (one for each corrector)).
+    """The predictor's step from t to s, then each corrector at s.  z: (the predictor's, (one for
+    each corrector)).
 
     Source: Song et al. 2021, arXiv:2011.13456, Algorithm 1.  Claims: REV-25.
     """
@@ -32,19 +39,27 @@ def predictor_corrector_step(
 
 
 def predictor_corrector(predictor: Sampler, corrector: Corrector, *, n: int = 1) -> Sampler:
-    r"""Any sampler, with n steps of a corrector after each of its steps. See `predictor_corrector_step`.
+    r"""Any sampler, with n steps of a corrector after each of its steps. See
+    `predictor_corrector_step`.
 
-    corrector: (x, t, s, z) -> x at s, such as `langevin_corrector`.  Raises TypeError unless predictor is a Sampler and n
-    an integer, ValueError unless n >= 1.  Claims: REV-25.
+    corrector: (x, t, s, z) -> x at s, such as `langevin_corrector`.  Raises TypeError unless
+    predictor is a Sampler and n an integer, ValueError unless n >= 1.  Claims: REV-25.
     """
     if not isinstance(predictor, Sampler):
-        raise TypeError(f"predictor must be a Sampler, such as diffx.ddpm(process, denoise), got {type(predictor).__name__}")
+        raise TypeError(
+            "predictor must be a Sampler, such as diffx.ddpm(process, denoise), got "
+            f"{type(predictor).__name__}"
+        )
     correctors = (as_pytree(corrector, "a corrector (x, t, s, z) -> x"),) * _arguments.count("n", n)
     step = Partial(predictor_corrector_step, predictor=predictor, correctors=correctors)
     return Sampler(predictor.init, step, Partial(_noises, predictor.noise, correctors))
 
 
-def _noises(noise: Callable | None, correctors: tuple[Corrector, ...], key: Array, x: Array) -> tuple:
+def _noises(
+    noise: Callable | None, correctors: tuple[Corrector, ...], key: Array, x: Array
+) -> tuple:
     """Independent noises: the predictor's, and one for each corrector."""
     first, *rest = jax.random.split(key, 1 + len(correctors))
-    return None if noise is None else noise(first, x), tuple(standard_normal(key, x) for key in rest)
+    return None if noise is None else noise(first, x), tuple(
+        standard_normal(key, x) for key in rest
+    )

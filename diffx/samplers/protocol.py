@@ -1,6 +1,8 @@
-r"""A sampler is three functions, init, step and noise; and how a formula (x, t, s, z) -> (x_s, x0) becomes one.
+r"""A sampler is three functions, init, step and noise; and how a formula (x, t, s, z) -> (x_s, x0)
+becomes one.
 
-What a user enters is checked here, once: times, shapes and dtypes of a step, also of one that is called by hand.
+What a user enters is checked here, once: times, shapes and dtypes of a step, also of one that is
+called by hand.
 """
 
 import inspect
@@ -31,11 +33,13 @@ class Info(NamedTuple):
 
 
 class Sampler(NamedTuple):
-    r"""A method of sampling, as a pytree: an argument of jit, so that changing a number in it does not retrace.
+    r"""A method of sampling, as a pytree: an argument of jit, so that changing a number in it does
+    not retrace.
 
     init: x -> state, which has a field x.
-    step: (state, t, s, z) -> (state, info), from time t down to s < t; z None stands for noise zero.
-    noise: (key, x) -> z, a pytree of standard normals; None: the method is deterministic and its z is None.
+    step: (state, t, s, z) -> (state, info), from time t down to s < t; z None stands for noise
+    zero. noise: (key, x) -> z, a pytree of standard normals; None: the method is deterministic and
+    its z is None.
     Claims: API-01, API-02.
     """
 
@@ -58,15 +62,21 @@ def start(x: Array) -> State:
 
 
 def checked_step(method: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]]:
-    """A step that writes out the contract (state, t, s, z) -> (state, info), with its times and answers checked.
+    """A step that writes out the contract (state, t, s, z) -> (state, info), with its times and
+    answers checked.
 
-    Whatever it asks of `denoise` and its like is asked in the dtype of state.x and must come back in its shape.
+    Whatever it asks of `denoise` and its like is asked in the dtype of state.x and must come back
+    in its shape.
     """
 
     @wraps(method)
-    def entered(state: Any, t: Scalar, s: Scalar, z: Any = None, **parameters: Any) -> tuple[Any, Any]:
+    def entered(
+        state: Any, t: Scalar, s: Scalar, z: Any = None, **parameters: Any
+    ) -> tuple[Any, Any]:
         t, s = _arguments.step_times(t, s)
-        asked = {name: _asked_like(state.x, parameters[name]) for name in ASKED if name in parameters}
+        asked = {
+            name: _asked_like(state.x, parameters[name]) for name in ASKED if name in parameters
+        }
         return method(state, t, s, z, **(parameters | asked))
 
     return entered
@@ -77,7 +87,9 @@ def _asked_like(like: Array, function: Callable) -> Callable[[Array, Scalar], Ar
 
 
 @checked_step
-def _formula_step(state: Any, t: Array, s: Array, z: Any, *, formula: Callable, **parameters: Any) -> tuple[State, Info]:
+def _formula_step(
+    state: Any, t: Array, s: Array, z: Any, *, formula: Callable, **parameters: Any
+) -> tuple[State, Info]:
     """The step of a formula: of state.x alone, with the results in its dtype."""
     x = state.x
     noise = {"z": noise_or_zero(z, x)} if draws_noise(formula) else {}
@@ -94,15 +106,21 @@ def noise_or_zero(z: Array | None, x: Array) -> Array:
     """The noise, of the shape of x; None stands for zero."""
     if z is None:
         return jnp.zeros_like(x)
-    _arguments.require(z.shape == x.shape, f"the noise must have the shape of x, {x.shape}, got {z.shape}")
+    _arguments.require(
+        z.shape == x.shape, f"the noise must have the shape of x, {x.shape}, got {z.shape}"
+    )
     return z
 
 
 def step(formula: Callable[..., tuple[Array, Array]]) -> Callable[..., tuple[State, Info]]:
-    """The step (state, t, s, z) -> (state, info) of a formula (x, t, s, z) -> (x_s, x0), or (x, t, s) -> (x_s, x0)."""
+    """The step (state, t, s, z) -> (state, info) of a formula (x, t, s, z) -> (x_s, x0), or (x, t,
+    s) -> (x_s, x0).
+    """
 
     @wraps(formula)
-    def entered(state: Any, t: Scalar, s: Scalar, z: Any = None, **parameters: Any) -> tuple[State, Info]:
+    def entered(
+        state: Any, t: Scalar, s: Scalar, z: Any = None, **parameters: Any
+    ) -> tuple[State, Info]:
         return _formula_step(state, t, s, z, formula=formula, **parameters)
 
     entered.formula = formula  # pyright: ignore[reportAttributeAccessIssue]
@@ -112,25 +130,35 @@ def step(formula: Callable[..., tuple[Array, Array]]) -> Callable[..., tuple[Sta
 
 def _contract(formula: Callable) -> inspect.Signature:
     """(state, t, s, z=None, *, the formula's keywords), for help()."""
-    keywords = [p for p in inspect.signature(formula).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    positional = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("state", "t", "s")]
+    keywords = [
+        p for p in inspect.signature(formula).parameters.values() if p.kind is p.KEYWORD_ONLY
+    ]
+    positional = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        for name in ("state", "t", "s")
+    ]
     noise = inspect.Parameter("z", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
     return inspect.Signature([*positional, noise, *keywords])
 
 
 def sampler_of_step(step: Callable, **parameters: Any) -> Sampler:
-    r"""The Sampler of a step function (x, t, s, z, **parameters) -> (x_s, x0), with the parameters bound.
+    r"""The Sampler of a step function (x, t, s, z, **parameters) -> (x_s, x0), with the parameters
+    bound.
 
-    step: from x at t to x_s at s < t, with the denoiser's answer x0 at the start of the step; its parameters are
-    keywords. A function without an argument z makes a deterministic sampler. Define it at module level: each new
-    function is compiled anew, new parameters are not.  Each call is checked: s <= t, shapes, the dtype of x.
-    Raises TypeError where step or a denoiser is not callable, or does not fit the parameters.
+    step: from x at t to x_s at s < t, with the denoiser's answer x0 at the start of the step; its
+    parameters are keywords. A function without an argument z makes a deterministic sampler. Define
+    it at module level: each new function is compiled anew, new parameters are not.  Each call is
+    checked: s <= t, shapes, the dtype of x. Raises TypeError where step or a denoiser is not
+    callable, or does not fit the parameters.
     Also called: custom scheduler.  Claims: API-09.
 
     >>> sampler_of_step(my_step, process=diffx.VP(), denoise=denoise)
     """
     if not callable(step):
-        raise TypeError(f"step must be a function (x, t, s, z, **parameters) -> (x_s, x0), got {type(step).__name__}")
+        raise TypeError(
+            "step must be a function (x, t, s, z, **parameters) -> (x_s, x0), got "
+            f"{type(step).__name__}"
+        )
     formula = getattr(step, "formula", step)
     bound = bound_parameters(parameters)
     _check_fits(formula, bound)
@@ -142,14 +170,20 @@ def bound_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
     """The parameters of a step with every function as a pytree."""
     function = lambda name, value: name in ASKED or callable(value)
     return {
-        name: as_pytree(value, ASKED.get(name, name)) if function(name, value) else value for name, value in parameters.items()
+        name: as_pytree(value, ASKED.get(name, name)) if function(name, value) else value
+        for name, value in parameters.items()
     }
 
 
 def _check_fits(formula: Callable, parameters: dict[str, Any]) -> None:
     """The parameters are all that the formula asks beside x, t, s and z."""
     try:
-        inspect.signature(formula).bind(*"xts", **parameters, **({"z": None} if draws_noise(formula) else {}))
+        inspect.signature(formula).bind(
+            *"xts", **parameters, **({"z": None} if draws_noise(formula) else {})
+        )
     except TypeError as error:
         name = getattr(formula, "__name__", "the step")
-        raise TypeError(f"{name} is called as (x, t, s, z, **parameters), but {error}; give all its parameters here") from error
+        raise TypeError(
+            f"{name} is called as (x, t, s, z, **parameters), but {error}; give all its parameters "
+            "here"
+        ) from error

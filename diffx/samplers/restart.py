@@ -1,4 +1,6 @@
-r"""Restart: where a deterministic sampler has come down an interval of times, noise it up again and let it come down anew."""
+r"""Restart: where a deterministic sampler has come down an interval of times, noise it up again and
+let it come down anew.
+"""
 
 from typing import Any
 
@@ -15,18 +17,30 @@ from diffx.samplers.protocol import Sampler, checked_step, noise_or_zero
 
 @checked_step
 def restart_step(
-    state: Any, t: Array, s: Array, z: Any = None, *, process: Process, sampler: Sampler, intervals: Array
+    state: Any,
+    t: Array,
+    s: Array,
+    z: Any = None,
+    *,
+    process: Process,
+    sampler: Sampler,
+    intervals: Array,
 ) -> tuple[Any, Any]:
-    r"""The sampler's step; where s <= t_min < t then, for each interval, x -> alpha_{b|s} x + sigma_{b|s} z and down to s.
+    r"""The sampler's step; where s <= t_min < t then, for each interval, x -> alpha_{b|s} x +
+    sigma_{b|s} z and down to s.
 
-    intervals: (n, m + 1), n grids from b = t_max to t_min, whose last time is replaced by s.  z: (n, *x.shape).
-    The error of the variance of Gaussian data is multiplied by (alpha_b/alpha_s)^2 v_s/v_b where the way down is exact, v
-    the marginal variance, and that of the mean by its root: derived here.  info is that of the sampler's step.
-    Source: Xu et al. 2023, arXiv:2306.14878, Algorithm 1; here for every process.  Domain: alpha(s) > 0.  Claims: REV-31.
+    intervals: (n, m + 1), n grids from b = t_max to t_min, whose last time is replaced by s.  z:
+    (n, *x.shape). The error of the variance of Gaussian data is multiplied by (alpha_b/alpha_s)^2
+    v_s/v_b where the way down is exact, v the marginal variance, and that of the mean by its root:
+    derived here.  info is that of the sampler's step.
+    Source: Xu et al. 2023, arXiv:2306.14878, Algorithm 1; here for every process.  Domain: alpha(s)
+    > 0.  Claims: REV-31.
     """
     state, info = sampler.step(state, t, s, None)
     there = (s <= intervals[0, -1]) & (intervals[0, -1] < t)
-    end = jnp.where(there, s, intervals[0, -1])  # what is not taken is finite too, under vmap and grad
+    end = jnp.where(
+        there, s, intervals[0, -1]
+    )  # what is not taken is finite too, under vmap and grad
 
     def again(state: Any, interval: tuple[Array, Any]) -> tuple[Any, None]:
         ts, noise = interval
@@ -36,7 +50,12 @@ def restart_step(
         step = lambda state, ends: (sampler.step(state, ends[0], ends[1], None)[0], None)
         return jax.lax.scan(step, sampler.init(x), (down[:-1], down[1:]))
 
-    return jax.lax.cond(there, lambda state: jax.lax.scan(again, state, (intervals, z))[0], lambda state: state, state), info
+    return jax.lax.cond(
+        there,
+        lambda state: jax.lax.scan(again, state, (intervals, z))[0],
+        lambda state: state,
+        state,
+    ), info
 
 
 def _normals(intervals: Array, key: Array, x: Array) -> Array:
@@ -46,14 +65,23 @@ def _normals(intervals: Array, key: Array, x: Array) -> Array:
 def restart(process: Process, sampler: Sampler, ts: Array, *, n: int = 1) -> Sampler:
     r"""A deterministic sampler with n restarts on an interval. See `restart_step`.
 
-    ts: (m + 1,), decreasing: the interval's grid from t_max to t_min, a time of the grid that is folded over, such as
-    grid[3:6]; without a step that reaches or passes t_min nothing restarts.  n: K in the paper; n m more steps in all.
-    Raises TypeError unless sampler is a Sampler and n an integer, ValueError for a stochastic sampler, a grid that
-    does not decrease, or n < 1.  Claims: REV-31.
+    ts: (m + 1,), decreasing: the interval's grid from t_max to t_min, a time of the grid that is
+    folded over, such as grid[3:6]; without a step that reaches or passes t_min nothing restarts.
+    n: K in the paper; n m more steps in all. Raises TypeError unless sampler is a Sampler and n an
+    integer, ValueError for a stochastic sampler, a grid that does not decrease, or n < 1.  Claims:
+    REV-31.
     """
     if not isinstance(sampler, Sampler):
-        raise TypeError(f"sampler must be a Sampler, such as diffx.ddim(process, denoise), got {type(sampler).__name__}")
-    _arguments.require(sampler.noise is None, "restart adds all the noise there is: give it a deterministic sampler")
-    intervals = jnp.tile(_arguments.grid(ts), (_arguments.count("n", n), 1))  # a bound integer would be traced
+        raise TypeError(
+            "sampler must be a Sampler, such as diffx.ddim(process, denoise), got "
+            f"{type(sampler).__name__}"
+        )
+    _arguments.require(
+        sampler.noise is None,
+        "restart adds all the noise there is: give it a deterministic sampler",
+    )
+    intervals = jnp.tile(
+        _arguments.grid(ts), (_arguments.count("n", n), 1)
+    )  # a bound integer would be traced
     step = Partial(restart_step, process=process, sampler=sampler, intervals=intervals)
     return Sampler(sampler.init, step, Partial(_normals, intervals))

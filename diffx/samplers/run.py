@@ -23,12 +23,17 @@ def keep_x0(state: Any, info: Any) -> Array:
     return info.x0
 
 
-def fold(sampler: Sampler, x: Array, ts: Array, zs: Any = None, *, keep: Callable | None = None) -> tuple[Array, Any]:
-    r"""Run a sampler from x over the grid ts with given noise: (x at the last time, what `keep` stacked).
+def fold(
+    sampler: Sampler, x: Array, ts: Array, zs: Any = None, *, keep: Callable | None = None
+) -> tuple[Array, Any]:
+    r"""Run a sampler from x over the grid ts with given noise: (x at the last time, what `keep`
+    stacked).
 
-    x: any shape, data units.  ts: (N + 1,), decreasing in [0, 1].  zs: noises stacked over the N steps, leading axis N;
-    None: zeros, never stacked.  keep: (state, info) -> pytree, stacked over the steps; None keeps nothing.  Jitted.
-    Raises ValueError for a grid that does not decrease, noise of another length, or noise for a deterministic method.
+    x: any shape, data units.  ts: (N + 1,), decreasing in [0, 1].  zs: noises stacked over the N
+    steps, leading axis N;
+    None: zeros, never stacked.  keep: (state, info) -> pytree, stacked over the steps; None keeps
+    nothing.  Jitted. Raises ValueError for a grid that does not decrease, noise of another length,
+    or noise for a deterministic method.
     Claims: REV-24, API-01, API-02, API-04, API-05, API-06, API-07.
     """
     sampler, x, ts, keep = checked_run(sampler, x, ts, keep)
@@ -36,12 +41,16 @@ def fold(sampler: Sampler, x: Array, ts: Array, zs: Any = None, *, keep: Callabl
     return loop(sampler, keep, x, ts, zs)
 
 
-def sample(sampler: Sampler, key: Array | None, x: Array, ts: Array, *, keep: Callable | None = None) -> tuple[Array, Any]:
-    r"""Run a sampler from x over the grid ts, step i with the noise of fold_in(key, i): `fold` without holding all noise.
+def sample(
+    sampler: Sampler, key: Array | None, x: Array, ts: Array, *, keep: Callable | None = None
+) -> tuple[Array, Any]:
+    r"""Run a sampler from x over the grid ts, step i with the noise of fold_in(key, i): `fold`
+    without holding all noise.
 
-    key: a jax random key; a deterministic method draws nothing and takes None too.  x: any shape, data units, drawn
-    by the caller from `prior`.  ts: (N + 1,), decreasing in [0, 1].  keep: as for `fold`.  Jitted.
-    Raises ValueError for a grid that does not decrease, TypeError for a stochastic method without a key.
+    key: a jax random key; a deterministic method draws nothing and takes None too.  x: any shape,
+    data units, drawn by the caller from `prior`.  ts: (N + 1,), decreasing in [0, 1].  keep: as for
+    `fold`.  Jitted. Raises ValueError for a grid that does not decrease, TypeError for a stochastic
+    method without a key.
     Claims: API-01, API-02, API-03, API-04, API-05.
     """
     sampler, x, ts, keep = checked_run(sampler, x, ts, keep)
@@ -52,8 +61,12 @@ def sample(sampler: Sampler, key: Array | None, x: Array, ts: Array, *, keep: Ca
 
 
 @jax.jit
-def loop(sampler: Sampler, keep: Callable | None, x: Array, ts: Array, zs: Any, key: Array | None = None) -> tuple[Array, Any]:
-    """The steps over ts; zs: their noises, stacked, or with a key their numbers, from which the noises are drawn."""
+def loop(
+    sampler: Sampler, keep: Callable | None, x: Array, ts: Array, zs: Any, key: Array | None = None
+) -> tuple[Array, Any]:
+    """The steps over ts; zs: their noises, stacked, or with a key their numbers, from which the
+    noises are drawn.
+    """
 
     def step(state: Any, times: tuple[Array, Array], z: Any) -> tuple[Any, Any]:
         z = z if key is None else sampler.noise(jax.random.fold_in(key, z), x)  # type: ignore[misc]
@@ -66,20 +79,35 @@ def loop(sampler: Sampler, keep: Callable | None, x: Array, ts: Array, zs: Any, 
     return last.x, kept
 
 
-def checked_run(sampler: Any, x: Any, ts: Any, keep: Any) -> tuple[Sampler, Array, Array, Callable | None]:
+def checked_run(
+    sampler: Any, x: Any, ts: Any, keep: Any
+) -> tuple[Sampler, Array, Array, Callable | None]:
     """What a run is given, as arguments of jit."""
     if not isinstance(sampler, Sampler):
-        raise TypeError(f"sampler must be a Sampler, such as diffx.ddim(process, denoise), got {type(sampler).__name__}")
-    functions = Sampler(*(None if function is None else as_pytree(function) for function in sampler))  # type: ignore[arg-type]
-    return functions, _arguments.floats("x", x), _arguments.grid(ts), None if keep is None else as_pytree(keep, "keep")
+        raise TypeError(
+            "sampler must be a Sampler, such as diffx.ddim(process, denoise), got "
+            f"{type(sampler).__name__}"
+        )
+    functions = Sampler(
+        *(None if function is None else as_pytree(function) for function in sampler)
+    )  # type: ignore[arg-type]
+    return (
+        functions,
+        _arguments.floats("x", x),
+        _arguments.grid(ts),
+        None if keep is None else as_pytree(keep, "keep"),
+    )
 
 
 def _check_memory(state: Any, n: int) -> None:
-    """A method that begins without memory of k steps needs k steps to fill it, and one that uses it."""
+    """A method that begins without memory of k steps needs k steps to fill it, and one that uses
+    it.
+    """
     k = state.missing.shape[0] if hasattr(state, "missing") else 0
     _arguments.require(
         n > k,
-        f"a multi-step method of order {k + 1} starts with {k} steps of lower order and needs at least {k + 1} steps, but the "
+        f"a multi-step method of order {k + 1} starts with {k} steps of lower order and needs at "
+        f"least {k + 1} steps, but the "
         f"grid has {n}: take more steps, a lower order, or an exact start (with_past)",
     )
 
@@ -87,7 +115,9 @@ def _check_memory(state: Any, n: int) -> None:
 def _check_noise(sampler: Sampler, zs: Any, n: int) -> None:
     if zs is None:
         return
-    _arguments.require(sampler.noise is not None, "this sampler is deterministic and takes no noise: leave zs out")
+    _arguments.require(
+        sampler.noise is not None, "this sampler is deterministic and takes no noise: leave zs out"
+    )
     for z in jax.tree_util.tree_leaves(zs):
         _arguments.require(
             jnp.ndim(z) >= 1 and z.shape[0] == n,

@@ -10,18 +10,26 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 
 
 @step
-def sde_dpm_solver_step(x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser) -> tuple[Array, Array]:
-    r"""y_s = y - 2 (r_t - r_s) eps + sqrt(r_t^2 - r_s^2) z in y = x/alpha, r = sigma/alpha: eps held fixed, any process.
+def sde_dpm_solver_step(
+    x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser
+) -> tuple[Array, Array]:
+    r"""y_s = y - 2 (r_t - r_s) eps + sqrt(r_t^2 - r_s^2) z in y = x/alpha, r = sigma/alpha: eps
+    held fixed, any process.
 
-    Source: SDE-DPM-Solver-1 of Lu et al. 2022, arXiv:2211.01095.  Domain: alpha(t) > 0, sigma(t) > 0.  Claims: REV-22.
+    Source: SDE-DPM-Solver-1 of Lu et al. 2022, arXiv:2211.01095.  Domain: alpha(t) > 0, sigma(t) >
+    0.  Claims: REV-22.
     """
     x0 = denoise(x, t)
     eps = eps_of_x0(process, x, x0, t)
     gone = transition(process, t, s)
-    reach = process.sigma(t) / gone.alpha * jnp.expm1(process.log_snr_step(t, s) / 2)  # alpha_s (r_s - r_t)
+    reach = (
+        process.sigma(t) / gone.alpha * jnp.expm1(process.log_snr_step(t, s) / 2)
+    )  # alpha_s (r_s - r_t)
     return x / gone.alpha + 2 * reach * eps + gone.sigma / gone.alpha * z, x0
 
 
 def sde_dpm_solver(process: Process, denoise: Denoiser) -> Sampler:
-    r"""The exponential integrator of the reverse SDE with eps held fixed. See `sde_dpm_solver_step`.  Claims: REV-22."""
+    r"""The exponential integrator of the reverse SDE with eps held fixed. See
+    `sde_dpm_solver_step`.  Claims: REV-22.
+    """
     return sampler_of_step(sde_dpm_solver_step, process=process, denoise=denoise)

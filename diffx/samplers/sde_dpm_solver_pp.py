@@ -1,4 +1,6 @@
-r"""SDE-DPM-Solver++: the reverse SDE with x0 as a polynomial in log(alpha/sigma).        Lu et al. 2022, arXiv:2211.01095."""
+r"""SDE-DPM-Solver++: the reverse SDE with x0 as a polynomial in log(alpha/sigma).        Lu et al.
+2022, arXiv:2211.01095.
+"""
 
 from typing import Any
 
@@ -23,9 +25,11 @@ from diffx.samplers.protocol import (
 def sde_dpm_solver_pp_1_step(
     x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser
 ) -> tuple[Array, Array]:
-    r"""x_s = sigma_s/sigma_t e^-h x + alpha_s (1 - e^-2h) x0 + sigma_s sqrt(1 - e^-2h) z: DDPM with beta-tilde.
+    r"""x_s = sigma_s/sigma_t e^-h x + alpha_s (1 - e^-2h) x0 + sigma_s sqrt(1 - e^-2h) z: DDPM with
+    beta-tilde.
 
-    Source: Lu et al. 2022, arXiv:2211.01095, section 6.  h = lambda_s - lambda_t.  t, s: scalar times, s < t.
+    Source: Lu et al. 2022, arXiv:2211.01095, section 6.  h = lambda_s - lambda_t.  t, s: scalar
+    times, s < t.
     Domain: sigma(t) > 0.  Claims: REV-16, REV-17, REV-19.
     """
     x0 = denoise(x, t)
@@ -36,7 +40,8 @@ def sde_dpm_solver_pp_1_step(
 def sde_dpm_solver_pp_2m_step(
     state: History, t: Array, s: Array, z: Any = None, *, process: Process, denoise: Denoiser
 ) -> tuple[History, Info]:
-    r"""The step of order 1 with x0 + h/2 (x0_t - x0_r)/(lambda_t - lambda_r) for x0, r the time of the step before.
+    r"""The step of order 1 with x0 + h/2 (x0_t - x0_r)/(lambda_t - lambda_r) for x0, r the time of
+    the step before.
 
     Source: Lu et al. 2022, arXiv:2211.01095, section 6.  On Gaussian data its order in law is 2.
     t, s: scalar times, s < t.  Where sigma(s) = 0 it is the step of order 1.  Domain: sigma(t) > 0.
@@ -50,12 +55,16 @@ def sde_dpm_solver_pp_2m_step(
 
 
 def sde_dpm_solver_pp(process: Process, denoise: Denoiser, *, order: int = 2) -> Sampler:
-    r"""SDE-DPM-Solver++ 1 (DDPM with beta-tilde) or 2M, one evaluation a step. See `sde_dpm_solver_pp_2m_step`.
+    r"""SDE-DPM-Solver++ 1 (DDPM with beta-tilde) or 2M, one evaluation a step. See
+    `sde_dpm_solver_pp_2m_step`.
 
-    There is no 3M: with a parabola through three answers, exactly integrated or as released, the order in law on Gaussian
-    data is 2 again.  Raises ValueError for another order.  Claims: REV-16, REV-17, REV-19.
+    There is no 3M: with a parabola through three answers, exactly integrated or as released, the
+    order in law on Gaussian data is 2 again.  Raises ValueError for another order.  Claims: REV-16,
+    REV-17, REV-19.
     """
     order = an_order(order, 2, "SDE-DPM-Solver++")
     if order == 1:
         return sampler_of_step(sde_dpm_solver_pp_1_step, process=process, denoise=denoise)
-    return multistep(sde_dpm_solver_pp_2m_step, 1, stochastic=True, process=process, denoise=denoise)
+    return multistep(
+        sde_dpm_solver_pp_2m_step, 1, stochastic=True, process=process, denoise=denoise
+    )

@@ -1,4 +1,6 @@
-r"""SDE-DPM-Solver++ 2S: the middle of the step in log(alpha/sigma).        Lu et al. 2022, arXiv:2211.01095."""
+r"""SDE-DPM-Solver++ 2S: the middle of the step in log(alpha/sigma).        Lu et al. 2022,
+arXiv:2211.01095.
+"""
 
 from typing import Any
 
@@ -20,12 +22,15 @@ from diffx.samplers.protocol import Info, Sampler, State, checked_step, noise_or
 def sde_dpm_solver_pp_2s_step(
     state: State, t: Array, s: Array, z: Any = None, *, process: Process, denoise: Denoiser
 ) -> tuple[State, Info]:
-    r"""The step of order 1 with D(u, m) for x0, u the step of order 1 to the middle m in lambda, both on one Brownian path.
+    r"""The step of order 1 with D(u, m) for x0, u the step of order 1 to the middle m in lambda,
+    both on one Brownian path.
 
-    z: a pair of standard normals, one for each half: the noise of the whole step is that of the first half carried on,
-    sigma_s/sigma_m e^(-h/2) sigma_m sqrt(1 - e^-h) z_1, and that of the second half, sigma_s sqrt(1 - e^-h) z_2.
-    Source: Lu et al. 2022, arXiv:2211.01095, section 6, with the stages of k-diffusion's sample_dpmpp_sde (r = 1/2).
-    t, s: scalar times, s < t.  Where sigma(s) = 0 or alpha(t) = 0 it is the step of order 1.
+    z: a pair of standard normals, one for each half: the noise of the whole step is that of the
+    first half carried on, sigma_s/sigma_m e^(-h/2) sigma_m sqrt(1 - e^-h) z_1, and that of the
+    second half, sigma_s sqrt(1 - e^-h) z_2.
+    Source: Lu et al. 2022, arXiv:2211.01095, section 6, with the stages of k-diffusion's
+    sample_dpmpp_sde (r = 1/2). t, s: scalar times, s < t.  Where sigma(s) = 0 or alpha(t) = 0 it is
+    the step of order 1.
     Domain: sigma(t) > 0.  Claims: REV-17, REV-19, REV-20.
     """
     x, x0 = state.x, denoise(state.x, t)
@@ -33,8 +38,13 @@ def sde_dpm_solver_pp_2s_step(
     middle, whole = time_between(process, t, s, 1 / 2), span(process, t, s) > 0
     ahead = sde_mean(process, x, x0, t, middle) + sde_deviation(process, t, middle) * first
     mean = sde_mean(process, x, jnp.where(whole, denoise(ahead, middle), x0), t, s)
-    carried = process.sigma(s) / process.sigma(middle) * jnp.exp(process.log_snr_step(middle, s) / 2)
-    noise = carried * sde_deviation(process, t, middle) * first + sde_deviation(process, middle, s) * second
+    carried = (
+        process.sigma(s) / process.sigma(middle) * jnp.exp(process.log_snr_step(middle, s) / 2)
+    )
+    noise = (
+        carried * sde_deviation(process, t, middle) * first
+        + sde_deviation(process, middle, s) * second
+    )
     return State((mean + noise).astype(x.dtype)), Info(x0)
 
 

@@ -1,4 +1,6 @@
-r"""UniPC: an exponential Adams predictor and corrector, one evaluation a step.        Zhao et al. 2023, arXiv:2302.04867."""
+r"""UniPC: an exponential Adams predictor and corrector, one evaluation a step.        Zhao et al.
+2023, arXiv:2302.04867.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,7 +18,9 @@ from diffx.samplers.protocol import Info, Sampler, bound_parameters, checked_ste
 
 
 class Corrected(NamedTuple):
-    """x as predicted; corrected: x of the step before, as corrected; the memory, missing too: see `History`."""
+    """x as predicted; corrected: x of the step before, as corrected; the memory, missing too: see
+    `History`.
+    """
 
     x: Array
     corrected: Array
@@ -27,17 +31,26 @@ class Corrected(NamedTuple):
 
 @checked_step
 def unipc_step(
-    state: Corrected, t: Array, s: Array, z: Any = None, *, process: Process, denoise: Denoiser, first: Callable[[Array], Array]
+    state: Corrected,
+    t: Array,
+    s: Array,
+    z: Any = None,
+    *,
+    process: Process,
+    denoise: Denoiser,
+    first: Callable[[Array], Array],
 ) -> tuple[Corrected, Info]:
     r"""Correct x_t with x0 = D(x, t) at the prediction x, then predict x_s.
 
-    Predictor: DDIM's step + alpha_s int_0^h e^(tau - h) (p(tau) - x0_t) dtau, p through x0_t and p - 1 answers before it.
-    Corrector: the same with the answer at the end of the step among the points of p.  A straight line that starts at x0_t
-    is integrated as h/2 B(h) times its slope instead of exactly, B = `first`: where one answer before it is known
-    (predictor), where none is (corrector).  The last x is a prediction; without memory it is DDIM's, and so it is where
-    sigma(s) = 0.
-    Source: Zhao et al. 2023, arXiv:2302.04867, Algorithms 1, 2, in Newton's form (derived here): from order 3 on nothing
-    depends on B but the first steps.  t, s: scalar times, s < t.  One evaluation.
+    Predictor: DDIM's step + alpha_s int_0^h e^(tau - h) (p(tau) - x0_t) dtau, p through x0_t and
+    p - 1 answers before it.
+    Corrector: the same with the answer at the end of the step among the points of p.  A straight
+    line that starts at x0_t is integrated as h/2 B(h) times its slope instead of exactly, B =
+    `first`: where one answer before it is known (predictor), where none is (corrector).  The last x
+    is a prediction; without memory it is DDIM's, and so it is where sigma(s) = 0.
+    Source: Zhao et al. 2023, arXiv:2302.04867, Algorithms 1, 2, in Newton's form (derived here):
+    from order 3 on nothing depends on B but the first steps.  t, s: scalar times, s < t.  One
+    evaluation.
     Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
     """
     x0 = denoise(state.x, t)
@@ -49,7 +62,9 @@ def unipc_step(
 
 
 def _correct(process: Process, state: Corrected, x0: Array, t: Array, first: Callable) -> Array:
-    """The step that led to t once more, from the corrected point, now that the answer x0 at t is known."""
+    """The step that led to t once more, from the corrected point, now that the answer x0 at t is
+    known.
+    """
     begun = state.times[0] > 0
     r = jnp.where(begun, state.times[0], t).astype(t.dtype)
     before = recall(process, state._replace(past=state.past[1:], times=state.times[1:]), r)
@@ -59,7 +74,9 @@ def _correct(process: Process, state: Corrected, x0: Array, t: Array, first: Cal
     return jnp.where(begun & (h > 0), again, state.x)
 
 
-def _advance(process: Process, x: Array, x0: Array, memory: Memory, t: Array, s: Array, first: Callable) -> Array:
+def _advance(
+    process: Process, x: Array, x0: Array, memory: Memory, t: Array, s: Array, first: Callable
+) -> Array:
     """From t to s with x0 at t, and p through it and the memory."""
     h = span(process, t, s)
     of_slopes = weights(memory, h, rate=-1)
@@ -78,20 +95,27 @@ def _bh2(h: Array) -> Array:
 
 
 def _begin(x: Array, *, times: Array) -> Corrected:
-    """No memory yet: one answer more than the predictor needs, for the corrector looks back from the step before."""
+    """No memory yet: one answer more than the predictor needs, for the corrector looks back from
+    the step before.
+    """
     x = _arguments.floats("x", x)
     k = times.shape[0]
-    return Corrected(x, x, jnp.zeros((k + 1, *x.shape), x.dtype), jnp.append(times, 0), jnp.zeros((k, 0)))
+    return Corrected(
+        x, x, jnp.zeros((k + 1, *x.shape), x.dtype), jnp.append(times, 0), jnp.zeros((k, 0))
+    )
 
 
 def _unipc(process: Process, denoise: Denoiser, order: Any, first: Callable) -> Sampler:
     init = Partial(_begin, times=jnp.zeros(an_order(order, 3, "UniPC") - 1))
-    step = Partial(unipc_step, **bound_parameters({"process": process, "denoise": denoise, "first": first}))
+    step = Partial(
+        unipc_step, **bound_parameters({"process": process, "denoise": denoise, "first": first})
+    )
     return Sampler(init, step)
 
 
 def unipc(process: Process, denoise: Denoiser, *, order: int = 3) -> Sampler:
-    r"""UniPC of order 1 to 3 with B(h) = 1 - e^-h (bh2): with its corrector of one order more. See `unipc_step`.
+    r"""UniPC of order 1 to 3 with B(h) = 1 - e^-h (bh2): with its corrector of one order more. See
+    `unipc_step`.
 
     A start without memory takes its first steps at lower order; for an exact start see `with_past`.
     Raises ValueError for another order.  Claims: REV-14, REV-17, REV-19, REV-20.
@@ -100,5 +124,7 @@ def unipc(process: Process, denoise: Denoiser, *, order: int = 3) -> Sampler:
 
 
 def unipc_bh1(process: Process, denoise: Denoiser, *, order: int = 3) -> Sampler:
-    r"""UniPC of order 1 to 3 with B(h) = h (bh1). See `unipc_step`.  Claims: REV-14, REV-17, REV-19, REV-20."""
+    r"""UniPC of order 1 to 3 with B(h) = h (bh1). See `unipc_step`.  Claims: REV-14, REV-17,
+    REV-19, REV-20.
+    """
     return _unipc(process, denoise, order, _bh1)

@@ -1,4 +1,6 @@
-"""python -m spec_tests.conformance --library NAME | --adapter MODULE [--path DIR] [--only PATTERN] [--all] [--json FILE]."""
+"""python -m spec_tests.conformance --library NAME | --adapter MODULE [--path DIR] [--only PATTERN]
+[--all] [--json FILE].
+"""
 
 import argparse
 import datetime
@@ -21,7 +23,9 @@ ADAPTERS, RESULTS = (Path(__file__).parent / name for name in ("adapters", "resu
 def main(arguments: list[str] | None = None) -> int:
     """0 where every failure is declared, 1 where one is not, 2 for a wrong command."""
     options = _parser().parse_args(arguments)
-    if options.json and not Path(options.json).absolute().parent.is_dir():  # before the run, not after it
+    if (
+        options.json and not Path(options.json).absolute().parent.is_dir()
+    ):  # before the run, not after it
         _refuse(f"there is no folder to write {options.json} to")
     if options.path:
         sys.path.insert(0, options.path)
@@ -35,7 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.keep:
         _keep(records, options.library or options.adapter)
     if options.json:
-        Path(options.json).write_text(json.dumps([record._asdict() for record in records], indent=1) + "\n")
+        Path(options.json).write_text(
+            json.dumps([record._asdict() for record in records], indent=1) + "\n"
+        )
     return int(any(record.verdict == FAILS for record in records))
 
 
@@ -43,10 +49,15 @@ def _records(options: argparse.Namespace) -> tuple[list[Record], list[str]]:
     name = options.adapter or f"spec_tests.conformance.adapters.{options.library}"
     try:
         adapter = importlib.import_module(name)
-    except Exception as error:  # whatever a library raises on import, in versions that do not go together
+    except (
+        Exception
+    ) as error:  # whatever a library raises on import, in versions that do not go together
         if options.library not in libraries():
             _refuse(_no_adapter(name, error))
-        how = f"not installed here ({_said(error)}); to install it: {INSTALL.get(options.library, 'see the adapter')}"
+        how = (
+            f"not installed here ({_said(error)}); to install it: "
+            f"{INSTALL.get(options.library, 'see the adapter')}"
+        )
         return [Record(options.library, "-", "-", "-", NOT_PROVIDED, "-", "-", how)], []
     say = partial(print, file=sys.stderr, flush=True) if options.verbose else lambda line: None
     try:
@@ -66,7 +77,10 @@ def _said(error: Exception) -> str:
 
 
 def _no_adapter(name: str, error: Exception) -> str:
-    return f"the adapter {name} cannot be imported: {_said(error)}; --library takes one of: {', '.join(libraries())}"
+    return (
+        f"the adapter {name} cannot be imported: {_said(error)}; --library takes one of: "
+        f"{', '.join(libraries())}"
+    )
 
 
 def _keep(records: list[Record], name: str) -> None:
@@ -85,12 +99,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m spec_tests.conformance", description=__doc__)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--library", help=f"one of: {', '.join(libraries())}")
-    which.add_argument("--adapter", help="a module of yours that offers samplers(), processes(), guidances(), ...")
+    which.add_argument(
+        "--adapter", help="a module of yours that offers samplers(), processes(), guidances(), ..."
+    )
     parser.add_argument("--path", help="the folder of a library that no package registry has")
     parser.add_argument("--only", default="*", help="a pattern of target names, such as 'DDIM*'")
     parser.add_argument("--all", action="store_true", help="print what holds, too")
     parser.add_argument("--json", metavar="FILE", help="write the records")
-    parser.add_argument("--keep", action="store_true", help="keep the records for the table of the gallery")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the records for the table of the gallery"
+    )
     parser.add_argument("--verbose", action="store_true", help="say each target as it is done")
     return parser
 

@@ -1,4 +1,6 @@
-"""An adapter, whole: a module that says how your code is called. The page *Other libraries* prints it."""
+"""An adapter, whole: a module that says how your code is called. The page *Other libraries* prints
+it.
+"""
 
 import numpy as np
 

@@ -1,4 +1,6 @@
-"""From an adapter to records: every claim that it makes runnable, and what it lacks said as such."""
+"""From an adapter to records: every claim that it makes runnable, and what it lacks said as
+such.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,8 +25,12 @@ class Record(NamedTuple):
     detail: str
 
 
-def records_of(adapter: ModuleType, *, only: str = "*", say: Callable[[str], None] = lambda line: None) -> list[Record]:
-    """Records of every target whose name matches `only`; an adapter that raises is reported, and the run goes on."""
+def records_of(
+    adapter: ModuleType, *, only: str = "*", say: Callable[[str], None] = lambda line: None
+) -> list[Record]:
+    """Records of every target whose name matches `only`; an adapter that raises is reported, and
+    the run goes on.
+    """
     library, version, found = getattr(adapter, "LIBRARY", adapter.__name__), _version(adapter), []
     for kind in KINDS:
         for target, findings in _of_kind(adapter, kind, only, say):
@@ -39,16 +45,33 @@ def _version(adapter: ModuleType) -> str:
         return f"unknown ({type(error).__name__})"
 
 
-def _of_kind(adapter: ModuleType, kind: str, only: str, say: Callable[[str], None]) -> Iterator[tuple[str, list[Finding]]]:
+def _of_kind(
+    adapter: ModuleType, kind: str, only: str, say: Callable[[str], None]
+) -> Iterator[tuple[str, list[Finding]]]:
     offer, claims = getattr(adapter, kind, None), KINDS[kind].claims
     targets = list(_targets(offer, kind)) if offer else []
     if not targets and only == "*":
-        yield "-", [Finding(claim, NOT_PROVIDED, "-", "-", f"the adapter has no {kind}") for claim in claims]
+        yield (
+            "-",
+            [
+                Finding(claim, NOT_PROVIDED, "-", "-", f"the adapter has no {kind}")
+                for claim in claims
+            ],
+        )
     for target in targets:
         if isinstance(target, Finding):
             yield kind, [target]
         elif not isinstance(target, Target):
-            yield kind, [_failed(kind, "targets", f"the adapter's {kind}() gave {target!r}, which is no Target")]
+            yield (
+                kind,
+                [
+                    _failed(
+                        kind,
+                        "targets",
+                        f"the adapter's {kind}() gave {target!r}, which is no Target",
+                    )
+                ],
+            )
         elif fnmatch(target.name, only):
             begin = time.perf_counter()
             findings = _checked(kind, target)
@@ -61,20 +84,34 @@ def _targets(offer: Callable, kind: str) -> Iterator[Target | Finding]:
     try:
         yield from offer()
     except Exception as error:
-        yield _failed(kind, "targets", f"the adapter's {kind}() raised {type(error).__name__}: {error}", error)
+        yield _failed(
+            kind, "targets", f"the adapter's {kind}() raised {type(error).__name__}: {error}", error
+        )
 
 
 def _checked(kind: str, target: Target) -> list[Finding]:
     try:
         findings = list(KINDS[kind].check(**target.arguments))
-    except Exception as error:  # of the arguments themselves: checks report what foreign code raises
-        return [_failed(kind, "a check", f"the adapter's arguments: {type(error).__name__}: {error}", error)]
+    except (
+        Exception
+    ) as error:  # of the arguments themselves: checks report what foreign code raises
+        return [
+            _failed(
+                kind, "a check", f"the adapter's arguments: {type(error).__name__}: {error}", error
+            )
+        ]
     return [_with_snippet(one, target) for one in findings]
 
 
 def _failed(kind: str, wanted: str, says: str, error: Exception | None = None) -> Finding:
     """A mistake of the adapter itself, under the first claim of its kind."""
-    return Finding(KINDS[kind].claims[0], FAILS, type(error).__name__ if error else "something else", wanted, says)
+    return Finding(
+        KINDS[kind].claims[0],
+        FAILS,
+        type(error).__name__ if error else "something else",
+        wanted,
+        says,
+    )
 
 
 def _with_snippet(found: Finding, target: Target) -> Finding:

@@ -1,4 +1,6 @@
-"""The table for people: a heading a target, a line a claim, failures with their sentence and their snippet."""
+"""The table for people: a heading a target, a line a claim, failures with their sentence and their
+snippet.
+"""
 
 import textwrap
 from collections import Counter
@@ -7,15 +9,26 @@ from itertools import groupby
 from diffx.check.finding import DEVIATION, FAILS, NOT_PROVIDED
 from spec_tests.conformance.run import Record
 
-WIDTHS = {"claim": 6, "verdict": 20}  # of the columns; the last one, measured and expected, takes what it needs
+WIDTHS = {
+    "claim": 6,
+    "verdict": 20,
+}  # of the columns; the last one, measured and expected, takes what it needs
 
 
 def table(records: list[Record], *, everything: bool = False) -> str:
     """What does not hold under its target, and a count of all; everything: what holds, too."""
     name = f"{records[0].library} {records[0].version}"
     counts = Counter(record.verdict for record in records)
-    shown = [record for record in records if everything or record.verdict in (FAILS, DEVIATION) or _absent(record)]
-    lines = [line for target, group in groupby(shown, lambda record: record.target) for line in _of_target(target, list(group))]
+    shown = [
+        record
+        for record in records
+        if everything or record.verdict in (FAILS, DEVIATION) or _absent(record)
+    ]
+    lines = [
+        line
+        for target, group in groupby(shown, lambda record: record.target)
+        for line in _of_target(target, list(group))
+    ]
     tally = ", ".join(f"{number} {verdict}" for verdict, number in sorted(counts.items()))
     return "\n".join([*lines, f"{name}: {tally}"])
 
@@ -36,4 +49,7 @@ def _of_claim(record: Record) -> list[str]:
     head = "  ".join(getattr(record, field).ljust(width) for field, width in WIDTHS.items())
     numbers = "" if record.measured == "-" else f"{record.measured}; expected {record.expected}"
     said = record.verdict in (FAILS, DEVIATION, NOT_PROVIDED)
-    return [f"  {head}  {numbers}".rstrip(), *([textwrap.indent(record.detail, "      ")] if said else [])]
+    return [
+        f"  {head}  {numbers}".rstrip(),
+        *([textwrap.indent(record.detail, "      ")] if said else []),
+    ]

@@ -22,21 +22,55 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m spec_tests.mutants", description=__doc__)
     add = parser.add_argument
-    add("--most", type=int, default=900, metavar="N", help="draw at most N edits, each function its share (900)")
+    add(
+        "--most",
+        type=int,
+        default=900,
+        metavar="N",
+        help="draw at most N edits, each function its share (900)",
+    )
     add("--seed", type=int, default=0, help="of the draw (0)")
-    add("--only", default="*", metavar="GLOB", help="functions by dotted name: 'diffx.laws.*', 'diffx.check.*'")
-    add("--since", metavar="REV", help="only functions whose lines have changed since this revision")
+    add(
+        "--only",
+        default="*",
+        metavar="GLOB",
+        help="functions by dotted name: 'diffx.laws.*', 'diffx.check.*'",
+    )
+    add(
+        "--since", metavar="REV", help="only functions whose lines have changed since this revision"
+    )
     add("--jobs", type=int, default=2, help="children at once (2)")
     add("--minutes", type=float, default=60.0, help="after which nothing new is started (60)")
-    add("--patience", type=float, default=90.0, help="seconds of tests that a survivor has to meet (90)")
-    add("--grace", type=float, default=30.0, help="seconds beyond five times its tests until an edit counts as a hang")
+    add(
+        "--patience",
+        type=float,
+        default=90.0,
+        help="seconds of tests that a survivor has to meet (90)",
+    )
+    add(
+        "--grace",
+        type=float,
+        default=30.0,
+        help="seconds beyond five times its tests until an edit counts as a hang",
+    )
     add("--json", type=Path, metavar="FILE", help="write every edit and what became of it")
     add("--list", action="store_true", help="print the edits and stop")
     add("--recheck", action="store_true", help="judge those in the list of equivalent edits too")
     add("--package", default="diffx", help="what is mutated (diffx)")
-    add("--tests", nargs="+", default=["spec_tests"], metavar="PATH", help="what has to notice (spec_tests)")
+    add(
+        "--tests",
+        nargs="+",
+        default=["spec_tests"],
+        metavar="PATH",
+        help="what has to notice (spec_tests)",
+    )
     add("--examples", default="spec_tests.examples", help="the module with EXAMPLES; '' for none")
-    add("--equivalent", type=Path, default=HERE.parent / "equivalent.toml", help="the list of equivalent edits")
+    add(
+        "--equivalent",
+        type=Path,
+        default=HERE.parent / "equivalent.toml",
+        help="the list of equivalent edits",
+    )
     add("--cache", type=Path, default=HERE.parent.parent / ".cache" / "mutants", help="a directory")
     return parser.parse_args(words)
 
@@ -46,7 +80,9 @@ def main(words: list[str] | None = None) -> int:
     options = arguments(words)
     sys.path.insert(0, os.getcwd())
     generated = choice.every_mutant(options.package)
-    chosen = sample(choice.choose(generated, options.only, options.since), options.most, options.seed)
+    chosen = sample(
+        choice.choose(generated, options.only, options.since), options.most, options.seed
+    )
     if not chosen:
         raise SystemExit("no function with an edit matches --only and --since")
     if options.list:
@@ -67,7 +103,16 @@ def judge(options: argparse.Namespace, generated: list[Mutant], chosen: list[Mut
     modules = sorted({mutant.module for mutant in generated})
     limits = (options.jobs, options.minutes, options.patience, options.grace)
     engine = Engine(Plan(chosen, modules, listed, options.examples, options.cache, *limits))
-    quiet = ["-qq", "--no-header", "--no-summary", "--capture=no", "-p", "no:cacheprovider", "-o", "addopts="]
+    quiet = [
+        "-qq",
+        "--no-header",
+        "--no-summary",
+        "--capture=no",
+        "-p",
+        "no:cacheprovider",
+        "-o",
+        "addopts=",
+    ]
     pytest.main([*options.tests, *quiet, "--spec-profile", "dev"], plugins=[engine])
     if not engine.complete:
         raise SystemExit("no edit was judged, for the reason above")

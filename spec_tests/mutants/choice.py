@@ -10,38 +10,64 @@ from pathlib import Path
 from spec_tests.mutants import patch
 from spec_tests.mutants.edits import Mutant, functions, generate
 
-NOT_FORMULAS = ("_arguments", "_pytrees", "nn", "training", "data")  # held by tests of errors, of training, of speed
-ON_REQUEST = ("check",)  # no formulas either, but what they say of others is held: drawn where a pattern names them
+NOT_FORMULAS = (
+    "_arguments",
+    "_pytrees",
+    "nn",
+    "training",
+    "data",
+)  # held by tests of errors, of training, of speed
+ON_REQUEST = (
+    "check",
+)  # no formulas either, but what they say of others is held: drawn where a pattern names them
 
 
 def every_mutant(package: str) -> list[Mutant]:
     """All edits of the formula modules of a package, and of those that are edited on request."""
-    return [mutant for module in formula_modules(package) for mutant in generate(patch.source_of(module), module)]
+    return [
+        mutant
+        for module in formula_modules(package)
+        for mutant in generate(patch.source_of(module), module)
+    ]
 
 
 def formula_modules(package: str) -> list[str]:
     """Dotted names, sorted."""
     root = Path(str(importlib.import_module(package).__file__)).parent
-    names = [(package, *path.relative_to(root).with_suffix("").parts) for path in sorted(root.rglob("*.py"))]
-    return [".".join(name) for name in names if not set(name) & {*NOT_FORMULAS, "__init__", "__main__"}]
+    names = [
+        (package, *path.relative_to(root).with_suffix("").parts)
+        for path in sorted(root.rglob("*.py"))
+    ]
+    return [
+        ".".join(name) for name in names if not set(name) & {*NOT_FORMULAS, "__init__", "__main__"}
+    ]
 
 
 def choose(mutants: list[Mutant], only: str, since: str | None) -> list[Mutant]:
-    """Those in functions that match a pattern and, if asked, have changed; a room of ON_REQUEST only if it is named."""
+    """Those in functions that match a pattern and, if asked, have changed; a room of ON_REQUEST
+    only if it is named.
+    """
     unasked = {*ON_REQUEST} - {*only.split(".")}
     found = [mutant for mutant in mutants if fnmatch(mutant.where.replace(":", "."), only)]
     found = [mutant for mutant in found if not unasked & {*mutant.module.split(".")}]
     if since is None:
         return found
-    changed = {module: changed_functions(module, since) for module in {mutant.module for mutant in found}}
+    changed = {
+        module: changed_functions(module, since) for module in {mutant.module for mutant in found}
+    }
     return [mutant for mutant in found if mutant.function in changed[mutant.module]]
 
 
 def changed_functions(module: str, since: str) -> set[str]:
     """Functions of a module with a line that is not as it was in the revision."""
-    spans = [(name, node.lineno, node.end_lineno or 0) for node, _, name in functions(ast.parse(patch.source_of(module)))]
+    spans = [
+        (name, node.lineno, node.end_lineno or 0)
+        for node, _, name in functions(ast.parse(patch.source_of(module)))
+    ]
     lines = changed_lines(Path(str(importlib.import_module(module).__file__)), since)
-    return {name for name, first, last in spans if lines is None or lines & set(range(first, last + 1))}
+    return {
+        name for name, first, last in spans if lines is None or lines & set(range(first, last + 1))
+    }
 
 
 def changed_lines(path: Path, since: str) -> set[int] | None:
@@ -50,12 +76,20 @@ def changed_lines(path: Path, since: str) -> set[int] | None:
     known = subprocess.run([*git, "cat-file", "-e", f"{since}:./{path.name}"], capture_output=True)
     if known.returncode:
         return _no_such_file(git, since)
-    diff = subprocess.run([*git, "diff", "-U0", since, "--", path.name], capture_output=True, text=True, check=True)
+    diff = subprocess.run(
+        [*git, "diff", "-U0", since, "--", path.name], capture_output=True, text=True, check=True
+    )
     hunks = re.findall(r"^@@ -\S+ \+(\d+)(?:,(\d+))? @@", diff.stdout, re.MULTILINE)
-    return {line for first, count in hunks for line in range(int(first), int(first) + max(1, int(count or 1)))}
+    return {
+        line
+        for first, count in hunks
+        for line in range(int(first), int(first) + max(1, int(count or 1)))
+    }
 
 
 def _no_such_file(git: list[str], since: str) -> None:
-    revision = subprocess.run([*git, "rev-parse", "--verify", f"{since}^{{commit}}"], capture_output=True)
+    revision = subprocess.run(
+        [*git, "rev-parse", "--verify", f"{since}^{{commit}}"], capture_output=True
+    )
     if revision.returncode:
         raise SystemExit(f"--since {since}: git knows no such revision")

@@ -1,4 +1,6 @@
-"""The edits.  An operator takes an expression and yields (its name, the expression to put in its place)."""
+"""The edits.  An operator takes an expression and yields (its name, the expression to put in its
+place).
+"""
 
 import ast
 import copy
@@ -7,12 +9,16 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-Steps = tuple[tuple[str, int | None], ...]  # from a node down to a descendant: field, and index where it is a list
+Steps = tuple[
+    tuple[str, int | None], ...
+]  # from a node down to a descendant: field, and index where it is a list
 Edits = Iterator[tuple[str, ast.expr]]
 
 
 class Mutant(NamedTuple):
-    """One edit.  Two edits of one function never share their key, and a shift of lines does not change it."""
+    """One edit.  Two edits of one function never share their key, and a shift of lines does not
+    change it.
+    """
 
     module: str
     function: str  # qualified name in the module
@@ -47,9 +53,15 @@ class Site(NamedTuple):
         return self.parents[-1]
 
 
-# --- operators -------------------------------------------------------------------------------------------------------
+# --- operators ----------------------------------------------------------------------------------
 
-BINARY = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult}
+BINARY = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.Pow: ast.Mult,
+}
 COMPARE = {
     ast.Lt: (ast.LtE, ast.Gt),
     ast.LtE: (ast.Lt, ast.GtE),
@@ -61,30 +73,91 @@ COMPARE = {
     ast.IsNot: (ast.Is,),
 }
 DROPPED = {
-    *("sqrt", "exp", "log", "square", "expm1", "log1p", "abs", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan"),
-    *("arcsinh", "sigmoid", "log_sigmoid", "softplus", "cumsum", "flip", "sort", "clip", "swapaxes", "transpose"),
+    *(
+        "sqrt",
+        "exp",
+        "log",
+        "square",
+        "expm1",
+        "log1p",
+        "abs",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "arctan",
+    ),
+    *(
+        "arcsinh",
+        "sigmoid",
+        "log_sigmoid",
+        "softplus",
+        "cumsum",
+        "flip",
+        "sort",
+        "clip",
+        "swapaxes",
+        "transpose",
+    ),
     *("astype", "stop_gradient"),
 }
 RENAMED = {
     **{"expm1": "exp", "log1p": "log", "sin": "cos", "cos": "sin", "sinh": "cosh", "cosh": "sinh"},
-    **{"min": "max", "max": "min", "minimum": "maximum", "maximum": "minimum", "argmax": "argmin", "argmin": "argmax"},
+    **{
+        "min": "max",
+        "max": "min",
+        "minimum": "maximum",
+        "maximum": "minimum",
+        "argmax": "argmin",
+        "argmin": "argmax",
+    },
     **{"sum": "mean", "mean": "sum", "floor": "ceil", "ceil": "floor", "any": "all", "all": "any"},
     **{"zeros": "ones", "ones": "zeros", "zeros_like": "ones_like", "ones_like": "zeros_like"},
 }
 CANCELLING = {"expm1": "exp({}) - 1", "log1p": "log(1 + {})"}  # the same value, with fewer digits
-WORDS = [("alpha", "sigma"), ("t", "s"), ("f", "g"), ("x0", "eps"), ("x0", "x"), ("min", "max"), ("cond", "uncond")]
-WORDS += [("images", "texts"), ("mean", "cov"), ("p", "q"), ("leading", "trailing"), ("first", "last")]
+WORDS = [
+    ("alpha", "sigma"),
+    ("t", "s"),
+    ("f", "g"),
+    ("x0", "eps"),
+    ("x0", "x"),
+    ("min", "max"),
+    ("cond", "uncond"),
+]
+WORDS += [
+    ("images", "texts"),
+    ("mean", "cov"),
+    ("p", "q"),
+    ("leading", "trailing"),
+    ("first", "last"),
+]
 SYMMETRIC = {"minimum", "maximum", "min", "max", "hypot", "array_equal", "logaddexp"}
 SYMMETRIC |= {"isinstance", "getattr", "hasattr", "issubdtype", "where", "zip"}
-STATIC = {"process", "denoise", "self", "law", "sampler", "dtype", "shape"}  # swapped, they only raise
+STATIC = {
+    "process",
+    "denoise",
+    "self",
+    "law",
+    "sampler",
+    "dtype",
+    "shape",
+}  # swapped, they only raise
 
 
 def binary(site: Site) -> Edits:
-    """a + b -> a - b, a * b -> a / b, a ** b -> a * b, and their reverse; a @ b -> b @ a, but not in |a - b| or (a - b)^2."""
+    """a + b -> a - b, a * b -> a / b, a ** b -> a * b, and their reverse; a @ b -> b @ a, but not
+    in |a - b| or (a - b)^2.
+    """
     node = site.node
     if isinstance(node, ast.BinOp) and type(node.op) in BINARY:
         yield "binary", change(node, op=BINARY[type(node.op)]())
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Sub, ast.Div, ast.Pow, ast.MatMult)) and not is_even(site):
+    if (
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, (ast.Sub, ast.Div, ast.Pow, ast.MatMult))
+        and not is_even(site)
+    ):
         yield "operands", change(node, left=node.right, right=node.left)
 
 
@@ -92,14 +165,20 @@ def is_even(site: Site) -> bool:
     """A difference whose sign is lost around it."""
     node, parent = site.node, site.parent
     absolute = isinstance(parent, ast.Call) and callee(parent) == "abs"
-    squared = isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Pow) and text(parent.right) == "2"
+    squared = (
+        isinstance(parent, ast.BinOp)
+        and isinstance(parent.op, ast.Pow)
+        and text(parent.right) == "2"
+    )
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and (absolute or squared)
 
 
 def drop_operand(site: Site) -> Edits:
     """a * b -> a and b, a + b -> a and b, a / b -> a, a - b -> a."""
     node = site.node
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult)):
+    if isinstance(node, ast.BinOp) and isinstance(
+        node.op, (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult)
+    ):
         yield "drop", node.left
         if isinstance(node.op, (ast.Add, ast.Mult, ast.MatMult)):
             yield "drop", node.right
@@ -120,14 +199,22 @@ def constant(site: Site) -> Edits:
     if is_number(node) and not is_negated(site):
         for value in other_numbers(node.value):  # pyright: ignore[reportAttributeAccessIssue]
             yield "constant", ast.Constant(value)
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and is_number(node.operand):
+    elif (
+        isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and is_number(node.operand)
+    ):
         yield "constant", ast.Constant(0)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, bool) and keyword_of(site) != "strict":
+    elif (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, bool)
+        and keyword_of(site) != "strict"
+    ):
         yield "constant", ast.Constant(not node.value)
 
 
 def call(site: Site) -> Edits:
-    """sqrt(a) -> a; expm1 -> exp, sin -> cos, ...; expm1(a) -> exp(a) - 1: the digits are lost, not the value."""
+    """sqrt(a) -> a; expm1 -> exp, sin -> cos, ...; expm1(a) -> exp(a) - 1: the digits are lost, not
+    the value.
+    """
     node = site.node
     if not isinstance(node, ast.Call):
         return
@@ -164,7 +251,9 @@ def branches(site: Site) -> Edits:
 
 
 def names(site: Site) -> Edits:
-    """alpha <-> sigma, t <-> s, f <-> g, x0 <-> eps ... as words of names, where the other name exists."""
+    """alpha <-> sigma, t <-> s, f <-> g, x0 <-> eps ... as words of names, where the other name
+    exists.
+    """
     node = site.node
     if isinstance(node, ast.Name):
         for other in other_words(node.id):
@@ -207,18 +296,32 @@ def subscripts(site: Site) -> Edits:
     """a[1:] <-> a[:-1], a[0] <-> a[-1] (the latter is one of the constants)."""
     node = site.node
     if isinstance(node, ast.Subscript):
-        shift = {"1:": ":-1", ":-1": "1:", ":1": "-1:", "-1:": ":1", "0": "-1"}.get(text(node.slice))
+        shift = {"1:": ":-1", ":-1": "1:", ":1": "-1:", "-1:": ":1", "0": "-1"}.get(
+            text(node.slice)
+        )
         if shift:
             yield "subscript", change(node, slice=ast.parse(f"a[{shift}]", mode="eval").body.slice)  # pyright: ignore
 
 
 OPERATORS: tuple[Callable[[Site], Edits], ...] = (
-    *(binary, drop_operand, sign, constant, call, compare, branches, names, arguments, elements, axes),
+    *(
+        binary,
+        drop_operand,
+        sign,
+        constant,
+        call,
+        compare,
+        branches,
+        names,
+        arguments,
+        elements,
+        axes,
+    ),
     subscripts,
 )
 
 
-# --- where edits are made --------------------------------------------------------------------------------------------
+# --- where edits are made -----------------------------------------------------------------------
 
 
 def generate(source: str, module: str) -> list[Mutant]:
@@ -246,7 +349,9 @@ def sample(mutants: list[Mutant], most: int, seed: int = 0) -> list[Mutant]:
 
 
 def mutate(source: str, mutant: Mutant, wrap: str | None = None) -> ast.Module:
-    """The module with the edit.  wrap: the name of a function that the new expression is passed through."""
+    """The module with the edit.  wrap: the name of a function that the new expression is passed
+    through.
+    """
     tree = ast.parse(source)
     new = copy.deepcopy(mutant.new)
     assert new is not None
@@ -264,7 +369,9 @@ def in_defaults(mutant: Mutant) -> bool:
 def functions(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, Steps, str]]:
     """Functions and methods; what is nested in a function belongs to it."""
 
-    def inside(node: ast.AST, path: Steps, prefix: str) -> Iterator[tuple[ast.FunctionDef, Steps, str]]:
+    def inside(
+        node: ast.AST, path: Steps, prefix: str
+    ) -> Iterator[tuple[ast.FunctionDef, Steps, str]]:
         for child, step in children(node):
             if isinstance(child, ast.FunctionDef):
                 yield child, (*path, step), prefix + child.name
@@ -274,7 +381,9 @@ def functions(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, Steps, str]]:
     return inside(tree, (), "")
 
 
-def _mutants(function: ast.FunctionDef, path: Steps, name: str, module: str, everywhere) -> Iterator[Mutant]:
+def _mutants(
+    function: ast.FunctionDef, path: Steps, name: str, module: str, everywhere
+) -> Iterator[Mutant]:
     if name.split(".")[-1].startswith(("_check", "require_")):
         return  # checks of values are held by the tests of errors
     readable, attributes = everywhere
@@ -286,7 +395,9 @@ def _mutants(function: ast.FunctionDef, path: Steps, name: str, module: str, eve
             if result not in seen:
                 seen.add(result)
                 before, after = describe(site, new, whole)
-                yield Mutant(module, name, site.node.lineno, operator, before, after, site.path, new)
+                yield Mutant(
+                    module, name, site.node.lineno, operator, before, after, site.path, new
+                )
 
 
 def edits_of(site: Site) -> Edits:
@@ -296,7 +407,9 @@ def edits_of(site: Site) -> Edits:
         yield from operator(site)
 
 
-def sites(function: ast.FunctionDef, path: Steps, readable: frozenset, attributes: frozenset) -> Iterator[Site]:
+def sites(
+    function: ast.FunctionDef, path: Steps, readable: frozenset, attributes: frozenset
+) -> Iterator[Site]:
     """The expressions of a function that may be edited."""
 
     def inside(node: ast.AST, path: Steps, parents: tuple[ast.AST, ...]) -> Iterator[Site]:
@@ -320,18 +433,26 @@ def is_left_alone(node: ast.AST) -> bool:
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant) or is_check(node.value)
     if isinstance(node, ast.If):
-        guard = any(isinstance(n, ast.Call) and callee(n) == "is_concrete" for n in ast.walk(node.test))
+        guard = any(
+            isinstance(n, ast.Call) and callee(n) == "is_concrete" for n in ast.walk(node.test)
+        )
         return guard or (all(isinstance(n, ast.Raise) for n in node.body) and not node.orelse)
     return is_check(node)
 
 
 def is_check(node: ast.AST) -> bool:
-    """_arguments.something(...), _check_something(...) or require_something(...), private or not."""
-    return isinstance(node, ast.Call) and text(node.func).startswith(("_arguments.", "_check_", "_require_", "require_"))
+    """_arguments.something(...), _check_something(...) or require_something(...), private or
+    not.
+    """
+    return isinstance(node, ast.Call) and text(node.func).startswith(
+        ("_arguments.", "_check_", "_require_", "require_")
+    )
 
 
 def describe(site: Site, new: ast.expr, whole: str) -> tuple[str, str]:
-    """The smallest telling piece of source around the edit that occurs once in the function, before and after."""
+    """The smallest telling piece of source around the edit that occurs once in the function, before
+    and after.
+    """
     if isinstance(site.parent, ast.arguments):
         name = _argument_of(site.parent, *site.path[-1])
         return f"{name}={text(site.node)}", f"{name}={text(new)}"
@@ -350,7 +471,9 @@ def describe(site: Site, new: ast.expr, whole: str) -> tuple[str, str]:
 def is_telling(node: ast.AST) -> bool:
     """More than a name, an attribute or a number."""
     small = (ast.Name, ast.Attribute, ast.Constant)
-    return not isinstance(node, small) and not (isinstance(node, ast.UnaryOp) and isinstance(node.operand, small))
+    return not isinstance(node, small) and not (
+        isinstance(node, ast.UnaryOp) and isinstance(node.operand, small)
+    )
 
 
 def _argument_of(arguments: ast.arguments, field: str, index: int | None) -> str:
@@ -373,7 +496,7 @@ def _number_twins(mutants: Iterator[Mutant]) -> list[Mutant]:
     return result
 
 
-# --- pieces of syntax ------------------------------------------------------------------------------------------------
+# --- pieces of syntax ---------------------------------------------------------------------------
 
 
 def text(node: ast.AST) -> str:
@@ -394,7 +517,9 @@ def children(node: ast.AST) -> Iterator[tuple[ast.AST, tuple[str, int | None]]]:
         if isinstance(value, ast.AST):
             yield value, (field, None)
         elif isinstance(value, list):
-            yield from ((child, (field, i)) for i, child in enumerate(value) if isinstance(child, ast.AST))
+            yield from (
+                (child, (field, i)) for i, child in enumerate(value) if isinstance(child, ast.AST)
+            )
 
 
 def put(root: ast.AST, path: Steps, new: ast.AST) -> None:
@@ -417,11 +542,17 @@ def edit(node: ast.AST, path: Steps, new: ast.AST) -> Any:
     value = getattr(node, field)
     if index is None:
         return change(node, **{field: edit(value, rest, new)})
-    return change(node, **{field: [*value[:index], edit(value[index], rest, new), *value[index + 1 :]]})
+    return change(
+        node, **{field: [*value[:index], edit(value[index], rest, new), *value[index + 1 :]]}
+    )
 
 
 def without_docstring(function: ast.FunctionDef) -> ast.FunctionDef:
-    return change(function, body=function.body[1:] or [ast.Pass()]) if ast.get_docstring(function) else function
+    return (
+        change(function, body=function.body[1:] or [ast.Pass()])
+        if ast.get_docstring(function)
+        else function
+    )
 
 
 def callee(node: ast.Call) -> str:
@@ -439,13 +570,22 @@ def callee_root(node: ast.Attribute) -> str:
 
 def argument(node: ast.Call) -> ast.expr | None:
     """What a function is applied to: x of jnp.sqrt(x), of sqrt(x) and of x.astype(d)."""
-    if isinstance(node.func, ast.Attribute) and callee_root(node.func) not in ("jnp", "jax", "np", "lax"):
+    if isinstance(node.func, ast.Attribute) and callee_root(node.func) not in (
+        "jnp",
+        "jax",
+        "np",
+        "lax",
+    ):
         return node.func.value
     return node.args[0] if node.args else None
 
 
 def rename(function: ast.expr, name: str) -> ast.expr:
-    return change(function, attr=name) if isinstance(function, ast.Attribute) else ast.Name(name, ast.Load())
+    return (
+        change(function, attr=name)
+        if isinstance(function, ast.Attribute)
+        else ast.Name(name, ast.Load())
+    )
 
 
 def cancel(node: ast.Call, form: str, inside: ast.expr) -> ast.expr:
@@ -496,14 +636,18 @@ def other_words(name: str) -> list[str]:
 
 def local_names(function: ast.FunctionDef) -> frozenset[str]:
     """Arguments of a function and what it assigns."""
-    assigned = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    assigned = {
+        n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
     return frozenset(assigned | {n.arg for n in ast.walk(function) if isinstance(n, ast.arg)})
 
 
 def module_names(tree: ast.Module) -> frozenset[str]:
     """Functions that a module defines or imports."""
     defined = {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}
-    imported = {a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names}
+    imported = {
+        a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names
+    }
     return frozenset(defined | imported)
 
 

@@ -1,4 +1,6 @@
-"""The run, as a pytest plugin: tests are collected once, and then every edit meets its tests in a forked child."""
+"""The run, as a pytest plugin: tests are collected once, and then every edit meets its tests in a
+forked child.
+"""
 
 import importlib
 import time
@@ -73,9 +75,14 @@ class Engine:
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self) -> None:
-        phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)  # nobody reads the smallest counterexample
+        phases = (
+            hypothesis.Phase.explicit,
+            hypothesis.Phase.generate,
+        )  # nobody reads the smallest counterexample
         dev = hypothesis.settings.get_profile("dev")
-        hypothesis.settings.register_profile("mutants", dev, phases=phases, report_multiple_bugs=False)
+        hypothesis.settings.register_profile(
+            "mutants", dev, phases=phases, report_multiple_bugs=False
+        )
         hypothesis.settings.load_profile("mutants")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -85,12 +92,18 @@ class Engine:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not report.passed and not self.failure:
             crash = getattr(report.longrepr, "reprcrash", None)
-            self.failure = "skipped" if report.skipped else _one_line(crash.message if crash else report.longreprtext)
+            self.failure = (
+                "skipped"
+                if report.skipped
+                else _one_line(crash.message if crash else report.longreprtext)
+            )
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = [item for item in session.items if item.path.stem not in NOT_ABOUT_FORMULAS]
         self._prepare()
-        self.traces = trace_tests(items, self.plan.modules, self.run, self.plan.cache / "traces.json", self.plan.jobs)
+        self.traces = trace_tests(
+            items, self.plan.modules, self.run, self.plan.cache / "traces.json", self.plan.jobs
+        )
         failing = {name: trace.failure for name, trace in self.traces.items() if trace.failure}
         self.warnings += [f"{name} judges nothing: {failure}" for name, failure in failing.items()]
         self._read_examples()
@@ -106,7 +119,9 @@ class Engine:
 
     def _prepare(self) -> None:
         if xla_bridge.backends_are_initialized():
-            raise pytest.UsageError("something computes with jax when it is imported: children cannot start a device")
+            raise pytest.UsageError(
+                "something computes with jax when it is imported: children cannot start a device"
+            )
         for module in self.plan.modules:
             patch.source_of(module)
         # Most programs of a test are those of the run before: from a cache a test costs a third.
@@ -118,14 +133,22 @@ class Engine:
         if self.plan.examples:
             examples = importlib.import_module(self.plan.examples).EXAMPLES
             self.programs = trace_examples(examples, self.plan.modules)
-            broken = {name: program.failure for name, program in self.programs.items() if program.failure}
-            self.warnings += [f"example {name} proves nothing: {failure}" for name, failure in broken.items()]
-            self.examples = {name: example for name, example in examples.items() if name not in broken}
+            broken = {
+                name: program.failure for name, program in self.programs.items() if program.failure
+            }
+            self.warnings += [
+                f"example {name} proves nothing: {failure}" for name, failure in broken.items()
+            ]
+            self.examples = {
+                name: example for name, example in examples.items() if name not in broken
+            }
 
     def _judge_all(self, items: list[pytest.Item]) -> None:
         listed = self.plan.listed
         waiting = [mutant for mutant in self.plan.mutants if mutant.key not in listed]
-        self.verdicts = [Verdict(m, "listed", note=listed[m.key]) for m in self.plan.mutants if m.key in listed]
+        self.verdicts = [
+            Verdict(m, "listed", note=listed[m.key]) for m in self.plan.mutants if m.key in listed
+        ]
         for done, answer in enumerate(forks.run(self._jobs(waiting, items), self.plan.jobs), 1):
             verdict = _verdict(answer)
             self.verdicts.append(verdict)
@@ -135,7 +158,9 @@ class Engine:
                 print(f"{verdict.verdict}: {verdict.mutant.key}  ({verdict.note})", flush=True)
             progress(f"edits judged, {self.minutes:.1f} min", done, len(waiting))
         judged = {verdict.mutant.key for verdict in self.verdicts}
-        self.verdicts += [Verdict(mutant, "not run") for mutant in waiting if mutant.key not in judged]
+        self.verdicts += [
+            Verdict(mutant, "not run") for mutant in waiting if mutant.key not in judged
+        ]
 
     def _jobs(self, waiting: list[Mutant], items: list[pytest.Item]) -> Iterator[forks.Job]:
         for mutant in waiting:
@@ -143,13 +168,23 @@ class Engine:
                 return
             tests = self._tests(mutant, items)
             planned = sum(self.traces[item.nodeid].seconds for item in tests)
-            yield forks.Job(mutant, lambda m=mutant, t=tests: self._judge(m, t), self.plan.grace + 5 * planned)
+            yield forks.Job(
+                mutant, lambda m=mutant, t=tests: self._judge(m, t), self.plan.grace + 5 * planned
+            )
 
     def _tests(self, mutant: Mutant, items: list[pytest.Item]) -> list[pytest.Item]:
-        """The tests that execute the function: those that noticed edits of it before, then near and cheap ones."""
+        """The tests that execute the function: those that noticed edits of it before, then near and
+        cheap ones.
+        """
         traces, kills = self.traces, self.killers[mutant.where]
         matching = [item for item in items if mutant.where in traces[item.nodeid].functions]
-        matching.sort(key=lambda i: (-kills[i.nodeid], distance(i, mutant) * traces[i.nodeid].seconds, i.nodeid))
+        matching.sort(
+            key=lambda i: (
+                -kills[i.nodeid],
+                distance(i, mutant) * traces[i.nodeid].seconds,
+                i.nodeid,
+            )
+        )
         chosen, planned = [], 0.0
         for item in matching:
             if planned < self.plan.patience:
@@ -159,7 +194,9 @@ class Engine:
 
     def _judge(self, mutant: Mutant, tests: list[pytest.Item]) -> tuple[str, str, str]:
         """In a child: make the edit, and run tests until one fails.  Returns verdict, by, note."""
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 1e9)  # wrong programs are not worth keeping
+        jax.config.update(
+            "jax_persistent_cache_min_compile_time_secs", 1e9
+        )  # wrong programs are not worth keeping
         hits: set[bool] = {True} if in_defaults(mutant) else set()
         patch.install(mutant, lambda: hits.add(True))
         late = self._first_late(tests)
@@ -171,7 +208,11 @@ class Engine:
         executed = bool(hits)
         if late == len(tests) and self._is_equivalent(mutant, hits):
             return "equivalent", "", ""
-        return "survived", "", f"{len(tests)} tests" if executed else f"not executed by any of {len(tests)} tests"
+        return (
+            "survived",
+            "",
+            f"{len(tests)} tests" if executed else f"not executed by any of {len(tests)} tests",
+        )
 
     def _first_late(self, tests: list[pytest.Item]) -> int:
         planned = 0.0
@@ -182,7 +223,9 @@ class Engine:
         return len(tests)
 
     def _is_equivalent(self, mutant: Mutant, hits: set[bool]) -> bool:
-        """All examples trace to the programs they had, and the edited expression was executed on the way."""
+        """All examples trace to the programs they had, and the edited expression was executed on
+        the way.
+        """
         reaching = [name for name in self.examples if mutant.where in self.programs[name].functions]
         if not in_defaults(mutant):
             hits.clear()
@@ -197,7 +240,9 @@ class Engine:
 
 
 def distance(item: pytest.Item, mutant: Mutant) -> int:
-    """How many times cheaper another test has to be to go first: claims of the function are the nearest."""
+    """How many times cheaper another test has to be to go first: claims of the function are the
+    nearest.
+    """
     claim = claim_of(getattr(item, "function", None))
     again = 2 if "float32" in item.name else 1  # sees what the float64 instance has seen, mostly
     targets = [_place(name) for name in claim.of] if claim else []
@@ -216,7 +261,13 @@ def _verdict(answer: forks.Answer) -> Verdict:
     if answer.problem in ("timeout", "crash"):
         return Verdict(answer.task, answer.problem, answer.problem, "", answer.seconds)
     if answer.problem:
-        return Verdict(answer.task, "error", "", _one_line(answer.problem.strip().rpartition("\n")[2]), answer.seconds)
+        return Verdict(
+            answer.task,
+            "error",
+            "",
+            _one_line(answer.problem.strip().rpartition("\n")[2]),
+            answer.seconds,
+        )
     return Verdict(answer.task, *answer.result, seconds=answer.seconds)
 
 

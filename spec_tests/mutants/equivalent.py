@@ -1,4 +1,6 @@
-"""Edits that change nothing: those that trace to the original's jaxpr, and those listed with a reason."""
+"""Edits that change nothing: those that trace to the original's jaxpr, and those listed with a
+reason.
+"""
 
 import hashlib
 import re
@@ -14,7 +16,9 @@ Example = Callable[[], tuple[Callable, tuple]]
 
 
 def fingerprint(example: Example) -> str:
-    """A digest of the program that an example traces to, constants, arguments and structure of the result included."""
+    """A digest of the program that an example traces to, constants, arguments and structure of the
+    result included.
+    """
     jax.clear_caches()  # what is traced already would not show the edit
     function, arguments = example()
     closed, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)

@@ -1,4 +1,6 @@
-"""One forked child for each piece of work: the imports are shared, whatever the work changes dies with it."""
+"""One forked child for each piece of work: the imports are shared, whatever the work changes dies
+with it.
+"""
 
 import json
 import os
@@ -34,7 +36,9 @@ class _Child(NamedTuple):
 
 
 def run(jobs: Iterator[Job], at_once: int) -> Iterator[Answer]:
-    """Answers as they come.  A job is asked for when a child is free, so it may depend on earlier answers."""
+    """Answers as they come.  A job is asked for when a child is free, so it may depend on earlier
+    answers.
+    """
     jobs = iter(jobs)
     running: list[_Child] = []
     try:
@@ -88,7 +92,9 @@ def _wait_for_some(running: list[_Child]) -> list[_Child]:
             selector.register(child.pipe, selectors.EVENT_READ, child)
         soonest = min(child.start + child.job.seconds for child in running)
         ready = [key.data for key, _ in selector.select(max(0.0, soonest - time.monotonic()))]
-    return [child for child in running if (child in ready and _is_closed(child)) or _is_overdue(child)]
+    return [
+        child for child in running if (child in ready and _is_closed(child)) or _is_overdue(child)
+    ]
 
 
 def _is_closed(child: _Child) -> bool:

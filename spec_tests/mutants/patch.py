@@ -1,7 +1,7 @@
 """Getting an edit into a running process: the code object of the function is exchanged.
 
-Partials, jitted wrappers and other modules hold the function itself, so all of them run the new code; only what is
-traced already would not, and nothing is traced before the fork.
+Partials, jitted wrappers and other modules hold the function itself, so all of them run the new
+code; only what is traced already would not, and nothing is traced before the fork.
 """
 
 import ast
@@ -20,7 +20,9 @@ REACHED = "__reached__"  # each call of a probed function announces itself here
 
 
 def install(mutant: Mutant, on_hit: Callable[[], None]) -> None:
-    """Make the edit in this process; on_hit is called whenever the edited expression is evaluated."""
+    """Make the edit in this process; on_hit is called whenever the edited expression is
+    evaluated.
+    """
     module = importlib.import_module(mutant.module)
 
     def hit(value):
@@ -30,7 +32,9 @@ def install(mutant: Mutant, on_hit: Callable[[], None]) -> None:
     vars(module)[HIT] = hit
     tree = mutate(source_of(mutant.module), mutant, HIT)
     if in_defaults(mutant):
-        _exchange_default(find(mutant.module, mutant.function), _number_at(tree, mutant.path), mutant.path)
+        _exchange_default(
+            find(mutant.module, mutant.function), _number_at(tree, mutant.path), mutant.path
+        )
     else:
         _exchange_code(mutant.module, tree, [mutant.function])
 
@@ -67,12 +71,18 @@ def find(module: str, qualname: str) -> FunctionType:
 
 
 def _exchange_code(module: str, tree: ast.Module, names: list[str]) -> None:
-    compiled = compile(tree, str(importlib.import_module(module).__file__), "exec", dont_inherit=True)
+    compiled = compile(
+        tree, str(importlib.import_module(module).__file__), "exec", dont_inherit=True
+    )
     codes = {(code.co_qualname, code.co_firstlineno): code for code in _codes(compiled)}
     made = {}
     for name in names:
         function = find(module, name)
-        made |= {id(code): (code.co_qualname, code.co_firstlineno) for code in _codes(function.__code__) if _is_named(code)}
+        made |= {
+            id(code): (code.co_qualname, code.co_firstlineno)
+            for code in _codes(function.__code__)
+            if _is_named(code)
+        }
         del made[id(function.__code__)]
         function.__code__ = codes[name, function.__code__.co_firstlineno]
     _exchange_closures({old: codes[key] for old, key in made.items()})
@@ -83,7 +93,9 @@ def _is_named(code: CodeType) -> bool:
 
 
 def _exchange_closures(codes: dict[int, CodeType]) -> None:
-    """The functions that a decorator has made already, at import; codes: the new code by the id of the old."""
+    """The functions that a decorator has made already, at import; codes: the new code by the id of
+    the old.
+    """
     for found in gc.get_objects() if codes else ():
         if isinstance(found, FunctionType) and id(found.__code__) in codes:
             found.__code__ = codes[id(found.__code__)]

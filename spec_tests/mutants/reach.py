@@ -1,4 +1,6 @@
-"""Which test executes which functions, and how long it takes in a fresh process: found once, kept in a cache."""
+"""Which test executes which functions, and how long it takes in a fresh process: found once, kept
+in a cache.
+"""
 
 import hashlib
 import importlib
@@ -15,7 +17,9 @@ import pytest
 
 from spec_tests.mutants import equivalent, forks, patch
 
-RunItem = Callable[[pytest.Item, pytest.Item | None], str]  # a test and the one after it -> why it failed, or ""
+RunItem = Callable[
+    [pytest.Item, pytest.Item | None], str
+]  # a test and the one after it -> why it failed, or ""
 SPEC_TESTS = Path(__file__).parent.parent
 NOT_READ = {"certificate.py", "examples.py", "registry.py"}  # by what a test executes
 
@@ -37,14 +41,18 @@ class Program(NamedTuple):
 
 
 class Cache:
-    """Traces by the name of the test; one is valid as long as the files it depends on are what they were."""
+    """Traces by the name of the test; one is valid as long as the files it depends on are what they
+    were.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.entries: dict[str, dict] = _read(path)
 
     def get(self, name: str, own: Iterable[Path]) -> Trace | None:
-        """The trace of a test in the files `own`, unless these or what it executed have changed since."""
+        """The trace of a test in the files `own`, unless these or what it executed have changed
+        since.
+        """
         entry = self.entries.get(name)
         if entry is None or entry["files"] != digests([*own, *map(Path, entry["files"])]):
             return None
@@ -58,8 +66,12 @@ class Cache:
         self.path.write_text(json.dumps(self.entries))
 
 
-def trace_tests(items: list[pytest.Item], modules: list[str], run: RunItem, path: Path, jobs: int) -> dict[str, Trace]:
-    """The trace of every test: from the cache, or by running it once in a child.  Failures are not believed twice."""
+def trace_tests(
+    items: list[pytest.Item], modules: list[str], run: RunItem, path: Path, jobs: int
+) -> dict[str, Trace]:
+    """The trace of every test: from the cache, or by running it once in a child.  Failures are not
+    believed twice.
+    """
     kept = Cache(path)
     cached = {item.nodeid: kept.get(item.nodeid, _own_files(item)) for item in items}
     traces = {name: trace for name, trace in cached.items() if trace and not trace.failure}
@@ -67,7 +79,10 @@ def trace_tests(items: list[pytest.Item], modules: list[str], run: RunItem, path
     for item in items:
         if item.nodeid not in traces:
             missing[item.nodeid.partition("[")[0]].append(item)
-    work = (forks.Job(group, lambda g=group: _trace_group(g, modules, run), 1200.0) for group in missing.values())
+    work = (
+        forks.Job(group, lambda g=group: _trace_group(g, modules, run), 1200.0)
+        for group in missing.values()
+    )
     for done, answer in enumerate(forks.run(work, jobs), 1):
         for item, trace in zip(answer.task, _share_reach(answer), strict=True):
             traces[item.nodeid] = trace
@@ -77,9 +92,13 @@ def trace_tests(items: list[pytest.Item], modules: list[str], run: RunItem, path
     return traces
 
 
-def trace_examples(examples: dict[str, equivalent.Example], modules: list[str]) -> dict[str, Program]:
+def trace_examples(
+    examples: dict[str, equivalent.Example], modules: list[str]
+) -> dict[str, Program]:
     """The program of every example as the formulas stand, and what is executed on the way."""
-    (answer,) = forks.run(iter([forks.Job("", lambda: _trace_programs(examples, modules), 1200.0)]), 1)
+    (answer,) = forks.run(
+        iter([forks.Job("", lambda: _trace_programs(examples, modules), 1200.0)]), 1
+    )
     if answer.problem:
         raise pytest.UsageError(f"tracing the examples failed: {answer.problem}")
     return {name: Program(*program) for name, program in answer.result.items()}
@@ -121,7 +140,9 @@ def _trace_group(group: list[pytest.Item], modules: list[str], run: RunItem) -> 
     return traces
 
 
-def _trace_programs(examples: dict[str, equivalent.Example], modules: list[str]) -> dict[str, Program]:
+def _trace_programs(
+    examples: dict[str, equivalent.Example], modules: list[str]
+) -> dict[str, Program]:
     reached = _probe_all(modules)
     programs = {}
     for name, example in examples.items():
@@ -141,9 +162,13 @@ def _probe_all(modules: list[str]) -> set[str]:
 
 
 def _share_reach(answer: forks.Answer) -> list[Trace]:
-    """What one instance executes counts for all: what it leaves in a cache, the next does not execute again."""
+    """What one instance executes counts for all: what it leaves in a cache, the next does not
+    execute again.
+    """
     if answer.problem:
-        return [Trace(answer.problem.strip().splitlines()[-1], answer.seconds, []) for _ in answer.task]
+        return [
+            Trace(answer.problem.strip().splitlines()[-1], answer.seconds, []) for _ in answer.task
+        ]
     traces = [Trace(*trace) for trace in answer.result]
     everything = sorted({name for trace in traces for name in trace.functions})
     return [trace._replace(functions=everything) for trace in traces]
@@ -152,7 +177,10 @@ def _share_reach(answer: forks.Answer) -> list[Trace]:
 def _own_files(item: pytest.Item) -> list[Path]:
     """A test's file and all that tests share."""
     shared = [*SPEC_TESTS.glob("*.py"), *SPEC_TESTS.glob("oracles/*.py")]
-    return [item.path, *(path for path in shared if path.name not in NOT_READ and not path.match("test_*.py"))]
+    return [
+        item.path,
+        *(path for path in shared if path.name not in NOT_READ and not path.match("test_*.py")),
+    ]
 
 
 def _files(functions: Iterable[str]) -> list[Path]:

@@ -29,9 +29,15 @@ def summary(engine: Engine, generated: list[Mutant]) -> list[str]:
         *(f"warning: {warning}" for warning in engine.warnings),
         *(f"no test executes {name}" for name in unseen),
         *(f"stale entry, there is no such edit: {key}" for key in stale),
-        *(line for verdict in verdicts if verdict.verdict in ("survived", "error") for line in _diff(verdict)),
+        *(
+            line
+            for verdict in verdicts
+            if verdict.verdict in ("survived", "error")
+            for line in _diff(verdict)
+        ),
         f"{len(generated)} generated, {_counts(verdicts)}",
-        f"score {score(verdicts):.2%} of the edits that were run and change something, {engine.minutes:.1f} minutes",
+        f"score {score(verdicts):.2%} of the edits that were run and change something, "
+        f"{engine.minutes:.1f} minutes",
     ]
 
 
@@ -50,13 +56,22 @@ def write(path: Path, engine: Engine, generated: list[Mutant]) -> None:
 def _counts(verdicts: list[Verdict]) -> str:
     counts = Counter(verdict.verdict for verdict in verdicts)
     run = len(verdicts) - counts["not run"]
-    return ", ".join([f"{run} chosen and judged", *(f"{n} {kind}" for kind, n in sorted(counts.items()))])
+    return ", ".join(
+        [f"{run} chosen and judged", *(f"{n} {kind}" for kind, n in sorted(counts.items()))]
+    )
 
 
 def _diff(verdict: Verdict) -> list[str]:
     mutant = verdict.mutant
-    place = f"{mutant.module.replace('.', '/')}.py:{mutant.line} in {mutant.function}, {mutant.operator}"
-    return [f"{verdict.verdict} ({verdict.note}): {place}", f"  - {mutant.before}", f"  + {mutant.after}"]
+    place = (
+        f"{mutant.module.replace('.', '/')}.py:{mutant.line} in {mutant.function}, "
+        f"{mutant.operator}"
+    )
+    return [
+        f"{verdict.verdict} ({verdict.note}): {place}",
+        f"  - {mutant.before}",
+        f"  + {mutant.after}",
+    ]
 
 
 def _row(verdict: Verdict) -> dict:

@@ -1,4 +1,6 @@
-"""The discrete chain and its schedules in 60 decimal digits, and Lin's Algorithm 1 in plain numpy."""
+"""The discrete chain and its schedules in 60 decimal digits, and Lin's Algorithm 1 in plain
+numpy.
+"""
 
 from decimal import Decimal, localcontext
 from functools import cache
@@ -27,7 +29,11 @@ class Node:
             kept = (-total).exp()
             self.alpha = float(kept.sqrt())
             self.sigma = float((1 - kept).sqrt())
-            self.exact_log_snr = (kept / (1 - kept)).ln() if 0 < kept < 1 else Decimal("Infinity") * (1 if kept else -1)
+            self.exact_log_snr = (
+                (kept / (1 - kept)).ln()
+                if 0 < kept < 1
+                else Decimal("Infinity") * (1 if kept else -1)
+            )
             self.log_snr = float(self.exact_log_snr)
 
 

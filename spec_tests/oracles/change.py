@@ -1,7 +1,9 @@
-"""Runge-Kutta's method of order 4 on the probability flow of Gaussian data, one eigen-direction at a time, in plain numpy.
+"""Runge-Kutta's method of order 4 on the probability flow of Gaussian data, one eigen-direction at
+a time, in plain numpy.
 
-On the circle y = x/sqrt(alpha^2 + sigma^2), theta = atan2(sigma, alpha), data N(m, L) have the mean m cos(theta) and the
-variance v = L cos^2 + sin^2, so that the flow is dy/dtheta = -m sin(theta) + (v'/2v)(y - m cos(theta)).
+On the circle y = x/sqrt(alpha^2 + sigma^2), theta = atan2(sigma, alpha), data N(m, L) have the mean
+m cos(theta) and the variance v = L cos^2 + sin^2, so that the flow is dy/dtheta = -m sin(theta) +
+(v'/2v)(y - m cos(theta)).
 """
 
 import itertools
@@ -11,9 +13,11 @@ from scipy.stats import norm
 
 
 def flow_density(alpha, sigma, x, mean, variances, prior_variance, probes=None):
-    """log p(x) by N steps up the decreasing grid whose alpha, sigma (N + 1,) are given. x, mean, variances: (d,).
+    """log p(x) by N steps up the decreasing grid whose alpha, sigma (N + 1,) are given. x, mean,
+    variances: (d,).
 
-    prior: N(0, prior_variance) at the first node.  probes: (K, d), or None for the exact divergence.
+    prior: N(0, prior_variance) at the first node.  probes: (K, d), or None for the exact
+    divergence.
     """
     angles = np.arctan2(sigma, alpha)[::-1]
     radii = np.hypot(alpha, sigma)[::-1]
@@ -34,7 +38,9 @@ def _step(low, high, y, gained, mean, variances, probes):
 
 
 def _field(theta, y, mean, variances, probes):
-    """The field and its divergence; a probe sees the posterior's gain, and the identity beside it is known."""
+    """The field and its divergence; a probe sees the posterior's gain, and the identity beside it
+    is known.
+    """
     cos, sin = np.cos(theta), np.sin(theta)
     v = cos**2 * variances + sin**2
     rate = cos * sin * (1 - variances) / v

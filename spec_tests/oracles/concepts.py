@@ -1,4 +1,6 @@
-"""Concepts by enumeration in plain numpy: independence as logits, retrieval by sorting, zero-shot by loops."""
+"""Concepts by enumeration in plain numpy: independence as logits, retrieval by sorting, zero-shot
+by loops.
+"""
 
 import numpy as np
 from scipy.stats import multivariate_normal, norm
@@ -32,7 +34,9 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def ranks(scores: np.ndarray, positives: np.ndarray) -> np.ndarray:
-    """The place of the first partner in a list sorted by score, strangers before partners where equal, NaN before all."""
+    """The place of the first partner in a list sorted by score, strangers before partners where
+    equal, NaN before all.
+    """
     found = []
     for row, partners in zip(scores, positives, strict=True):
         if np.isnan(row[partners]).any():
@@ -55,12 +59,18 @@ def ensemble(vectors: np.ndarray) -> np.ndarray:
 
 
 def mean_class_recall(predictions: np.ndarray, labels: np.ndarray) -> float:
-    return float(np.mean([np.mean(predictions[labels == label] == label) for label in np.unique(labels)]))
+    return float(
+        np.mean([np.mean(predictions[labels == label] == label) for label in np.unique(labels)])
+    )
 
 
-def log_posterior(x: np.ndarray, means: np.ndarray, cov: np.ndarray, priors: np.ndarray) -> np.ndarray:
+def log_posterior(
+    x: np.ndarray, means: np.ndarray, cov: np.ndarray, priors: np.ndarray
+) -> np.ndarray:
     """log p(c | x) by Bayes' rule from densities; x (n, d) gives (n, k)."""
-    logs = np.stack([multivariate_normal(mean, cov).logpdf(x) for mean in means], -1) + np.log(priors)
+    logs = np.stack([multivariate_normal(mean, cov).logpdf(x) for mean in means], -1) + np.log(
+        priors
+    )
     return logs - np.logaddexp.reduce(logs, -1, keepdims=True)
 
 
@@ -71,7 +81,9 @@ def mahalanobis(x: np.ndarray, means: np.ndarray, cov: np.ndarray) -> np.ndarray
 
 
 def half_plane(mean: np.ndarray, cov: np.ndarray, normal: np.ndarray, offset: float) -> float:
-    """P(normal x + offset > 0) of N(mean, cov) in the plane: x_2 given x_1 by its conditional law, x_1 by quadrature."""
+    """P(normal x + offset > 0) of N(mean, cov) in the plane: x_2 given x_1 by its conditional law,
+    x_1 by quadrature.
+    """
     nodes = np.linspace(-9, 9, 721)
     weights = norm.pdf(nodes) * (nodes[1] - nodes[0])
     first = mean[0] + np.sqrt(cov[0, 0]) * nodes

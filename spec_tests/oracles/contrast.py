@@ -1,4 +1,6 @@
-"""Contrastive losses as their papers write them: loops over rows, float64, log-sum-exp by scipy; and their populations."""
+"""Contrastive losses as their papers write them: loops over rows, float64, log-sum-exp by scipy;
+and their populations.
+"""
 
 from itertools import product
 
@@ -8,7 +10,9 @@ from scipy.stats import multivariate_normal
 
 
 def cosines(images: np.ndarray, texts: np.ndarray) -> np.ndarray:
-    return np.array([[i @ t / np.linalg.norm(i) / np.linalg.norm(t) for t in texts] for i in images])
+    return np.array(
+        [[i @ t / np.linalg.norm(i) / np.linalg.norm(t) for t in texts] for i in images]
+    )
 
 
 def clip(scores: np.ndarray, positives: np.ndarray | None = None) -> float:
@@ -24,13 +28,19 @@ def siglip(scores: np.ndarray, positives: np.ndarray | None = None) -> float:
     """Sum over all pairs of a binary cross-entropy, divided by the number of rows."""
     n = len(scores)
     positives = np.eye(n, dtype=bool) if positives is None else positives
-    total = sum(np.logaddexp(0, -scores[i, j] if positives[i, j] else scores[i, j]) for i in range(n) for j in range(n))
+    total = sum(
+        np.logaddexp(0, -scores[i, j] if positives[i, j] else scores[i, j])
+        for i in range(n)
+        for j in range(n)
+    )
     return float(total) / n
 
 
 def clip_gradient(scores: np.ndarray) -> np.ndarray:
     """dL/dS = (P_row + P_col - 2 I)/(2N)."""
-    return (softmax(scores, axis=1) + softmax(scores, axis=0) - 2 * np.eye(len(scores))) / (2 * len(scores))
+    return (softmax(scores, axis=1) + softmax(scores, axis=0) - 2 * np.eye(len(scores))) / (
+        2 * len(scores)
+    )
 
 
 def siglip_gradient(scores: np.ndarray) -> np.ndarray:
@@ -38,8 +48,12 @@ def siglip_gradient(scores: np.ndarray) -> np.ndarray:
     return (1 / (1 + np.exp(-scores)) - np.eye(len(scores))) / len(scores)
 
 
-def embedding_gradient(images: np.ndarray, texts: np.ndarray, scale: float, of_scores: np.ndarray) -> np.ndarray:
-    """dL/d images from dL/dS: what is left of scale dL/dS t after the part along the image, over its length."""
+def embedding_gradient(
+    images: np.ndarray, texts: np.ndarray, scale: float, of_scores: np.ndarray
+) -> np.ndarray:
+    """dL/d images from dL/dS: what is left of scale dL/dS t after the part along the image, over
+    its length.
+    """
     units = texts / np.linalg.norm(texts, axis=1, keepdims=True)
     lengths = np.linalg.norm(images, axis=1, keepdims=True)
     along = images / lengths
@@ -52,23 +66,29 @@ def row_violation(scores: np.ndarray) -> float:
     return float(np.mean(scores.max(axis=1) - np.diag(scores)))
 
 
-# --- exact populations: every batch, every posterior ---------------------------------------------------------------------
+# --- exact populations: every batch, every posterior --------------------------------------------
 
 
 def of_alphabet(joint: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All batches of n independent pairs: indices of the images and of the texts, (batches, n), and probabilities."""
+    """All batches of n independent pairs: indices of the images and of the texts, (batches, n), and
+    probabilities.
+    """
     pairs = np.array(list(product(range(joint.size), repeat=n)))
     xs, ys = np.unravel_index(pairs, joint.shape)
     return xs, ys, joint[xs, ys].prod(1)
 
 
 def one_sided(joint: np.ndarray, critic: np.ndarray, n: int) -> float:
-    """E[log sum_j exp f(x, y_j) - f(x, y_1)] over one pair and n - 1 texts of other pairs: a row of the loss."""
+    """E[log sum_j exp f(x, y_j) - f(x, y_1)] over one pair and n - 1 texts of other pairs: a row of
+    the loss.
+    """
     texts, total = joint.sum(0), 0.0
     for x, y in product(*map(range, joint.shape)):
         for others in product(range(len(texts)), repeat=n - 1):
             scores = critic[x, [y, *others]]
-            total += joint[x, y] * texts[list(others)].prod() * (np.logaddexp.reduce(scores) - scores[0])
+            total += (
+                joint[x, y] * texts[list(others)].prod() * (np.logaddexp.reduce(scores) - scores[0])
+            )
     return float(total)
 
 
@@ -82,12 +102,16 @@ def doubt(joint: np.ndarray, n: int) -> float:
 
 
 def one_sided_doubt(joint: np.ndarray, n: int) -> float:
-    """H(which of n texts belongs to x | x and the texts), of which one does and the others are drawn alone."""
+    """H(which of n texts belongs to x | x and the texts), of which one does and the others are
+    drawn alone.
+    """
     texts, total = joint.sum(0), 0.0
     for x in range(len(joint)):
         for ys in product(range(len(texts)), repeat=n):
             alone = texts[list(ys)]
-            together = np.array([joint[x, y] * np.delete(alone, k).prod() for k, y in enumerate(ys)]) / n
+            together = (
+                np.array([joint[x, y] * np.delete(alone, k).prod() for k, y in enumerate(ys)]) / n
+            )
             total -= (together * np.log(together / together.sum())).sum()
     return float(total)
 
@@ -101,14 +125,16 @@ def information(joint: np.ndarray) -> float:
 def sigmoid_population(joint: np.ndarray, critic: np.ndarray, n: int) -> float:
     """Each image meets its own text once and n - 1 texts of other pairs."""
     apart = np.outer(joint.sum(1), joint.sum(0))
-    return float((joint * np.logaddexp(0, -critic)).sum() + (n - 1) * (apart * np.logaddexp(0, critic)).sum())
+    return float(
+        (joint * np.logaddexp(0, -critic)).sum() + (n - 1) * (apart * np.logaddexp(0, critic)).sum()
+    )
 
 
 def binary_entropy(p: float) -> float:
     return float(-p * np.log(p) - (1 - p) * np.log1p(-p))
 
 
-# --- directions, and Gaussian pairs ----------------------------------------------------------------------------------------
+# --- directions, and Gaussian pairs -------------------------------------------------------------
 
 
 def circle(n: int, turn: float = 0.0) -> np.ndarray:
@@ -118,12 +144,16 @@ def circle(n: int, turn: float = 0.0) -> np.ndarray:
 
 
 def aligned_circle(n: int, scale: float) -> float:
-    """log sum_j exp(scale cos(2 pi j/n)) - scale by Bessel functions of every multiple of n: I_0 + 2 I_n + 2 I_2n + ..."""
+    """log sum_j exp(scale cos(2 pi j/n)) - scale by Bessel functions of every multiple of n: I_0 +
+    2 I_n + 2 I_2n + ...
+    """
     return float(np.log(n) + np.log(ive(0, scale) + 2 * ive(n * np.arange(1, 40), scale).sum()))
 
 
 def cosine_law(dim: int, nodes: int = 1024) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines of a uniform direction with a fixed one, and their probabilities: equal angles, exact for dim 1 and even."""
+    """Cosines of a uniform direction with a fixed one, and their probabilities: equal angles, exact
+    for dim 1 and even.
+    """
     if dim == 1:
         return np.array([-1.0, 1.0]), np.array([0.5, 0.5])
     angles = 2 * np.pi * (np.arange(nodes) + 0.5) / nodes
@@ -151,5 +181,7 @@ def gaussian_pmi(mean: np.ndarray, cov: np.ndarray, x: np.ndarray, y: np.ndarray
     d = x.shape[1]
     pairs = np.concatenate([np.repeat(x[:, None], len(y), 1), np.repeat(y[None], len(x), 0)], -1)
     together = multivariate_normal(mean, cov).logpdf(pairs).reshape(len(x), len(y))
-    of_x, of_y = (multivariate_normal(mean[part], cov[part, part]) for part in (slice(d), slice(d, None)))
+    of_x, of_y = (
+        multivariate_normal(mean[part], cov[part, part]) for part in (slice(d), slice(d, None))
+    )
     return together - of_x.logpdf(x).reshape(-1, 1) - of_y.logpdf(y).reshape(1, -1)

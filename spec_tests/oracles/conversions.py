@@ -1,4 +1,6 @@
-"""Every prediction from every other by the 2 x 2 system of x and what is given, which is solved for x0 and eps."""
+"""Every prediction from every other by the 2 x 2 system of x and what is given, which is solved for
+x0 and eps.
+"""
 
 import numpy as np
 
@@ -24,9 +26,11 @@ def convert(table: Rows, wanted: str, given: str, x: np.ndarray, value: np.ndarr
 
 
 def amplified(table: Rows, wanted: str, given: str) -> np.ndarray:
-    """How much of the rounding of x and of what is given reaches what is wanted = p x + q given: |p| and |q|, or more.
+    """How much of the rounding of x and of what is given reaches what is wanted = p x + q
+    given: |p| and |q|, or more.
 
-    Absolute values inside: the p of v from velocity, a a' + s s', is 0 where variance is preserved, but its terms are not.
+    Absolute values inside: the p of v from velocity, a a' + s s', is 0 where variance is preserved,
+    but its terms are not.
     """
     system = np.array([table["x"], table[given]]).T
     return np.abs(np.linalg.inv(system)) @ np.abs(np.array(table[wanted]))

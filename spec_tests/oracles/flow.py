@@ -1,6 +1,8 @@
-"""Flows without the formulas of flows: regression on sigma points, quadrature of posteriors, iterated projections.
+"""Flows without the formulas of flows: regression on sigma points, quadrature of posteriors,
+iterated projections.
 
-Sigma points have equal weights and the mean and covariance of N(0, I) exactly: averages of quadratic functions are exact.
+Sigma points have equal weights and the mean and covariance of N(0, I) exactly: averages of
+quadratic functions are exact.
 """
 
 from collections.abc import Callable
@@ -29,8 +31,12 @@ def sqrtm(a: np.ndarray) -> np.ndarray:
     return (vectors * np.sqrt(values)) @ vectors.T
 
 
-def mean_velocity(weights, means, variances, rates, a: float, s: float, x: np.ndarray) -> np.ndarray:
-    """E[a' x0 + s' eps | a x0 + s eps = x] of a mixture on the line: a trapezoid sum over x0, eps = (x - a x0)/s."""
+def mean_velocity(
+    weights, means, variances, rates, a: float, s: float, x: np.ndarray
+) -> np.ndarray:
+    """E[a' x0 + s' eps | a x0 + s eps = x] of a mixture on the line: a trapezoid sum over x0, eps =
+    (x - a x0)/s.
+    """
     x0 = np.linspace(-30, 30, 8001)
     logs = -((x0[:, None] - means) ** 2) / (2 * variances)
     density = (weights / np.sqrt(variances) * np.exp(logs)).sum(-1)
@@ -40,7 +46,9 @@ def mean_velocity(weights, means, variances, rates, a: float, s: float, x: np.nd
 
 
 def regress(targets: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The affine map (matrix, constant) of least squares from the rows of inputs to those of targets."""
+    """The affine map (matrix, constant) of least squares from the rows of inputs to those of
+    targets.
+    """
     design = np.concatenate([inputs, np.ones((len(inputs), 1))], 1)
     solution = np.linalg.lstsq(design, targets, rcond=None)[0]
     return solution[:-1].T, solution[-1]
@@ -70,7 +78,9 @@ def polygon_straightness(ts: np.ndarray, L: np.ndarray) -> np.ndarray:
     """sum dt (slope - chord)^2 of the nodes rho(t_i) = sqrt((1 - t)^2 L + t^2), for each L."""
     rho = np.sqrt((1 - ts[:, None]) ** 2 * L + ts[:, None] ** 2)
     dt = np.abs(np.diff(ts))[:, None]
-    return (np.diff(rho, axis=0) ** 2 / dt).sum(0) - (rho[-1] - rho[0]) ** 2 / np.abs(ts[-1] - ts[0])
+    return (np.diff(rho, axis=0) ** 2 / dt).sum(0) - (rho[-1] - rho[0]) ** 2 / np.abs(
+        ts[-1] - ts[0]
+    )
 
 
 def best_assignment(costs: np.ndarray) -> tuple[int, ...]:
@@ -80,7 +90,9 @@ def best_assignment(costs: np.ndarray) -> tuple[int, ...]:
 
 
 def sinkhorn(p: np.ndarray, q: np.ndarray, std: float, rounds: int = 500) -> np.ndarray:
-    """Cov(x0, x1) of exp(-x0'Fx0/2 - x1'Gx1/2 + x0'x1/std^2), F and G fitted in turn to the covariances p and q."""
+    """Cov(x0, x1) of exp(-x0'Fx0/2 - x1'Gx1/2 + x0'x1/std^2), F and G fitted in turn to the
+    covariances p and q.
+    """
     link = 1 / std**2
     f = np.linalg.inv(p)
     for _ in range(rounds):
@@ -92,7 +104,9 @@ def sinkhorn(p: np.ndarray, q: np.ndarray, std: float, rounds: int = 500) -> np.
 
 
 def foellmer(density: Callable, x: np.ndarray, t: float) -> np.ndarray:
-    """grad log of E[f(x + sqrt(t) w)], f = density/N(0, 1) on the line: complex steps of a trapezoid sum."""
+    """grad log of E[f(x + sqrt(t) w)], f = density/N(0, 1) on the line: complex steps of a
+    trapezoid sum.
+    """
     y = np.linspace(-30, 30, 60001)
     logs = np.log(density(y)) + y**2 / 2
 
@@ -105,7 +119,9 @@ def foellmer(density: Callable, x: np.ndarray, t: float) -> np.ndarray:
 
 
 def ornstein_uhlenbeck_energy(mean: float, variance: float) -> float:
-    """(1/2) int_0^1 E(b - k x)^2 ds of dx = (b - k x) ds + dw from 0, with k and b such that x_1 ~ N(mean, variance)."""
+    """(1/2) int_0^1 E(b - k x)^2 ds of dx = (b - k x) ds + dw from 0, with k and b such that x_1 ~
+    N(mean, variance).
+    """
     k = root_scalar(lambda k: -np.expm1(-2 * k) / (2 * k) - variance, bracket=(-20, 20.5)).root
     b = mean * k / -np.expm1(-k)
     m = lambda s: -b / k * np.expm1(-k * s)

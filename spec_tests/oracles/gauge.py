@@ -1,7 +1,9 @@
-"""Schemes that live in y = x/alpha and r = sigma/alpha, where dy/dr = eps, on Gaussian data: what a step does to y - m.
+"""Schemes that live in y = x/alpha and r = sigma/alpha, where dy/dr = eps, on Gaussian data: what a
+step does to y - m.
 
-For N(m, L) in one direction eps = k(r) (y - m) with k = r/(L + r^2), so that every scheme is a gain and a noise of y - m.
-As in recursions.py nodes come as arrays of alpha and sigma^2 in the order of the grid, L may have any shape.
+For N(m, L) in one direction eps = k(r) (y - m) with k = r/(L + r^2), so that every scheme is a gain
+and a noise of y - m. As in recursions.py nodes come as arrays of alpha and sigma^2 in the order of
+the grid, L may have any shape.
 """
 
 from functools import partial
@@ -23,7 +25,9 @@ class Levels(NamedTuple):
 
 
 def each(steps: Steps, alpha, x, zs, m) -> tuple[np.ndarray, np.ndarray]:
-    """p x + q m + sqrt(n) z of every step from its own row of x, and the scale of what is rounded."""
+    """p x + q m + sqrt(n) z of every step from its own row of x, and the scale of what is
+    rounded.
+    """
     a_t, a_s = alpha[:-1, None], alpha[1:, None]
     noise = np.sqrt(steps.n) * zs
     scale = steps.size * (np.abs(x) + a_t * np.abs(m)) + a_s * np.abs(m) + np.abs(noise)
@@ -47,11 +51,15 @@ def dpm2_ancestral(alpha, variance, L, eta) -> Steps:
 
 
 def edm_stochastic(alpha, variance, L, gamma, noise_scale, low, high) -> Steps:
-    """Karras et al. 2022, Algorithm 2: noise up to r (1 + gamma), then Heun's method, Euler's where r_s = 0."""
+    """Karras et al. 2022, Algorithm 2: noise up to r (1 + gamma), then Heun's method, Euler's where
+    r_s = 0.
+    """
     at = _levels(alpha, variance, L)
     hat = at.r_t * (1 + np.where((low <= at.r_t) & (at.r_t <= high), gamma, 0))
     first = 1 + (at.r_s - hat) * _pull(hat, L)
-    second = np.where(at.r_s > 0, 1 + (at.r_s - hat) / 2 * (_pull(hat, L) + _pull(at.r_s, L) * first), first)
+    second = np.where(
+        at.r_s > 0, 1 + (at.r_s - hat) / 2 * (_pull(hat, L) + _pull(at.r_s, L) * first), first
+    )
     worst = _reach(at, L) * np.where(at.r_s > 0, hat / np.where(at.r_s > 0, at.r_s, 1), 1)
     return _steps(at, second, second**2 * noise_scale**2 * (hat**2 - at.r_t**2), worst)
 
@@ -64,7 +72,9 @@ def sde_dpm_solver(alpha, variance, L) -> Steps:
 
 
 def exponential_sde(alpha, variance, L) -> Steps:
-    """Pierret and Galerne 2024: x' = e^G x - 2 (e^G - 1) x/v, noise e^2G - 1, e^G = alpha_s/alpha_t, variance preserving."""
+    """Pierret and Galerne 2024: x' = e^G x - 2 (e^G - 1) x/v, noise e^2G - 1, e^G =
+    alpha_s/alpha_t, variance preserving.
+    """
     at = _levels(alpha, variance, L)
     grown = at.a_s / at.a_t
     v = at.a_t**2 * L + (at.a_t * at.r_t) ** 2
@@ -74,7 +84,9 @@ def exponential_sde(alpha, variance, L) -> Steps:
 
 
 def adams(alpha, variance, L, order: int) -> np.ndarray:
-    """What the linear multi-step method multiplies x - alpha m by in all: numpy's polynomials through the last r's."""
+    """What the linear multi-step method multiplies x - alpha m by in all: numpy's polynomials
+    through the last r's.
+    """
     r = np.sqrt(variance) / alpha
     e, past = np.ones_like(L), []
     for i, (now, then) in enumerate(pairwise(r)):

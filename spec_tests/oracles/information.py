@@ -1,7 +1,9 @@
-"""Information of one-dimensional mixtures by the trapezoidal rule on densities, of Gaussians in wide floats, of +-1 in noise.
+"""Information of one-dimensional mixtures by the trapezoidal rule on densities, of Gaussians in
+wide floats, of +-1 in noise.
 
-A mixture is a tuple of arrays (weights, means, variances), each (k,). No function knows a denoising error: entropies are
-integrals of -p log p, rates integrals of time derivatives of densities, and mmse is the mean of a posterior variance.
+A mixture is a tuple of arrays (weights, means, variances), each (k,). No function knows a denoising
+error: entropies are integrals of -p log p, rates integrals of time derivatives of densities, and
+mmse is the mean of a posterior variance.
 """
 
 from itertools import pairwise
@@ -30,7 +32,10 @@ class Mixture(NamedTuple):
     def joint(self, x: np.ndarray) -> np.ndarray:
         """log weights_k + log N(x; means_k, variances_k), shape (..., k)."""
         away = x[..., None] - self.means
-        return np.log(self.weights) - (np.log(2 * np.pi * self.variances) + away**2 / self.variances) / 2
+        return (
+            np.log(self.weights)
+            - (np.log(2 * np.pi * self.variances) + away**2 / self.variances) / 2
+        )
 
     def rate(self, x: np.ndarray, means_rate: np.ndarray, variances_rate: np.ndarray) -> np.ndarray:
         """dp(x)/dt where means and variances move."""
@@ -39,7 +44,9 @@ class Mixture(NamedTuple):
         return (np.exp(self.joint(x)) * moved).sum(-1)
 
     def nodes(self, n: int = 4001, reach: float = 11.0) -> tuple[np.ndarray, float]:
-        """Points and their spacing: 11 deviations beyond every component, where the density is 1e-26."""
+        """Points and their spacing: 11 deviations beyond every component, where the density is
+        1e-26.
+        """
         widest = reach * np.sqrt(self.variances)
         x = np.linspace((self.means - widest).min(), (self.means + widest).max(), n)
         return x, float(x[1] - x[0])
@@ -90,13 +97,15 @@ def divergence_rate(p: Mixture, p_rates: tuple, q: Mixture, q_rates: tuple) -> f
     return float((p.rate(x, *p_rates) * gap - ratio * q.rate(x, *q_rates)).sum() * step)
 
 
-# --- Gaussians: one direction of variance L, in the coordinate tau = 1/SNR --------------------------------------------
+# --- Gaussians: one direction of variance L, in the coordinate tau = 1/SNR ----------------------
 
 
 def frozen_denoiser_kl(variances: np.ndarray, taus: np.ndarray) -> float:
-    """Sum over steps and directions of KL(q(x_s | x_t) || ddpm's step): one mean, two variances; by precisions.
+    """Sum over steps and directions of KL(q(x_s | x_t) || ddpm's step): one mean, two variances; by
+    precisions.
 
-    y_s given y_t: N(y_s; y_0, tau_s) N(y_t; y_s, tau_t - tau_s), y_0 of variance L for q and known for ddpm's variance.
+    y_s given y_t: N(y_s; y_0, tau_s) N(y_t; y_s, tau_t - tau_s), y_0 of variance L for q and known
+    for ddpm's variance.
     """
     now, then = (np.asarray(x, WIDE)[:, None] for x in (taus[:-1], taus[1:]))
     true = 1 / (1 / (np.asarray(variances, WIDE) + then) + 1 / (now - then))
@@ -110,7 +119,9 @@ def gaussian_kl(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 
 def frozen_score_kl(variances: np.ndarray, taus: np.ndarray, nodes: int = 40) -> float:
-    """Half the integral of J(tau) - J(tau_k) over every step, J = 1/(L + tau): Gauss and Legendre."""
+    """Half the integral of J(tau) - J(tau_k) over every step, J = 1/(L + tau): Gauss and
+    Legendre.
+    """
     z, w = np.polynomial.legendre.leggauss(nodes)
     now, then = taus[:-1, None], taus[1:, None]
     tau = (now + then) / 2 + (now - then) / 2 * z
@@ -128,18 +139,31 @@ def frozen_score_end(variances: np.ndarray, taus: np.ndarray) -> np.ndarray:
     return now
 
 
-# --- coding theory ----------------------------------------------------------------------------------------------------
+# --- coding theory ------------------------------------------------------------------------------
 
 
 def binary_bits(g: float) -> float:
     """Bits that sqrt(g) x + z tells of x = +-1: 1 - E log2(1 + exp(-2 g - 2 sqrt(g) z))."""
 
     def lost(z: float) -> float:
-        return np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * np.logaddexp(0, -2 * g - 2 * np.sqrt(g) * z) / np.log(2)
+        return (
+            np.exp(-(z**2) / 2)
+            / np.sqrt(2 * np.pi)
+            * np.logaddexp(0, -2 * g - 2 * np.sqrt(g) * z)
+            / np.log(2)
+        )
 
     return 1 - quad(lost, -12, 12, epsabs=1e-13, limit=200)[0]
 
 
 def binary_mmse(g: float) -> float:
     """1 - E tanh(g + sqrt(g) z): what x = +-1 keeps unknown."""
-    return 1 - quad(lambda z: np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * np.tanh(g + np.sqrt(g) * z), -12, 12, epsabs=1e-13)[0]
+    return (
+        1
+        - quad(
+            lambda z: np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * np.tanh(g + np.sqrt(g) * z),
+            -12,
+            12,
+            epsabs=1e-13,
+        )[0]
+    )

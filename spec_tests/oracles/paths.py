@@ -1,7 +1,9 @@
-"""The forward paths as the textbooks write them, in 60 decimal digits, with the moments of their SDEs.
+"""The forward paths as the textbooks write them, in 60 decimal digits, with the moments of their
+SDEs.
 
-alpha, sigma, log-SNR and its increment are the plain formulas (1 - exp(-B), a difference of two logarithms): with 60
-digits nothing is lost. Time derivatives are central differences of these. f and g2 are the textbook coefficients.
+alpha, sigma, log-SNR and its increment are the plain formulas (1 - exp(-B), a difference of two
+logarithms): with 60 digits nothing is lost. Time derivatives are central differences of these. f
+and g2 are the textbook coefficients.
 """
 
 from collections.abc import Callable
@@ -21,7 +23,9 @@ Exact = Callable[[Decimal], Decimal]
 
 @dataclass(frozen=True)
 class Path:
-    """x_t = alpha x_0 + sigma eps and its SDE dx = f x dt + g dw; every method takes an array of times to float64."""
+    """x_t = alpha x_0 + sigma eps and its SDE dx = f x dt + g dw; every method takes an array of
+    times to float64.
+    """
 
     exact_alpha: Exact
     exact_variance: Exact  # sigma^2
@@ -74,7 +78,9 @@ class Path:
             low, high = Decimal(0), Decimal(1)
             for _ in range(100):
                 mid = (low + high) / 2
-                low, high = (mid, high) if self.exact_log_snr(mid) > Decimal(float(l)) else (low, mid)
+                low, high = (
+                    (mid, high) if self.exact_log_snr(mid) > Decimal(float(l)) else (low, mid)
+                )
             return float(low)
 
     def exact_sigma(self, t: Decimal) -> Decimal:
@@ -83,12 +89,18 @@ class Path:
     def exact_log_snr(self, t: Decimal) -> Decimal:
         return (self.exact_alpha(t) ** 2 / self.exact_variance(t)).ln()
 
-    def moments(self, times: Any, mean: float = 1.0, variance: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of x_t of the SDE from (mean, variance) at t = 0: m' = f m, V' = 2 f V + g^2, to 1e-12."""
+    def moments(
+        self, times: Any, mean: float = 1.0, variance: float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of x_t of the SDE from (mean, variance) at t = 0: m' = f m, V' = 2 f
+        V + g^2, to 1e-12.
+        """
         return moment_ode(self.f, self.g2, times, mean, variance)
 
 
-def moment_ode(f, g2, times, mean: float = 1.0, variance: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def moment_ode(
+    f, g2, times, mean: float = 1.0, variance: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
     """m' = f m, V' = 2 f V + g^2 by DOP853 from t = 0, at increasing times > 0."""
 
     def rhs(t, y):
@@ -103,7 +115,10 @@ def evaluate(function: Callable[..., Decimal], *arguments: Any) -> np.ndarray:
     """function in 60 digits at every element of arrays of one shape, rounded to float64 once."""
     arrays = np.broadcast_arrays(*(np.asarray(a, np.float64) for a in arguments))
     with localcontext(prec=DIGITS):
-        values = [_round(function(*(Decimal(float(x)) for x in row))) for row in zip(*(a.ravel() for a in arrays), strict=True)]
+        values = [
+            _round(function(*(Decimal(float(x)) for x in row)))
+            for row in zip(*(a.ravel() for a in arrays), strict=True)
+        ]
     return np.array(values).reshape(arrays[0].shape)
 
 
@@ -137,10 +152,12 @@ def cos(x: Decimal) -> Decimal:
     raise AssertionError
 
 
-PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803")
+PI = Decimal(
+    "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803"
+)
 
 
-# --- the paths -------------------------------------------------------------------------------------------------------
+# --- the paths ----------------------------------------------------------------------------------
 
 
 def _linear(beta_min: float, beta_max: float) -> tuple[Exact, Callable]:
@@ -152,7 +169,12 @@ def _linear(beta_min: float, beta_max: float) -> tuple[Exact, Callable]:
 def vp(beta_min: float, beta_max: float) -> Path:
     """Song et al. 2021, eqs. (11), (29)."""
     total, beta = _linear(beta_min, beta_max)
-    return Path(lambda t: (-total(t) / 2).exp(), lambda t: 1 - (-total(t)).exp(), lambda t: -beta(t) / 2, beta)
+    return Path(
+        lambda t: (-total(t) / 2).exp(),
+        lambda t: 1 - (-total(t)).exp(),
+        lambda t: -beta(t) / 2,
+        beta,
+    )
 
 
 def sub_vp(beta_min: float, beta_max: float) -> Path:
@@ -162,7 +184,12 @@ def sub_vp(beta_min: float, beta_max: float) -> Path:
     def g2(t):
         return beta(t) * (1 - np.exp(-2 * beta_min * t - (beta_max - beta_min) * t**2))
 
-    return Path(lambda t: (-total(t) / 2).exp(), lambda t: (1 - (-total(t)).exp()) ** 2, lambda t: -beta(t) / 2, g2)
+    return Path(
+        lambda t: (-total(t) / 2).exp(),
+        lambda t: (1 - (-total(t)).exp()) ** 2,
+        lambda t: -beta(t) / 2,
+        g2,
+    )
 
 
 def cosine_vp(offset: float) -> Path:
@@ -179,8 +206,14 @@ def cosine_vp(offset: float) -> Path:
 
 
 def ve(sigma_min: float, sigma_max: float) -> Path:
-    """Song et al. 2021, eqs. (9), (29), started at x_0: the variance at t less the variance at 0."""
-    low, ratio, rate = Decimal(sigma_min), Decimal(sigma_max) / Decimal(sigma_min), 2 * np.log(sigma_max / sigma_min)
+    """Song et al. 2021, eqs. (9), (29), started at x_0: the variance at t less the variance at
+    0.
+    """
+    low, ratio, rate = (
+        Decimal(sigma_min),
+        Decimal(sigma_max) / Decimal(sigma_min),
+        2 * np.log(sigma_max / sigma_min),
+    )
     return Path(
         lambda t: Decimal(1),
         lambda t: (low * ratio**t) ** 2 - low**2,
@@ -192,7 +225,10 @@ def ve(sigma_min: float, sigma_max: float) -> Path:
 def edm(sigma_max: float) -> Path:
     """Karras et al. 2022, Table 1, in the time sigma = sigma_max t."""
     return Path(
-        lambda t: Decimal(1), lambda t: (Decimal(sigma_max) * t) ** 2, lambda t: 0.0 * t, lambda t: 2 * sigma_max**2 * t
+        lambda t: Decimal(1),
+        lambda t: (Decimal(sigma_max) * t) ** 2,
+        lambda t: 0.0 * t,
+        lambda t: 2 * sigma_max**2 * t,
     )
 
 
@@ -212,17 +248,24 @@ def trig() -> Path:
 
 
 def sigmoid_vp(start: float, end: float, tau: float) -> Path:
-    """Chen 2023, arXiv:2301.10972: gamma = alpha^2 as its code has it, (v_end - sigmoid(u))/(v_end - v_start)."""
+    """Chen 2023, arXiv:2301.10972: gamma = alpha^2 as its code has it, (v_end -
+    sigmoid(u))/(v_end - v_start).
+    """
     first, last = Decimal(start) / Decimal(tau), Decimal(end) / Decimal(tau)
 
     def sigmoid(u: Decimal) -> Decimal:
         return 1 / (1 + (-u).exp())
 
     def gamma(t: Decimal) -> Decimal:
-        return (sigmoid(last) - sigmoid(first + (last - first) * t)) / (sigmoid(last) - sigmoid(first))
+        return (sigmoid(last) - sigmoid(first + (last - first) * t)) / (
+            sigmoid(last) - sigmoid(first)
+        )
 
     def beta(t):
-        a, w = start / tau, (end - start) / tau / 2  # S(b) - S(u) = sinh((b - u)/2)/(2 cosh(b/2) cosh(u/2)) in numpy
+        a, w = (
+            start / tau,
+            (end - start) / tau / 2,
+        )  # S(b) - S(u) = sinh((b - u)/2)/(2 cosh(b/2) cosh(u/2)) in numpy
         return w * np.cosh(end / tau / 2) / (np.cosh(a / 2 + w * t) * np.sinh(w * (1 - t)))
 
     return Path(lambda t: gamma(t).sqrt(), lambda t: 1 - gamma(t), lambda t: -beta(t) / 2, beta)

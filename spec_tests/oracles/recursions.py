@@ -1,8 +1,10 @@
-"""What N steps of the textbook schemes do to N(M, V), one eigenvector of the data N(m, L) at a time, in numpy float64.
+"""What N steps of the textbook schemes do to N(M, V), one eigenvector of the data N(m, L) at a
+time, in numpy float64.
 
-On Gaussian data every step is affine: x_s = p x_t + q m + sqrt(n) z. A scheme here gives the arrays p, q, n of its N
-steps and `size`, the sum of the absolute terms that add up to p: how large the numbers are that its code rounds.
-Nodes come as arrays of alpha and sigma^2 in the order of the grid, from noise to data; L may have any shape.
+On Gaussian data every step is affine: x_s = p x_t + q m + sqrt(n) z. A scheme here gives the arrays
+p, q, n of its N steps and `size`, the sum of the absolute terms that add up to p: how large the
+numbers are that its code rounds. Nodes come as arrays of alpha and sigma^2 in the order of the
+grid, from noise to data; L may have any shape.
 """
 
 from typing import NamedTuple
@@ -20,7 +22,9 @@ class Steps(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Mean and variance after the last step, and the scale of the rounding that the steps add up to."""
+    """Mean and variance after the last step, and the scale of the rounding that the steps add up
+    to.
+    """
 
     mean: np.ndarray
     variance: np.ndarray
@@ -29,11 +33,15 @@ class Outcome(NamedTuple):
 
 
 def run(steps: Steps, alpha, mean, variance, m) -> Outcome:
-    """M' = p M + q m, V' = p^2 V + n; an error of `size` ulps of every step is carried through those that follow."""
+    """M' = p M + q m, V' = p^2 V + n; an error of `size` ulps of every step is carried through
+    those that follow.
+    """
     mean, variance = np.asarray(mean, np.float64), np.asarray(variance, np.float64)
     mean_scale, variance_scale = np.abs(mean), variance
     for p, q, n, size, a_t, a_s in zip(*steps, alpha[:-1], alpha[1:], strict=True):
-        mean_scale = np.abs(p) * mean_scale + size * (np.abs(mean) + a_t * np.abs(m)) + a_s * np.abs(m)
+        mean_scale = (
+            np.abs(p) * mean_scale + size * (np.abs(mean) + a_t * np.abs(m)) + a_s * np.abs(m)
+        )
         variance_scale = p**2 * variance_scale + 2 * np.abs(p) * size * variance + n
         mean, variance = p * mean + q * m, p**2 * variance + n
     return Outcome(mean, variance, mean_scale, variance_scale)
@@ -41,18 +49,24 @@ def run(steps: Steps, alpha, mean, variance, m) -> Outcome:
 
 def w2(p: Outcome, mean, variance) -> float:
     """W2 of two Gaussians with common eigenvectors."""
-    return float(np.sqrt(((p.mean - mean) ** 2 + (np.sqrt(p.variance) - np.sqrt(variance)) ** 2).sum()))
+    return float(
+        np.sqrt(((p.mean - mean) ** 2 + (np.sqrt(p.variance) - np.sqrt(variance)) ** 2).sum())
+    )
 
 
 def product_of_cosines(alpha, variance, L) -> np.ndarray:
-    """DDIM's gain over a whole grid: (rho_0/rho_T) prod cos(phi_t - phi_s), phi = atan2(sigma, alpha sqrt L)."""
+    """DDIM's gain over a whole grid: (rho_0/rho_T) prod cos(phi_t - phi_s), phi = atan2(sigma,
+    alpha sqrt L).
+    """
     phi = np.arctan2(np.sqrt(_column(variance, L)), _column(alpha, L) * np.sqrt(L))
     rho = np.sqrt(_marginal(alpha, variance, L))
     return rho[-1] / rho[0] * np.cos(np.diff(phi, axis=0)).prod(0)
 
 
 def ddim(alpha, variance, L, eta: float = 0.0) -> Steps:
-    """Song, Meng and Ermon 2021, eqs. (12), (16): eta = 0 by its angle, eta > 0 as written there."""
+    """Song, Meng and Ermon 2021, eqs. (12), (16): eta = 0 by its angle, eta > 0 as written
+    there.
+    """
     a_t, a_s, v_t, v_s = _ends(alpha, variance, L)
     total = a_t**2 * L + v_t
     new = eta**2 * v_s / v_t * (v_t - (a_t / a_s) ** 2 * v_s)
@@ -62,22 +76,37 @@ def ddim(alpha, variance, L, eta: float = 0.0) -> Steps:
 
 
 def ancestral(alpha, variance, L, kind: str) -> Steps:
-    """The mean of x_s given x_t by Gaussian conditioning, and the variance called tilde, beta, optimal or none."""
+    """The mean of x_s given x_t by Gaussian conditioning, and the variance called tilde, beta,
+    optimal or none.
+    """
     a_t, a_s, v_t, v_s = _ends(alpha, variance, L)
     gain = a_t / a_s
     fresh = v_t - gain**2 * v_s
     before, after = a_t**2 * L + v_t, a_s**2 * L + v_s
     p = gain * after / before
-    n = {"tilde": fresh * v_s / v_t, "beta": fresh, "optimal": fresh * after / before, "none": 0 * fresh}[kind]
+    n = {
+        "tilde": fresh * v_s / v_t,
+        "beta": fresh,
+        "optimal": fresh * after / before,
+        "none": 0 * fresh,
+    }[kind]
     return Steps(p, a_s - p * a_t, n + 0 * p, p)
 
 
 def euler(ts, alpha, variance, alpha_rate, variance_rate, L) -> Steps:
-    """x - (t - s) u with u = alpha' m + (v'/2v)(x - alpha m): the moving marginal carries its points along."""
+    """x - (t - s) u with u = alpha' m + (v'/2v)(x - alpha m): the moving marginal carries its
+    points along.
+    """
     a, _, v, _ = _ends(alpha, variance, L)
-    h, a_rate, v_rate = -_column(np.diff(ts), L), _column(alpha_rate, L)[:-1], _column(variance_rate, L)[:-1]
+    h, a_rate, v_rate = (
+        -_column(np.diff(ts), L),
+        _column(alpha_rate, L)[:-1],
+        _column(variance_rate, L)[:-1],
+    )
     r = _rate(a, v, a_rate, v_rate, L)
-    return Steps(1 - h * r, h * (r * a - a_rate), 0 * r, 1 + h * _rate_size(a, v, a_rate, v_rate, L))
+    return Steps(
+        1 - h * r, h * (r * a - a_rate), 0 * r, 1 + h * _rate_size(a, v, a_rate, v_rate, L)
+    )
 
 
 def heun(ts, alpha, variance, alpha_rate, variance_rate, L) -> Steps:
@@ -86,7 +115,9 @@ def heun(ts, alpha, variance, alpha_rate, variance_rate, L) -> Steps:
     h, a, a_rate = -_column(np.diff(ts), L), _column(alpha, L), _column(alpha_rate, L)
     v, v_rate = _column(variance, L), _column(variance_rate, L)
     last = v[1:] == 0
-    safe = lambda x, other: np.where(last, other, x[1:])  # at sigma = 0 the second slope is not used
+    safe = lambda x, other: np.where(
+        last, other, x[1:]
+    )  # at sigma = 0 the second slope is not used
     end = safe(a, 1.0), safe(v, 1.0), safe(a_rate, 0.0), safe(v_rate, 0.0)
     r, r_size = _rate(*end, L), _rate_size(*end, L)
     p = (1 + first.p - h * r * first.p) / 2
@@ -133,10 +164,12 @@ def _column(values, L) -> np.ndarray:
 
 
 def reverse_family(path, t: float, s: float, L, eta: float) -> tuple[np.ndarray, np.ndarray]:
-    """The linear SDE dx = [f x + (1 + eta^2)/2 g^2/v (x - alpha m)] dt + eta g dw from t to s by quadrature.
+    """The linear SDE dx = [f x + (1 + eta^2)/2 g^2/v (x - alpha m)] dt + eta g dw from t to s by
+    quadrature.
 
-    (gain, noise variance) of x - alpha m. In y = x/alpha and tau = (sigma/alpha)^2 = exp(-l) the drift is
-    (1 + eta^2)/2 y/(L + tau) dtau and the noise eta^2 dtau: both integrals are taken over the log-SNR l.
+    (gain, noise variance) of x - alpha m. In y = x/alpha and tau = (sigma/alpha)^2 = exp(-l) the
+    drift is (1 + eta^2)/2 y/(L + tau) dtau and the noise eta^2 dtau: both integrals are taken over
+    the log-SNR l.
     """
     low, high = float(path.log_snr(t)), float(path.log_snr(s))
     L, strength = np.atleast_1d(np.asarray(L, np.float64)), 1 + eta**2
@@ -152,8 +185,12 @@ def reverse_family(path, t: float, s: float, L, eta: float) -> tuple[np.ndarray,
     return a_s / a_t * np.exp(-strength / 2 * pulled(np.array(low))), a_s**2 * noise
 
 
-def _panels(low: np.ndarray, high: np.ndarray, panels: int = 16, order: int = 16) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre nodes and weights on [low, high], on the last axis: to rounding for log-SNRs in [-14, 14]."""
+def _panels(
+    low: np.ndarray, high: np.ndarray, panels: int = 16, order: int = 16
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre nodes and weights on [low, high], on the last axis: to rounding for log-SNRs
+    in [-14, 14].
+    """
     x, w = np.polynomial.legendre.leggauss(order)
     edges = np.arange(panels)[:, None]
     unit, weights = ((edges + (x + 1) / 2) / panels).ravel(), np.tile(w / 2 / panels, panels)

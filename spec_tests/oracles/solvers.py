@@ -1,8 +1,10 @@
-"""The solvers of the probability flow as their papers and released code write them, in numpy float64, in half the log-SNR.
+"""The solvers of the probability flow as their papers and released code write them, in numpy
+float64, in half the log-SNR.
 
-Nodes are k = log(alpha/sigma), increasing; the process is variance preserving, alpha^2 = 1/(1 + e^-2k). A denoiser is a
-function (x, alpha, sigma) -> x0. Polynomials are Lagrange's and their integrals Gauss-Legendre's, weights of UniPC come
-from its linear system: nothing here is in Newton's form.
+Nodes are k = log(alpha/sigma), increasing; the process is variance preserving, alpha^2 = 1/(1 +
+e^-2k). A denoiser is a function (x, alpha, sigma) -> x0. Polynomials are Lagrange's and their
+integrals Gauss-Legendre's, weights of UniPC come from its linear system: nothing here is in
+Newton's form.
 """
 
 from collections.abc import Callable
@@ -63,7 +65,9 @@ def pp_2s(denoise: Denoise, x: np.ndarray, k: float, end: float) -> np.ndarray:
 
 
 def pp_3s(denoise: Denoise, x: np.ndarray, k: float, end: float) -> np.ndarray:
-    """singlestep_dpm_solver_third_update of the authors' code, for data prediction, solver_type "dpmsolver"."""
+    """singlestep_dpm_solver_third_update of the authors' code, for data prediction, solver_type
+    "dpmsolver".
+    """
     h, r1, r2 = end - k, 1 / 3, 2 / 3
     k1, k2, x0 = k + r1 * h, k + r2 * h, data(denoise, x, k)
     phi_22, phi_2 = np.expm1(-r2 * h) / (r2 * h) + 1, np.expm1(-h) / h + 1
@@ -86,7 +90,11 @@ def single(step: Callable, denoise: Denoise, x: np.ndarray, ks: np.ndarray) -> n
 def integral(function: Callable[[float], np.ndarray], low: float, high: float) -> np.ndarray:
     """Gauss-Legendre with 24 nodes."""
     points = low + (high - low) * (NODES + 1) / 2
-    return np.asarray(sum(w * function(p) for w, p in zip(WEIGHTS, points, strict=True))) * (high - low) / 2
+    return (
+        np.asarray(sum(w * function(p) for w, p in zip(WEIGHTS, points, strict=True)))
+        * (high - low)
+        / 2
+    )
 
 
 def lagrange(nodes: np.ndarray, values: list[np.ndarray], at: float) -> np.ndarray:
@@ -98,15 +106,25 @@ def lagrange(nodes: np.ndarray, values: list[np.ndarray], at: float) -> np.ndarr
     return total
 
 
-def adams(denoise: Denoise, x: np.ndarray, ks: np.ndarray, order: int, *, of_noise: bool) -> np.ndarray:
-    """Exponential Adams-Bashforth: the polynomial through the last `order` answers, integrated by quadrature."""
+def adams(
+    denoise: Denoise, x: np.ndarray, ks: np.ndarray, order: int, *, of_noise: bool
+) -> np.ndarray:
+    """Exponential Adams-Bashforth: the polynomial through the last `order` answers, integrated by
+    quadrature.
+    """
     out, answers = [], []
     for i, (k, end) in enumerate(pairwise(ks)):
         answers.append(noise(denoise, x, k) if of_noise else data(denoise, x, k))
         known = slice(max(0, i + 1 - order), i + 1)
         nodes, values = ks[known], answers[known]
         sign, size = (-1, alpha) if of_noise else (1, sigma)
-        total = integral(lambda q, nodes=nodes, values=values, sign=sign: np.exp(sign * q) * lagrange(nodes, values, q), k, end)
+        total = integral(
+            lambda q, nodes=nodes, values=values, sign=sign: (
+                np.exp(sign * q) * lagrange(nodes, values, q)
+            ),
+            k,
+            end,
+        )
         x = size(end) / size(k) * x + sign * size(end) * total
         out.append(x)
     return np.array(out)
@@ -126,8 +144,11 @@ def pp_2m(denoise: Denoise, x: np.ndarray, ks: np.ndarray) -> np.ndarray:
     return np.array(out)
 
 
-def released_3m(denoise: Denoise, x: np.ndarray, ks: np.ndarray, begin: list[np.ndarray]) -> np.ndarray:
-    """The third-order multi-step update of released code; begin: the answers at the two nodes before ks[0], oldest first.
+def released_3m(
+    denoise: Denoise, x: np.ndarray, ks: np.ndarray, begin: list[np.ndarray]
+) -> np.ndarray:
+    """The third-order multi-step update of released code; begin: the answers at the two nodes
+    before ks[0], oldest first.
 
     ks starts with these two nodes.
     """
@@ -147,7 +168,8 @@ def released_3m(denoise: Denoise, x: np.ndarray, ks: np.ndarray, begin: list[np.
 
 
 def unipc(denoise: Denoise, x: np.ndarray, ks: np.ndarray, order: int, *, bh2: bool) -> np.ndarray:
-    """Zhao et al. 2023, arXiv:2302.04867, by the linear systems of the authors' code, one order more at every first step.
+    """Zhao et al. 2023, arXiv:2302.04867, by the linear systems of the authors' code, one order
+    more at every first step.
 
     The trajectory holds predictions: the correction of a point comes with the step after it.
     """
@@ -156,14 +178,18 @@ def unipc(denoise: Denoise, x: np.ndarray, ks: np.ndarray, order: int, *, bh2: b
         p = min(order, i + 1)
         h = end - k
         ratios = [(ks[i - m] - k) / h for m in range(1, p)]
-        slopes = [(answers[-1 - m] - answers[-1]) / r for m, r in zip(range(1, p), ratios, strict=True)]
+        slopes = [
+            (answers[-1 - m] - answers[-1]) / r for m, r in zip(range(1, p), ratios, strict=True)
+        ]
         matrix, b, scale = _system([*ratios, 1.0], -h, bh2)
         base = sigma(end) / sigma(k) * point - alpha(end) * np.expm1(-h) * answers[-1]
         if p == 1:
             predicted = base
         else:
             rho = [0.5] if p == 2 else np.linalg.solve(matrix[:-1, :-1], b[:-1])
-            predicted = base - alpha(end) * scale * sum(r * d for r, d in zip(rho, slopes, strict=True))
+            predicted = base - alpha(end) * scale * sum(
+                r * d for r, d in zip(rho, slopes, strict=True)
+            )
         out.append(predicted)
         answer = data(denoise, predicted, end)
         rho = [0.5] if p == 1 else np.linalg.solve(matrix, b)
@@ -188,13 +214,17 @@ def _h_phi(i: int, hh: float) -> float:
 
 
 def sde_2m(denoise: Denoise, x: np.ndarray, ks: np.ndarray, zs: np.ndarray) -> np.ndarray:
-    """SDE-DPM-Solver++(2M) of Lu et al. 2022, arXiv:2211.01095, section 6, as released ("midpoint")."""
+    """SDE-DPM-Solver++(2M) of Lu et al. 2022, arXiv:2211.01095, section 6, as released
+    ("midpoint").
+    """
     out, answers = [], []
     for i, (k, end) in enumerate(pairwise(ks)):
         answers.append(data(denoise, x, k))
         h = end - k
         more = 0.5 * (answers[-1] - answers[-2]) / ((k - ks[i - 1]) / h) if i else 0 * x
-        x = sigma(end) / sigma(k) * np.exp(-h) * x + alpha(end) * (1 - np.exp(-2 * h)) * (answers[-1] + more)
+        x = sigma(end) / sigma(k) * np.exp(-h) * x + alpha(end) * (1 - np.exp(-2 * h)) * (
+            answers[-1] + more
+        )
         x = x + sigma(end) * np.sqrt(1 - np.exp(-2 * h)) * zs[i]
         out.append(x)
     return np.array(out)
@@ -203,8 +233,9 @@ def sde_2m(denoise: Denoise, x: np.ndarray, ks: np.ndarray, zs: np.ndarray) -> n
 def sde_2s(denoise: Denoise, x: np.ndarray, ks: np.ndarray, pieces: np.ndarray) -> np.ndarray:
     """SDE-DPM-Solver++(2S), r = 1/2, its noises integrated along one Brownian path.
 
-    The noise of a stage from k to q is sigma_q e^-q int_k^q sqrt(2) e^u dW(u); `pieces` (N, 2, *x.shape) are the integrals
-    over the two halves of every step, in units of their standard deviations.
+    The noise of a stage from k to q is sigma_q e^-q int_k^q sqrt(2) e^u dW(u); `pieces` (N,
+    2, *x.shape) are the integrals over the two halves of every step, in units of their standard
+    deviations.
     """
     out = []
     for k, end, (first, second) in zip(ks[:-1], ks[1:], pieces, strict=True):

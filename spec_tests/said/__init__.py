@@ -1,4 +1,6 @@
-"""What each check says, word for word: of right code first, then of each mistake the lines that differ."""
+"""What each check says, word for word: of right code first, then of each mistake the lines that
+differ.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,12 +12,21 @@ HERE = Path(__file__).parent
 
 
 def said(found: Mapping[str, Iterable[Finding]]) -> list[str]:
-    """A heading for each implementation, and what is said of it alone: not of the first, the right one, too."""
+    """A heading for each implementation, and what is said of it alone: not of the first, the right
+    one, too.
+    """
     spoken = {name: [tiny(str(one)) for one in findings] for name, findings in found.items()}
     right, *wrong = spoken
     lines = [f"# {right}", *spoken[right]]
     for name in wrong:
-        lines += [f"# {name}", *(line for line in spoken[name] if line not in spoken[right] and NOT_PROVIDED not in line)]
+        lines += [
+            f"# {name}",
+            *(
+                line
+                for line in spoken[name]
+                if line not in spoken[right] and NOT_PROVIDED not in line
+            ),
+        ]
     return lines
 
 

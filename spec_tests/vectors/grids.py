@@ -20,13 +20,27 @@ def cases() -> Iterator[dict]:
             case = _case(name, {"n": n, "n_train": 1000})
             yield {**case, "node": np.round(np.asarray(case["t"]) * 1000).astype(int)}
     for spec, n, low, high in ((EDM, 7, 0.002, 80.0), (EDM, 30, 0.01, 50.0), (VP, 7, 0.03, 14.6)):
-        case = _case("karras", {"process": spec, "n": n, "sigma_min": low, "sigma_max": high, "rho": 7.0})
-        yield {**case, "sigma_over_alpha": jax.jit(lambda p, t: p.sigma(t) / p.alpha(t))(process_of(spec), case["t"])}
+        case = _case(
+            "karras", {"process": spec, "n": n, "sigma_min": low, "sigma_max": high, "rho": 7.0}
+        )
+        yield {
+            **case,
+            "sigma_over_alpha": jax.jit(lambda p, t: p.sigma(t) / p.alpha(t))(
+                process_of(spec), case["t"]
+            ),
+        }
 
 
 def _case(name: str, parameters: dict) -> dict[str, Any]:
     counts = {key: value for key, value in parameters.items() if isinstance(value, int)}
-    numbers = {key: jnp.float64(value) for key, value in parameters.items() if isinstance(value, float)}
+    numbers = {
+        key: jnp.float64(value) for key, value in parameters.items() if isinstance(value, float)
+    }
     process = {"process": process_of(parameters["process"])} if "process" in parameters else {}
     make = jax.jit(partial(getattr(diffx.grids, name), **counts))
-    return {"checked": True, "grid": name, "parameters": parameters, "t": make(**process, **numbers)}
+    return {
+        "checked": True,
+        "grid": name,
+        "parameters": parameters,
+        "t": make(**process, **numbers),
+    }

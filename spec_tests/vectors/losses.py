@@ -17,7 +17,11 @@ BIASED = {"log_scale": math.log(10), "bias": -10.0}
 
 
 def cases() -> Iterator[dict]:
-    for loss, scalars in (("clip_loss", SCALES), ("siglip_loss", BIASED), ("siglip_loss", {"log_scale": 0.4, "bias": 0.3})):
+    for loss, scalars in (
+        ("clip_loss", SCALES),
+        ("siglip_loss", BIASED),
+        ("siglip_loss", {"log_scale": 0.4, "bias": 0.3}),
+    ):
         yield _case(loss, scalars, [0, 1, 2])
         yield _case(loss, scalars, [0, 1, 0])  # rows 0 and 2 have one caption
     yield _scores([[2.0, 0.3, -1.0], [0.1, 1.5, 0.4], [-0.6, 0.2, 0.9]])
@@ -30,11 +34,19 @@ def _case(loss: str, scalars: dict, names: list[int]) -> dict[str, Any]:
         {key: jnp.array(one, jnp.float64) for key, one in given.items()}
     )
     checked = loss == "clip_loss" and names == [0, 1, 2]
-    return {"checked": checked, "loss": loss, **given, "positives": names, **_answer(value, gradient)}
+    return {
+        "checked": checked,
+        "loss": loss,
+        **given,
+        "positives": names,
+        **_answer(value, gradient),
+    }
 
 
 def _scores(table: list) -> dict[str, Any]:
-    value, gradient = jax.jit(jax.value_and_grad(diffx.contrast.info_nce))(jnp.array(table, jnp.float64))
+    value, gradient = jax.jit(jax.value_and_grad(diffx.contrast.info_nce))(
+        jnp.array(table, jnp.float64)
+    )
     return {
         "checked": False,
         "loss": "info_nce",

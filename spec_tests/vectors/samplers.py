@@ -1,4 +1,6 @@
-"""What samplers really make of Gaussian data: their affine steps, and the mean and covariance of their output."""
+"""What samplers really make of Gaussian data: their affine steps, and the mean and covariance of
+their output.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,7 +18,9 @@ from spec_tests.vectors.plain import COSINE, EDM, FLOW, SCALED_LINEAR, VE, VP, p
 
 
 class Method(NamedTuple):
-    """order: of trajectories where deterministic, else of the law; with an exact start. None where none is stated."""
+    """order: of trajectories where deterministic, else of the law; with an exact start. None where
+    none is stated.
+    """
 
     sampler: str
     parameters: dict
@@ -57,7 +61,11 @@ PLANE = {"mean": [0.6, -0.4], "cov": [[1.3, 0.5], [0.5, 0.5]]}
 
 
 N = 6  # steps: not a divisor of 1000
-ROWS = 2 + 2 * (1 + 2 * N)  # what the probe of two noises a step needs; all runs have that many, for each shape compiles anew
+ROWS = (
+    2 + 2 * (1 + 2 * N)
+    # what the probe of two noises a step needs; all runs have that many, for each shape compiles
+    # anew
+)
 
 
 class World(NamedTuple):
@@ -68,11 +76,18 @@ class World(NamedTuple):
 
 
 WORLDS = (
-    World(VP, AXES, lambda: diffx.uniform(N, t_max=jnp.float64(0.99), t_min=jnp.float64(0.01)), True),
+    World(
+        VP, AXES, lambda: diffx.uniform(N, t_max=jnp.float64(0.99), t_min=jnp.float64(0.01)), True
+    ),
     World(SCALED_LINEAR, PLANE, lambda: diffx.grids.leading(N), True),
     World(EDM, SAME, lambda: diffx.karras(process_of(EDM), N), True),
     World(FLOW, AXES, lambda: diffx.uniform(N, t_max=jnp.float64(0.95)), False),
-    World(COSINE, PLANE, lambda: diffx.uniform(N, t_max=jnp.float64(0.9), t_min=jnp.float64(0.1)), False),
+    World(
+        COSINE,
+        PLANE,
+        lambda: diffx.uniform(N, t_max=jnp.float64(0.9), t_min=jnp.float64(0.1)),
+        False,
+    ),
     World(VE, SAME, lambda: diffx.uniform(N), False),
 )
 
@@ -89,8 +104,18 @@ def _case(world: World, method: Method) -> dict[str, Any]:
     law = diffx.GaussianLaw(*(jnp.array(world.data[key], jnp.float64) for key in ("mean", "cov")))
     start = diffx.marginal(process, law, ts[0])
     checked = method.first_order and world.data is not PLANE
-    named = {"checked": checked, "sampler": method.sampler, "parameters": method.parameters, "order": method.order}
-    given = {"process": world.process, "data": world.data, "t": ts, "start": {"mean": start.mean, "cov": start.cov}}
+    named = {
+        "checked": checked,
+        "sampler": method.sampler,
+        "parameters": method.parameters,
+        "order": method.order,
+    }
+    given = {
+        "process": world.process,
+        "data": world.data,
+        "t": ts,
+        "start": {"mean": start.mean, "cov": start.cov},
+    }
     steps = {"steps": list(_steps(method, process, ts))} if method.first_order else {}
     out = output_law(build(method, process, diffx.denoiser(process, law)), start, ts)
     return {**named, "eta": method.eta, **given, **steps, "mean": out.mean, "cov": out.cov}
@@ -98,12 +123,16 @@ def _case(world: World, method: Method) -> dict[str, Any]:
 
 def build(method: Method, process: Any, denoise: Callable) -> diffx.Sampler:
     if method.sampler == "flow_euler":
-        return diffx.flow_euler(lambda x, t: diffx.predictions.velocity_of_x0(process, x, denoise(x, t), t))
+        return diffx.flow_euler(
+            lambda x, t: diffx.predictions.velocity_of_x0(process, x, denoise(x, t), t)
+        )
     return getattr(diffx.samplers, method.sampler)(process, denoise, **method.parameters)
 
 
 def output_law(sampler: diffx.Sampler, start: Any, ts: Any) -> Gaussian:
-    """As diffx.exact_law, by feeding the steps unit vectors: nothing is compiled, where 150 programs take minutes."""
+    """As diffx.exact_law, by feeding the steps unit vectors: nothing is compiled, where 150
+    programs take minutes.
+    """
     run = lambda x, normal: np.asarray(_follow(sampler, _padded(x), ts, normal, len(x)))[: len(x)]
     dense = Gaussian(np.asarray(start.mean), np.asarray(start.cov))
     return affine_probe(run, len(dense.mean), noise=sampler.noise is not None).law(dense)
@@ -128,7 +157,9 @@ def _noise(sampler: diffx.Sampler, x: Any, normal: Callable | None, rows: int) -
 
 
 def _steps(method: Method, process: Any, ts: Any) -> Iterator[dict]:
-    """x_s = x x_t + x0 D(x_t, t) + noise z: a step from three rows of units, each with the others at 0."""
+    """x_s = x x_t + x0 D(x_t, t) + noise z: a step from three rows of units, each with the others
+    at 0.
+    """
     x, x0, z = (_padded(np.eye(3)[:, [k, k]]) for k in range(3))
     sampler = build(method, process, lambda x, t: x0)
     for t, s in pairwise(ts):

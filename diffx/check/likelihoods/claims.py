@@ -1,4 +1,6 @@
-r"""check_log_prob: are these log-likelihoods those of the data? Asked where the density is known."""
+r"""check_log_prob: are these log-likelihoods those of the data? Asked where the density is
+known.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,19 +24,23 @@ def check_log_prob(
     tolerance: float = 1e-4,
     prior: Any = "marginal",
 ) -> tuple[Finding, ...]:
-    r"""Findings on log p(x) by the change of variables along the probability flow, against closed forms.
+    r"""Findings on log p(x) by the change of variables along the probability flow, against closed
+    forms.
 
-    log_prob(denoise, x) -> (B,) nats, rows x (B, d) at the noise level `end`; denoise(x, alpha, sigma) -> E[x_0 | x] is
-    the network, and denoise.pull(x, alpha, sigma, v) -> v dD/dx its derivative, for code that differentiates.
-    start, end: (alpha, sigma) at the noise and at the data end of the library's flow.  prior: the deviation of the centred
-    normal that its flow ends in, for which the flow of Gaussian data and of a mixture is known exactly; "marginal": the
-    density of the data, allowing what a normal of variance sigma^2 or alpha^2 + sigma^2 at `start` changes in it.
+    log_prob(denoise, x) -> (B,) nats, rows x (B, d) at the noise level `end`; denoise(x, alpha,
+    sigma) -> E[x_0 | x] is the network, and denoise.pull(x, alpha, sigma, v) -> v dD/dx its
+    derivative, for code that differentiates. start, end: (alpha, sigma) at the noise and at the
+    data end of the library's flow.  prior: the deviation of the centred normal that its flow ends
+    in, for which the flow of Gaussian data and of a mixture is known exactly; "marginal": the
+    density of the data, allowing what a normal of variance sigma^2 or alpha^2 + sigma^2 at `start`
+    changes in it.
 
-    exact=True: log_prob is deterministic.  On a Gaussian in the plane, near and far, and on a mixture of two on the line,
-    where the density must integrate to 1 as well: LIK-01.  tolerance: relative to 1 + |log p|; the solver's.
-    exact=False: it draws probes of its own (Hutchinson); the mean of `draws` calls must lie within five deviations, by
-    the closed form 2 |M|_F^2/draws, M the logarithm of the flow: DEN-17.  What raises or returns another shape is reported
-    so.  Raises ValueError for levels or a prior that are none.  Claims: KIT-05.
+    exact=True: log_prob is deterministic.  On a Gaussian in the plane, near and far, and on a
+    mixture of two on the line, where the density must integrate to 1 as well: LIK-01.  tolerance:
+    relative to 1 + |log p|; the solver's. exact=False: it draws probes of its own (Hutchinson); the
+    mean of `draws` calls must lie within five deviations, by the closed form 2 |M|_F^2/draws, M the
+    logarithm of the flow: DEN-17.  What raises or returns another shape is reported so.  Raises
+    ValueError for levels or a prior that are none.  Claims: KIT-05.
     """
     case = Case(log_prob, _level("start", start), _level("end", end), tolerance, _prior(prior))
     if exact:
@@ -49,7 +55,9 @@ def _level(name: str, level: Any) -> tuple[float, float]:
         raise ValueError(f"{name} must be (alpha, sigma), got {level!r}")
     alpha, sigma = (float(x) for x in level)
     if not (np.isfinite([alpha, sigma]).all() and alpha >= 0 and sigma >= 0 and alpha + sigma > 0):
-        raise ValueError(f"{name} must be (alpha, sigma), both 0 or more and finite, got {tuple(level)}")
+        raise ValueError(
+            f"{name} must be (alpha, sigma), both 0 or more and finite, got {tuple(level)}"
+        )
     return alpha, sigma
 
 

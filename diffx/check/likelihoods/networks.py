@@ -1,4 +1,6 @@
-"""Two laws whose probability flow, density and denoiser are known in closed form: what a log-likelihood must say."""
+"""Two laws whose probability flow, density and denoiser are known in closed form: what a
+log-likelihood must say.
+"""
 
 from typing import Any, NamedTuple
 
@@ -18,7 +20,9 @@ class Parts(NamedTuple):
 
 
 class PlaneNetwork(NamedTuple):
-    """The exact denoiser of a Gaussian, its derivative, and where its flow goes from the data end to the noise end."""
+    """The exact denoiser of a Gaussian, its derivative, and where its flow goes from the data end
+    to the noise end.
+    """
 
     law: Gaussian
 
@@ -63,14 +67,18 @@ class LineNetwork(NamedTuple):
         shares /= shares.sum(-1, keepdims=True)
         centres = self.law.means + gain * (x - alpha * self.law.means)
         mean_slope = (shares * slopes).sum(-1, keepdims=True)
-        return (gain + (shares * (slopes - mean_slope) * centres).sum(-1)) * np.asarray(v, np.float64)
+        return (gain + (shares * (slopes - mean_slope) * centres).sum(-1)) * np.asarray(
+            v, np.float64
+        )
 
     def parts(self, x: np.ndarray, start: Level, end: Level, deviation: float) -> Parts:
         density, y = self._density(x[:, 0], end), self._same_quantile(x[:, 0], start, end)
         return Parts(_normal(y[:, None], deviation), density - self._density(y, start), density)
 
     def grid(self, end: Level) -> np.ndarray:
-        """Points (n, 1) on which the trapezium rule integrates the density: its error and the tails are below 1e-10."""
+        """Points (n, 1) on which the trapezium rule integrates the density: its error and the tails
+        are below 1e-10.
+        """
         alpha, sigma = end
         spread = np.sqrt(alpha**2 * self.law.variance + sigma**2)
         low, high = (alpha * bound for bound in (self.law.means.min(), self.law.means.max()))
@@ -91,7 +99,10 @@ class LineNetwork(NamedTuple):
 
         deviation = np.sqrt(level[0] ** 2 * self.law.variance + level[1] ** 2)
         z = (x[:, None] - level[0] * self.law.means) / deviation
-        below, above = (np.logaddexp.reduce(np.log(self.law.weights) + log_ndtr(side), axis=1) for side in (z, -z))
+        below, above = (
+            np.logaddexp.reduce(np.log(self.law.weights) + log_ndtr(side), axis=1)
+            for side in (z, -z)
+        )
         return below - above
 
     def _same_quantile(self, x: np.ndarray, start: Level, end: Level) -> np.ndarray:

@@ -1,4 +1,6 @@
-r"""check_contrastive_loss: is this the loss of CLIP or SigLIP, dense or over devices, and are all its gradients right?"""
+r"""check_contrastive_loss: is this the loss of CLIP or SigLIP, dense or over devices, and are all
+its gradients right?
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,22 +13,32 @@ from diffx.check.losses.measures import Case
 
 
 def check_contrastive_loss(
-    loss: Callable, *, kind: str = "clip", bias: bool = False, shards: int = 1, precision: str = "float64"
+    loss: Callable,
+    *,
+    kind: str = "clip",
+    bias: bool = False,
+    shards: int = 1,
+    precision: str = "float64",
 ) -> tuple[Finding, ...]:
-    r"""Findings on a contrastive loss: its values and the gradient of each of its parameters, against closed forms.
+    r"""Findings on a contrastive loss: its values and the gradient of each of its parameters,
+    against closed forms.
 
-    loss(images, texts, log_scale, bias) -> (value, {"images": (N, d), "texts": (N, d), "log_scale": (), and "bias": ()
-    with bias=True}): value in nats and gradients, for rows of unit length and scores exp(log_scale) x_i.y_j (+ bias, a
-    float or None).  Gradients are those of the rows as given, or their tangential part where the loss normalises.
-    kind: "clip" for symmetric InfoNCE, "siglip" for the sum of log-sigmoids over N.
-    shards: over how many devices the adapter lays the rows; value and gradients must be those of one.
+    loss(images, texts, log_scale, bias) -> (value, {"images": (N, d), "texts": (N, d), "log_scale":
+    (), and "bias": () with bias=True}): value in nats and gradients, for rows of unit length and
+    scores exp(log_scale) x_i.y_j (+ bias, a float or None).  Gradients are those of the rows as
+    given, or their tangential part where the loss normalises. kind: "clip" for symmetric InfoNCE,
+    "siglip" for the sum of log-sigmoids over N. shards: over how many devices the adapter lays the
+    rows; value and gradients must be those of one.
 
-    Claims of the findings: CLP-01 (values) and CLP-02 (gradients) for clip, CLP-12 for siglip, CLP-11 (both) for shards.
-    precision: what the code computes in.  What raises or returns another shape is reported so.
-    Raises ValueError for an unknown kind or precision, TypeError and ValueError for shards below 1.  Claims: KIT-07.
+    Claims of the findings: CLP-01 (values) and CLP-02 (gradients) for clip, CLP-12 for siglip,
+    CLP-11 (both) for shards. precision: what the code computes in.  What raises or returns another
+    shape is reported so. Raises ValueError for an unknown kind or precision, TypeError and
+    ValueError for shards below 1.  Claims: KIT-07.
     """
     if kind not in ask.REFERENCES:
-        raise ValueError(f"kind must be one of {', '.join(map(repr, ask.REFERENCES))}, got {kind!r}")
+        raise ValueError(
+            f"kind must be one of {', '.join(map(repr, ask.REFERENCES))}, got {kind!r}"
+        )
     if index(shards) < 1:
         raise ValueError(f"shards must be 1 or more, got {shards}")
     case = Case(loss, kind, bias, shards, check_precision(precision))

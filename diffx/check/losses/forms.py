@@ -1,4 +1,6 @@
-"""Contrastive losses with their gradients in closed form, the right ones and those that people write by mistake."""
+"""Contrastive losses with their gradients in closed form, the right ones and those that people
+write by mistake.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -30,14 +32,21 @@ def _result(batch: Batch, value: float, slope: np.ndarray) -> Result:
     scale = np.exp(batch.log_scale)
     by_scale = (slope * scale * (batch.images @ batch.texts.T)).sum()
     images, texts = scale * slope @ batch.texts, scale * slope.T @ batch.images
-    return Result(float(value), {"images": images, "texts": texts, "log_scale": by_scale, "bias": slope.sum()})
+    return Result(
+        float(value), {"images": images, "texts": texts, "log_scale": by_scale, "bias": slope.sum()}
+    )
 
 
 def clip(batch: Batch, *, rows: float = 0.5, columns: float = 0.5, shift: int = 0) -> Result:
-    """Radford et al. 2021, arXiv:2103.00020, Figure 3: rows and columns are the weights of its two directions."""
+    """Radford et al. 2021, arXiv:2103.00020, Figure 3: rows and columns are the weights of its two
+    directions.
+    """
     scores = _scores(batch)
     pairs = np.roll(np.eye(len(scores)), shift, axis=1)
-    (by_row, p_row), (by_column, p_column) = _cross_entropy(scores, pairs), _cross_entropy(scores.T, pairs.T)
+    (by_row, p_row), (by_column, p_column) = (
+        _cross_entropy(scores, pairs),
+        _cross_entropy(scores.T, pairs.T),
+    )
     slope = rows * (p_row - pairs) + columns * (p_column - pairs.T).T
     return _result(batch, rows * by_row + columns * by_column, slope / len(scores))
 
@@ -49,8 +58,12 @@ def _cross_entropy(scores: np.ndarray, pairs: np.ndarray) -> tuple[float, np.nda
     return -float((pairs * logs).sum() / len(scores)), np.exp(logs)
 
 
-def siglip(batch: Batch, *, over: int = 1, negatives: float = -1.0, bias_sign: float = 1.0) -> Result:
-    """Zhai et al. 2023, arXiv:2303.15343, Algorithm 1: -(1/N) sum_ij log sigmoid(z_ij S_ij); over: the power of N."""
+def siglip(
+    batch: Batch, *, over: int = 1, negatives: float = -1.0, bias_sign: float = 1.0
+) -> Result:
+    """Zhai et al. 2023, arXiv:2303.15343, Algorithm 1: -(1/N) sum_ij log sigmoid(z_ij S_ij); over:
+    the power of N.
+    """
     scores = _scores(batch._replace(bias=bias_sign * (batch.bias or 0.0)))
     n = len(scores)
     z = np.where(np.eye(n) > 0, 1.0, negatives)
@@ -63,12 +76,19 @@ def in_shards(form: Callable[[Batch], Result], shards: int, batch: Batch) -> Res
     """The mean over shards, each of which sees its own rows alone."""
     cut = zip(np.split(batch.images, shards), np.split(batch.texts, shards), strict=True)
     parts = [form(batch._replace(images=images, texts=texts)) for images, texts in cut]
-    stacked = {name: np.concatenate([p.gradients[name] for p in parts]) / shards for name in ("images", "texts")}
-    means = {name: np.mean([part.gradients[name] for part in parts]) for name in ("log_scale", "bias")}
+    stacked = {
+        name: np.concatenate([p.gradients[name] for p in parts]) / shards
+        for name in ("images", "texts")
+    }
+    means = {
+        name: np.mean([part.gradients[name] for part in parts]) for name in ("log_scale", "bias")
+    }
     return Result(float(np.mean([part.value for part in parts])), stacked | means)
 
 
-def _change_scale(form: Callable[[Batch], Result], scale: Callable[[float], float], batch: Batch) -> Result:
+def _change_scale(
+    form: Callable[[Batch], Result], scale: Callable[[float], float], batch: Batch
+) -> Result:
     """The loss of a batch whose scale exp(log_scale) is scale(log_scale)."""
     return form(batch._replace(log_scale=float(np.log(max(scale(batch.log_scale), TINY)))))
 

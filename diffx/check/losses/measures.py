@@ -1,4 +1,6 @@
-"""The questions of check_contrastive_loss: the values of a loss and the gradient of each of its parameters."""
+"""The questions of check_contrastive_loss: the values of a loss and the gradient of each of its
+parameters.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -26,7 +28,9 @@ class Case(NamedTuple):
         images, texts = batch.images.copy(), batch.texts.copy()
         out = self.loss(images, texts, batch.log_scale, batch.bias)
         if not (isinstance(out, tuple | list) and len(out) == 2 and isinstance(out[1], Mapping)):
-            raise TypeError(f"the loss gave {type(out).__name__}, wanted (value, gradients by name)")
+            raise TypeError(
+                f"the loss gave {type(out).__name__}, wanted (value, gradients by name)"
+            )
         value, gradients = out
         if not (np.array_equal(images, batch.images) and np.array_equal(texts, batch.texts)):
             raise ValueError("the loss writes into an array that it is given")
@@ -38,7 +42,9 @@ class Case(NamedTuple):
 
     def _gradient(self, gradients: Mapping[str, Any], name: str, batch: Batch) -> np.ndarray:
         if name not in gradients or gradients[name] is None:
-            raise ValueError(f"no gradient of {name} came back, only of {', '.join(gradients) or 'nothing'}")
+            raise ValueError(
+                f"no gradient of {name} came back, only of {', '.join(gradients) or 'nothing'}"
+            )
         got = np.asarray(gradients[name], np.float64)
         wanted = np.shape(getattr(batch, name))
         if got.shape != wanted and not (wanted == () and got.size == 1):
@@ -60,7 +66,9 @@ def _batches(case: Case) -> dict[str, Batch]:
         "random rows": Batch(images, texts, np.log(10.0), bias),
         "cosine 1 at scale 100": Batch(images, images.copy(), np.log(100.0), bias),
         "equal scores": Batch(*one, np.log(10.0), bias),
-        f"N = {case.shards}": Batch(images[: case.shards], texts[: case.shards], np.log(10.0), bias),
+        f"N = {case.shards}": Batch(
+            images[: case.shards], texts[: case.shards], np.log(10.0), bias
+        ),
     }
 
 
@@ -72,7 +80,9 @@ def has_values(case: Case) -> Answer:
     wanted = {name: right(batch).value for name, batch in batches.items()}
     off = {name: abs(got[name] - wanted[name]) / (1 + abs(wanted[name])) for name in batches}
     wrong = [name for name in batches if not off[name] <= rounding(case.precision)]
-    measured = f"off by {max(off.values()):.1e}" if not wrong else f"{got[wrong[0]]:.6g} for {wrong[0]}"
+    measured = (
+        f"off by {max(off.values()):.1e}" if not wrong else f"{got[wrong[0]]:.6g} for {wrong[0]}"
+    )
     if not wrong:
         return True, measured, "the closed form", f"{', '.join(batches)}: each has its value."
     return (
@@ -85,18 +95,32 @@ def has_values(case: Case) -> Answer:
 
 def _wrongs(case: Case) -> dict[str, Callable]:
     right, wrongs = REFERENCES[case.kind]
-    apart = {"the mean of the shards' own losses: nothing is gathered": partial(in_shards, right, case.shards)}
+    apart = {
+        "the mean of the shards' own losses: nothing is gathered": partial(
+            in_shards, right, case.shards
+        )
+    }
     return wrongs | apart
 
 
-def _which_value(case: Case, batches: dict[str, Batch], got: dict[str, float], wanted: dict[str, float]) -> str:
+def _which_value(
+    case: Case, batches: dict[str, Batch], got: dict[str, float], wanted: dict[str, float]
+) -> str:
     results = lambda form: np.array([form(batch).value for batch in batches.values()])
-    right, rows = np.array(list(wanted.values())), np.array([len(batch.images) for batch in batches.values()])
+    right, rows = (
+        np.array(list(wanted.values())),
+        np.array([len(batch.images) for batch in batches.values()]),
+    )
     forms = {name: results(form) for name, form in _wrongs(case).items()}
-    forms |= {"a logarithm to base 2": right / np.log(2), "twice the loss, a sum of two directions": 2 * right}
+    forms |= {
+        "a logarithm to base 2": right / np.log(2),
+        "twice the loss, a sum of two directions": 2 * right,
+    }
     forms |= {"half of the loss": right / 2, "N times the loss, a sum over the rows": rows * right}
     forms |= {"1/N of the loss": right / rows}
-    name = recognise(list(got.values()), forms, right, tolerance=max(1e-6, rounding(case.precision)))
+    name = recognise(
+        list(got.values()), forms, right, tolerance=max(1e-6, rounding(case.precision))
+    )
     return f" It is {name}." if name else ""
 
 
@@ -104,15 +128,23 @@ def has_gradients(case: Case) -> Answer:
     """CLP-02, CLP-11, CLP-12: the derivative for each parameter."""
     right, batch = REFERENCES[case.kind][0], _batches(case)["random rows"]
     got, wanted = case.gradients(batch), right(batch).gradients
-    tangent = {name: _tangential(wanted[name], getattr(batch, name)) for name in ("images", "texts")}
-    normalises = all(relative_error(got[name], tangent[name]) <= rounding(case.precision) for name in tangent)
+    tangent = {
+        name: _tangential(wanted[name], getattr(batch, name)) for name in ("images", "texts")
+    }
+    normalises = all(
+        relative_error(got[name], tangent[name]) <= rounding(case.precision) for name in tangent
+    )
     wanted = wanted | tangent if normalises else wanted
     size = lambda name: max(np.abs(wanted[name]).max(), 1e-3)
-    off = {name: float(np.abs(got[name] - wanted[name]).max() / size(name)) for name in case.parameters}
+    off = {
+        name: float(np.abs(got[name] - wanted[name]).max() / size(name)) for name in case.parameters
+    }
     wrong = [name for name in off if not off[name] <= rounding(case.precision)]
     measured = ", ".join(f"{name} {error:.1e}" for name, error in off.items())
     said = [_which_gradient(case, name, got[name], wanted[name], batch) for name in wrong]
-    kept = "Every parameter has its gradient" + (", the rows' after normalisation." if normalises else ".")
+    kept = "Every parameter has its gradient" + (
+        ", the rows' after normalisation." if normalises else "."
+    )
     return not wrong, f"off by {measured}", "the closed form", " ".join(said) or kept
 
 
@@ -120,12 +152,17 @@ def _tangential(gradient: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return gradient - (gradient * rows).sum(1, keepdims=True) * rows
 
 
-def _which_gradient(case: Case, name: str, got: np.ndarray, wanted: np.ndarray, batch: Batch) -> str:
+def _which_gradient(
+    case: Case, name: str, got: np.ndarray, wanted: np.ndarray, batch: Batch
+) -> str:
     if not np.any(got):
         return f"The gradient of {name} is 0: it is cut off."
     constant = ratio(got, wanted)
     if np.isfinite(constant):
-        return f"The gradient of {name} is {fraction(constant)} of the right one{_factor(case, constant, batch)}."
+        return (
+            f"The gradient of {name} is {fraction(constant)} of the right "
+            f"one{_factor(case, constant, batch)}."
+        )
     forms = {form: make(batch).gradients[name] for form, make in _wrongs(case).items()}
     known = recognise(got, forms, wanted, tolerance=1e-4)
     return f"The gradient of {name} is off by {np.abs(got - wanted).max():.2g}" + (
@@ -135,7 +172,18 @@ def _which_gradient(case: Case, name: str, got: np.ndarray, wanted: np.ndarray, 
 
 def _factor(case: Case, constant: float, batch: Batch) -> str:
     shards, n, scale = case.shards, len(batch.images), float(np.exp(batch.log_scale))
-    known = {"the number of shards": float(shards), "1 over the number of shards": 1 / shards} if shards > 1 else {}
-    known |= {"N": float(n), "1/N": 1 / n, "1/scale: it is that of the scale, not of its logarithm": 1 / scale}
+    known = (
+        {"the number of shards": float(shards), "1 over the number of shards": 1 / shards}
+        if shards > 1
+        else {}
+    )
+    known |= {
+        "N": float(n),
+        "1/N": 1 / n,
+        "1/scale: it is that of the scale, not of its logarithm": 1 / scale,
+    }
     known |= {"the other sign": -1.0, "the scale": scale}
-    return next((f", which is {name}" for name, value in known.items() if abs(constant / value - 1) < 1e-3), "")
+    return next(
+        (f", which is {name}" for name, value in known.items() if abs(constant / value - 1) < 1e-3),
+        "",
+    )

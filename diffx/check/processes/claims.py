@@ -1,4 +1,6 @@
-r"""check_process: do the parts of a forward process agree with each other? Asked of its functions alone."""
+r"""check_process: do the parts of a forward process agree with each other? Asked of its functions
+alone.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -30,20 +32,24 @@ def check_process(
 ) -> tuple[Finding, ...]:
     r"""Findings on x_t = alpha(t) x0 + sigma(t) eps and all that a library derives from it.
 
-    alpha(t), sigma(t): one number each, t in the library's own time.  times (n,), n >= 3: where to ask, strictly monotone
-    from data to noise, alpha and sigma > 0 there (alpha may be 0 at the last).  What is left out is "not provided":
+    alpha(t), sigma(t): one number each, t in the library's own time.  times (n,), n >= 3: where to
+    ask, strictly monotone from data to noise, alpha and sigma > 0 there (alpha may be 0 at the
+    last).  What is left out is "not provided":
 
-    perturb(x0, eps, t) -> x_t, rows (B, d): FWD-01.  f(t), g(t) of dx = f x dt + g dw, t growing towards noise, against f
-    = alpha'/alpha and g^2 = (sigma^2)' - 2 f sigma^2, at times[1:-1]: FWD-02.  log_snr(t) = log(alpha^2/sigma^2), which
-    must fall: FWD-05.  start: the deviation of the noise that sampling starts with, against sqrt(alpha^2 + sigma^2) at
-    times[-1], to 1e-3, with the terminal SNR: FWD-12.  grid(n) -> the n training steps (counted from 0 or 1, or over
-    training_steps) that a sampler visits, from noise; spacing: "leading", "trailing" or "linspace", which Lin et al. 2024,
-    arXiv:2305.08891, Table 2 gives for training_steps: FWD-19.  convert: name -> (predict(x0, eps, alpha, sigma) ->
-    prediction, recover(x_t, prediction, t) -> x0), there and back: DEN-01.  velocity(x0, eps, t) = alpha' x0 + sigma' eps,
-    the derivative in the library's own time; where that runs to data, its opposite is a convention too: FM-01.
+    perturb(x0, eps, t) -> x_t, rows (B, d): FWD-01.  f(t), g(t) of dx = f x dt + g dw, t growing
+    towards noise, against f = alpha'/alpha and g^2 = (sigma^2)' - 2 f sigma^2, at times[1:-1]:
+    FWD-02.  log_snr(t) = log(alpha^2/sigma^2), which must fall: FWD-05.  start: the deviation of
+    the noise that sampling starts with, against sqrt(alpha^2 + sigma^2) at times[-1], to 1e-3, with
+    the terminal SNR: FWD-12.  grid(n) -> the n training steps (counted from 0 or 1, or over
+    training_steps) that a sampler visits, from noise; spacing: "leading", "trailing" or "linspace",
+    which Lin et al. 2024, arXiv:2305.08891, Table 2 gives for training_steps: FWD-19.  convert:
+    name -> (predict(x0, eps, alpha, sigma) -> prediction, recover(x_t, prediction, t) -> x0), there
+    and back: DEN-01.  velocity(x0, eps, t) = alpha' x0 + sigma' eps, the derivative in the
+    library's own time; where that runs to data, its opposite is a convention too: FM-01.
 
-    precision: what the code computes in.  Arrays are numpy float64 in and out.  What raises or returns another shape is
-    reported so.  Raises ValueError for times, a spacing or a precision that are none.  Claims: KIT-04.
+    precision: what the code computes in.  Arrays are numpy float64 in and out.  What raises or
+    returns another shape is reported so.  Raises ValueError for times, a spacing or a precision
+    that are none.  Claims: KIT-04.
     """
     path = Path(alpha, sigma, ask.check_times(times), check_precision(precision))
     grid_rules.check_arguments(grid, spacing, training_steps)
@@ -53,7 +59,9 @@ def check_process(
         "FWD-02": rates,
         "FWD-05": partial(ask.log_snr_falls, path, log_snr),
         "FWD-12": partial(ask.starts, path, start) if start is not None else no_measure("start"),
-        "FWD-19": partial(grid_rules.visits, grid, spacing, training_steps) if grid else no_measure("grid"),
+        "FWD-19": partial(grid_rules.visits, grid, spacing, training_steps)
+        if grid
+        else no_measure("grid"),
         "DEN-01": partial(converts, path, convert) if convert else no_measure("convert"),
         "FM-01": partial(slopes.flows, path, velocity) if velocity else no_measure("velocity"),
     }

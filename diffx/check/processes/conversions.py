@@ -16,31 +16,61 @@ def converts(path: Path, convert: Mapping[str, tuple[Callable, Callable]]) -> An
         raise NotImplementedError("no prediction was given")
     wrong = [name for name, (good, _, _) in found.items() if not good]
     worst = max(found, key=lambda name: found[name][1])
-    said = " ".join(f"{name}: {found[name][2]}" for name in wrong) or f"{', '.join(found)}: each gives x0 back."
+    said = (
+        " ".join(f"{name}: {found[name][2]}" for name in wrong)
+        or f"{', '.join(found)}: each gives x0 back."
+    )
     return not wrong, f"{worst} off by {found[worst][1]:.1e}", "x0", said
 
 
 def _round_trip(path: Path, predict: Callable, recover: Callable) -> tuple[bool, float, str]:
-    """Whether x0 comes back, the largest share of what rounding allows (in units of rounding), and what came back."""
+    """Whether x0 comes back, the largest share of what rounding allows (in units of rounding), and
+    what came back.
+    """
     x0, eps = batch()
     good, largest, said = True, 0.0, ""
     for t, (alpha, sigma) in zip(path.times, path.levels(), strict=True):
         if alpha <= 1e-6 * sigma:
             continue  # no x0 is left in x_t
-        given = rows("predict", lambda x, e, a=alpha, s=sigma: predict(x, e, a, s), x0, eps, precision=path.precision)
-        back = rows("recover", recover, alpha * x0 + sigma * eps, given, float(t), precision=path.precision)
-        off, allowed = float(np.abs(back - x0).max()), path.rounding * max(1.0, 1 / alpha, sigma / alpha, alpha / sigma)
+        given = rows(
+            "predict",
+            lambda x, e, a=alpha, s=sigma: predict(x, e, a, s),
+            x0,
+            eps,
+            precision=path.precision,
+        )
+        back = rows(
+            "recover", recover, alpha * x0 + sigma * eps, given, float(t), precision=path.precision
+        )
+        off, allowed = (
+            float(np.abs(back - x0).max()),
+            path.rounding * max(1.0, 1 / alpha, sigma / alpha, alpha / sigma),
+        )
         if not off <= allowed and good:
             good, said = False, _say_recovery(back, x0, eps, t, alpha, sigma)
         largest = max(largest, off)
     return good, largest, said
 
 
-def _say_recovery(back: np.ndarray, x0: np.ndarray, eps: np.ndarray, t: float, alpha: float, sigma: float) -> str:
+def _say_recovery(
+    back: np.ndarray, x0: np.ndarray, eps: np.ndarray, t: float, alpha: float, sigma: float
+) -> str:
     (p, q), left = fit(back, x0, eps)
     if left > NEAR:
         return f"at t = {t:.4g} what comes back is not a sum of multiples of x0 and eps."
-    forms = {"-x0": (-1, 0), "eps": (0, 1), "-eps": (0, -1), "x_t": (alpha, sigma), "x_t/alpha": (1, sigma / alpha)}
-    forms |= {"alpha x0": (alpha, 0), "x0/alpha": (1 / alpha, 0), "x0 of the noise with the other sign": (1, 2 * sigma / alpha)}
+    forms = {
+        "-x0": (-1, 0),
+        "eps": (0, 1),
+        "-eps": (0, -1),
+        "x_t": (alpha, sigma),
+        "x_t/alpha": (1, sigma / alpha),
+    }
+    forms |= {
+        "alpha x0": (alpha, 0),
+        "x0/alpha": (1 / alpha, 0),
+        "x0 of the noise with the other sign": (1, 2 * sigma / alpha),
+    }
     name = recognise([p, q], forms, [1, 0], tolerance=NEAR)
-    return f"at t = {t:.4g} {sum_text((p, q), ('x0', 'eps'))} comes back" + (f", which is {name}." if name else ".")
+    return f"at t = {t:.4g} {sum_text((p, q), ('x0', 'eps'))} comes back" + (
+        f", which is {name}." if name else "."
+    )

@@ -1,4 +1,6 @@
-"""Rules for the training steps that a sampler visits, the three of Lin et al. 2024, arXiv:2305.08891, Table 2."""
+"""Rules for the training steps that a sampler visits, the three of Lin et al. 2024,
+arXiv:2305.08891, Table 2.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +9,13 @@ import numpy as np
 
 from diffx.check.finding import Answer
 
-STEPS = (10, 20, 7, 30, 61)  # two that divide 1000, two that do not, one where arange by a float of 1000/61 is one too long
+STEPS = (
+    10,
+    20,
+    7,
+    30,
+    61,
+)  # two that divide 1000, two that do not, one where arange by a float of 1000/61 is one too long
 RULES = ("leading", "trailing", "linspace")
 
 
@@ -26,21 +34,34 @@ def rule(spacing: str, n: int, total: int) -> np.ndarray:
 
 
 def visits(grid: Callable, spacing: str | None, total: int | None) -> Answer:
-    """FWD-19: n distinct steps, each nearer to the data, by the rule that the library says it has."""
+    """FWD-19: n distinct steps, each nearer to the data, by the rule that the library says it
+    has.
+    """
     counts = [n for n in STEPS if total is None or n <= total]
     for n in counts:
         got = np.asarray(grid(n), np.float64).ravel()
         said = _not_a_grid(got, n) or (spacing and total and _not_the_rule(got, spacing, n, total))
         if said:
-            return False, f"N = {n}: {_list(got)}", _rule_text(spacing, n, total), f"At N = {n} {said}."
+            return (
+                False,
+                f"N = {n}: {_list(got)}",
+                _rule_text(spacing, n, total),
+                f"At N = {n} {said}.",
+            )
     expected = f"{spacing} spacing" if spacing else "distinct steps"
     return True, f"as wanted at N = {', '.join(map(str, counts))}", expected, _praise(spacing)
 
 
 def _praise(spacing: str | None) -> str:
     if spacing == "leading":
-        return "The steps are those of the rule, which by design begins before the last training step."
-    return "The steps are those of the rule, from the last training step on." if spacing else "The steps are distinct."
+        return (
+            "The steps are those of the rule, which by design begins before the last training step."
+        )
+    return (
+        "The steps are those of the rule, from the last training step on."
+        if spacing
+        else "The steps are distinct."
+    )
 
 
 def _not_a_grid(got: np.ndarray, n: int) -> str:
@@ -58,17 +79,35 @@ def _not_the_rule(got: np.ndarray, spacing: str, n: int, total: int) -> str:
     steps = got * total if 0 < np.abs(got).max() <= 1 else got
     if _is(steps, rule(spacing, n, total), spacing):
         return ""
-    named = [f"the {name} rule" for name in RULES if name != spacing and _is(steps, rule(name, n, total), name)]
-    rounded = {"down": np.floor(rule(spacing, n, total) + 1e-9), "up": np.ceil(rule(spacing, n, total) - 1e-9)}
-    named += [f"the rule rounded {way}" for way, other in rounded.items() if _is(steps, other, "leading")]
-    begins = f"it begins at step {steps[0]:g}, wanted {rule(spacing, n, total)[0]:g} (or one less, counted from 0)"
-    differ = [k for k in range(n) if abs(steps[k] - steps[0] - (rule(spacing, n, total)[k] - rule(spacing, n, total)[0])) > 1]
+    named = [
+        f"the {name} rule"
+        for name in RULES
+        if name != spacing and _is(steps, rule(name, n, total), name)
+    ]
+    rounded = {
+        "down": np.floor(rule(spacing, n, total) + 1e-9),
+        "up": np.ceil(rule(spacing, n, total) - 1e-9),
+    }
+    named += [
+        f"the rule rounded {way}" for way, other in rounded.items() if _is(steps, other, "leading")
+    ]
+    begins = (
+        f"it begins at step {steps[0]:g}, wanted {rule(spacing, n, total)[0]:g} (or one less, "
+        "counted from 0)"
+    )
+    differ = [
+        k
+        for k in range(n)
+        if abs(steps[k] - steps[0] - (rule(spacing, n, total)[k] - rule(spacing, n, total)[0])) > 1
+    ]
     place = f"{begins}; {len(differ)} of its distances from there are off by more than 1"
     return place + (f": it is {named[0]}" if named else "")
 
 
 def _is(steps: np.ndarray, wanted: np.ndarray, spacing: str) -> bool:
-    """Equal, counted from 1 or from 0; a rule that is rounded may be rounded either way at a tie, or not at all."""
+    """Equal, counted from 1 or from 0; a rule that is rounded may be rounded either way at a tie,
+    or not at all.
+    """
     allowed = 1e-3 if spacing == "leading" else 0.5 + 1e-3
     return any(bool(np.all(np.abs(steps + first - wanted) <= allowed)) for first in (0, 1))
 

@@ -1,4 +1,6 @@
-"""A forward process under test, and the questions about its noise levels: one function for each claim, giving an Answer."""
+"""A forward process under test, and the questions about its noise levels: one function for each
+claim, giving an Answer.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -29,21 +31,28 @@ class Path(NamedTuple):
 
     def levels(self, times: Any = None) -> np.ndarray:
         """(alpha, sigma) at times, (n, 2)."""
-        levels = np.array([(self.alpha(t), self.sigma(t)) for t in (self.times if times is None else times)])
+        levels = np.array(
+            [(self.alpha(t), self.sigma(t)) for t in (self.times if times is None else times)]
+        )
         if not np.all(np.isfinite(levels)):
             raise ValueError("alpha or sigma is not finite at one of the times")
         return levels
 
     def slopes(self) -> np.ndarray:
-        """alpha', its error, sigma', its error, in the library's own time at the inner times, (n - 2, 4)."""
+        """alpha', its error, sigma', its error, in the library's own time at the inner times, (n -
+        2, 4).
+        """
         reach = np.minimum(np.abs(np.diff(self.times))[1:], np.abs(np.diff(self.times))[:-1])
         places = zip(self.times[1:-1], reach, *self.grains().T, strict=True)
-        return np.array([(*slope(self.alpha, t, h, a), *slope(self.sigma, t, h, s)) for t, h, a, s in places])
+        return np.array(
+            [(*slope(self.alpha, t, h, a), *slope(self.sigma, t, h, s)) for t, h, a, s in places]
+        )
 
     def grains(self) -> np.ndarray:
         """What rounding leaves in alpha and sigma of right code at the inner times, (n - 2, 2).
 
-        alpha = 1 - t or cos(t) is rounded to the size of 1, and sigma = sqrt(1 - alpha^2) in its square.
+        alpha = 1 - t or cos(t) is rounded to the size of 1, and sigma = sqrt(1 - alpha^2) in its
+        square.
         """
         eps, levels = float(np.finfo(self.precision).eps), self.levels(self.times[1:-1])
         size = np.hypot(*levels.T)
@@ -62,7 +71,10 @@ class Path(NamedTuple):
 def check_times(times: Any) -> np.ndarray:
     times = np.asarray(times, np.float64)
     if times.ndim != 1 or len(times) < 3 or not np.all(np.isfinite(times)) or not _monotone(times):
-        raise ValueError(f"times must be three or more finite numbers, strictly monotone from data to noise, got {times}")
+        raise ValueError(
+            "times must be three or more finite numbers, strictly monotone from data to noise, "
+            f"got {times}"
+        )
     return times
 
 
@@ -75,23 +87,34 @@ def batch() -> tuple[np.ndarray, np.ndarray]:
     return rng.standard_normal((3, 2)), rng.standard_normal((3, 2))
 
 
-# --- the path and its noise levels -----------------------------------------------------------------------------------
+# --- the path and its noise levels --------------------------------------------------------------
 
 
 def perturbs(path: Path, perturb: Callable) -> Answer:
     """FWD-01: x_t = alpha x0 + sigma eps."""
     x0, eps = batch()
     levels = path.levels()
-    out = [rows("perturb", perturb, x0, eps, float(t), precision=path.precision) for t in path.times]
+    out = [
+        rows("perturb", perturb, x0, eps, float(t), precision=path.precision) for t in path.times
+    ]
     fits = [fit(x, x0, eps) for x in out]
     got, bend = np.array([found for found, _ in fits]), max(left for _, left in fits)
-    off = np.abs(np.stack(out) - levels[:, :1, None] * x0 - levels[:, 1:, None] * eps).max((1, 2)) / np.hypot(*levels.T)
+    off = np.abs(np.stack(out) - levels[:, :1, None] * x0 - levels[:, 1:, None] * eps).max(
+        (1, 2)
+    ) / np.hypot(*levels.T)
     worst = int(np.argmax(off))
     good = bool(off[worst] <= path.rounding)
-    return good, f"off by {off[worst]:.1e}", "alpha x0 + sigma eps", _path_words(path, good, got, levels, bend, worst)
+    return (
+        good,
+        f"off by {off[worst]:.1e}",
+        "alpha x0 + sigma eps",
+        _path_words(path, good, got, levels, bend, worst),
+    )
 
 
-def _path_words(path: Path, good: bool, got: np.ndarray, levels: np.ndarray, bend: float, worst: int) -> str:
+def _path_words(
+    path: Path, good: bool, got: np.ndarray, levels: np.ndarray, bend: float, worst: int
+) -> str:
     if good:
         return "The noised data are those of alpha and sigma."
     (a, s), place = levels.T, f"At t = {path.times[worst]:.4g} "
@@ -108,8 +131,12 @@ def _path_words(path: Path, good: bool, got: np.ndarray, levels: np.ndarray, ben
         "alpha x0: the noise is missing": (a, 0 * s),
         "alpha x0 - sigma eps: the noise has the other sign": (a, -s),
     }
-    name = recognise(got, {form: np.stack(pair, 1) for form, pair in forms.items()}, levels, tolerance=NEAR)
-    coefficients = f"x_t is {sum_text(got[worst], ('x0', 'eps'))}, wanted {a[worst]:.4g} and {s[worst]:.4g}."
+    name = recognise(
+        got, {form: np.stack(pair, 1) for form, pair in forms.items()}, levels, tolerance=NEAR
+    )
+    coefficients = (
+        f"x_t is {sum_text(got[worst], ('x0', 'eps'))}, wanted {a[worst]:.4g} and {s[worst]:.4g}."
+    )
     return f"{place}{coefficients}" + (f" It is {name}." if name else "")
 
 
@@ -128,12 +155,25 @@ def log_snr_falls(path: Path, log_snr: Callable | None) -> Answer:
             "The signal-to-noise ratio does not fall everywhere.",
         )
     if log_snr is None:
-        return True, "falls", "falls", "The signal-to-noise ratio falls; no log_snr was given to compare with."
+        return (
+            True,
+            "falls",
+            "falls",
+            "The signal-to-noise ratio falls; no log_snr was given to compare with.",
+        )
     finite = np.isfinite(wanted)
-    got, wanted = np.array([number("log_snr", log_snr(float(t))) for t in path.times[finite]]), wanted[finite]
+    got, wanted = (
+        np.array([number("log_snr", log_snr(float(t))) for t in path.times[finite]]),
+        wanted[finite],
+    )
     off = float((np.abs(got - wanted) / (1 + np.abs(wanted))).max())
     good = bool(off <= path.rounding)
-    return good, f"falls; log_snr off by {off:.1e}", "log(alpha^2/sigma^2)", _log_snr_words(good, got, wanted)
+    return (
+        good,
+        f"falls; log_snr off by {off:.1e}",
+        "log(alpha^2/sigma^2)",
+        _log_snr_words(good, got, wanted),
+    )
 
 
 def _log_snr_words(good: bool, got: np.ndarray, wanted: np.ndarray) -> str:
@@ -149,7 +189,9 @@ def _log_snr_words(good: bool, got: np.ndarray, wanted: np.ndarray) -> str:
         "twice log(alpha^2/sigma^2)": 2 * wanted,
     }
     name = recognise(got, forms, wanted, tolerance=NEAR)
-    return f"At the first time log_snr is {got[0]:.4g}, wanted {wanted[0]:.4g}." + (f" It is {name}." if name else "")
+    return f"At the first time log_snr is {got[0]:.4g}, wanted {wanted[0]:.4g}." + (
+        f" It is {name}." if name else ""
+    )
 
 
 def starts(path: Path, start: float) -> Answer:
@@ -160,7 +202,10 @@ def starts(path: Path, start: float) -> Answer:
     good = bool(abs(share - 1) <= START)
     kl = (share**2 - 1) / 2 - np.log(share) if share > 0 else float("inf")
     left = f"the terminal signal-to-noise ratio is {(alpha / sigma) ** 2:.3g}"
-    detail = f"The start is {share:.6g} of the marginal's deviation, KL {kl:.1e} nats a dimension; {left}."
+    detail = (
+        f"The start is {share:.6g} of the marginal's deviation, KL {kl:.1e} nats a dimension; "
+        f"{left}."
+    )
     forms = {
         "sigma alone: the variance of the data is neglected": sigma,
         "1, whatever the process": 1.0,

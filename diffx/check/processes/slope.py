@@ -7,11 +7,14 @@ import numpy as np
 LEVELS = 8
 
 
-def slope(function: Callable[[float], float], t: float, reach: float, grain: float) -> tuple[float, float]:
-    """f'(t) and a bound of its error, from central differences within t +- reach/2, extrapolated to no distance.
+def slope(
+    function: Callable[[float], float], t: float, reach: float, grain: float
+) -> tuple[float, float]:
+    """f'(t) and a bound of its error, from central differences within t +- reach/2, extrapolated to
+    no distance.
 
-    The entry of the extrapolation table that differs least from the two it came from is taken; what its arguments lose to
-    rounding, grain/h, is added; grain: the absolute rounding of f near t.
+    The entry of the extrapolation table that differs least from the two it came from is taken; what
+    its arguments lose to rounding, grain/h, is added; grain: the absolute rounding of f near t.
     Source: Ridders 1982, doi:10.1016/S0141-1195(82)80057-0.
     """
     best, error, before = 0.0, float("inf"), []

@@ -1,4 +1,6 @@
-"""A sampler under test: what it is told, what comes out of it, and the noise levels of its nodes."""
+"""A sampler under test: what it is told, what comes out of it, and the noise levels of its
+nodes.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -9,11 +11,15 @@ from diffx.check._ask import TINY
 from diffx.check.problems import Denoise, Gaussian
 from diffx.check.samplers.probe import Affine, affine_probe
 
-Nodes = Callable[[int], tuple[Any, Any]]  # n -> (alphas, sigmas), the noise levels of the n + 1 nodes, from noise to data
+Nodes = Callable[
+    [int], tuple[Any, Any]
+]  # n -> (alphas, sigmas), the noise levels of the n + 1 nodes, from noise to data
 SampleRun = Callable[[Denoise, np.ndarray, int, int, Callable | None], np.ndarray]
 FEW = 10  # steps of the claims that hold at any number of them
 ROWS = np.array([[0.3, -1.0], [1.5, 0.2], [-0.7, 0.8]])  # what is asked of manners, not of laws
-STOP = 0.25  # orders are measured down to this tau: below it the steps of a grid in t grow in log tau, whatever their number
+# orders are measured down to this tau: below it the steps of a grid in t grow in log tau, whatever
+# their number
+STOP = 0.25
 
 
 class Case(NamedTuple):
@@ -28,14 +34,23 @@ class Case(NamedTuple):
     def levels(self, n: int) -> list[tuple[float, float]]:
         alphas, sigmas = (np.asarray(a, np.float64).ravel() for a in self.nodes(n))
         if alphas.shape != sigmas.shape or len(alphas) < 2:
-            raise ValueError(f"nodes({n}) gave {alphas.size} alphas and {sigmas.size} sigmas, wanted one of each a node")
+            raise ValueError(
+                f"nodes({n}) gave {alphas.size} alphas and {sigmas.size} sigmas, wanted one of "
+                "each a node"
+            )
         return list(zip(alphas.tolist(), sigmas.tolist(), strict=True))
 
     def affine(self, data: Gaussian, n: int, stop: int | None = None) -> Affine:
         stop = self.last(n) if stop is None else stop
-        return affine_probe(lambda x, normal: self.rows(data.denoise, x, n, stop, normal), len(data.mean), noise=self.noise)
+        return affine_probe(
+            lambda x, normal: self.rows(data.denoise, x, n, stop, normal),
+            len(data.mean),
+            noise=self.noise,
+        )
 
-    def rows(self, denoise: Denoise, x: np.ndarray, n: int, stop: int, normal: Callable | None = None) -> np.ndarray:
+    def rows(
+        self, denoise: Denoise, x: np.ndarray, n: int, stop: int, normal: Callable | None = None
+    ) -> np.ndarray:
         """What comes out, which must have the shape of what went in."""
         out = np.asarray(self.run(denoise, x, n, stop, normal))
         if out.dtype.kind not in "fiu":
@@ -54,9 +69,14 @@ class Case(NamedTuple):
         return np.zeros if self.noise else None
 
     def stop(self, n: int) -> int:
-        """The number of steps to where the coarsest grid has its last node with tau >= STOP: errors of one place compare."""
+        """The number of steps to where the coarsest grid has its last node with tau >= STOP: errors
+        of one place compare.
+        """
         least = min((tau for tau in _taus(self.levels(self.steps[0])) if tau >= STOP), default=STOP)
-        return max((k for k, tau in enumerate(_taus(self.levels(n))) if tau >= least * (1 - 1e-9)), default=0)
+        return max(
+            (k for k, tau in enumerate(_taus(self.levels(n))) if tau >= least * (1 - 1e-9)),
+            default=0,
+        )
 
 
 def _taus(levels: Sequence[tuple[float, float]]) -> list[float]:

@@ -1,4 +1,6 @@
-r"""check_samples: are these rows drawn from this Gaussian? With a stated chance of a false alarm, and a stated power."""
+r"""check_samples: are these rows drawn from this Gaussian? With a stated chance of a false alarm,
+and a stated power.
+"""
 
 from typing import Any, NamedTuple
 
@@ -24,13 +26,15 @@ class Power(NamedTuple):
 def check_samples(samples: Any, mean: Any, cov: Any, *, claim: str = "REV-01") -> Finding:
     r"""Are the rows (n, d) independent draws from N(mean, cov)? Exact quantiles, no tolerance.
 
-    Rows whitened by cov are N(0, I) along each axis, and along (e_i + e_j)/sqrt 2 and (e_i - e_j)/sqrt 2, which see the
-    correlations: the sum of squares about the rows' mean is chi2_{n-1} exactly, the mean N(0, 1/n).  Each of the d^2
-    variances and d means is compared two-sided at 1e-9: right samplers fail once in 1e9/(d^2 + d) calls.  The finding states
-    its power, the least relative error of a variance found with probability .99: hi/F^-1(.01) - 1 of F = chi2_{n-1}, or
-    1 - lo/F^-1(.99), whichever is larger.  Source: Fisher 1925, Statistical Methods for Research Workers.
-    A direction of variance 0 must be met exactly, to 1e-6 of the largest deviation.  Raises ValueError where mean and cov
-    are not (d,) and (d, d) or not finite, or cov is not a covariance.  Claims: KIT-08.
+    Rows whitened by cov are N(0, I) along each axis, and along (e_i + e_j)/sqrt 2 and (e_i -
+    e_j)/sqrt 2, which see the correlations: the sum of squares about the rows' mean is chi2_{n-1}
+    exactly, the mean N(0, 1/n).  Each of the d^2 variances and d means is compared two-sided at
+    1e-9: right samplers fail once in 1e9/(d^2 + d) calls.  The finding states its power, the least
+    relative error of a variance found with probability .99: hi/F^-1(.01) - 1 of F = chi2_{n-1}, or
+    1 - lo/F^-1(.99), whichever is larger.  Source: Fisher 1925, Statistical Methods for Research
+    Workers. A direction of variance 0 must be met exactly, to 1e-6 of the largest deviation.
+    Raises ValueError where mean and cov are not (d,) and (d, d) or not finite, or cov is not a
+    covariance.  Claims: KIT-08.
     """
     mean, cov = np.asarray(mean, np.float64), np.asarray(cov, np.float64)
     values, axes = _spectrum(mean, cov)
@@ -43,7 +47,9 @@ def _spectrum(mean: np.ndarray, cov: np.ndarray) -> tuple[np.ndarray, np.ndarray
     if not (np.all(np.isfinite(mean)) and np.all(np.isfinite(cov))):
         raise ValueError("mean and cov must be finite")
     values, axes = np.linalg.eigh(cov)
-    if np.abs(cov - cov.T).max() > 1e-9 * np.abs(cov).max() or values[0] < -1e-9 * max(values[-1], TINY):
+    if np.abs(cov - cov.T).max() > 1e-9 * np.abs(cov).max() or values[0] < -1e-9 * max(
+        values[-1], TINY
+    ):
         raise ValueError("cov must be symmetric with eigenvalues >= 0")
     return np.maximum(values, 0), axes
 
@@ -51,21 +57,33 @@ def _spectrum(mean: np.ndarray, cov: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def _rows(samples: Any, dimension: int) -> np.ndarray:
     rows = np.asarray(samples, np.float64)
     if rows.ndim != 2 or rows.shape[1] != dimension or len(rows) < 2:
-        raise ValueError(f"samples must be at least two rows of {dimension}, got shape {rows.shape}")
+        raise ValueError(
+            f"samples must be at least two rows of {dimension}, got shape {rows.shape}"
+        )
     if not np.all(np.isfinite(rows)):
         raise ValueError("some samples are NaN or infinite")
     return rows
 
 
-def _compare(centred: np.ndarray, values: np.ndarray, axes: np.ndarray) -> tuple[bool, str, str, str]:
+def _compare(
+    centred: np.ndarray, values: np.ndarray, axes: np.ndarray
+) -> tuple[bool, str, str, str]:
     flat = values <= 1e-12 * max(values[-1], TINY)
     off = np.abs(centred @ axes[:, flat]).max(initial=0.0)
     if off > 1e-6 * values[-1] ** 0.5:
-        return False, f"{off:.2g} off", "0 off", "There is spread, or an offset, along an axis that has no variance."
+        return (
+            False,
+            f"{off:.2g} off",
+            "0 off",
+            "There is spread, or an offset, along an axis that has no variance.",
+        )
     white = centred @ axes[:, ~flat] / np.sqrt(values[~flat])
     n, means, at = len(white), white.mean(0), power(len(white))
     ratios = _variances(np.cov(white, rowvar=False, ddof=1).reshape(white.shape[1:] * 2))
-    good = bool(np.all((at.low <= ratios * (n - 1)) & (ratios * (n - 1) <= at.high)) and np.all(np.abs(means) * n**0.5 <= at.z))
+    good = bool(
+        np.all((at.low <= ratios * (n - 1)) & (ratios * (n - 1) <= at.high))
+        and np.all(np.abs(means) * n**0.5 <= at.z)
+    )
     worst, mean = (
         ratios[np.argmax(np.abs(np.log(np.maximum(ratios, TINY))))] if len(ratios) else 1.0,
         np.abs(means).max(initial=0),
@@ -84,7 +102,8 @@ def _variances(cov: np.ndarray) -> np.ndarray:
 
 def _say(good: bool, worst: float, mean: float, n: int, at: Power) -> str:
     found = (
-        f"With n = {n} a variance {100 * at.variance:.2g}% wrong, or a mean {at.mean:.2g} deviations off, is found with "
+        f"With n = {n} a variance {100 * at.variance:.2g}% wrong, or a mean {at.mean:.2g} "
+        "deviations off, is found with "
         f"probability {1 - MISS:.2g}; each comparison fails right code once in {1 / ALARM:.0e}."
     )
     if good:

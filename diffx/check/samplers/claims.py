@@ -28,33 +28,47 @@ def check_sampler(
     precision: str = "float64",
     steps: Sequence[int] = STEPS,
 ) -> tuple[Finding, ...]:
-    r"""Findings on a sampler from its outputs alone: is it a function, is its law right, how fast does it come there?
+    r"""Findings on a sampler from its outputs alone: is it a function, is its law right, how fast
+    does it come there?
 
-    run(denoise, x, n, stop, normal) -> x': start from rows x (B, d) at the first of the nodes of n steps, take the first
-    `stop` steps, return the rows; numpy float64 in and out.  denoise(x, alpha, sigma) -> E[x_0 | x] is the network, in
-    whatever parametrisation the adapter turns it; normal(shape) is where every standard normal comes from (None unless
-    noise=True).  nodes(n) -> (alphas, sigmas): the library's own noise levels from noise to data, one more than steps.
+    run(denoise, x, n, stop, normal) -> x': start from rows x (B, d) at the first of the nodes of n
+    steps, take the first `stop` steps, return the rows; numpy float64 in and out.  denoise(x,
+    alpha, sigma) -> E[x_0 | x] is the network, in whatever parametrisation the adapter turns it;
+    normal(shape) is where every standard normal comes from (None unless noise=True).  nodes(n) ->
+    (alphas, sigmas): the library's own noise levels from noise to data, one more than steps.
 
-    noise: False for a deterministic method.  "own": normal is None and the sampler draws by itself; it is then judged by
-    100,000 samples with the chances that check_samples states, REV-16 exactly, REV-01 roughly, REV-17 and REV-19 not.
+    noise: False for a deterministic method.  "own": normal is None and the sampler draws by itself;
+    it is then judged by 100,000 samples with the chances that check_samples states, REV-16 exactly,
+    REV-01 roughly, REV-17 and REV-19 not.
 
-    order: what its authors state, of trajectories where there is no noise, else of the law; None: not asked.  eta: the
-    member of the first-order family that it says it is, 0 for DDIM and every Euler step in disguise (REV-15), 1 for
-    ancestral sampling (REV-16); None: none.  exact_on_points: an exponential integrator (REV-17).  precision: what the
-    code computes in, arrays are float64 all the same.  steps: each twice the one before.  The findings' claims: API-01,
-    API-04, REV-01 or REV-02, REV-11 or REV-16, REV-17, REV-19.  What raises or returns another shape is reported so.
-    Raises ValueError for a noise, order, eta, precision or steps that are none.  Claims: KIT-01.
+    order: what its authors state, of trajectories where there is no noise, else of the law; None:
+    not asked.  eta: the member of the first-order family that it says it is, 0 for DDIM and every
+    Euler step in disguise (REV-15), 1 for ancestral sampling (REV-16); None: none.
+    exact_on_points: an exponential integrator (REV-17).  precision: what the code computes in,
+    arrays are float64 all the same.  steps: each twice the one before.  The findings' claims:
+    API-01, API-04, REV-01 or REV-02, REV-11 or REV-16, REV-17, REV-19.  What raises or returns
+    another shape is reported so. Raises ValueError for a noise, order, eta, precision or steps that
+    are none.  Claims: KIT-01.
     """
     _check_arguments(noise, order, eta, steps)
     check_precision(precision)
     case = Case(run, nodes, noise is True, float(np.finfo(precision).eps) * 2**10, tuple(steps))
     drawn = noise == "own"
-    claims: list[tuple[str, Callable]] = [("API-01", own.leaves_its_input if drawn else ask.is_a_function)]
+    claims: list[tuple[str, Callable]] = [
+        ("API-01", own.leaves_its_input if drawn else ask.is_a_function)
+    ]
     claims += [("API-04", ask.keeps_the_type)]
     claims += [("REV-01" if noise else "REV-02", own.draws_marginal if drawn else ask.converges)]
     if eta is not None:
-        claims += [("REV-16" if eta else "REV-11", partial(own.draws_first_order if drawn else ask.is_first_order, eta=eta))]
-    claims += [("REV-17", own.refuse if drawn else ask.is_exact_on_points)] if exact_on_points else []
+        claims += [
+            (
+                "REV-16" if eta else "REV-11",
+                partial(own.draws_first_order if drawn else ask.is_first_order, eta=eta),
+            )
+        ]
+    claims += (
+        [("REV-17", own.refuse if drawn else ask.is_exact_on_points)] if exact_on_points else []
+    )
     if order is not None:
         claims += [("REV-19", own.refuse if drawn else partial(has_order, order=order))]
     return tuple(finding(claim, partial(measure, case)) for claim, measure in claims)
@@ -68,4 +82,6 @@ def _check_arguments(noise: object, order: object, eta: object, steps: Sequence[
         if value is not None and not (isinstance(value, Real) and float(value) >= least):
             raise ValueError(f"{name} must be None or a number, {least} or more, got {value!r}")
     if len(steps) < 2 or steps[0] < 1 or any(b != 2 * a for a, b in pairwise(steps)):
-        raise ValueError(f"steps must double from one to the next, such as (16, 32, 64), got {tuple(steps)}")
+        raise ValueError(
+            f"steps must double from one to the next, such as (16, 32, 64), got {tuple(steps)}"
+        )

@@ -16,10 +16,11 @@ FLOOR = 1e-12  # what the reference solution leaves
 
 
 def has_order(case: Case, *, order: int) -> Answer:
-    """REV-19: errors fall as N^-order; of trajectories on a mixture, or of the law on a Gaussian where there is noise.
+    """REV-19: errors fall as N^-order; of trajectories on a mixture, or of the law on a Gaussian
+    where there is noise.
 
-    What does not hold is asked again at FINER times the steps, and is believed only if it does not hold there either: at
-    16 to 128 steps a right UniPC-3 shows order 3.3, at 32 to 256 its 4.0.
+    What does not hold is asked again at FINER times the steps, and is believed only if it does not
+    hold there either: at 16 to 128 steps a right UniPC-3 shows order 3.3, at 32 to 256 its 4.0.
     """
     try:
         answer = _at_steps(case, order)
@@ -51,10 +52,15 @@ def _at_steps(case: Case, order: int) -> Answer:
     seen = observed_order(partial(error, case), case.steps, floor=floor)
     stated, order = f"order {order}", order if case.noise else min(order, SMOOTH)
     stated += "" if stated == f"order {order}" else f", asked for {order}"
-    measured = f"order {seen}, errors {', '.join(f'{e:.2g}' for e in seen.errors)} at N = {', '.join(map(str, case.steps))}"
+    measured = (
+        f"order {seen}, errors {', '.join(f'{e:.2g}' for e in seen.errors)} at N = "
+        f"{', '.join(map(str, case.steps))}"
+    )
     exact = max(seen.errors) <= SEEN * floor
     if not (exact or seen.has_settled(order) or seen.slope >= order - WINDOW):
-        raise NotImplementedError(f"the order cannot be told at these steps, slopes have not settled: {measured}")
+        raise NotImplementedError(
+            f"the order cannot be told at these steps, slopes have not settled: {measured}"
+        )
     return exact or seen.slope >= order - WINDOW, measured, stated, _order_in_words(seen, order)
 
 
@@ -62,23 +68,33 @@ def _order_in_words(seen: Order, order: int) -> str:
     if np.isnan(seen.slope):
         return "The error is rounding at every N."
     verdict = "as stated" if seen.slope >= order - WINDOW else f"stated is {order}"
-    return f"Halving the steps divides the error by {2**seen.slope:.2f}: order {seen.slope:.2f}, {verdict}."
+    return (
+        f"Halving the steps divides the error by {2**seen.slope:.2f}: order {seen.slope:.2f}, "
+        f"{verdict}."
+    )
 
 
 def _law_error(case: Case, n: int) -> float:
     stop, levels = case.stop(n), case.levels(n)
-    return w2(case.affine(PLANE, n, stop).law(PLANE.marginal(*levels[0])), PLANE.marginal(*levels[stop]))
+    return w2(
+        case.affine(PLANE, n, stop).law(PLANE.marginal(*levels[0])), PLANE.marginal(*levels[stop])
+    )
 
 
 def _flow_error(case: Case, n: int) -> float:
-    """Largest error over five starts, the denoiser closed over the first steps of the coarsest grid."""
+    """Largest error over five starts, the denoiser closed over the first steps of the coarsest
+    grid.
+    """
     coarse = case.levels(case.steps[0])
     if len(coarse) <= STARTUP + 1:
-        raise NotImplementedError(f"the order needs more than {STARTUP} steps, the coarsest grid has {len(coarse) - 1}")
+        raise NotImplementedError(
+            f"the order needs more than {STARTUP} steps, the coarsest grid has {len(coarse) - 1}"
+        )
     first = min(coarse[STARTUP][1] / max(coarse[STARTUP][0], 1e-9), 20.0)
     if first < 2:
         raise NotImplementedError(
-            f"the order needs a grid that begins in the noise: node {STARTUP} is at sigma/alpha = {first:.2g}"
+            f"the order needs a grid that begins in the noise: node {STARTUP} is at sigma/alpha = "
+            f"{first:.2g}"
         )
     stop, levels = case.stop(n), case.levels(n)
     x = levels[0][1] * np.linspace(-2, 2, 5)

@@ -1,4 +1,6 @@
-"""In words: which law came out, where the expected one did not. Guesses that fit, and nothing where none does."""
+"""In words: which law came out, where the expected one did not. Guesses that fit, and nothing where
+none does.
+"""
 
 from collections.abc import Sequence
 
@@ -18,7 +20,8 @@ def which_law(law: Gaussian, wanted: Gaussian, n: int) -> str:
     spread = [np.diag(axes.T @ one.cov @ axes) for one in (law, wanted)]
     ratio, off = spread[0] / np.maximum(spread[1], TINY), np.abs(law.mean - wanted.mean).max()
     return (
-        f"At N = {n} the variances are {ratio[0]:.4g} and {ratio[1]:.4g} of the right ones along the two axes, "
+        f"At N = {n} the variances are {ratio[0]:.4g} and {ratio[1]:.4g} of the right ones along "
+        "the two axes, "
         f"the mean is off by {off:.2g}."
     )
 
@@ -28,7 +31,11 @@ def what_came(got: Affine, levels: Sequence[Level], *, noise: bool) -> str:
     law, wanted = got.law(PLANE.marginal(*levels[0])), PLANE.marginal(*levels[-1])
     if not np.all(np.isfinite(law.cov)):
         return ""
-    guesses = (_draws(got, len(levels) - 1) if noise else _power(got, levels), _marginal(law, levels[-1]), _mean(law, wanted))
+    guesses = (
+        _draws(got, len(levels) - 1) if noise else _power(got, levels),
+        _marginal(law, levels[-1]),
+        _mean(law, wanted),
+    )
     return next((f" {text}" for text in guesses if text), "")
 
 
@@ -39,13 +46,18 @@ def _draws(got: Affine, n: int) -> str:
         return "It draws no noise."
     if not np.any(got.noises):
         return "The noise that it draws has no effect."
-    return f"It draws {count} normal{'s' if count > 1 else ''} in {n} steps." if count < n / 2 else ""
+    return (
+        f"It draws {count} normal{'s' if count > 1 else ''} in {n} steps." if count < n / 2 else ""
+    )
 
 
 def _power(got: Affine, levels: Sequence[Level]) -> str:
     """In y = x/alpha the flow stretches by r; c times its drift stretches by r^c."""
     (before, _), (after, _) = levels[0], levels[-1]
-    stretch = [_diagonal(matrix) * before / after for matrix in (got.matrix, PLANE.flow(levels[0], levels[-1])[0])]
+    stretch = [
+        _diagonal(matrix) * before / after
+        for matrix in (got.matrix, PLANE.flow(levels[0], levels[-1])[0])
+    ]
     if before < 1e-6 or np.any(stretch[0] <= 0):
         return ""
     powers = np.log(stretch[0]) / np.log(stretch[1])
@@ -53,11 +65,16 @@ def _power(got: Affine, levels: Sequence[Level]) -> str:
     if np.ptp(powers) > 0.05 * power or abs(power - 1) < 0.1:
         return ""
     hint = " (g^2 where the probability flow has g^2/2?)" if abs(power - 2) < 0.3 else ""
-    return f"Deviations shrink as the power {power:.2f} of what they should: so many times too much weighs the score{hint}."
+    return (
+        f"Deviations shrink as the power {power:.2f} of what they should: so many times too "
+        f"much weighs the score{hint}."
+    )
 
 
 def _marginal(law: Gaussian, end: Level) -> str:
-    """The noise level whose marginal this is, from the variances along both axes; the mean must agree."""
+    """The noise level whose marginal this is, from the variances along both axes; the mean must
+    agree.
+    """
     values, along = np.linalg.eigh(PLANE.cov)[0], _diagonal(law.cov)
     signal = (along[1] - along[0]) / (values[1] - values[0])
     noise = along[0] - signal * values[0]
@@ -80,7 +97,11 @@ def _mean(law: Gaussian, wanted: Gaussian) -> str:
     size = np.abs(wanted.mean).max()
     if np.abs(law.mean).max() < 0.1 * size:
         return "Its mean is 0: that of the data is lost."
-    return "Its variances are right, its mean is not." if np.abs(law.mean - wanted.mean).max() > 0.1 * size else ""
+    return (
+        "Its variances are right, its mean is not."
+        if np.abs(law.mean - wanted.mean).max() > 0.1 * size
+        else ""
+    )
 
 
 def _diagonal(matrix: np.ndarray) -> np.ndarray:
@@ -99,29 +120,44 @@ def relatives(got: Affine, levels: list[Level], eta: float) -> dict[str, Affine]
     return {
         "It is the law of eta = 0.": first_order(PLANE, levels, 0.0),
         "It is the law of eta = 1.": first_order(PLANE, levels, 1.0),
-        "It is the law of the posterior mean with the noise of the forward step, beta.": first_order(
-            PLANE, levels, 1.0, upper=True
+        (
+            "It is the law of the posterior mean with the noise of the forward step, beta."
+        ): first_order(PLANE, levels, 1.0, upper=True),
+        "It is the right mean of each step without its noise.": right._replace(
+            noises=0 * right.noises
         ),
-        "It is the right mean of each step without its noise.": right._replace(noises=0 * right.noises),
-        "It is the law of one noise that all steps share.": right._replace(noises=right.noises.sum(0, keepdims=True)),
-        "Its noise is multiplied by its variance where the deviation belongs: a root is missing.": right._replace(
-            noises=right.noises * spreads[:, None, None]
+        "It is the law of one noise that all steps share.": right._replace(
+            noises=right.noises.sum(0, keepdims=True)
         ),
-        f"It is the right law but for its noise, {scale:.3g} of the right one in every step.": right._replace(
-            noises=right.noises * scale
-        ),
-        f"It stops at the node before the last, at sigma = {levels[-2][1]:.3g} instead of {levels[-1][1]:.3g}.": first_order(
-            PLANE, levels[:-1], eta
-        ),
+        (
+            "Its noise is multiplied by its variance where the deviation belongs: a root is "
+            "missing."
+        ): right._replace(noises=right.noises * spreads[:, None, None]),
+        (
+            f"It is the right law but for its noise, {scale:.3g} of the right one in every step."
+        ): right._replace(noises=right.noises * scale),
+        (
+            f"It stops at the node before the last, at sigma = {levels[-2][1]:.3g} instead of "
+            f"{levels[-1][1]:.3g}."
+        ): first_order(PLANE, levels[:-1], eta),
         "Each step goes one node too far.": of_steps(PLANE, skipped, eta),
-        "It is the right law but for its mean: the data's is taken for 0.": first_order(centred, levels, eta),
+        "It is the right law but for its mean: the data's is taken for 0.": first_order(
+            centred, levels, eta
+        ),
     }
 
 
 def where_it_went(got: Affine, start: Level, end: Level) -> str:
-    """The noise level at which data that are one point come out: x' = alpha' m + sigma' (x - alpha m)/sigma."""
+    """The noise level at which data that are one point come out: x' = alpha' m + sigma' (x - alpha
+    m)/sigma.
+    """
     scale = got.matrix[0, 0]
-    if not np.isfinite(scale) or np.abs(got.matrix - scale * np.eye(len(got.matrix))).max() > 1e-6 * abs(scale):
+    if not np.isfinite(scale) or np.abs(
+        got.matrix - scale * np.eye(len(got.matrix))
+    ).max() > 1e-6 * abs(scale):
         return ""
     alpha = float(got.offset @ PLANE.mean / (PLANE.mean @ PLANE.mean) + scale * start[0])
-    return f"goes to alpha = {alpha:.4g}, sigma = {scale * start[1]:.4g} instead of {end[0]:.4g} and {end[1]:.4g}."
+    return (
+        f"goes to alpha = {alpha:.4g}, sigma = {scale * start[1]:.4g} instead of {end[0]:.4g} "
+        f"and {end[1]:.4g}."
+    )

@@ -1,4 +1,6 @@
-"""The first-order family on Gaussian data, its law at any number of steps: the closed forms that a step must have."""
+"""The first-order family on Gaussian data, its law at any number of steps: the closed forms that a
+step must have.
+"""
 
 import itertools
 from typing import Any
@@ -12,14 +14,17 @@ Level = tuple[float, float]  # (alpha, sigma)
 
 
 def first_order(data: Gaussian, levels: list[Level], eta: float, *, upper: bool = False) -> Affine:
-    """The affine map of DDIM(eta), 0 deterministic and 1 ancestral, on given noise levels: REV-11, REV-16.
+    """The affine map of DDIM(eta), 0 deterministic and 1 ancestral, on given noise levels: REV-11,
+    REV-16.
 
     upper: the noise of the forward step, beta, where the posterior's is beta-tilde (REV-06).
     """
     return of_steps(data, list(itertools.pairwise(levels)), eta, upper=upper)
 
 
-def of_steps(data: Gaussian, steps: list[tuple[Level, Level]], eta: float, *, upper: bool = False) -> Affine:
+def of_steps(
+    data: Gaussian, steps: list[tuple[Level, Level]], eta: float, *, upper: bool = False
+) -> Affine:
     """The same for steps (from, to) that need not follow each other."""
     values, axes = np.linalg.eigh(data.cov)
     mean, matrix, noises = np.zeros_like(values), np.ones_like(values), []
@@ -34,14 +39,21 @@ def of_steps(data: Gaussian, steps: list[tuple[Level, Level]], eta: float, *, up
 
 def deviations(levels: list[Level], eta: float) -> list[float]:
     """The deviation of the noise that each step adds."""
-    return [float(_step(1.0, before, after, eta, False)[1]) for before, after in itertools.pairwise(levels)]
+    return [
+        float(_step(1.0, before, after, eta, False)[1])
+        for before, after in itertools.pairwise(levels)
+    ]
 
 
 def _step(values: Any, before: Level, after: Level, eta: float, upper: bool) -> tuple[Any, float]:
-    """Gain of the deviation from the mean in each direction, and the deviation of the noise, of one step."""
+    """Gain of the deviation from the mean in each direction, and the deviation of the noise, of one
+    step.
+    """
     (a, s), (a1, s1) = before, after
     spread = np.sqrt(a**2 * values + s**2)
-    if eta == 0 and not upper:  # REV-11: a rotation by the angle between the two levels, then the exact stretch
+    if (
+        eta == 0 and not upper
+    ):  # REV-11: a rotation by the angle between the two levels, then the exact stretch
         turned = np.arctan2(s, a * np.sqrt(values)) - np.arctan2(s1, a1 * np.sqrt(values))
         return np.sqrt(a1**2 * values + s1**2) / spread * np.cos(turned), 0.0
     fresh = s**2 - (a / a1) ** 2 * s1**2  # variance of the forward step from s to t

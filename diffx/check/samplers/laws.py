@@ -16,15 +16,33 @@ from diffx.check.samplers.probe import Affine
 def is_a_function(case: Case) -> Answer:
     """API-01: one result for one input, row by row, and the input is left as it was."""
     given = ROWS.copy()
-    once, again = (case.rows(PLANE.denoise, given, FEW, case.last(FEW), case.zeros) for _ in range(2))
+    once, again = (
+        case.rows(PLANE.denoise, given, FEW, case.last(FEW), case.zeros) for _ in range(2)
+    )
     if not np.array_equal(given, ROWS):
-        return False, "the input was changed", "the input as it was", "The sampler writes into the array that it is given."
+        return (
+            False,
+            "the input was changed",
+            "the input as it was",
+            "The sampler writes into the array that it is given.",
+        )
     if not np.array_equal(once, again, equal_nan=True):
         apart = f"{np.abs(once - again).max():.3g} apart"
-        return False, apart, "equal results", "Two calls with the same input differ: it draws noise of its own."
-    mixed = np.abs(once[:1] - case.rows(PLANE.denoise, ROWS[:1].copy(), FEW, case.last(FEW), case.zeros)).max()
+        return (
+            False,
+            apart,
+            "equal results",
+            "Two calls with the same input differ: it draws noise of its own.",
+        )
+    mixed = np.abs(
+        once[:1] - case.rows(PLANE.denoise, ROWS[:1].copy(), FEW, case.last(FEW), case.zeros)
+    ).max()
     good = not mixed > case.rounding * _size(once)  # NaN is for API-04 to tell
-    says = "One row alone comes out as in a batch." if good else "A row's result depends on the other rows of the batch."
+    says = (
+        "One row alone comes out as in a batch."
+        if good
+        else "A row's result depends on the other rows of the batch."
+    )
     return good, f"rows {mixed:.1e} apart", "rows independent", says
 
 
@@ -41,28 +59,46 @@ def keeps_the_type(case: Case) -> Answer:
 
 
 def converges(case: Case) -> Answer:
-    """REV-01, REV-02: with the exact denoiser, the law of the output comes to the marginal at the last node."""
+    """REV-01, REV-02: with the exact denoiser, the law of the output comes to the marginal at the
+    last node.
+    """
     errors, last = [], None
     for n in case.steps:
         levels, last = case.levels(n), case.affine(PLANE, n)
         if not np.isfinite(last.bend):
-            return False, "not finite", "falls to 0", f"At N = {n} numbers come out that are not finite."
+            return (
+                False,
+                "not finite",
+                "falls to 0",
+                f"At N = {n} numbers come out that are not finite.",
+            )
         if last.bend > max(1e-6, case.rounding):
-            says = f"At N = {n} the output is not affine in its input: something clips, thresholds or is not a Gaussian step."
+            says = (
+                f"At N = {n} the output is not affine in its input: something clips, thresholds "
+                "or is not a Gaussian step."
+            )
             return False, f"bent by {last.bend:.1e}", "affine on Gaussian data", says
         errors.append(w2(last.law(PLANE.marginal(*levels[0])), PLANE.marginal(*levels[-1])))
     assert last is not None
     good = _fall(errors, 1e-2 * case.rounding**0.5, levels[-2], levels[-1])
-    measured = "W2 " + ", ".join(f"{e:.2g}" for e in errors) + f" at N = {', '.join(map(str, case.steps))}"
+    measured = (
+        "W2 " + ", ".join(f"{e:.2g}" for e in errors) + f" at N = {', '.join(map(str, case.steps))}"
+    )
     law, wanted = last.law(PLANE.marginal(*levels[0])), PLANE.marginal(*levels[-1])
-    detail = which_law(law, wanted, case.steps[-1]) + ("" if good else what_came(last, levels, noise=bool(case.noise)))
+    detail = which_law(law, wanted, case.steps[-1]) + (
+        "" if good else what_came(last, levels, noise=bool(case.noise))
+    )
     return good, measured, "falls to 0", detail
 
 
-def _fall(errors: list[float], rounding: float, before: tuple[float, float], end: tuple[float, float]) -> bool:
-    """Whether errors go to 0: by 1.5 over the last doubling, where a method of order 1 has 2, and by 2 in all.
+def _fall(
+    errors: list[float], rounding: float, before: tuple[float, float], end: tuple[float, float]
+) -> bool:
+    """Whether errors go to 0: by 1.5 over the last doubling, where a method of order 1 has 2, and
+    by 2 in all.
 
-    A last step from tau to 0 costs 2 tau^2 for this data, whatever the steps before: a grid of a fixed least tau stops there.
+    A last step from tau to 0 costs 2 tau^2 for this data, whatever the steps before: a grid of a
+    fixed least tau stops there.
     """
     last_step = 4 * (before[1] / max(before[0], 1e-9)) ** 2 if end[1] == 0 else 0.0
     falls = errors[-1] <= min(errors[0] / 2, errors[-2] / 1.5)
@@ -77,22 +113,32 @@ def is_first_order(case: Case, *, eta: float) -> Answer:
     start = PLANE.marginal(*levels[0])
     detail = which_law(got.law(start), right.law(start), FEW)
     if not off <= allowed:
-        fits = [said for said, other in relatives(got, levels, eta).items() if _map_distance(got, other, levels[0]) <= allowed]
+        fits = [
+            said
+            for said, other in relatives(got, levels, eta).items()
+            if _map_distance(got, other, levels[0]) <= allowed
+        ]
         detail = " ".join([detail, *fits[:1]])
     return off <= allowed, f"off by {off:.1e}", f"the law of eta = {eta:g} at N = {FEW}", detail
 
 
 def member(levels: list[tuple[float, float]], eta: float) -> Affine:
-    """The map of the first-order family.  Raises NotImplementedError where a step has none, as from data to noise."""
+    """The map of the first-order family.  Raises NotImplementedError where a step has none, as from
+    data to noise.
+    """
     with np.errstate(invalid="ignore"):
         found = first_order(PLANE, levels, eta)
     if not (np.all(np.isfinite(found.matrix)) and np.all(np.isfinite(found.noises))):
-        raise NotImplementedError(f"on these nodes the first-order family has no eta = {eta:g}: do they go back to noise?")
+        raise NotImplementedError(
+            f"on these nodes the first-order family has no eta = {eta:g}: do they go back to noise?"
+        )
     return found
 
 
 def _map_distance(a: Affine, b: Affine, start: tuple[float, float]) -> float:
-    """Difference of two maps on the marginal of the data at their start, in deviations of the output."""
+    """Difference of two maps on the marginal of the data at their start, in deviations of the
+    output.
+    """
     laws = [one.law(PLANE.marginal(*start)) for one in (a, b)]
     parts = (
         (a.matrix - b.matrix) * _size(PLANE.marginal(*start).cov) ** 0.5,
@@ -103,10 +149,11 @@ def _map_distance(a: Affine, b: Affine, start: tuple[float, float]) -> float:
 
 
 def is_exact_on_points(case: Case) -> Answer:
-    """REV-17: where all data are one point, the denoiser's answer is constant and so is the noise: no error at any N.
+    """REV-17: where all data are one point, the denoiser's answer is constant and so is the noise:
+    no error at any N.
 
-    Asked at the last node with noise, and without noise of its own at the end too: any step to sigma = 0 that returns the
-    denoiser's answer is exact there, whatever came before.
+    Asked at the last node with noise, and without noise of its own at the end too: any step to
+    sigma = 0 that returns the denoiser's answer is exact there, whatever came before.
     """
     levels = case.levels(FEW)
     inner = max(k for k, (_, sigma) in enumerate(levels) if sigma > 0)
@@ -115,7 +162,12 @@ def is_exact_on_points(case: Case) -> Answer:
     off = max(off_by(case.affine(POINT, FEW, stop), levels[0], levels[stop]) for stop in stops)
     good = bool(off <= 16 * case.rounding)
     said = "An exponential integrator is exact where prediction and noise are constant."
-    return good, f"off by {off:.1e}", f"exact at N = {FEW}", said + ("" if good else _first_wrong_step(case, levels))
+    return (
+        good,
+        f"off by {off:.1e}",
+        f"exact at N = {FEW}",
+        said + ("" if good else _first_wrong_step(case, levels)),
+    )
 
 
 def _first_wrong_step(case: Case, levels: list[tuple[float, float]]) -> str:

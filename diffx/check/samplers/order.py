@@ -35,13 +35,17 @@ class Order(NamedTuple):
 
 
 def observed_order(error: Callable[[int], float], steps: Sequence[int], *, floor: float) -> Order:
-    r"""log2(error(N) / error(2 N)) at the finest pair of steps, (N, 2 N, 4 N, ...), whose errors are above floor.
+    r"""log2(error(N) / error(2 N)) at the finest pair of steps, (N, 2 N, 4 N, ...), whose errors
+    are above floor.
 
-    error: N -> a positive number.  floor: what rounding leaves; errors below 8 of it are not used, an error of 0 is exact.
-    Raises ValueError unless each number of steps is twice the one before.  Claims: KIT-03.
+    error: N -> a positive number.  floor: what rounding leaves; errors below 8 of it are not used,
+    an error of 0 is exact. Raises ValueError unless each number of steps is twice the one before.
+    Claims: KIT-03.
     """
     if any(b != 2 * a for a, b in itertools.pairwise(steps)):
-        raise ValueError(f"steps must double from one to the next, such as (16, 32, 64), got {tuple(steps)}")
+        raise ValueError(
+            f"steps must double from one to the next, such as (16, 32, 64), got {tuple(steps)}"
+        )
     errors = [error(n) for n in steps]
     seen = [e for e in errors if e > SEEN * floor]
     slopes = np.log2(np.divide(seen[:-1], seen[1:])) if len(seen) > 1 else np.array([])

@@ -1,4 +1,6 @@
-"""The questions to a stochastic sampler that draws its own noise: by samples, with a stated power."""
+"""The questions to a stochastic sampler that draws its own noise: by samples, with a stated
+power.
+"""
 
 import numpy as np
 
@@ -16,20 +18,39 @@ def leaves_its_input(case: Case) -> Answer:
     given = ROWS.copy()
     case.rows(PLANE.denoise, given, FEW, case.last(FEW))
     if not np.array_equal(given, ROWS):
-        return False, "the input was changed", "the input as it was", "The sampler writes into the array that it is given."
-    return True, "the input as it was", "the input as it was", "It draws its own noise: two calls are not compared."
+        return (
+            False,
+            "the input was changed",
+            "the input as it was",
+            "The sampler writes into the array that it is given.",
+        )
+    return (
+        True,
+        "the input as it was",
+        "the input as it was",
+        "It draws its own noise: two calls are not compared.",
+    )
 
 
 def draws_first_order(case: Case, *, eta: float) -> Answer:
-    """REV-11, REV-16: samples of a few steps against the exact law of the first-order family at these steps."""
+    """REV-11, REV-16: samples of a few steps against the exact law of the first-order family at
+    these steps.
+    """
     levels = case.levels(FEW)
     law = member(levels, eta).law(PLANE.marginal(*levels[0]))
     found = check_samples(_samples(case, FEW), law.mean, law.cov)
-    return found.verdict == HOLDS, found.measured, f"the law of eta = {eta:g} at N = {FEW}: {found.expected}", found.detail
+    return (
+        found.verdict == HOLDS,
+        found.measured,
+        f"the law of eta = {eta:g} at N = {FEW}: {found.expected}",
+        found.detail,
+    )
 
 
 def draws_marginal(case: Case) -> Answer:
-    """REV-01, not exact: thrice the error that ancestral sampling has at these levels is allowed, and what chance adds."""
+    """REV-01, not exact: thrice the error that ancestral sampling has at these levels is allowed,
+    and what chance adds.
+    """
     n = case.steps[-1]
     levels, rows = case.levels(n), _samples(case, n)
     wanted = PLANE.marginal(*levels[-1])
@@ -37,16 +58,25 @@ def draws_marginal(case: Case) -> Answer:
     ancestral = w2(member(levels, 1.0).law(PLANE.marginal(*levels[0])), wanted)
     chance = np.trace(wanted.cov) ** 0.5 * (power(COUNT).mean + power(COUNT).variance)
     allowed = 3 * ancestral + chance
-    says = f"By {COUNT} samples at N = {n}, not exact: allowed is thrice the error of ancestral sampling and what chance adds."
+    says = (
+        f"By {COUNT} samples at N = {n}, not exact: allowed is thrice the error of ancestral "
+        "sampling and what chance adds."
+    )
     return bool(off <= allowed), f"W2 {off:.2g}", f"at most {allowed:.2g}", says
 
 
 def refuse(case: Case) -> Answer:
     """What samples cannot tell."""
-    raise NotImplementedError("it draws its own noise, and samples do not resolve this: inject the noise")
+    raise NotImplementedError(
+        "it draws its own noise, and samples do not resolve this: inject the noise"
+    )
 
 
 def _samples(case: Case, n: int) -> np.ndarray:
     start = PLANE.marginal(*case.levels(n)[0])
-    x = start.mean + np.random.default_rng(271828).standard_normal((COUNT, 2)) @ np.linalg.cholesky(start.cov).T
+    x = (
+        start.mean
+        + np.random.default_rng(271828).standard_normal((COUNT, 2))
+        @ np.linalg.cholesky(start.cov).T
+    )
     return case.rows(PLANE.denoise, x, n, case.last(n))

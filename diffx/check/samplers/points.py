@@ -10,7 +10,9 @@ Level = tuple[float, float]  # (alpha, sigma)
 
 def off_in_map(got: Affine, start: Level, end: Level) -> float:
     matrix, offset = POINT.flow(start, end)
-    return float(max(np.abs(got.matrix - matrix).max() * start[1], np.abs(got.offset - offset).max()))
+    return float(
+        max(np.abs(got.matrix - matrix).max() * start[1], np.abs(got.offset - offset).max())
+    )
 
 
 def off_in_law(got: Affine, start: Level, end: Level) -> float:

@@ -1,9 +1,19 @@
-"""The drawn mini-world: people, things and places by signed distances, with captions whose every word is in the picture."""
+"""The drawn mini-world: people, things and places by signed distances, with captions whose every
+word is in the picture.
+"""
 
 from diffx.data.world.attributes import ATTRIBUTES as ATTRIBUTES
 from diffx.data.world.captions import caption as caption
-from diffx.data.world.dataset import World as World, miniworld as miniworld, render_many as render_many
-from diffx.data.world.drawings import DRAWINGS as DRAWINGS, Drawings as Drawings, cap_in_corner as cap_in_corner
+from diffx.data.world.dataset import (
+    World as World,
+    miniworld as miniworld,
+    render_many as render_many,
+)
+from diffx.data.world.drawings import (
+    DRAWINGS as DRAWINGS,
+    Drawings as Drawings,
+    cap_in_corner as cap_in_corner,
+)
 from diffx.data.world.rendering import render as render
 from diffx.data.world.sample import sample_scene as sample_scene
 from diffx.data.world.scene import (

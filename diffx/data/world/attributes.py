@@ -1,4 +1,6 @@
-"""What a scene may contain: the values of every attribute, in order; a value's place in its list is its number."""
+"""What a scene may contain: the values of every attribute, in order; a value's place in its list is
+its number.
+"""
 
 from diffx.data.world.animals import ANIMALS
 from diffx.data.world.colours import HAIR, NAMED, SHADES, SKINS
@@ -21,7 +23,19 @@ from diffx.data.world.toys import FOOD, PLAY
 from diffx.data.world.vehicles import BUILDINGS, VEHICLES
 
 THINGS = {"": []} | ANIMALS | VEHICLES | BUILDINGS | INDOORS | PLAY | FOOD
-MOTIONS = ("", "flying", "falling", "floating", "rolling", "bouncing", "jumping", "running", "swimming", "spinning", "sleeping")
+MOTIONS = (
+    "",
+    "flying",
+    "falling",
+    "floating",
+    "rolling",
+    "bouncing",
+    "jumping",
+    "running",
+    "swimming",
+    "spinning",
+    "sleeping",
+)
 SIZES = ("", "tiny", "small", "big", "huge")
 HELD = (
     "",
@@ -42,11 +56,26 @@ HELD = (
     "candle",
 )
 
-# What comes in twos to fives, with its plural; no drawing here repeats a row, so that whole drawings can be repeated.
+# What comes in twos to fives, with its plural; no drawing here repeats a row, so that whole
+# drawings can be repeated.
 COUNTABLE = {
     **{
         name: name + "s"
-        for name in ("ball", "car", "boat", "bird", "flower", "balloon", "apple", "cat", "dog", "house", "heart", "duck", "egg")
+        for name in (
+            "ball",
+            "car",
+            "boat",
+            "bird",
+            "flower",
+            "balloon",
+            "apple",
+            "cat",
+            "dog",
+            "house",
+            "heart",
+            "duck",
+            "egg",
+        )
     },
     "fish": "fish",
 }

@@ -54,7 +54,9 @@ def _word(scene: Scene, draw: Draw) -> Array:
 
 
 def _pad(words: list, width: int) -> Array:
-    return jnp.stack([jnp.asarray(word, jnp.int32) for word in [*words, *[0] * (width - len(words))]])
+    return jnp.stack(
+        [jnp.asarray(word, jnp.int32) for word in [*words, *[0] * (width - len(words))]]
+    )
 
 
 def _close_up(words: Array) -> Array:
@@ -66,11 +68,12 @@ def _close_up(words: Array) -> Array:
 
 
 def caption(key: Array, scene: Scene) -> Array:
-    """A caption of one scene, true of it: (LENGTH,) int32 numbers of words in VOCABULARY, padded by 0.
+    """A caption of one scene, true of it: (LENGTH,) int32 numbers of words in VOCABULARY, padded by
+    0.
 
-    One template in six of `TEMPLATES` is drawn: a single word, a noun phrase, a person, a thing, the scenery, or a person
-    and a thing; each drops attributes at random.  `jax.vmap(caption)` over keys and scenes captions a batch.
-    Raises TypeError unless key is a key of jax.random.
+    One template in six of `TEMPLATES` is drawn: a single word, a noun phrase, a person, a thing,
+    the scenery, or a person and a thing; each drops attributes at random.  `jax.vmap(caption)` over
+    keys and scenes captions a batch. Raises TypeError unless key is a key of jax.random.
     """
     _arguments.key(key)
     draw = Draw(jax.random.uniform(key, (96,), jnp.float32))
@@ -89,11 +92,26 @@ def caption(key: Array, scene: Scene) -> Array:
         (always, [_word(scene, draw)]),
         (always, [*words_if(~said_thing, *short), *alone, *plant]),
         (~nobody, [*person, pose, *items, *held, *place_phrase(scene, draw, 0.35)]),
-        (~nothing, [*thing, motion, *relation_phrase(scene, draw), *place_phrase(scene, draw, 0.35)]),
+        (
+            ~nothing,
+            [*thing, motion, *relation_phrase(scene, draw), *place_phrase(scene, draw, 0.35)],
+        ),
         (always, scenery(scene, draw)),
-        (~nobody & ~nothing, [*person, *words_if(item.any(), WITH), *short, AND, *thing, *place_phrase(scene, draw, 0.5)]),
+        (
+            ~nobody & ~nothing,
+            [
+                *person,
+                *words_if(item.any(), WITH),
+                *short,
+                AND,
+                *thing,
+                *place_phrase(scene, draw, 0.5),
+            ],
+        ),
     ]
     width = max(len(words) for _, words in lines)
     words = jnp.stack([_pad(words, width) for _, words in lines])
     allowed = jnp.stack([fits for fits, _ in lines]) & (words > 0).any(axis=1)
-    return _close_up(words[pick(draw.number(), allowed * jnp.asarray([*TEMPLATES.values()], jnp.float32))])
+    return _close_up(
+        words[pick(draw.number(), allowed * jnp.asarray([*TEMPLATES.values()], jnp.float32))]
+    )

@@ -1,4 +1,6 @@
-"""Colours: twelve with names, in three shades, and the fixed paints of drawings; as codes that drawings use."""
+"""Colours: twelve with names, in three shades, and the fixed paints of drawings; as codes that
+drawings use.
+"""
 
 import numpy as np
 
@@ -56,7 +58,14 @@ FIXED = {
     "lens": "101014",
 }
 SKINS = ("f7d7bd", "e3b48c", "b07a4e", "6e4628")
-HAIR = {"black": "26201e", "brown": "6b4423", "blond": "efcf6a", "ginger": "cf5a1e", "grey": "9b9ca1", "white": "eeeeea"}
+HAIR = {
+    "black": "26201e",
+    "brown": "6b4423",
+    "blond": "efcf6a",
+    "ginger": "cf5a1e",
+    "grey": "9b9ca1",
+    "white": "eeeeea",
+}
 
 
 def rgb(hexadecimal: str) -> np.ndarray:
@@ -69,10 +78,15 @@ def _shade(colour: np.ndarray, shade: str) -> np.ndarray:
     return colour * 0.55 if shade == "dark" else colour
 
 
-# (12, 3, 3): colour, shade, channel.  In drawings the codes -1, -2, -3 are the thing's own colour, darker and lighter,
+# (12, 3, 3): colour, shade, channel.  In drawings the codes -1, -2, -3 are the thing's own colour,
+# darker and lighter,
 # -4 its second colour (the skin under clothes); 0, 1, ... are PAINTS.
-PALETTE = np.asarray([[_shade(rgb(h), shade) for shade in SHADES] for h in NAMED.values()], np.float32)
+PALETTE = np.asarray(
+    [[_shade(rgb(h), shade) for shade in SHADES] for h in NAMED.values()], np.float32
+)
 PAINTS = np.asarray([rgb(h) for h in FIXED.values()] + [rgb(h) for h in NAMED.values()], np.float32)
-CODES = {"main": -1, "dim": -2, "pale": -3, "second": -4} | {name: i for i, name in enumerate([*FIXED, *NAMED])}
+CODES = {"main": -1, "dim": -2, "pale": -3, "second": -4} | {
+    name: i for i, name in enumerate([*FIXED, *NAMED])
+}
 SKIN_COLOURS = np.asarray([rgb(h) for h in SKINS], np.float32)
 HAIR_COLOURS = np.asarray([rgb(h) for h in HAIR.values()], np.float32)

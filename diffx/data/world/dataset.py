@@ -19,7 +19,9 @@ CHUNK = 64  # pictures drawn at once: the canvases of one chunk stay in a core's
 
 
 class World(NamedTuple):
-    """images: (n, size, size, 3) float32 in [-1, 1].  captions: n strings.  tokens: (n, LENGTH) int32.  scenes: n scenes."""
+    """images: (n, size, size, 3) float32 in [-1, 1].  captions: n strings.  tokens: (n, LENGTH)
+    int32.  scenes: n scenes.
+    """
 
     images: Array
     captions: tuple[str, ...]
@@ -28,7 +30,9 @@ class World(NamedTuple):
 
 
 def render_many(scenes: Scene, size: int = 32, **how: Any) -> Array:
-    """`render` of a batch of scenes, in chunks that bound the memory: (n, size, size, 3) float32.  how: as for render."""
+    """`render` of a batch of scenes, in chunks that bound the memory: (n, size, size, 3) float32.
+    how: as for render.
+    """
     return _render_many(scenes, size, how.get("drawings"))
 
 
@@ -48,15 +52,20 @@ def _scenes_and_tokens(key: Array, *, n: int, split: str) -> tuple[Scene, Array]
 def miniworld(n: int, *, size: int = 32, seed: int = 0, split: str = "train") -> World:
     r"""n pictures of the drawn world, their captions, and their scenes: the true attributes.
 
-    images (n, size, size, 3) float32 in [-1, 1]; captions n strings; tokens (n, LENGTH) int32, see VOCABULARY; scenes, a
-    `Scene` whose every field is (n,).  The same arguments give the same world, kept in memory after the first call.
-    split: "train" never shows what `is_held_out` holds out; "test" shows only headwear with a beard.
-    Licence and provenance: computed here from a key, nothing is downloaded, free of any licence.  It is synthetic: what a
-    model learns from it is genuinely learned, but the world, its words and their likenesses are ours.
-    Raises TypeError or ValueError unless n and size are integers of at least 1 and 8, seed is an integer of at least 0, and
-    split is one of the two.
+    images (n, size, size, 3) float32 in [-1, 1]; captions n strings; tokens (n, LENGTH) int32, see
+    VOCABULARY; scenes, a `Scene` whose every field is (n,).  The same arguments give the same
+    world, kept in memory after the first call. split: "train" never shows what `is_held_out` holds
+    out; "test" shows only headwear with a beard.
+    Licence and provenance: computed here from a key, nothing is downloaded, free of any licence.
+    It is synthetic: what a model learns from it is genuinely learned, but the world, its words and
+    their likenesses are ours. Raises TypeError or ValueError unless n and size are integers of at
+    least 1 and 8, seed is an integer of at least 0, and split is one of the two.
     """
-    n, size, seed = _arguments.count("n", n), _arguments.count("size", size, least=8), _arguments.count("seed", seed, least=0)
+    n, size, seed = (
+        _arguments.count("n", n),
+        _arguments.count("size", size, least=8),
+        _arguments.count("seed", seed, least=0),
+    )
     _arguments.require(split in SPLITS, f"split must be 'train' or 'test', got {split!r}")
     return _miniworld(n, size, seed, split)
 

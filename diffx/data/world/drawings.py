@@ -11,7 +11,9 @@ from diffx.data.world.shapes import table
 
 
 class Drawings(NamedTuple):
-    """The drawing tables that a scene's numbers look up, each (values, rows, 15); and where headwear of a kind goes."""
+    """The drawing tables that a scene's numbers look up, each (values, rows, 15); and where
+    headwear of a kind goes.
+    """
 
     place: np.ndarray
     sky: np.ndarray
@@ -33,7 +35,9 @@ class Drawings(NamedTuple):
     legwear: np.ndarray
     neckwear: np.ndarray
     pose_marks: np.ndarray
-    in_corner: np.ndarray  # (kinds of headwear,): 1 where it is drawn in the frame of the picture, not of the head
+    in_corner: (
+        np.ndarray
+    )  # (kinds of headwear,): 1 where it is drawn in the frame of the picture, not of the head
 
 
 def _drawings() -> Drawings:
@@ -68,10 +72,11 @@ DRAWINGS = _drawings()
 
 
 def cap_in_corner(drawings: Drawings = DRAWINGS) -> Drawings:
-    """The control: a cap is a small bar in the picture's lower right corner, in its colour; all else is as it was.
+    """The control: a cap is a small bar in the picture's lower right corner, in its colour; all
+    else is as it was.
 
-    `render(scene, size, drawings=cap_in_corner())` keeps every caption and every statistic, and takes from the cap what it
-    shares with other headwear: its place on the head and its dome.
+    `render(scene, size, drawings=cap_in_corner())` keeps every caption and every statistic, and
+    takes from the cap what it shares with other headwear: its place on the head and its dome.
     """
     cap = index("headwear", "cap")
     headwear, in_corner = drawings.headwear.copy(), drawings.in_corner.copy()

@@ -1,4 +1,6 @@
-"""A person as shapes: body, limbs that hang from their joints, hair, clothes, what is on the head and in the hand."""
+"""A person as shapes: body, limbs that hang from their joints, hair, clothes, what is on the head
+and in the hand.
+"""
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +14,12 @@ from diffx.data.world.placing import PICTURE, Part, Place
 from diffx.data.world.scene import Scene
 from diffx.data.world.shapes import table
 
-SHOULDER, HIP, ARM, LEG = (0.92, -1.25), (0.42, -2.45), (0.62, 0.22), (0.5, 0.27)  # joints; half length and half width
+SHOULDER, HIP, ARM, LEG = (
+    (0.92, -1.25),
+    (0.42, -2.45),
+    (0.62, 0.22),
+    (0.5, 0.27),
+)  # joints; half length and half width
 HELD_THINGS = np.asarray([list(THINGS).index(name) for name in HELD])
 EYES_TABLE = table([EYES], 1)[0]
 
@@ -22,7 +29,20 @@ def _limb(joint: tuple, limb: tuple, angle: Array, side: int) -> tuple[Array, Ar
     (px, py), (half, wide) = joint, limb
     sin, cos, one = side * jnp.sin(angle), jnp.cos(angle), jnp.ones_like(angle)
     middle = [side * px + half * sin, py - half * cos]
-    row = [one, *middle, wide * one, (half + wide / 2) * one, side * angle, 0 * one, one, 0 * one, one, one, one, one]
+    row = [
+        one,
+        *middle,
+        wide * one,
+        (half + wide / 2) * one,
+        side * angle,
+        0 * one,
+        one,
+        0 * one,
+        one,
+        one,
+        one,
+        one,
+    ]
     end = jnp.stack([side * px + 2 * half * sin, py - 2 * half * cos])
     return jnp.stack([*row, CODES["main"] * one, one])[None], end
 
@@ -36,8 +56,12 @@ def _turn(at: Place, x: Array, y: Array) -> tuple[Array, Array]:
 def _headwear(scene: Scene, drawings: Drawings, at: Place) -> Part:
     x, y = _turn(at, jnp.zeros_like(at.x), 2 * scene.headwear_lift)
     corner = jnp.asarray(drawings.in_corner)[scene.headwear]
-    where = Place(*(a + corner * (b - a) for a, b in zip(at._replace(x=x, y=y), PICTURE, strict=True)))
-    return Part(drawings.headwear[scene.headwear], where, jnp.asarray(PALETTE)[scene.headwear_colour, 0])
+    where = Place(
+        *(a + corner * (b - a) for a, b in zip(at._replace(x=x, y=y), PICTURE, strict=True))
+    )
+    return Part(
+        drawings.headwear[scene.headwear], where, jnp.asarray(PALETTE)[scene.headwear_colour, 0]
+    )
 
 
 def _held_thing(scene: Scene, drawings: Drawings, at: Place, hand: Array) -> Part:
@@ -51,7 +75,10 @@ def person(scene: Scene, drawings: Drawings) -> list[Part]:
     """The shapes of the person, back to front; invisible where nobody is there."""
     pose = jnp.asarray(POSE_TABLE)[scene.pose]
     facing = 1 - 2 * jnp.asarray(scene.facing, jnp.float32)
-    x, y = scene.person_x + facing * scene.person_scale * pose[4], scene.person_y + scene.person_scale * pose[5]
+    x, y = (
+        scene.person_x + facing * scene.person_scale * pose[4],
+        scene.person_y + scene.person_scale * pose[5],
+    )
     at = Place(x, y, scene.person_scale, jnp.radians(pose[6]), facing)
     angles = jnp.radians(pose[:4]) + scene.swing * jnp.asarray([-1, 1, 1, -1], jnp.float32)
     palette, skin, hair = (
@@ -60,7 +87,9 @@ def person(scene: Scene, drawings: Drawings) -> list[Part]:
         jnp.asarray(HAIR_COLOURS)[scene.hair_colour],
     )
     top, legwear = palette[scene.top_colour, scene.top_shade], palette[scene.legwear_colour, 0]
-    sleeves = jnp.where((scene.top == index("top", "coat")) | (scene.top == index("top", "sweater")), top, skin)
+    sleeves = jnp.where(
+        (scene.top == index("top", "coat")) | (scene.top == index("top", "sweater")), top, skin
+    )
     legs = jnp.where(scene.legwear == index("legwear", "trousers"), legwear, skin)
     left, _ = _limb(SHOULDER, ARM, angles[0], -1)
     right, hand = _limb(SHOULDER, ARM, angles[1], 1)

@@ -51,7 +51,10 @@ FACIAL_HAIR = {
 }
 MOUTHS = {
     "": [B(0, -0.5, 0.24, 0.055, "lips", soft=1)],
-    "smiling": [E(0, -0.4, 0.4, 0.3, "lips", turn=180, cut=0), E(0, -0.4, 0.28, 0.1, "snowy", turn=180, cut=0)],
+    "smiling": [
+        E(0, -0.4, 0.4, 0.3, "lips", turn=180, cut=0),
+        E(0, -0.4, 0.28, 0.1, "snowy", turn=180, cut=0),
+    ],
     "sad": [E(0, -0.74, 0.34, 0.26, "lips", cut=0, ring=0.07), E(0.62, -0.25, 0.09, 0.15, "water")],
 }
 EYES = [E(0.36, 0.06, 0.12, 0.16, "ink", mirror=1)]
@@ -63,7 +66,10 @@ EYEWEAR = {
         B(0, 0.1, 0.12, 0.05, "ink"),
         E(0.4, 0.05, 0.1, 0.13, "ink", mirror=1),
     ],
-    "sunglasses": [B(0.42, 0.04, 0.36, 0.25, "lens", turn=180, taper=0.25, soft=0.4, mirror=1), B(0, 0.2, 0.9, 0.06, "lens")],
+    "sunglasses": [
+        B(0.42, 0.04, 0.36, 0.25, "lens", turn=180, taper=0.25, soft=0.4, mirror=1),
+        B(0, 0.2, 0.9, 0.06, "lens"),
+    ],
     "mask": [
         B(0, -0.5, 0.7, 0.4, "snowy", soft=0.5),
         B(0, -0.5, 0.6, 0.03, "stone", copies=(1, 2, 1, 0.26)),
@@ -74,8 +80,16 @@ EYEWEAR = {
 # Every drawing sits on the head, in the headwear's own colour; no two have one outline.
 HEADWEAR = {
     "": [],
-    "hat": [E(0, 0.52, 1.75, 0.24), B(0, 1.12, 0.85, 0.62, taper=0.12, soft=0.25), B(0, 0.72, 0.86, 0.13, "ink")],
-    "cap": [E(0, 0.4, 1.02, 0.85, cut=0), E(1.2, 0.44, 0.78, 0.17, "dim"), E(0, 1.25, 0.14, 0.1, "dim")],
+    "hat": [
+        E(0, 0.52, 1.75, 0.24),
+        B(0, 1.12, 0.85, 0.62, taper=0.12, soft=0.25),
+        B(0, 0.72, 0.86, 0.13, "ink"),
+    ],
+    "cap": [
+        E(0, 0.4, 1.02, 0.85, cut=0),
+        E(1.2, 0.44, 0.78, 0.17, "dim"),
+        E(0, 1.25, 0.14, 0.1, "dim"),
+    ],
     "helmet": [
         E(0, 0.12, 1.22, 1.3, cut=0.28),
         B(1.06, -0.28, 0.2, 0.8, mirror=1, soft=0.4),
@@ -112,9 +126,14 @@ HEADWEAR = {
         B(0, -1.25, 0.95, 0.3, soft=0.8),
         E(0, -0.02, 1.02, 1.12, "dim", ring=0.07),
     ],
-    "horns": [B(0.75, 1.05, 0.3, 0.55, turn=-25, taper=0.9, mirror=1), B(0.62, 0.72, 0.26, 0.12, "dim", turn=-25, mirror=1)],
+    "horns": [
+        B(0.75, 1.05, 0.3, 0.55, turn=-25, taper=0.9, mirror=1),
+        B(0.62, 0.72, 0.26, 0.12, "dim", turn=-25, mirror=1),
+    ],
 }
-CORNER_BAR = [B(0.84, -0.9, 0.13, 0.06)]  # what the control draws instead of a cap, in the frame of the picture
+CORNER_BAR = [
+    B(0.84, -0.9, 0.13, 0.06)
+]  # what the control draws instead of a cap, in the frame of the picture
 
 TOPS = {
     "": [],
@@ -129,7 +148,11 @@ TOPS = {
         E(0.18, -1.9, 0.09, 0.09, "gold", copies=(1, 3, 1, 0.5)),
         B(0.3, -1.15, 0.16, 0.28, "dim", turn=30, mirror=1),
     ],
-    "dress": [B(0, -1.98, 1.3, 1.02, taper=0.62, soft=0.1), B(0, -1.55, 0.66, 0.09, "dim"), B(0, -2.9, 1.28, 0.09, "pale")],
+    "dress": [
+        B(0, -1.98, 1.3, 1.02, taper=0.62, soft=0.1),
+        B(0, -1.55, 0.66, 0.09, "dim"),
+        B(0, -2.9, 1.28, 0.09, "pale"),
+    ],
     "sweater": [
         B(0, -1.7, 1.02, 0.82, taper=0.15, soft=0.3),
         B(0, -1.05, 0.5, 0.17, "dim", soft=0.7),
@@ -151,10 +174,13 @@ NECKWEAR = {
     "": [],
     "scarf": [B(0, -1.05, 0.72, 0.24, soft=1), B(0.42, -1.55, 0.2, 0.5, "dim", turn=8)],
     "tie": [B(0, -1.12, 0.17, 0.14, "dim", taper=-0.2), B(0, -1.68, 0.24, 0.5, taper=0.5)],
-    "necklace": [E(0, -0.95, 0.5, 0.5, turn=180, cut=0.1, ring=0.09), E(0, -1.47, 0.16, 0.16, "gold")],
+    "necklace": [
+        E(0, -0.95, 0.5, 0.5, turn=180, cut=0.1, ring=0.09),
+        E(0, -1.47, 0.16, 0.16, "gold"),
+    ],
 }
-# Degrees from hanging down, outwards positive: arms left, right, legs left, right; then how far the head moves (units of
-# the head), and the turn of the whole figure.
+# Degrees from hanging down, outwards positive: arms left, right, legs left, right; then how far the
+# head moves (units of the head), and the turn of the whole figure.
 POSES = {
     "": (12, 12, 4, 4, 0, 0, 0),
     "standing": (12, 12, 4, 4, 0, 0, 0),

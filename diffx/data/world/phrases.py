@@ -11,11 +11,40 @@ from diffx.data.world.truth import is_outdoors, relation, words_true_of
 from diffx.data.world.words import NUMBER, SYNONYMS, VOCABULARY
 
 # How much each thing that a person wears is worth mentioning.
-ITEMS = {"headwear": 5.0, "facial_hair": 2.0, "eyewear": 1.5, "top": 2.0, "neckwear": 1.0, "hair": 1.0, "legwear": 0.7}
+ITEMS = {
+    "headwear": 5.0,
+    "facial_hair": 2.0,
+    "eyewear": 1.5,
+    "top": 2.0,
+    "neckwear": 1.0,
+    "hair": 1.0,
+    "legwear": 0.7,
+}
 A, AN, WITH, WITHOUT, IN, ON, AT, BY, OF, AND, NO, THE, WEARING = (
-    NUMBER[word] for word in ("a", "an", "with", "without", "in", "on", "at", "by", "of", "and", "no", "the", "wearing")
+    NUMBER[word]
+    for word in (
+        "a",
+        "an",
+        "with",
+        "without",
+        "in",
+        "on",
+        "at",
+        "by",
+        "of",
+        "and",
+        "no",
+        "the",
+        "wearing",
+    )
 )
-NO_SWAP = ("pair", "raining", "snowing", "foggy", "storm")  # of another kind than their first: only as single words
+NO_SWAP = (
+    "pair",
+    "raining",
+    "snowing",
+    "foggy",
+    "storm",
+)  # of another kind than their first: only as single words
 
 
 def _other_words() -> np.ndarray:
@@ -28,8 +57,13 @@ def _other_words() -> np.ndarray:
 
 OTHER_WORD = _other_words()
 PREPOSITION = {"wall": AT, "beach": AT, "sea": IN, "farm": ON, "mountain": ON, "lake": AT}
-PLACE_ARTICLE = np.asarray([{"space": 0, "sea": THE, "arctic": THE}.get(place, A) for place in ATTRIBUTES["place"]])
-NAMES = {name: np.asarray([NUMBER.get(value, 0) for value in values]) for name, values in ATTRIBUTES.items()}
+PLACE_ARTICLE = np.asarray(
+    [{"space": 0, "sea": THE, "arctic": THE}.get(place, A) for place in ATTRIBUTES["place"]]
+)
+NAMES = {
+    name: np.asarray([NUMBER.get(value, 0) for value in values])
+    for name, values in ATTRIBUTES.items()
+}
 PLURAL = np.asarray([NUMBER[COUNTABLE.get(name, "")] for name in ATTRIBUTES["thing"]])
 WITH_HAIR, WITH_FACIAL_HAIR = (list(ITEMS).index(name) for name in ("hair", "facial_hair"))
 NO_ARTICLE = ("horns", "glasses", "sunglasses", "trousers", "shorts")
@@ -69,27 +103,41 @@ def words_if(condition: Array, *words: Array | int) -> list[Array]:
 def _colour(scene: Scene, item: str, draw: Draw, chance: float = 0.65) -> list[Array]:
     """Of shade and colour none, the colour, or both."""
     colour = draw(chance, jnp.asarray(NAMES[f"{item}_colour"])[getattr(scene, f"{item}_colour")])
-    shade = jnp.asarray(NAMES[f"{item}_shade"])[getattr(scene, f"{item}_shade")] if f"{item}_shade" in NAMES else 0
+    shade = (
+        jnp.asarray(NAMES[f"{item}_shade"])[getattr(scene, f"{item}_shade")]
+        if f"{item}_shade" in NAMES
+        else 0
+    )
     return [jnp.where(colour > 0, shade, 0), colour]
 
 
 def _items(scene: Scene, draw: Draw) -> tuple[Array, Array]:
-    """Phrases of what the person wears, each of six words at most, and how much each is worth mentioning (0: absent)."""
+    """Phrases of what the person wears, each of six words at most, and how much each is worth
+    mentioning (0: absent).
+    """
     hair_colour = jnp.asarray(NAMES["hair_colour"])[scene.hair_colour]
     phrases, there = [], []
     for item in ITEMS:
         word = name_of(scene, item, draw)
         if item == "hair":
             style, tail = word, scene.hair == index("hair", "ponytail")
-            words = [jnp.where(tail, A, draw(0.7, style)), draw(0.6, hair_colour), jnp.where(tail, style, NUMBER["hair"])]
+            words = [
+                jnp.where(tail, A, draw(0.7, style)),
+                draw(0.6, hair_colour),
+                jnp.where(tail, style, NUMBER["hair"]),
+            ]
             there.append((scene.person > 0) & (scene.hair != index("hair", "bald")))
         else:
             colour = {"facial_hair": [draw(0.3, hair_colour)], "eyewear": []}
             own = colour[item] if item in colour else _colour(scene, item, draw)
-            pattern = [draw(0.6, jnp.asarray(NAMES["pattern"])[scene.pattern])] if item == "top" else []
+            pattern = (
+                [draw(0.6, jnp.asarray(NAMES["pattern"])[scene.pattern])] if item == "top" else []
+            )
             words = [_article(word), *own, *pattern, word]
             there.append((getattr(scene, item) > 0) & (scene.person > 0))
-        phrases.append(jnp.stack([*(jnp.asarray(w) for w in words), *[jnp.asarray(0)] * (6 - len(words))]))
+        phrases.append(
+            jnp.stack([*(jnp.asarray(w) for w in words), *[jnp.asarray(0)] * (6 - len(words))])
+        )
     return jnp.stack(phrases), jnp.stack(there) * jnp.asarray([*ITEMS.values()], jnp.float32)
 
 
@@ -105,12 +153,16 @@ def place_phrase(scene: Scene, draw: Draw, chance: float) -> list[Array]:
     prepositions = np.asarray([PREPOSITION.get(place, IN) for place in ATTRIBUTES["place"]])
     article = jnp.asarray(PLACE_ARTICLE)[scene.place]
     said = draw.number() < chance
-    return words_if(said, jnp.asarray(prepositions)[scene.place], article, name_of(scene, "place", draw))
+    return words_if(
+        said, jnp.asarray(prepositions)[scene.place], article, name_of(scene, "place", draw)
+    )
 
 
 def thing_noun(scene: Scene, draw: Draw) -> list[Array]:
     word, several = name_of(scene, "thing", draw), scene.count > 1
-    number = jnp.where(several, jnp.asarray(NAMES["count"])[scene.count], draw(0.9, A, NUMBER["one"]))
+    number = jnp.where(
+        several, jnp.asarray(NAMES["count"])[scene.count], draw(0.9, A, NUMBER["one"])
+    )
     noun = jnp.where(several, jnp.asarray(PLURAL)[scene.thing], word)
     size = draw(0.5, name_of(scene, "size", draw))
     return words_if(scene.thing > 0, number, size, *_colour(scene, "thing", draw), noun)
@@ -126,7 +178,9 @@ def held_phrase(scene: Scene, draw: Draw) -> list[Array]:
 
 
 def with_items(scene: Scene, draw: Draw) -> tuple[list[Array], Array]:
-    """with ... and ...: two different items, the second one dropped half of the time; and the first, alone."""
+    """with ... and ...: two different items, the second one dropped half of the time; and the
+    first, alone.
+    """
     phrases, weights = _items(scene, draw)
     first = pick(draw.number(), weights)
     rest = weights * (jnp.arange(weights.shape[0]) != first)
@@ -135,7 +189,11 @@ def with_items(scene: Scene, draw: Draw) -> tuple[list[Array], Array]:
     some = weights.sum() > 0
     worn = (first != WITH_HAIR) & (first != WITH_FACIAL_HAIR) & ~two
     joint = jnp.where(worn & (draw.number() < 0.4), WEARING, WITH)
-    return [*words_if(some, joint), *words_if(some, *phrases[first]), *words_if(two, AND, *phrases[second])], phrases[first]
+    return [
+        *words_if(some, joint),
+        *words_if(some, *phrases[first]),
+        *words_if(two, AND, *phrases[second]),
+    ], phrases[first]
 
 
 def relation_phrase(scene: Scene, draw: Draw) -> list[Array]:
@@ -143,7 +201,10 @@ def relation_phrase(scene: Scene, draw: Draw) -> list[Array]:
     plant, person = scene.plant > 0, scene.person > 0
     to_plant = plant & (~person | (draw.number() < 0.5))
     whole = person & (scene.view == index("view", "whole"))
-    x, y = jnp.where(to_plant, scene.plant_x, scene.person_x), jnp.where(to_plant, scene.plant_y, scene.person_y)
+    x, y = (
+        jnp.where(to_plant, scene.plant_x, scene.person_x),
+        jnp.where(to_plant, scene.plant_y, scene.person_y),
+    )
     word = relation(scene, x, y, other_there=to_plant | whole)
     noun = jnp.where(to_plant, name_of(scene, "plant", draw), name_of(scene, "person", draw))
     of = jnp.where((word == NUMBER["left"]) | (word == NUMBER["right"]), OF, 0)

@@ -1,4 +1,6 @@
-"""Backgrounds in the frame of the picture, [-1, 1]^2: places, skies, weathers, seasons; and plants, standing on y = -1."""
+"""Backgrounds in the frame of the picture, [-1, 1]^2: places, skies, weathers, seasons; and plants,
+standing on y = -1.
+"""
 
 from diffx.data.world.shapes import box as B, ellipse as E
 
@@ -92,7 +94,12 @@ PLACES = {
 }
 # Colours above and at the horizon, by place; day takes these, dusk and night the next two.
 INDOOR_LIGHT = ("e9dfcf", "dccdb6")
-DAY, DUSK, NIGHT, DARK_SPACE = ("6fb4f2", "cfe8fb"), ("6a4c93", "ff9e5e"), ("0b1030", "2a3568"), ("07060f", "1b1236")
+DAY, DUSK, NIGHT, DARK_SPACE = (
+    ("6fb4f2", "cfe8fb"),
+    ("6a4c93", "ff9e5e"),
+    ("0b1030", "2a3568"),
+    ("07060f", "1b1236"),
+)
 
 SKY = {
     "": [],
@@ -103,7 +110,11 @@ SKY = {
         B(0, 0, 0.05, 0.95, "gold", turn=135),
         E(0, 0, 0.66, 0.66, "gold"),
     ],
-    "moon": [E(0, 0, 0.8, 0.8, "paper"), E(0.2, 0.22, 0.17, 0.15, "sand2"), E(-0.3, -0.2, 0.14, 0.13, "sand2")],
+    "moon": [
+        E(0, 0, 0.8, 0.8, "paper"),
+        E(0.2, 0.22, 0.17, 0.15, "sand2"),
+        E(-0.3, -0.2, 0.14, 0.13, "sand2"),
+    ],
     "stars": [
         B(0, 0.1, 0.32, 0.28, "gold", taper=1, copies=(3, 2, 1.3, 1.1)),
         B(0, -0.1, 0.32, 0.28, "gold", turn=180, taper=1, copies=(3, 2, 1.3, 1.1)),
@@ -139,7 +150,10 @@ WEATHER_BEFORE = {
     "snow": [E(0, 0, 0.045, 0.045, "snowy", copies=(7, 6, 0.33, 0.36))],
     "rainbow": [],
     "lightning": [],
-    "fog": [B(0, 0.0, 1.2, 0.1, "mist", soft=1, copies=(1, 3, 1, 0.7), opacity=0.5), B(0, 0, 1.1, 1.1, "mist", opacity=0.3)],
+    "fog": [
+        B(0, 0.0, 1.2, 0.1, "mist", soft=1, copies=(1, 3, 1, 0.7), opacity=0.5),
+        B(0, 0, 1.1, 1.1, "mist", opacity=0.3),
+    ],
 }
 SEASONS = {
     "": [],
@@ -157,7 +171,10 @@ SEASONS = {
         E(0, -0.74, 0.075, 0.04, "rust", turn=25, copies=(7, 3, 0.3, 0.16)),
         E(0, 0.45, 0.055, 0.03, "rust", turn=-35, copies=(5, 2, 0.45, 0.5)),
     ],
-    "winter": [B(0, -0.86, 1.2, 0.3, "snowy"), E(0, -0.58, 0.26, 0.1, "snowy", copies=(5, 1, 0.45, 1))],
+    "winter": [
+        B(0, -0.86, 1.2, 0.3, "snowy"),
+        E(0, -0.58, 0.26, 0.1, "snowy", copies=(5, 1, 0.45, 1)),
+    ],
 }
 PLANTS = {
     "": [],

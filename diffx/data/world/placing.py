@@ -1,4 +1,6 @@
-"""Rows of a drawing placed in the picture: where, how large, in which colours, in how many copies."""
+"""Rows of a drawing placed in the picture: where, how large, in which colours, in how many
+copies.
+"""
 
 from typing import Any, NamedTuple
 
@@ -28,7 +30,9 @@ BLACK = np.zeros(3, np.float32)
 
 
 class Part(NamedTuple):
-    """A drawing where it is placed: rows (R, 15); main and second colours (3,); how lit, and which copies."""
+    """A drawing where it is placed: rows (R, 15); main and second colours (3,); how lit, and which
+    copies.
+    """
 
     rows: Any
     at: Place
@@ -41,7 +45,9 @@ class Part(NamedTuple):
 
 
 def arrange(parts: list[Part]) -> Shapes:
-    """The shapes of all parts, first to last: what belongs to a part is computed once and handed to its rows."""
+    """The shapes of all parts, first to last: what belongs to a part is computed once and handed to
+    its rows.
+    """
     whose = np.repeat(np.arange(len(parts)), [part.rows.shape[0] for part in parts])
     rows = jnp.concatenate([part.rows for part in parts])
 
@@ -50,7 +56,9 @@ def arrange(parts: list[Part]) -> Shapes:
         for name in path:
             values = [getattr(value, name) for value in values]
         width = (3,) if path[-1] in ("main", "second", "light") else ()
-        return jnp.stack([jnp.broadcast_to(jnp.asarray(value, jnp.float32), width) for value in values])[whose]
+        return jnp.stack(
+            [jnp.broadcast_to(jnp.asarray(value, jnp.float32), width) for value in values]
+        )[whose]
 
     scale, turn, flip = each("at", "scale"), each("at", "turn"), each("at", "flip")
     cos, sin = jnp.cos(turn) / scale, jnp.sin(turn) / scale

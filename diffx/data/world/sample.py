@@ -1,4 +1,6 @@
-r"""Scenes drawn at random: attributes from weights, places of things from jittered grids, no two things on one spot."""
+r"""Scenes drawn at random: attributes from weights, places of things from jittered grids, no two
+things on one spot.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -13,30 +15,44 @@ from diffx.data.world.scene import Scene
 
 SPLITS = ("train", "test")
 NONE = {  # how often an attribute is "none" (or its first value); the others share the rest equally
-    "time": 0.6, "season": 0.45, "sky": 0.3, "weather": 0.5, "plant": 0.45, "person": 0.25, "view": 0.4, "hair": 0.12,
-    "headwear": 0.3, "eyewear": 0.55, "facial_hair": 0.4, "mood": 0.5, "top": 0.0, "top_shade": 0.6, "pattern": 0.55,
-    "neckwear": 0.5, "legwear": 0.0, "pose": 0.0, "held": 0.5, "thing": 0.22, "thing_shade": 0.6, "count": 0.0, "size": 0.4,
-    "motion": 0.25, "facing": 0.6,
+    "time": 0.6, "season": 0.45, "sky": 0.3, "weather": 0.5, "plant": 0.45, "person": 0.25,
+    "view": 0.4, "hair": 0.12, "headwear": 0.3, "eyewear": 0.55, "facial_hair": 0.4, "mood": 0.5,
+    "top": 0.0, "top_shade": 0.6, "pattern": 0.55, "neckwear": 0.5, "legwear": 0.0, "pose": 0.0,
+    "held": 0.5, "thing": 0.22, "thing_shade": 0.6, "count": 0.0, "size": 0.4, "motion": 0.25,
+    "facing": 0.6,
 }  # fmt: skip
 OFTEN = dict.fromkeys(COUNTABLE, 2.0) | {"ball": 5.0, "apple": 3.0}  # what moves in most ways
 SCALES = {"": 0.3, "tiny": 0.13, "small": 0.21, "big": 0.42, "huge": 0.58}
 COUNT_SCALE = (1, 1, 0.62, 0.5, 0.6, 0.5)
 ALLOWED = np.asarray(
-    [[float(m in MOVES.get(thing, ("",))) for m in ATTRIBUTES["motion"]] for thing in ATTRIBUTES["thing"]], np.float32
+    [
+        [float(m in MOVES.get(thing, ("",))) for m in ATTRIBUTES["motion"]]
+        for thing in ATTRIBUTES["thing"]
+    ],
+    np.float32,
 )
 MAY_COUNT = np.asarray([thing in COUNTABLE for thing in ATTRIBUTES["thing"]])
-IN_AIR = np.asarray([m in ("flying", "falling", "floating", "bouncing", "jumping", "spinning") for m in MARKS])
+IN_AIR = np.asarray(
+    [m in ("flying", "falling", "floating", "bouncing", "jumping", "spinning") for m in MARKS]
+)
 
 
 def _weights(attribute: str) -> np.ndarray:
     n = len(ATTRIBUTES[attribute])
     first = NONE.get(attribute, 1 / n)
-    often = np.asarray([OFTEN.get(value, 1.0) if attribute == "thing" else 1.0 for value in ATTRIBUTES[attribute][1:]])
+    often = np.asarray(
+        [
+            OFTEN.get(value, 1.0) if attribute == "thing" else 1.0
+            for value in ATTRIBUTES[attribute][1:]
+        ]
+    )
     return np.asarray([first, *((1 - first) * often / often.sum())], np.float32)
 
 
 def _edges() -> np.ndarray:
-    """Where one value's interval of [0, 1) ends and the next one's begins: (attributes, values), padded by 2."""
+    """Where one value's interval of [0, 1) ends and the next one's begins: (attributes, values),
+    padded by 2.
+    """
     edges = np.full((len(ATTRIBUTES), max(map(len, ATTRIBUTES.values()))), 2, np.float32)
     for i, name in enumerate(ATTRIBUTES):
         inner = np.cumsum(_weights(name))[:-1]
@@ -48,9 +64,13 @@ EDGES = _edges()
 
 
 def pick(u: Array, weights: Array) -> Array:
-    """The value whose interval of cumulated weights holds u in [0, 1), times the sum of the weights."""
+    """The value whose interval of cumulated weights holds u in [0, 1), times the sum of the
+    weights.
+    """
     edges = jnp.cumsum(weights)
-    last = jnp.max(jnp.where(weights > 0, jnp.arange(weights.shape[0]), 0))  # u * total may round up to total
+    last = jnp.max(
+        jnp.where(weights > 0, jnp.arange(weights.shape[0]), 0)
+    )  # u * total may round up to total
     return jnp.minimum(jnp.sum(u * edges[-1] >= edges), last).astype(jnp.int32)
 
 
@@ -64,7 +84,9 @@ def _where(condition: Array, value: Array) -> Array:
 
 
 def _person_facts(a: dict) -> dict:
-    """What a person cannot have together: a beard under a mask, legwear under a dress, a pose in a portrait."""
+    """What a person cannot have together: a beard under a mask, legwear under a dress, a pose in a
+    portrait.
+    """
     person, whole = a["person"] > 0, a["view"] == index("view", "whole")
     man = a["person"] == index("person", "man")
     masked = a["eyewear"] == index("eyewear", "mask")
@@ -107,7 +129,9 @@ def _outdoor_facts(a: dict) -> dict:
 
 
 def _thing_facts(a: dict, u: Array) -> dict:
-    """One to five of what has a plural; small ones beside a portrait; motions that the thing can make."""
+    """One to five of what has a plural; small ones beside a portrait; motions that the thing can
+    make.
+    """
     there = a["thing"] > 0
     portrait = (a["person"] > 0) & (a["view"] == index("view", "portrait"))
     alone = a["person"] == 0
@@ -115,7 +139,11 @@ def _thing_facts(a: dict, u: Array) -> dict:
     one = index("count", "one")
     a["count"] = _where(there, jnp.where(many & (u[0] < 0.6), jnp.maximum(a["count"], one), one))
     several = a["count"] > one
-    room = jnp.where(portrait, index("size", "small"), jnp.where(alone, index("size", "huge"), index("size", "big")))
+    room = jnp.where(
+        portrait,
+        index("size", "small"),
+        jnp.where(alone, index("size", "huge"), index("size", "big")),
+    )
     largest = jnp.where(several & ~alone, index("size", "small"), room)
     a["size"] = _where(there, jnp.where(a["size"] > largest, 0, a["size"]))
     allowed = jnp.asarray(ALLOWED)[a["thing"]] * jnp.asarray(_weights("motion"))
@@ -137,7 +165,11 @@ def _keep_split(a: dict, u: Array, split: str) -> dict:
     both = (a["headwear"] > 0) & (a["facial_hair"] == beard)
     a["headwear"] = _where(~both | (u[0] < 0.5), a["headwear"])
     a["facial_hair"] = _where(~both | (u[0] >= 0.5), a["facial_hair"])
-    a["top_colour"] = jnp.where((a["top"] == coat) & (a["top_colour"] == orange), index("top_colour", "red"), a["top_colour"])
+    a["top_colour"] = jnp.where(
+        (a["top"] == coat) & (a["top_colour"] == orange),
+        index("top_colour", "red"),
+        a["top_colour"],
+    )
     car_purple = (a["thing"] == car) & (a["thing_colour"] == purple)
     a["thing_colour"] = jnp.where(car_purple, index("thing_colour", "blue"), a["thing_colour"])
     return a
@@ -146,22 +178,32 @@ def _keep_split(a: dict, u: Array, split: str) -> dict:
 def _contrast(a: dict) -> dict:
     """Black and white have no shades, and patterns are white: a white shirt is plain."""
     for item in ("top", "thing"):
-        bare = (a[f"{item}_colour"] == COLOURS.index("black")) | (a[f"{item}_colour"] == COLOURS.index("white"))
+        bare = (a[f"{item}_colour"] == COLOURS.index("black")) | (
+            a[f"{item}_colour"] == COLOURS.index("white")
+        )
         a[f"{item}_shade"] = _where(~bare, a[f"{item}_shade"])
-    pale = (a["top_colour"] == COLOURS.index("white")) | (a["top_shade"] == index("top_shade", "light"))
+    pale = (a["top_colour"] == COLOURS.index("white")) | (
+        a["top_shade"] == index("top_shade", "light")
+    )
     a["pattern"] = _where(~pale, a["pattern"])
     return a
 
 
 def _places(a: dict, u: Array) -> dict:
-    """Who stands where: the person in a third of the picture, the thing in another, the plant in what is left."""
+    """Who stands where: the person in a third of the picture, the thing in another, the plant in
+    what is left.
+    """
     person, portrait = a["person"] > 0, a["view"] == index("view", "portrait")
     child = (a["person"] == index("person", "boy")) | (a["person"] == index("person", "girl"))
     jitter = 0.1 * (2 * u - 1)
     side = jnp.where(u[0] < 0.5, -1.0, 1.0)  # of the thing; the plant stands on the other
-    person_scale = jnp.where(portrait, jnp.where(child, 0.38, 0.44), jnp.where(child, 0.21, 0.27)) * (1 + jitter[1])
+    person_scale = jnp.where(
+        portrait, jnp.where(child, 0.38, 0.44), jnp.where(child, 0.21, 0.27)
+    ) * (1 + jitter[1])
     feet = -0.78 + 0.5 * jitter[2]
-    person_y = jnp.where(portrait, jnp.where(child, -0.12, 0.0) + 0.5 * jitter[2], feet + 3.55 * person_scale)
+    person_y = jnp.where(
+        portrait, jnp.where(child, -0.12, 0.0) + 0.5 * jitter[2], feet + 3.55 * person_scale
+    )
     scale = (
         jnp.asarray([*SCALES.values()], jnp.float32)[a["size"]]
         * jnp.asarray(COUNT_SCALE, jnp.float32)[a["count"]]
@@ -170,7 +212,9 @@ def _places(a: dict, u: Array) -> dict:
     scale = scale * jnp.where(portrait, 0.85, 1.0)
     in_air = jnp.asarray(IN_AIR)[a["motion"]]
     centre = (u[4] < 0.35) & ~person  # the middle of the picture, if nobody is there
-    middle_or_side = jnp.where(centre, 0.0, side * jnp.where(portrait, 0.8 - 0.5 * scale, 0.55)) + jitter[5]
+    middle_or_side = (
+        jnp.where(centre, 0.0, side * jnp.where(portrait, 0.8 - 0.5 * scale, 0.55)) + jitter[5]
+    )
     reach = scale * (1 + 1.15 * jnp.asarray([0, 0, 1, 2, 1, 2], jnp.float32)[a["count"]])
     edge = jnp.maximum(0.97 - reach, 0.0)
     lines = jnp.where(a["count"] >= index("count", "four"), 2.15, 1.0)
@@ -192,7 +236,8 @@ def _places(a: dict, u: Array) -> dict:
         "thing_x": jnp.clip(middle_or_side, -edge, edge),
         "thing_y": jnp.where(in_air, jnp.maximum(air, ground + 0.3), ground),
         "thing_scale": scale,
-        "thing_angle": jnp.where(a["motion"] == index("motion", "falling"), 0.6, 0.0) * jnp.sign(u[10] - 0.5),
+        "thing_angle": jnp.where(a["motion"] == index("motion", "falling"), 0.6, 0.0)
+        * jnp.sign(u[10] - 0.5),
         "plant_x": plant_x,
         "plant_y": GROUND - 0.12 + plant_scale + 0.5 * jitter[10],
         "plant_scale": plant_scale,
@@ -216,5 +261,7 @@ def sample_scene(key: Array, split: str = "train") -> Scene:
     a = _keep_split(_attributes(u), u[n + 18 :], split)
     a = _contrast(_thing_facts(_outdoor_facts(_person_facts(a)), u[n + 20 :]))
     integers = {name: value.astype(jnp.int32) for name, value in a.items()}
-    floats = {name: jnp.asarray(value, jnp.float32) for name, value in _places(a, u[n : n + 16]).items()}
+    floats = {
+        name: jnp.asarray(value, jnp.float32) for name, value in _places(a, u[n : n + 16]).items()
+    }
     return Scene(**integers, **floats)

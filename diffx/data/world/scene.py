@@ -1,4 +1,6 @@
-r"""A scene as a value: what there is (integers) and where (floats).  To move a scene, replace its floats."""
+r"""A scene as a value: what there is (integers) and where (floats).  To move a scene, replace its
+floats.
+"""
 
 from typing import NamedTuple
 
@@ -9,9 +11,11 @@ from diffx.data.world.attributes import ATTRIBUTES, index
 
 
 class Scene(NamedTuple):
-    """Integers (int32) number the values in `ATTRIBUTES`; floats (float32) are in units of the picture, [-1, 1], y up.
+    """Integers (int32) number the values in `ATTRIBUTES`; floats (float32) are in units of the
+    picture, [-1, 1], y up.
 
-    Every field has the leading axes of a batch.  Value 0 of person, headwear, held, thing, ... is "none".
+    Every field has the leading axes of a batch.  Value 0 of person, headwear, held, thing, ... is
+    "none".
     """
 
     place: Array
@@ -51,7 +55,9 @@ class Scene(NamedTuple):
     person_x: Array  # of the head's centre, before its pose moves it
     person_y: Array
     person_scale: Array  # half the head's height
-    swing: Array  # radians that legs and arms swing from their pose; a film of steps is a sine of time
+    swing: (
+        Array  # radians that legs and arms swing from their pose; a film of steps is a sine of time
+    )
     headwear_lift: Array  # 0 on the head; 1: lifted by one head
     thing_x: Array
     thing_y: Array
@@ -67,7 +73,8 @@ class Scene(NamedTuple):
 
 
 def with_headwear(scene: Scene, kind: str) -> Scene:
-    """The same scene with this headwear ("hat", "cap", ...) on the head; its colour is the scene's headwear_colour.
+    """The same scene with this headwear ("hat", "cap", ...) on the head; its colour is the scene's
+    headwear_colour.
 
     Raises ValueError for a kind that is none of ATTRIBUTES["headwear"].
     """
@@ -83,7 +90,9 @@ def without_headwear(scene: Scene) -> Scene:
 
 
 def is_held_out(scene: Scene) -> Array:
-    """Whether training never shows this combination: headwear with a beard, an orange coat or a purple car; boolean."""
+    """Whether training never shows this combination: headwear with a beard, an orange coat or a
+    purple car; boolean.
+    """
     bearded = (scene.headwear > 0) & (scene.facial_hair == index("facial_hair", "beard"))
     orange, purple = index("top_colour", "orange"), index("thing_colour", "purple")
     coat = (scene.top == index("top", "coat")) & (scene.top_colour == orange)

@@ -1,4 +1,6 @@
-r"""One generic shape: ellipses and rounded trapezoids by their distance, folded into rows of copies, painted in order."""
+r"""One generic shape: ellipses and rounded trapezoids by their distance, folded into rows of
+copies, painted in order.
+"""
 
 from typing import NamedTuple
 
@@ -11,28 +13,106 @@ from diffx.data.world.colours import CODES
 
 ELLIPSE, TRAPEZOID = 0, 1
 # A row of a drawing, in the frame of what it belongs to (x to the right, y up):
-# kind; centre cx, cy; half sizes hx, hy; angle (radians, counter-clockwise); a, b: cut and ring of an ellipse, taper and
-# roundness of a trapezoid; mirror: x is |x|; nx, ny, sx, sy: a grid of copies and its spacing; colour code; opacity.
-ROW = ("kind", "cx", "cy", "hx", "hy", "angle", "a", "b", "mirror", "nx", "ny", "sx", "sy", "colour", "opacity")
+# kind; centre cx, cy; half sizes hx, hy; angle (radians, counter-clockwise); a, b: cut and ring of
+# an ellipse, taper and roundness of a trapezoid; mirror: x is |x|; nx, ny, sx, sy: a grid of copies
+# and its spacing;
+# colour code; opacity.
+ROW = (
+    "kind",
+    "cx",
+    "cy",
+    "hx",
+    "hy",
+    "angle",
+    "a",
+    "b",
+    "mirror",
+    "nx",
+    "ny",
+    "sx",
+    "sy",
+    "colour",
+    "opacity",
+)
 
 
-def ellipse(cx, cy, hx, hy, colour="main", *, turn=0, cut=-1.0, ring=0.0, mirror=0, copies=(1, 1, 1, 1), opacity=1.0):
-    """An ellipse, or what of it lies above cut * hy; ring > 0: its outline, that thick.  turn: degrees."""
-    return (ELLIPSE, cx, cy, hx, hy, np.radians(turn), cut, ring, mirror, *copies, CODES[colour], opacity)
+def ellipse(
+    cx,
+    cy,
+    hx,
+    hy,
+    colour="main",
+    *,
+    turn=0,
+    cut=-1.0,
+    ring=0.0,
+    mirror=0,
+    copies=(1, 1, 1, 1),
+    opacity=1.0,
+):
+    """An ellipse, or what of it lies above cut * hy; ring > 0: its outline, that thick.  turn:
+    degrees.
+    """
+    return (
+        ELLIPSE,
+        cx,
+        cy,
+        hx,
+        hy,
+        np.radians(turn),
+        cut,
+        ring,
+        mirror,
+        *copies,
+        CODES[colour],
+        opacity,
+    )
 
 
-def box(cx, cy, hx, hy, colour="main", *, turn=0, taper=0.0, soft=0.0, mirror=0, copies=(1, 1, 1, 1), opacity=1.0):
-    """A trapezoid 2 hx wide below and 2 hx (1 - taper) above; soft = 1 is a capsule, taper = 1 a triangle."""
-    return (TRAPEZOID, cx, cy, hx, hy, np.radians(turn), taper, soft, mirror, *copies, CODES[colour], opacity)
+def box(
+    cx,
+    cy,
+    hx,
+    hy,
+    colour="main",
+    *,
+    turn=0,
+    taper=0.0,
+    soft=0.0,
+    mirror=0,
+    copies=(1, 1, 1, 1),
+    opacity=1.0,
+):
+    """A trapezoid 2 hx wide below and 2 hx (1 - taper) above; soft = 1 is a capsule, taper = 1 a
+    triangle.
+    """
+    return (
+        TRAPEZOID,
+        cx,
+        cy,
+        hx,
+        hy,
+        np.radians(turn),
+        taper,
+        soft,
+        mirror,
+        *copies,
+        CODES[colour],
+        opacity,
+    )
 
 
 def table(drawings, rows: int) -> np.ndarray:
-    """Drawings (lists of rows) as one array (drawings, rows, columns); what is short is filled by invisible rows."""
+    """Drawings (lists of rows) as one array (drawings, rows, columns); what is short is filled by
+    invisible rows.
+    """
     longest = max(len(drawing) for drawing in drawings)
     if longest > rows:
         raise ValueError(f"a drawing here may have {rows} rows, one has {longest}")
     empty = (0, 0, 0, 1, 1, 0, -1, 0, 0, 1, 1, 1, 1, 0, 0)
-    return np.asarray([[*drawing, *[empty] * (rows - len(drawing))] for drawing in drawings], np.float32)
+    return np.asarray(
+        [[*drawing, *[empty] * (rows - len(drawing))] for drawing in drawings], np.float32
+    )
 
 
 class Shapes(NamedTuple):
@@ -42,12 +122,15 @@ class Shapes(NamedTuple):
     frame: Array  # (S, 2, 2) picture to frame: turned, flipped and divided by the scale
     scale: Array  # (S,) units of the picture in one of the frame
     row: Array  # (S, 15) see ROW
-    fold: Array  # (S, 7) copies nx, ny; spacing sx, sy; their centre ox, oy; how many the odd rows lack
+    # (S, 7) copies nx, ny; spacing sx, sy; their centre ox, oy; how many the odd rows lack
+    fold: Array
     colour: Array  # (S, 3) red, green, blue in [0, 1]
 
 
 class _Brush(NamedTuple):
-    """What every pixel asks of a shape, computed once a shape: XLA would compute cosines and divisions at every pixel."""
+    """What every pixel asks of a shape, computed once a shape: XLA would compute cosines and
+    divisions at every pixel.
+    """
 
     xx: Array  # the frame's x is xx x + xy y + x0, less the centre of the copies; its y likewise
     xy: Array
@@ -90,12 +173,27 @@ def _brushes(shapes: Shapes) -> _Brush:
     slope, radius = hx * a / (2 * hy), b * jnp.minimum(hx, hy)
     lean = jax.lax.rsqrt(1 + slope * slope)
     grid = (nx, ny, sx, sy, 1 / sx, 1 / sy, lack, mirror, ox, oy - cy, cx)
-    shape = (jnp.cos(angle), jnp.sin(angle), kind == ELLIPSE, hx, hy, 1 / hx, 1 / hy, a, b, slope, lean, radius)
+    shape = (
+        jnp.cos(angle),
+        jnp.sin(angle),
+        kind == ELLIPSE,
+        hx,
+        hy,
+        1 / hx,
+        1 / hy,
+        a,
+        b,
+        slope,
+        lean,
+        radius,
+    )
     return _Brush(xx, xy, x0 - ox, yx, yy, y0 - oy, *grid, *shape, shapes.scale, shapes.row[:, 14])
 
 
 def _fold(x: Array, spacing: Array, per_spacing: Array, n: Array) -> tuple[Array, Array]:
-    """x relative to the nearest of n centres, `spacing` apart and symmetric about 0; and the number of that centre."""
+    """x relative to the nearest of n centres, `spacing` apart and symmetric about 0; and the number
+    of that centre.
+    """
     half = (n - 1) * 0.5
     cell = jnp.clip(jnp.round(x * per_spacing + half), 0, n - 1)
     return x - spacing * (cell - half), cell
@@ -104,7 +202,8 @@ def _fold(x: Array, spacing: Array, per_spacing: Array, n: Array) -> tuple[Array
 def _distance(s: _Brush, x: Array, y: Array) -> Array:
     """Signed distance to one shape, in units of the picture, negative inside.
 
-    Of an ellipse to first order, f / |grad f| with f = (x/hx)^2 + (y/hy)^2 - 1; of a trapezoid but for the slant at its ends.
+    Of an ellipse to first order, f / |grad f| with f = (x/hx)^2 + (y/hy)^2 - 1; of a trapezoid but
+    for the slant at its ends.
     """
     x, y = s.xx * x + s.xy * y + s.x0, s.yx * x + s.yy * y + s.y0
     y, line = _fold(y, s.sy, s.per_sy, s.ny)
@@ -117,9 +216,14 @@ def _distance(s: _Brush, x: Array, y: Array) -> Array:
     u, v = x * s.per_hx, y * s.per_hy
     across = (jnp.abs(x) - s.hx + s.slope * (y + s.hy)) * s.lean + s.radius
     along = jnp.abs(y) - s.hy + s.radius
-    # One root for both: |grad f| / 2, or the way to a corner.  1e-6 and 1e-12 keep its slope finite where it is 0.
+    # One root for both: |grad f| / 2, or the way to a corner.  1e-6 and 1e-12 keep its slope finite
+    # where it is 0.
     steep = (u * s.per_hx) ** 2 + (v * s.per_hy) ** 2 + 1e-6
-    root = jnp.sqrt(jnp.where(s.is_ellipse, steep, jnp.maximum(across, 0) ** 2 + jnp.maximum(along, 0) ** 2 + 1e-12))
+    root = jnp.sqrt(
+        jnp.where(
+            s.is_ellipse, steep, jnp.maximum(across, 0) ** 2 + jnp.maximum(along, 0) ** 2 + 1e-12
+        )
+    )
     trapezoid = root + jnp.minimum(jnp.maximum(across, along), 0) - s.radius
     ellipse = (u * u + v * v - 1) * 0.5 / root
     ellipse = jnp.where(s.b > 0, jnp.abs(ellipse) - s.b, ellipse)
@@ -130,16 +234,19 @@ def _distance(s: _Brush, x: Array, y: Array) -> Array:
 def paint(canvas: Array, shapes: Shapes) -> Array:
     """Composite the shapes over a square canvas (3, size, size), one after the other.
 
-    A shape covers a pixel by 1/2 - distance in pixels, cut to [0, 1]: its edge is smooth over one pixel.
-    From the front to the back: T_s, what shows through the first s shapes, is the scan; the picture is then the product
-    of colours and T_(s-1) - T_s.  To scan over the canvas itself costs three times as much, once a channel.
+    A shape covers a pixel by 1/2 - distance in pixels, cut to [0, 1]: its edge is smooth over one
+    pixel. From the front to the back: T_s, what shows through the first s shapes, is the scan; the
+    picture is then the product of colours and T_(s-1) - T_s.  To scan over the canvas itself costs
+    three times as much, once a channel.
     """
     size = canvas.shape[-1]
     middle = (2 * jnp.arange(size, dtype=jnp.float32) + 1) / size - 1
     x, y = middle[None, :], -middle[:, None]
 
     def through(shown, brush):
-        shown = shown * (1 - brush.opacity * jnp.clip(0.5 - _distance(brush, x, y) * (size / 2), 0, 1))
+        shown = shown * (
+            1 - brush.opacity * jnp.clip(0.5 - _distance(brush, x, y) * (size / 2), 0, 1)
+        )
         return shown, shown
 
     all_of_it = jnp.ones((size, size), jnp.float32)

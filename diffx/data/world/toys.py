@@ -1,4 +1,6 @@
-"""Toys, plain shapes and food, each of at most seven shapes in the square [-1, 1]^2: rows of `shapes.ROW`."""
+"""Toys, plain shapes and food, each of at most seven shapes in the square [-1, 1]^2: rows of
+`shapes.ROW`.
+"""
 
 from diffx.data.world.shapes import box as B, ellipse as E
 
@@ -135,7 +137,11 @@ FOOD = {
         E(0.26, 0.36, 0.17, 0.16, "red", mirror=1),
         E(0, -0.15, 0.17, 0.17, "red"),
     ],
-    "egg": [E(0, -0.2, 0.62, 0.7), E(0, 0.02, 0.52, 0.85, cut=-0.1), E(-0.2, 0.25, 0.12, 0.22, "pale", turn=-15)],
+    "egg": [
+        E(0, -0.2, 0.62, 0.7),
+        E(0, 0.02, 0.52, 0.85, cut=-0.1),
+        E(-0.2, 0.25, 0.12, 0.22, "pale", turn=-15),
+    ],
     "flower": [
         B(0, -0.55, 0.06, 0.42, "leaf"),
         E(0.28, -0.6, 0.27, 0.12, "leaf2", turn=25, mirror=1),

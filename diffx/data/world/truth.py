@@ -1,4 +1,6 @@
-r"""What is true of a scene: words, as a vector of booleans; and bindings (which thing is red, how many), as facts."""
+r"""What is true of a scene: words, as a vector of booleans; and bindings (which thing is red, how
+many), as facts.
+"""
 
 from typing import Any
 
@@ -12,7 +14,9 @@ from diffx.data.world.words import FUNCTION_WORDS, NUMBER, VOCABULARY, WORDS_OF
 
 # An attribute counts where what it belongs to is there.
 BELONGS = {
-    **dict.fromkeys(("view", "hair", "mood", "top", "top_colour", "top_shade", "pattern", "pose"), "person"),
+    **dict.fromkeys(
+        ("view", "hair", "mood", "top", "top_colour", "top_shade", "pattern", "pose"), "person"
+    ),
     **{f"{item}_colour": item for item in ("headwear", "neckwear", "legwear", "held")},
     **dict.fromkeys(("thing_colour", "thing_shade"), "thing"),
 }
@@ -40,7 +44,9 @@ def _is_there(scene: Scene, attribute: str) -> Array:
     if attribute == "time":
         return is_outdoors(scene)
     if attribute == "hair_colour":
-        return (scene.person > 0) & ((scene.hair != index("hair", "bald")) | (scene.facial_hair > 0))
+        return (scene.person > 0) & (
+            (scene.hair != index("hair", "bald")) | (scene.facial_hair > 0)
+        )
     owner = BELONGS.get(attribute)
     return jnp.ones_like(scene.place, bool) if owner is None else getattr(scene, owner) > 0
 
@@ -55,10 +61,12 @@ def is_in_the_middle(scene: Scene) -> Array:
 
 
 def words_true_of(scene: Scene) -> Array:
-    """(..., len(VOCABULARY)) booleans: which words are true of a scene, by its attributes.  Derived here.
+    """(..., len(VOCABULARY)) booleans: which words are true of a scene, by its attributes.  Derived
+    here.
 
-    The ground truth for judging captions and generated pictures.  Function words (a, with, left, ...) are always true,
-    padding never.  A colour is true where a coloured item (clothes, headwear, hair, the thing, what is held) has it.
+    The ground truth for judging captions and generated pictures.  Function words (a, with, left,
+    ...) are always true, padding never.  A colour is true where a coloured item (clothes, headwear,
+    hair, the thing, what is held) has it.
     """
     true = jnp.zeros((*jnp.shape(scene.place), len(VOCABULARY)), bool)
     for name, table in TABLES.items():
@@ -72,7 +80,9 @@ def words_true_of(scene: Scene) -> Array:
 
 
 def relation(scene: Scene, x: Array, y: Array, *, other_there: Array) -> Array:
-    """The word for where the thing lies from (x, y): left, right or above; 0 where none holds clearly."""
+    """The word for where the thing lies from (x, y): left, right or above; 0 where none holds
+    clearly.
+    """
     right, up = scene.thing_x - x, scene.thing_y - y
     aside = jnp.where(right < 0, NUMBER["left"], NUMBER["right"])
     word = jnp.where(jnp.abs(right) > APART, aside, jnp.where(up > 2 * APART, NUMBER["above"], 0))
@@ -80,6 +90,14 @@ def relation(scene: Scene, x: Array, y: Array, *, other_there: Array) -> Array:
 
 
 def describe(scene: Scene) -> dict[str, Any]:
-    """One scene in words: each attribute's value (those that count), and the floats; for people and for tests."""
-    values = {name: ATTRIBUTES[name][int(getattr(scene, name))] for name in ATTRIBUTES if bool(_is_there(scene, name))}
-    return values | {name: float(getattr(scene, name)) for name in scene._fields if name not in ATTRIBUTES}
+    """One scene in words: each attribute's value (those that count), and the floats; for people and
+    for tests.
+    """
+    values = {
+        name: ATTRIBUTES[name][int(getattr(scene, name))]
+        for name in ATTRIBUTES
+        if bool(_is_there(scene, name))
+    }
+    return values | {
+        name: float(getattr(scene, name)) for name in scene._fields if name not in ATTRIBUTES
+    }

@@ -1,4 +1,6 @@
-"""Vehicles and buildings, each of at most seven shapes in the square [-1, 1]^2: rows of `shapes.ROW`."""
+"""Vehicles and buildings, each of at most seven shapes in the square [-1, 1]^2: rows of
+`shapes.ROW`.
+"""
 
 from diffx.data.world.shapes import box as B, ellipse as E
 

@@ -1,4 +1,6 @@
-r"""The vocabulary: which words each value of each attribute makes true; text to word numbers and back."""
+r"""The vocabulary: which words each value of each attribute makes true; text to word numbers and
+back.
+"""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -36,9 +38,16 @@ MORE: dict[str, dict[str, tuple[str, ...]]] = {
     "time": {"sunset": ("dusk",)},
     "season": {"autumn": ("fall", "leaves"), "winter": ("snow",), "spring": ("blossom",)},
     "sky": {"sun": ("sunny",), "cloud": ("cloudy",)},
-    "weather": {"rain": ("raining",), "snow": ("snowing",), "lightning": ("storm",), "fog": ("foggy",)},
+    "weather": {
+        "rain": ("raining",),
+        "snow": ("snowing",),
+        "lightning": ("storm",),
+        "fog": ("foggy",),
+    },
     "plant": {
-        name: ("plant", "tree") if name in ("tree", "pine", "palm") else ("plant",) for name in ATTRIBUTES["plant"] if name
+        name: ("plant", "tree") if name in ("tree", "pine", "palm") else ("plant",)
+        for name in ATTRIBUTES["plant"]
+        if name
     },
     "person": {
         "man": ("person", "adult"),
@@ -53,9 +62,15 @@ MORE: dict[str, dict[str, tuple[str, ...]]] = {
     "top": {"coat": ("jacket",), "sweater": ("jumper",)},
     "pattern": {"dotted": ("spotted",)},
     "legwear": {"trousers": ("pants",)},
-    "held": {name: ("holding",) for name in ATTRIBUTES["held"] if name} | {"flower": ("holding", "plant")},
+    "held": {name: ("holding",) for name in ATTRIBUTES["held"] if name}
+    | {"flower": ("holding", "plant")},
     "size": {"small": ("little",), "big": ("large",)},
-    "count": {"two": ("pair",), "three": ("several",), "four": ("several", "many"), "five": ("several", "many")},
+    "count": {
+        "two": ("pair",),
+        "three": ("several",),
+        "four": ("several", "many"),
+        "five": ("several", "many"),
+    },
     "thing": {
         **{name: ("animal",) for name in ANIMALS},
         **{name: ("vehicle",) for name in VEHICLES},
@@ -70,11 +85,38 @@ MORE: dict[str, dict[str, tuple[str, ...]]] = {
         "flower": ("plant",),
     },
 }
-SYNONYMS = (  # pairs of words that are true of the same scenes; a caption takes the second one in three
-    *(("forest", "woods"), ("beach", "shore"), ("sea", "ocean"), ("city", "town"), ("meadow", "field"), ("sunset", "dusk")),
-    *(("autumn", "fall"), ("boy", "kid"), ("girl", "child"), ("woman", "lady"), ("coat", "jacket"), ("sweater", "jumper")),
-    *(("dotted", "spotted"), ("trousers", "pants"), ("small", "little"), ("big", "large"), ("rabbit", "bunny")),
-    *(("car", "automobile"), ("bicycle", "bike"), ("plane", "airplane"), ("gift", "present"), ("house", "home")),
+# pairs of words that are true of the same scenes; a caption takes the second one in three
+SYNONYMS = (
+    *(
+        ("forest", "woods"),
+        ("beach", "shore"),
+        ("sea", "ocean"),
+        ("city", "town"),
+        ("meadow", "field"),
+        ("sunset", "dusk"),
+    ),
+    *(
+        ("autumn", "fall"),
+        ("boy", "kid"),
+        ("girl", "child"),
+        ("woman", "lady"),
+        ("coat", "jacket"),
+        ("sweater", "jumper"),
+    ),
+    *(
+        ("dotted", "spotted"),
+        ("trousers", "pants"),
+        ("small", "little"),
+        ("big", "large"),
+        ("rabbit", "bunny"),
+    ),
+    *(
+        ("car", "automobile"),
+        ("bicycle", "bike"),
+        ("plane", "airplane"),
+        ("gift", "present"),
+        ("house", "home"),
+    ),
     *(
         ("smiling", "happy"),
         ("lightning", "storm"),
@@ -103,7 +145,13 @@ def _unique(words: Iterable[str]) -> tuple[str, ...]:
 
 
 PLURALS = _unique(COUNTABLE.values())
-CONTENT_WORDS = _unique([*(word for values in WORDS_OF.values() for words in values for word in words), *PLURALS, *DERIVED])
+CONTENT_WORDS = _unique(
+    [
+        *(word for values in WORDS_OF.values() for words in values for word in words),
+        *PLURALS,
+        *DERIVED,
+    ]
+)
 VOCABULARY: tuple[str, ...] = ("", *FUNCTION_WORDS, *CONTENT_WORDS)
 NUMBER = {word: number for number, word in enumerate(VOCABULARY)}
 HEADWEAR_WORDS = ATTRIBUTES["headwear"][1:]
@@ -114,8 +162,9 @@ def encode_words(text: str) -> np.ndarray:
     """The numbers in VOCABULARY of the words of a text, padded by 0: (LENGTH,) int32.
 
     Words are separated by spaces; capitals, commas and full stops do not matter.
-    Raises TypeError unless text is a string, and ValueError for an empty one, for one of more than LENGTH words, and for
-    words outside the vocabulary: all of them are listed, with words near to them.
+    Raises TypeError unless text is a string, and ValueError for an empty one, for one of more than
+    LENGTH words, and for words outside the vocabulary: all of them are listed, with words near to
+    them.
     """
     if not isinstance(text, str):
         raise TypeError(f"text must be a string, one caption, got {type(text).__name__}")
@@ -124,7 +173,10 @@ def encode_words(text: str) -> np.ndarray:
         raise ValueError("a caption must have at least one word, this one is empty")
     unknown = [word for word in dict.fromkeys(words) if word not in NUMBER]
     if unknown:
-        raise ValueError(f"not in the vocabulary of {len(VOCABULARY) - 1} words: {'; '.join(map(_suggest, unknown))}")
+        raise ValueError(
+            f"not in the vocabulary of {len(VOCABULARY) - 1} words: "
+            f"{'; '.join(map(_suggest, unknown))}"
+        )
     if len(words) > LENGTH:
         raise ValueError(f"a caption may have at most {LENGTH} words, this one has {len(words)}")
     return np.asarray([NUMBER[word] for word in words] + [0] * (LENGTH - len(words)), np.int32)
@@ -142,5 +194,8 @@ def decode_words(numbers: Any) -> str:
     """
     numbers = np.asarray(numbers).ravel()
     if numbers.size and (numbers.min() < 0 or numbers.max() >= len(VOCABULARY)):
-        raise ValueError(f"word numbers must lie in 0..{len(VOCABULARY) - 1}, got {numbers.min()}..{numbers.max()}")
+        raise ValueError(
+            f"word numbers must lie in 0..{len(VOCABULARY) - 1}, got "
+            f"{numbers.min()}..{numbers.max()}"
+        )
     return " ".join(VOCABULARY[number] for number in numbers if number)

@@ -1,4 +1,6 @@
-"""What the adapter of artifex builds: models whose network is the kit's, their schedules, and where their draws come from."""
+"""What the adapter of artifex builds: models whose network is the kit's, their schedules, and where
+their draws come from.
+"""
 # pyright: reportMissingImports=false
 
 from collections.abc import Callable, Iterator
@@ -24,15 +26,25 @@ def build(model: Any, make: Any, kind: str = "linear", n: int = 1000, **options:
         channel_mult=(1,),
         attention_resolutions=(),
     )
-    given = make(name="model", backbone=backbone, input_shape=(2,), noise_schedule=schedule_config(kind, n), **options)
+    given = make(
+        name="model",
+        backbone=backbone,
+        input_shape=(2,),
+        noise_schedule=schedule_config(kind, n),
+        **options,
+    )
     return model(given, rngs=nnx.Rngs(0))
 
 
 def schedule_config(kind: str, n: int) -> Any:
-    """n training steps over the whole of the process, where the number of steps is that of the training."""
+    """n training steps over the whole of the process, where the number of steps is that of the
+    training.
+    """
     if n == 1000:
         return config.NoiseScheduleConfig(name=kind, schedule_type=kind)
-    return config.NoiseScheduleConfig(name=kind, schedule_type=kind, num_timesteps=n, beta_start=0.1 / n, beta_end=8.0 / n)
+    return config.NoiseScheduleConfig(
+        name=kind, schedule_type=kind, num_timesteps=n, beta_start=0.1 / n, beta_end=8.0 / n
+    )
 
 
 def level(schedule: Any, t: float) -> tuple[float, float]:
@@ -42,7 +54,9 @@ def level(schedule: Any, t: float) -> tuple[float, float]:
 
 @contextmanager
 def unclipped() -> Iterator[None]:
-    """ddim_step limits x0 to [-1, 1], as images are; the kit's data are not, and the limit is left out."""
+    """ddim_step limits x0 to [-1, 1], as images are; the kit's data are not, and the limit is left
+    out.
+    """
     kept = jnp.clip
     jnp.clip = lambda x, *limits, **given: x
     try:

@@ -8,7 +8,8 @@ import numpy as np
 def consistency(denoise: Callable, x: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
     """Where the probability flow through rows x at level (alpha, sigma) meets the data.
 
-    The denoiser at level (1, 1), D = mean + (x - mean) G with G = C (C + 1)^-1, tells mean and covariance C of the data.
+    The denoiser at level (1, 1), D = mean + (x - mean) G with G = C (C + 1)^-1, tells mean and
+    covariance C of the data.
     """
     eye = np.eye(x.shape[-1])
     offset = denoise(0 * eye[:1], 1.0, 1.0)

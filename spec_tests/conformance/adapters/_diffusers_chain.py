@@ -23,14 +23,20 @@ from spec_tests.conformance.target import Target
 
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
 SPACINGS = ("leading", "trailing", "linspace")
-BETAS = ({"beta_schedule": "scaled_linear", "beta_start": 8.5e-4, "beta_end": 0.012}, {"beta_schedule": "squaredcos_cap_v2"})
+BETAS = (
+    {"beta_schedule": "scaled_linear", "beta_start": 8.5e-4, "beta_end": 0.012},
+    {"beta_schedule": "squaredcos_cap_v2"},
+)
 UNCLIPPED = {"clip_sample": False}
 strided, to_data = partial(chain_levels, looked_up=False), partial(chain_levels, looked_up=True)
 
 
 def chain_samplers() -> Iterator[Target]:
     yield from ddim(diffusers.DDIMScheduler)
-    yield ddim_target(diffusers.DDIMScheduler, {**UNCLIPPED, "rescale_betas_zero_snr": True, "prediction_type": "v_prediction"})
+    yield ddim_target(
+        diffusers.DDIMScheduler,
+        {**UNCLIPPED, "rescale_betas_zero_snr": True, "prediction_type": "v_prediction"},
+    )
     yield _clipped()
     yield from ddim(diffusers.DDIMParallelScheduler)
     yield from cogvideox()
@@ -45,7 +51,9 @@ def chain_samplers() -> Iterator[Target]:
 
 
 def ddim(cls: Any) -> Iterator[Target]:
-    """Every spacing with numbers of steps that divide the training steps and that do not; every prediction; every eta."""
+    """Every spacing with numbers of steps that divide the training steps and that do not; every
+    prediction; every eta.
+    """
     for spacing in SPACINGS:
         options = {**UNCLIPPED, "timestep_spacing": spacing}
         yield ddim_target(cls, options, steps=DIVIDING, order=1)
@@ -60,7 +68,11 @@ def ddim(cls: Any) -> Iterator[Target]:
 
 def ddim_target(cls: Any, options: dict[str, Any], *, eta: float = 0.0, **claims: Any) -> Target:
     step = partial(one_step, eta=eta) if eta else one_step
-    name = called(cls, options, hidden=UNCLIPPED) + (f".step(eta={eta})" if eta else "") + _divides(claims)
+    name = (
+        called(cls, options, hidden=UNCLIPPED)
+        + (f".step(eta={eta})" if eta else "")
+        + _divides(claims)
+    )
     drive = Drive(maker(cls, **options), strided, step=step)
     return target(name, drive, eta=eta, noise=eta > 0, exact_on_points=eta == 0, **claims)
 
@@ -77,17 +89,27 @@ def cogvideox() -> Iterator[Target]:
     for spacing, kind in product(SPACINGS, PREDICTIONS):
         options = {"timestep_spacing": spacing, "prediction_type": kind}
         if kind == "v_prediction" or spacing == "leading":
-            yield ddim_target(diffusers.CogVideoXDDIMScheduler, {**UNCLIPPED, **options}, steps=DIVIDING)
+            yield ddim_target(
+                diffusers.CogVideoXDDIMScheduler, {**UNCLIPPED, **options}, steps=DIVIDING
+            )
     yield ddim_target(diffusers.CogVideoXDDIMScheduler, UNCLIPPED, eta=1.0)
     for spacing, steps in product(SPACINGS, (DIVIDING, (16, 32, 64, 128))):
         options = {**UNCLIPPED, "timestep_spacing": spacing}
-        name = called(diffusers.CogVideoXDPMScheduler, options, hidden=UNCLIPPED) + _divides({"steps": steps})
-        drive = Drive(maker(diffusers.CogVideoXDPMScheduler, **options), strided, step=_with_last_denoised)
+        name = called(diffusers.CogVideoXDPMScheduler, options, hidden=UNCLIPPED) + _divides(
+            {"steps": steps}
+        )
+        drive = Drive(
+            maker(diffusers.CogVideoXDPMScheduler, **options), strided, step=_with_last_denoised
+        )
         yield target(name, drive, noise=True, steps=steps, order=1)
 
 
-def _with_last_denoised(scheduler: Any, output: torch.Tensor, k: int, x: torch.Tensor) -> torch.Tensor:
-    """The CogVideoX pipeline carries the last denoised sample and the last timestep from step to step."""
+def _with_last_denoised(
+    scheduler: Any, output: torch.Tensor, k: int, x: torch.Tensor
+) -> torch.Tensor:
+    """The CogVideoX pipeline carries the last denoised sample and the last timestep from step to
+    step.
+    """
     times, old = scheduler.timesteps, scheduler.__dict__.get("carried")
     x, scheduler.carried = scheduler.step(output, old, times[k], times[k - 1] if k else None, x)
     return x
@@ -96,7 +118,11 @@ def _with_last_denoised(scheduler: Any, output: torch.Tensor, k: int, x: torch.T
 def ddpm(cls: Any) -> Iterator[Target]:
     for spacing, kind in product(SPACINGS, PREDICTIONS):
         yield ddpm_target(cls, {"timestep_spacing": spacing, "prediction_type": kind}, eta=1.0)
-    for betas in (*BETAS, {"beta_schedule": "sigmoid"}, {"rescale_betas_zero_snr": True, "prediction_type": "sample"}):
+    for betas in (
+        *BETAS,
+        {"beta_schedule": "sigmoid"},
+        {"rescale_betas_zero_snr": True, "prediction_type": "sample"},
+    ):
         yield ddpm_target(cls, betas, eta=1.0)
     for variance in ("fixed_small_log", "fixed_large", "fixed_large_log"):
         yield ddpm_target(cls, {"variance_type": variance}, eta=1.0)
@@ -109,7 +135,9 @@ def ddpm_target(cls: Any, options: dict[str, Any], **claims: Any) -> Target:
 
 def ddpm_custom(cls: Any) -> Target:
     drive = Drive(maker(cls, **UNCLIPPED), to_data, custom=True)
-    return target(f"{cls.__name__}().set_timesteps(timesteps=...)", drive, noise=True, eta=1.0, order=1)
+    return target(
+        f"{cls.__name__}().set_timesteps(timesteps=...)", drive, noise=True, eta=1.0, order=1
+    )
 
 
 def unclip() -> Iterator[Target]:
@@ -144,7 +172,9 @@ def _without_jumps(make: Any) -> Any:
 
 def _nothing_known(scheduler: Any, output: torch.Tensor, k: int, x: torch.Tensor) -> torch.Tensor:
     zero = torch.zeros_like(x)
-    return scheduler.step(output, scheduler.timesteps[k], x, original_image=zero, mask=zero).prev_sample
+    return scheduler.step(
+        output, scheduler.timesteps[k], x, original_image=zero, mask=zero
+    ).prev_sample
 
 
 def tcd() -> Iterator[Target]:
@@ -153,7 +183,13 @@ def tcd() -> Iterator[Target]:
     for kind in PREDICTIONS:
         make = maker(diffusers.TCDScheduler, **options, prediction_type=kind)
         drive = Drive(make, _to_first, step=partial(one_step, eta=0.0))
-        yield target(f"TCDScheduler(prediction_type={kind!r}).step(eta=0)", drive, eta=0.0, order=1, exact_on_points=True)
+        yield target(
+            f"TCDScheduler(prediction_type={kind!r}).step(eta=0)",
+            drive,
+            eta=0.0,
+            order=1,
+            exact_on_points=True,
+        )
 
 
 def _to_first(scheduler: Any) -> list[tuple[float, float]]:
@@ -166,7 +202,9 @@ def pndm() -> Iterator[Target]:
     for spacing, skip in product(SPACINGS, (True, False)):
         options = {"timestep_spacing": spacing, "skip_prk_steps": skip, "set_alpha_to_one": True}
         for steps in (DIVIDING, (16, 32, 64, 128)):
-            name = called(diffusers.PNDMScheduler, options, hidden=["set_alpha_to_one"]) + _divides({"steps": steps})
+            name = called(diffusers.PNDMScheduler, options, hidden=["set_alpha_to_one"]) + _divides(
+                {"steps": steps}
+            )
             drive = Drive(maker(diffusers.PNDMScheduler, **options), strided, _pndm_calls)
             yield target(name, drive, steps=steps, order=2, exact_on_points=True)
     yield target(
@@ -184,7 +222,11 @@ def _fine_pndm() -> Any:
 def _pndm_calls(scheduler: Any) -> list[int]:
     """Its first step is two calls, or its first three are four of Runge and Kutta each."""
     total = len(scheduler.timesteps)
-    return [0, *range(2, total + 1)] if scheduler.config.skip_prk_steps else [0, 4, 8, *range(12, total + 1)]
+    return (
+        [0, *range(2, total + 1)]
+        if scheduler.config.skip_prk_steps
+        else [0, 4, 8, *range(12, total + 1)]
+    )
 
 
 def inverse() -> Target:
@@ -194,5 +236,8 @@ def inverse() -> Target:
 
 
 def _upwards(scheduler: Any) -> list[tuple[float, float]]:
-    bars = [float(scheduler.initial_alpha_cumprod), *(float(scheduler.alphas_cumprod[int(t)]) for t in scheduler.timesteps)]
+    bars = [
+        float(scheduler.initial_alpha_cumprod),
+        *(float(scheduler.alphas_cumprod[int(t)]) for t in scheduler.timesteps),
+    ]
     return [(bar**0.5, (1 - bar) ** 0.5) for bar in bars]

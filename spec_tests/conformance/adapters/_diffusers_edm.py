@@ -1,4 +1,6 @@
-"""The schedulers of diffusers with alpha = 1 that are no chain of betas: EDM, and the variance exploding ones of 2021."""
+"""The schedulers of diffusers with alpha = 1 that are no chain of betas: EDM, and the variance
+exploding ones of 2021.
+"""
 # pyright: reportMissingImports=false
 
 from collections.abc import Callable, Iterator
@@ -20,25 +22,41 @@ from spec_tests.conformance.target import Target
 def edm_samplers() -> Iterator[Target]:
     yield from _euler()
     yield from _multistep()
-    yield Target("ScoreSdeVeScheduler().step_pred", {"run": _sde_ve, "nodes": _sde_ve_nodes, **FLOAT32, "noise": True})
+    yield Target(
+        "ScoreSdeVeScheduler().step_pred",
+        {"run": _sde_ve, "nodes": _sde_ve_nodes, **FLOAT32, "noise": True},
+    )
     yield absent(
-        "ScoreSdeVeScheduler().step_correct", "its step size is the ratio of two norms over the batch: no Gaussian law"
+        "ScoreSdeVeScheduler().step_correct",
+        "its step size is the ratio of two norms over the batch: no Gaussian law",
     )
     for churn in (0.0, 5.0):
         run, nodes = partial(_karras_ve, churn), partial(_karras_ve_nodes, churn)
         noise = {"order": 1, "noise": True} if churn else {"order": 2}
         name = f"KarrasVeScheduler(s_churn={churn}, s_noise=1.0)"
-        yield Target(name, {"run": run, "nodes": nodes, "steps": (32, 64, 128, 256), **FLOAT32, **noise})
+        yield Target(
+            name, {"run": run, "nodes": nodes, "steps": (32, 64, 128, 256), **FLOAT32, **noise}
+        )
 
 
 FLOAT32 = {"precision": "float32"}
 
 
 def _euler() -> Iterator[Target]:
-    for kind in ({}, {"sigma_schedule": "exponential"}, {"prediction_type": "v_prediction", "sigma_data": 1.0}):
+    for kind in (
+        {},
+        {"sigma_schedule": "exponential"},
+        {"prediction_type": "v_prediction", "sigma_data": 1.0},
+    ):
         yield _edm("EDMEulerScheduler", kind, order=1, eta=0.0, exact_on_points=True)
         yield _edm("EDMEulerScheduler", kind, {"s_churn": 5.0}, order=1, noise=True)
-    yield _edm("EDMEulerScheduler", {"final_sigmas_type": "sigma_min"}, order=1, eta=0.0, exact_on_points=True)
+    yield _edm(
+        "EDMEulerScheduler",
+        {"final_sigmas_type": "sigma_min"},
+        order=1,
+        eta=0.0,
+        exact_on_points=True,
+    )
 
 
 def _multistep() -> Iterator[Target]:
@@ -56,7 +74,11 @@ def _multistep() -> Iterator[Target]:
     for options in ({}, {"solver_type": "heun"}, {"solver_order": 3}):
         yield _edm(name, {**options, "final_sigmas_type": "sigma_min"}, **points)
     for order, solver in ((1, "midpoint"), (2, "midpoint"), (2, "heun")):
-        options = {"algorithm_type": "sde-dpmsolver++", "solver_order": order, "solver_type": solver}
+        options = {
+            "algorithm_type": "sde-dpmsolver++",
+            "solver_order": order,
+            "solver_type": solver,
+        }
         yield _edm(name, options, order=1, noise=True, **points)
     yield _edm(name, {"algorithm_type": "sde-dpmsolver++", "solver_order": 3}, noise=True)
 
@@ -65,10 +87,14 @@ def _third(name: str, options: dict[str, Any]) -> Target:
     """Order 3 shows at errors that float32 sigmas hide."""
     cls = getattr(diffusers, name)
     drive = Told(ready(cls, options, double=True), network, _levels)
-    return told(cls, options, drive, " in float64", order=3, steps=(32, 64, 128, 256), precision="float64")
+    return told(
+        cls, options, drive, " in float64", order=3, steps=(32, 64, 128, 256), precision="float64"
+    )
 
 
-def _edm(name: str, options: dict[str, Any], step: dict[str, Any] = NO_STEP, **claims: Any) -> Target:
+def _edm(
+    name: str, options: dict[str, Any], step: dict[str, Any] = NO_STEP, **claims: Any
+) -> Target:
     cls = getattr(diffusers, name)
     return told(cls, options, Told(ready(cls, options), network, _levels, step), **claims)
 
@@ -79,7 +105,9 @@ def _levels(scheduler: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def network(scheduler: Any, denoise: Callable, x: np.ndarray, t: torch.Tensor) -> np.ndarray:
-    """F of D = c_skip x + c_out F (Karras et al. 2022, eq. 7), told c_in x and c_noise = log(sigma)/4."""
+    """F of D = c_skip x + c_out F (Karras et al. 2022, eq. 7), told c_in x and c_noise =
+    log(sigma)/4.
+    """
     sigma, data = float(np.exp(4 * float(t))), scheduler.config.sigma_data
     whole = np.hypot(sigma, data)
     y = x * whole
@@ -87,7 +115,9 @@ def network(scheduler: Any, denoise: Callable, x: np.ndarray, t: torch.Tensor) -
     return sign * (denoise(y, 1.0, sigma) - data**2 / whole**2 * y) * whole / (sigma * data)
 
 
-def _sde_ve(denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
+def _sde_ve(
+    denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None
+) -> np.ndarray:
     scheduler, y = _ready_ve(n), tensor(x)
     with torch.no_grad(), normals(normal):
         for k, t in enumerate(scheduler.timesteps[:stop]):
@@ -108,7 +138,9 @@ def _sde_ve_nodes(n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.ones(n + 1), np.append(_ready_ve(n).sigmas.double().numpy(), 0.0)
 
 
-def _karras_ve(churn: float, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
+def _karras_ve(
+    churn: float, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None
+) -> np.ndarray:
     """The loop of its pipeline: churn, an Euler step, and the correction but for the last step."""
     scheduler, y = _ready_karras_ve(churn, n), tensor(x)
     sigmas = _karras_ve_nodes(churn, n)[1]
@@ -119,7 +151,9 @@ def _karras_ve(churn: float, denoise: Callable, x: np.ndarray, n: int, stop: int
             done = scheduler.step(net(high, top), top, float(to), high)
             y = done.prev_sample
             if to > 0:
-                y = scheduler.step_correct(net(y, to), top, float(to), high, y, done.derivative).prev_sample
+                y = scheduler.step_correct(
+                    net(y, to), top, float(to), high, y, done.derivative
+                ).prev_sample
     return array(y)
 
 

@@ -1,4 +1,6 @@
-"""The flow matching schedulers of diffusers, x = (1 - sigma) x0 + sigma eps, and the flow modes of its multistep solvers."""
+"""The flow matching schedulers of diffusers, x = (1 - sigma) x0 + sigma eps, and the flow modes of
+its multistep solvers.
+"""
 # pyright: reportMissingImports=false
 
 from collections.abc import Callable, Iterator
@@ -44,10 +46,19 @@ def _grids() -> Iterator[dict[str, Any]]:
         yield {"use_dynamic_shifting": True, "time_shift_type": kind}
 
 
-def _flow(name: str, options: dict[str, Any], step: dict[str, Any] = NO_STEP, *, net: Any = None, **claims: Any) -> Target:
+def _flow(
+    name: str,
+    options: dict[str, Any],
+    step: dict[str, Any] = NO_STEP,
+    *,
+    net: Any = None,
+    **claims: Any,
+) -> Target:
     cls = getattr(diffusers, name)
     more = {"mu": 0.8} if options.get("use_dynamic_shifting") else {}
-    return told(cls, options, Told(ready(cls, options, **more), net or velocity, levels, step), **claims)
+    return told(
+        cls, options, Told(ready(cls, options, **more), net or velocity, levels, step), **claims
+    )
 
 
 def levels(scheduler: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -56,15 +67,21 @@ def levels(scheduler: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def velocity(scheduler: Any, denoise: Callable, x: np.ndarray, t: torch.Tensor) -> np.ndarray:
-    """dx/dsigma = eps - x0 of one trained at t = 1000 sigma; where sigma runs backwards, dx/d(1 - sigma)."""
+    """dx/dsigma = eps - x0 of one trained at t = 1000 sigma; where sigma runs backwards, dx/d(1 -
+    sigma).
+    """
     time = float(t) / scheduler.config.num_train_timesteps
     if scheduler.config.get("invert_sigmas"):
         return -(x - denoise(x, time, 1 - time)) / (1 - time)
     return (x - denoise(x, 1 - time, time)) / time
 
 
-def endpoint_velocity(scheduler: Any, denoise: Callable, x: np.ndarray, t: torch.Tensor) -> np.ndarray:
-    """Of a consistency model: the straight line to where the flow through x ends, not to the posterior mean."""
+def endpoint_velocity(
+    scheduler: Any, denoise: Callable, x: np.ndarray, t: torch.Tensor
+) -> np.ndarray:
+    """Of a consistency model: the straight line to where the flow through x ends, not to the
+    posterior mean.
+    """
     sigma = float(t) / scheduler.config.num_train_timesteps
     return (x - consistency(denoise, x, 1 - sigma, sigma)) / sigma
 
@@ -78,8 +95,13 @@ def _solvers() -> Iterator[Target]:
         {"solver_type": "heun"},
     ):
         yield _solver("DPMSolverMultistepScheduler", options, order=options.get("solver_order", 2))
-    yield _solver("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}, order=1, noise=True)
-    for name, orders in (("UniPCMultistepScheduler", (2, 3, 4)), ("DEISMultistepScheduler", (1, 2, 3))):
+    yield _solver(
+        "DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}, order=1, noise=True
+    )
+    for name, orders in (
+        ("UniPCMultistepScheduler", (2, 3, 4)),
+        ("DEISMultistepScheduler", (1, 2, 3)),
+    ):
         for solver, order in enumerate(orders, start=1):
             yield _solver(name, {"solver_order": solver}, order=order)
         yield _solver(name, {"flow_shift": 3.0}, order=orders[1])
@@ -89,6 +111,13 @@ def _solvers() -> Iterator[Target]:
 
 def _solver(name: str, options: dict[str, Any], **claims: Any) -> Target:
     cls = getattr(diffusers, name)
-    high = {"precision": "float64", "steps": (32, 64, 128, 256)} if claims.get("order", 0) > 2 else {}
+    high = (
+        {"precision": "float64", "steps": (32, 64, 128, 256)} if claims.get("order", 0) > 2 else {}
+    )
     drive = chain.Drive(partial(cls, **FLOW, **options), chain.sigma_levels, double=bool(high))
-    return chain.target(chain.called(cls, {**FLOW, **options}) + (" in float64" if high else ""), drive, **high, **claims)
+    return chain.target(
+        chain.called(cls, {**FLOW, **options}) + (" in float64" if high else ""),
+        drive,
+        **high,
+        **claims,
+    )

@@ -18,21 +18,37 @@ from spec_tests.conformance.target import Target
 
 
 def newer_samplers() -> Iterator[Target]:
-    yield told(diffusers.IPNDMScheduler, {}, Told(ready(diffusers.IPNDMScheduler, {}), _crash_network, _crash_levels), order=2)
+    yield told(
+        diffusers.IPNDMScheduler,
+        {},
+        Told(ready(diffusers.IPNDMScheduler, {}), _crash_network, _crash_levels),
+        order=2,
+    )
     trigflow = ready(diffusers.SCMScheduler, {}, intermediate_timesteps=None)
-    yield told(diffusers.SCMScheduler, {}, Told(trigflow, _trigflow_network, _trigflow_levels), noise=True)
+    yield told(
+        diffusers.SCMScheduler, {}, Told(trigflow, _trigflow_network, _trigflow_levels), noise=True
+    )
     for options in ({"shift": 1.0}, {"shift": 12.0}):
         drive = Told(_minimax(options), _towards_data, _falling)
         yield told(diffusers.MiniMaxH3Scheduler, options, drive, order=1, eta=0.0)
     for kind, order in (("euler", 1), ("unipc", 3)):
         options = {"stages": 1, "scheduler_type": kind}
         yield told(
-            diffusers.HeliosScheduler, options, Told(ready(diffusers.HeliosScheduler, options), velocity, _falling), order=order
+            diffusers.HeliosScheduler,
+            options,
+            Told(ready(diffusers.HeliosScheduler, options), velocity, _falling),
+            order=order,
         )
     for schedule, noise in (("power", "1/t"), ("log", "tan")):
         yield _proteina(schedule, noise)
-    yield absent("HeliosDMDScheduler()", "the caller hands it the noise and the levels: its step is x0 and add_noise")
-    yield absent("PiflowScheduler()", "its network predicts a policy of many x0 in one answer, which no denoiser gives")
+    yield absent(
+        "HeliosDMDScheduler()",
+        "the caller hands it the noise and the levels: its step is x0 and add_noise",
+    )
+    yield absent(
+        "PiflowScheduler()",
+        "its network predicts a policy of many x0 in one answer, which no denoiser gives",
+    )
 
 
 def _crash_levels(scheduler: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -40,7 +56,9 @@ def _crash_levels(scheduler: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _crash_network(_: Any, denoise: Callable, x: np.ndarray, t: torch.Tensor) -> np.ndarray:
-    """v = alpha eps - sigma x0 of v-diffusion, whose timestep is the angle of (alpha, sigma) in right angles."""
+    """v = alpha eps - sigma x0 of v-diffusion, whose timestep is the angle of (alpha, sigma) in
+    right angles.
+    """
     alpha, sigma = np.cos(float(t) * np.pi / 2), np.sin(float(t) * np.pi / 2)
     x0 = denoise(x, alpha, sigma)
     return alpha * (x - alpha * x0) / sigma - sigma * x0
@@ -51,8 +69,12 @@ def _trigflow_levels(scheduler: Any) -> tuple[np.ndarray, np.ndarray]:
     return np.cos(t), scheduler.config.sigma_data * np.sin(t)
 
 
-def _trigflow_network(scheduler: Any, denoise: Callable, x: np.ndarray, t: torch.Tensor) -> np.ndarray:
-    """F of f = cos(t) x - sin(t) F, f a perfect consistency model (Lu and Song 2025, arXiv 2410.11081)."""
+def _trigflow_network(
+    scheduler: Any, denoise: Callable, x: np.ndarray, t: torch.Tensor
+) -> np.ndarray:
+    """F of f = cos(t) x - sin(t) F, f a perfect consistency model (Lu and Song 2025, arXiv
+    2410.11081).
+    """
     alpha, sine = np.cos(float(t)), np.sin(float(t))
     return (alpha * x - consistency(denoise, x, alpha, scheduler.config.sigma_data * sine)) / sine
 
@@ -74,16 +96,25 @@ def _towards_data(_: Any, denoise: Callable, x: np.ndarray, t: torch.Tensor) -> 
 
 
 def _proteina(schedule: str, noise: str) -> Target:
-    options = {"schedule_mode": schedule, "noise_mode": noise, "tsr_k": 1.0, "tsr_sigma": 1.0, "tail_steps": 0}
+    options = {
+        "schedule_mode": schedule,
+        "noise_mode": noise,
+        "tsr_k": 1.0,
+        "tsr_sigma": 1.0,
+        "tail_steps": 0,
+    }
     make = ready(diffusers.RFD4ProteinaScheduler, options)
     nodes = lambda n: (lambda t: (t, 1 - t))(make(n)._times.double().numpy())
     claims = {"precision": "float32", "noise": True, "order": 1}
     return Target(
-        f"RFD4ProteinaScheduler({schedule!r}, {noise!r}, tsr_k=1)", {"run": partial(_fold, make), "nodes": nodes, **claims}
+        f"RFD4ProteinaScheduler({schedule!r}, {noise!r}, tsr_k=1)",
+        {"run": partial(_fold, make), "nodes": nodes, **claims},
     )
 
 
-def _fold(make: Callable, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
+def _fold(
+    make: Callable, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None
+) -> np.ndarray:
     """A row is a protein of one token."""
     scheduler, y = make(n), tensor(x)[:, None]
     draw = normal and (lambda shape: normal((shape[0], shape[2]))[:, None])

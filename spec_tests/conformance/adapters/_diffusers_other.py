@@ -1,4 +1,6 @@
-"""Schedulers of diffusers with a time of their own, and those that no Gaussian law can be asked of."""
+"""Schedulers of diffusers with a time of their own, and those that no Gaussian law can be
+asked of.
+"""
 # pyright: reportMissingImports=false
 
 import math
@@ -14,7 +16,8 @@ from spec_tests.conformance.adapters._diffusers import Drive, Level, absent, cal
 from spec_tests.conformance.target import Target
 
 CONSISTENCY = (
-    "documented multi-step consistency sampling: it wants the flow's map to the data, not E[x_0 | x], and puts fresh noise "
+    "documented multi-step consistency sampling: it wants the flow's map to the data, not E[x_0 | "
+    "x], and puts fresh noise "
     "on what that gives, so that no law follows from an exact denoiser"
 )
 DISCRETE = "it generates tokens of a finite set: there is no Gaussian law to ask"
@@ -60,7 +63,10 @@ def cosine() -> Iterator[Target]:
     """Its noise comes from a Brownian tree, in the place of which the kit puts its own normals."""
     cls = diffusers.CosineDPMSolverMultistepScheduler
     for more in ({}, {"sigma_schedule": "karras"}, {"solver_type": "heun"}, {"solver_order": 1}):
-        options, claims = {"sigma_min": 0.03, **more}, {"eta": 1.0} if "solver_order" in more else {}
+        options, claims = (
+            {"sigma_min": 0.03, **more},
+            {"eta": 1.0} if "solver_order" in more else {},
+        )
         drive = Drive(partial(cls, **options), _no_alpha, step=_preconditioned)
         yield target(called(cls, options), drive, noise=True, order=1, **claims)
 
@@ -70,10 +76,16 @@ def _no_alpha(scheduler: Any) -> list[Level]:
 
 
 def _preconditioned(scheduler: Any, output: torch.Tensor, k: int, x: torch.Tensor) -> torch.Tensor:
-    """The network says v of the scaled sample: the one whose preconditioned output is the denoised sample."""
+    """The network says v of the scaled sample: the one whose preconditioned output is the denoised
+    sample.
+    """
     sigma = float(scheduler.sigmas[k])
-    x0 = (x - sigma * output) / (1 + sigma**2)  # of v_prediction with alpha = 1: output = eps - sigma x0
-    bare, unit = (scheduler.precondition_outputs(x, torch.full_like(x, one), sigma) for one in (0.0, 1.0))
+    x0 = (x - sigma * output) / (
+        1 + sigma**2
+    )  # of v_prediction with alpha = 1: output = eps - sigma x0
+    bare, unit = (
+        scheduler.precondition_outputs(x, torch.full_like(x, one), sigma) for one in (0.0, 1.0)
+    )
     scheduler.noise_sampler = lambda *_: torch.randn(x.shape)
     return scheduler.step((x0 - bare) / (unit - bare), scheduler.timesteps[k], x).prev_sample
 
@@ -82,11 +94,16 @@ def wuerstchen() -> Iterator[Target]:
     for scaler in (1.0, 2.0):
         make = partial(diffusers.DDPMWuerstchenScheduler, scaler=scaler)
         drive = Drive(make, _cosine_levels, _but_the_last, step=_batched)
-        yield target(f"DDPMWuerstchenScheduler(scaler={scaler})", drive, noise=True, eta=1.0, order=1)
+        yield target(
+            f"DDPMWuerstchenScheduler(scaler={scaler})", drive, noise=True, eta=1.0, order=1
+        )
 
 
 def _cosine_levels(scheduler: Any) -> list[Level]:
-    bars = [float(scheduler.add_noise(torch.ones(1), torch.zeros(1), t[None])) ** 2 for t in scheduler.timesteps]
+    bars = [
+        float(scheduler.add_noise(torch.ones(1), torch.zeros(1), t[None])) ** 2
+        for t in scheduler.timesteps
+    ]
     return [(math.sqrt(bar), math.sqrt(1 - bar)) for bar in bars]
 
 
@@ -107,7 +124,9 @@ def score_sde() -> Target:
 
 def _linear_rate(scheduler: Any) -> list[Level]:
     low, high = scheduler.config.beta_min, scheduler.config.beta_max
-    logs = [-0.25 * t**2 * (high - low) - 0.5 * t * low for t in scheduler.timesteps.double().tolist()]
+    logs = [
+        -0.25 * t**2 * (high - low) - 0.5 * t * low for t in scheduler.timesteps.double().tolist()
+    ]
     return [(math.exp(log), math.sqrt(-math.expm1(2 * log))) for log in logs]
 
 
@@ -116,7 +135,9 @@ def _predicted(scheduler: Any, eps: torch.Tensor, k: int, x: torch.Tensor) -> to
 
 
 def missing(names: list[str]) -> Iterator[Target]:
-    """Every scheduler of this release that no target names: a class that a later release adds is said to be missing."""
+    """Every scheduler of this release that no target names: a class that a later release adds is
+    said to be missing.
+    """
     offered = [name for name in dir(diffusers.schedulers) if name.endswith("Scheduler")]
     for name in offered:
         if not any(target.startswith(name) for target in names):

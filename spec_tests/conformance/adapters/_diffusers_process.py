@@ -1,4 +1,6 @@
-"""The chains of diffusers: beta schedules, add_noise, predictions there and back, spacings; and its guiders."""
+"""The chains of diffusers: beta schedules, add_noise, predictions there and back, spacings; and its
+guiders.
+"""
 # pyright: reportMissingImports=false
 
 from collections.abc import Callable, Iterator
@@ -25,28 +27,56 @@ COSINE, ZERO_SNR = {"beta_schedule": "squaredcos_cap_v2"}, {"rescale_betas_zero_
 def chain_processes() -> Iterator[Target]:
     for options in ({}, LATENT, COSINE, ZERO_SNR, {**LATENT, **ZERO_SNR}):
         yield chain(diffusers.DDIMScheduler, options)
-    for options in ({}, LATENT, COSINE, {"beta_schedule": "sigmoid"}, {"beta_schedule": "laplace"}, ZERO_SNR):
+    for options in (
+        {},
+        LATENT,
+        COSINE,
+        {"beta_schedule": "sigmoid"},
+        {"beta_schedule": "laplace"},
+        ZERO_SNR,
+    ):
         yield chain(diffusers.DDPMScheduler, options)
     for options in ({}, {"prediction_type": "sample"}):
         yield chain(diffusers.UnCLIPScheduler, options, betas={})
     for cls in (diffusers.DPMSolverMultistepScheduler, diffusers.DPMSolverSinglestepScheduler):
         yield chain(cls, {}, clipped=False, log_snr=True)
-    for cls in (diffusers.DDIMScheduler, diffusers.DDPMScheduler, diffusers.DPMSolverMultistepScheduler):
+    for cls in (
+        diffusers.DDIMScheduler,
+        diffusers.DDPMScheduler,
+        diffusers.DPMSolverMultistepScheduler,
+    ):
         yield from spaced(cls)
-    for cls in (diffusers.DEISMultistepScheduler, diffusers.UniPCMultistepScheduler, diffusers.SASolverScheduler):
+    for cls in (
+        diffusers.DEISMultistepScheduler,
+        diffusers.UniPCMultistepScheduler,
+        diffusers.SASolverScheduler,
+    ):
         yield from spaced(cls)
 
 
 def chain(
-    cls: Any, options: dict[str, Any], *, betas: dict[str, Any] = VP, clipped: bool = True, log_snr: bool = False
+    cls: Any,
+    options: dict[str, Any],
+    *,
+    betas: dict[str, Any] = VP,
+    clipped: bool = True,
+    log_snr: bool = False,
 ) -> Target:
     """alpha and sigma by alphas_cumprod, at integer timesteps."""
     more = {"clip_sample": False} if clipped else {}
     scheduler = cls(**{**betas, **more, **options})
     alpha, sigma = (partial(_level, scheduler, which) for which in (0, 1))
-    arguments = {"alpha": alpha, "sigma": sigma, "times": TIMES, "start": float(scheduler.init_noise_sigma)}
+    arguments = {
+        "alpha": alpha,
+        "sigma": sigma,
+        "times": TIMES,
+        "start": float(scheduler.init_noise_sigma),
+    }
     arguments |= {"log_snr": lambda t: 2 * float(scheduler.lambda_t[int(t)])} if log_snr else {}
-    arguments |= {"perturb": partial(_perturb, scheduler), "convert": _conversions(cls, {**betas, **more, **options})}
+    arguments |= {
+        "perturb": partial(_perturb, scheduler),
+        "convert": _conversions(cls, {**betas, **more, **options}),
+    }
     return Target(called(cls, options), {**arguments, "precision": "float32"})
 
 
@@ -74,7 +104,9 @@ def _conversions(cls: Any, options: dict[str, Any]) -> dict[str, tuple[Callable,
 def _conversion(scheduler: Any, kind: str) -> tuple[Callable, Callable]:
     def predict(x0: Any, eps: Any, alpha: float, sigma: float) -> np.ndarray:
         if kind != "v_prediction":
-            return array(prediction(kind, alpha * tensor(x0) + sigma * tensor(eps), tensor(x0), alpha, sigma))
+            return array(
+                prediction(kind, alpha * tensor(x0) + sigma * tensor(eps), tensor(x0), alpha, sigma)
+            )
         t = int((scheduler.alphas_cumprod - alpha**2).abs().argmin())
         return array(scheduler.get_velocity(tensor(x0), tensor(eps), torch.full((len(x0),), t)))
 
@@ -91,7 +123,11 @@ def spaced(cls: Any) -> Iterator[Target]:
         alpha, sigma = (partial(_level, make(), which) for which in (0, 1))
         arguments = {"alpha": alpha, "sigma": sigma, "times": TIMES, "precision": "float32"}
         arguments |= {"grid": partial(_grid, make), "spacing": spacing, "training_steps": 1000}
-        snippet = TRAILING.replace("EulerDiscreteScheduler", cls.__name__) if spacing == "trailing" else ""
+        snippet = (
+            TRAILING.replace("EulerDiscreteScheduler", cls.__name__)
+            if spacing == "trailing"
+            else ""
+        )
         yield Target(called(cls, {"timestep_spacing": spacing}) + ".timesteps", arguments, snippet)
 
 
@@ -103,11 +139,16 @@ def _grid(make: Callable, n: int) -> np.ndarray:
 
 def guider_targets() -> Iterator[Target]:
     auto = partial(guiders.AutoGuidance, auto_guidance_layers=[0], dropout=1.0)
-    for name, make in (("ClassifierFreeGuidance", guiders.ClassifierFreeGuidance), ("AutoGuidance", auto)):
+    for name, make in (
+        ("ClassifierFreeGuidance", guiders.ClassifierFreeGuidance),
+        ("AutoGuidance", auto),
+    ):
         yield guider(f"{name}()", make, "w")
         original = partial(make, use_original_formulation=True)
         yield guider(f"{name}(use_original_formulation=True)", original, "1 + w")
-    projected = partial(guiders.AdaptiveProjectedGuidance, eta=1.0, adaptive_projected_guidance_rescale=0.0)
+    projected = partial(
+        guiders.AdaptiveProjectedGuidance, eta=1.0, adaptive_projected_guidance_rescale=0.0
+    )
     yield guider("AdaptiveProjectedGuidance(eta=1, no rescaling)", projected, "w")
 
 
@@ -117,5 +158,7 @@ def guider(name: str, make: Callable, convention: str) -> Target:
 
     arguments = {"combine": combine, "convention": convention, "precision": "float32"}
     arguments["negative"] = lambda cond, uncond, neg, w: combine(cond, neg, w)
-    arguments["rescale"] = lambda cond, uncond, w, phi: combine(cond, uncond, w, guidance_rescale=phi)
+    arguments["rescale"] = lambda cond, uncond, w, phi: combine(
+        cond, uncond, w, guidance_rescale=phi
+    )
     return Target(name, arguments)

@@ -1,4 +1,6 @@
-"""What the sigma and flow schedulers of diffusers say of noising: add_noise, scale_noise, starts, timesteps, get_velocity."""
+"""What the sigma and flow schedulers of diffusers say of noising: add_noise, scale_noise, starts,
+timesteps, get_velocity.
+"""
 # pyright: reportMissingImports=false
 
 from collections.abc import Callable, Iterator
@@ -21,14 +23,30 @@ CHAINS = ("Euler", "EulerAncestral", "LMS", "Heun", "KDPM2", "KDPM2Ancestral")
 def schedules() -> Iterator[Target]:
     for name in CHAINS:
         for spacing in ("linspace", "leading", "trailing") if name == "Euler" else ("trailing",):
-            yield _chain(getattr(diffusers, f"{name}DiscreteScheduler"), {"timestep_spacing": spacing})
+            yield _chain(
+                getattr(diffusers, f"{name}DiscreteScheduler"), {"timestep_spacing": spacing}
+            )
     yield _chain(diffusers.DPMSolverSDEScheduler, {"timestep_spacing": "trailing"})
-    yield _target(diffusers.EulerDiscreteScheduler, {**VP, "prediction_type": "v_prediction"}, _table, convert=_there_and_back)
+    yield _target(
+        diffusers.EulerDiscreteScheduler,
+        {**VP, "prediction_type": "v_prediction"},
+        _table,
+        convert=_there_and_back,
+    )
     for name in ("EDMEulerScheduler", "EDMDPMSolverMultistepScheduler"):
         yield _target(getattr(diffusers, name), {}, lambda scheduler, t: (1.0, np.exp(4 * t)))
-    for name in ("FlowMatchEulerDiscrete", "FlowMatchHeunDiscrete", "FlowMatchLCM", "FlowMapEulerDiscrete"):
+    for name in (
+        "FlowMatchEulerDiscrete",
+        "FlowMatchHeunDiscrete",
+        "FlowMatchLCM",
+        "FlowMapEulerDiscrete",
+    ):
         for shift in (1.0, 3.0):
-            yield _target(getattr(diffusers, f"{name}Scheduler"), {"shift": shift}, lambda _, t: (1 - t / 1000, t / 1000))
+            yield _target(
+                getattr(diffusers, f"{name}Scheduler"),
+                {"shift": shift},
+                lambda _, t: (1 - t / 1000, t / 1000),
+            )
     yield _target(diffusers.MiniMaxH3Scheduler, {"shift": 12.0}, lambda scheduler, t: (t, 1 - t))
     yield _variance_exploding()
     yield _karras_ve()
@@ -37,11 +55,19 @@ def schedules() -> Iterator[Target]:
 def _chain(cls: Any, options: dict[str, Any]) -> Target:
     make, again = ready(cls, {**VP, **options}), ready(cls, {**VP, **options})
     grid = {"spacing": options["timestep_spacing"], "training_steps": 1000}
-    return _target(cls, {**VP, **options}, _table, make=make, grid=lambda n: _whole_steps(again(n)), **grid)
+    return _target(
+        cls, {**VP, **options}, _table, make=make, grid=lambda n: _whole_steps(again(n)), **grid
+    )
 
 
 def _target(
-    cls: Any, options: dict[str, Any], level: Callable, *, make: Any = None, convert: Any = None, **more: Any
+    cls: Any,
+    options: dict[str, Any],
+    level: Callable,
+    *,
+    make: Any = None,
+    convert: Any = None,
+    **more: Any,
 ) -> Target:
     """level(scheduler, t) -> (alpha, sigma) of the scheduler's own timesteps, ten of them."""
     scheduler = (make or ready(cls, options))(10)
@@ -49,7 +75,9 @@ def _target(
     arguments = {
         "alpha": lambda t: float(level(scheduler, t)[0]),
         "sigma": lambda t: float(level(scheduler, t)[1]),
-        "times": np.sort(_whole_steps(scheduler)) if not _towards_data(scheduler) else np.sort(_whole_steps(scheduler))[::-1],
+        "times": np.sort(_whole_steps(scheduler))
+        if not _towards_data(scheduler)
+        else np.sort(_whole_steps(scheduler))[::-1],
         "perturb": partial(_perturb, scheduler),
         "start": None if start is None else float(start),
         "convert": convert and convert(scheduler),
@@ -68,8 +96,12 @@ def _whole_steps(scheduler: Any) -> np.ndarray:
 
 
 def _perturb(scheduler: Any, x0: np.ndarray, eps: np.ndarray, t: float) -> np.ndarray:
-    own = scheduler.timesteps[torch.argmin((scheduler.timesteps - t).abs())].repeat(len(x0))  # as it stands in the list
-    if isinstance(scheduler, diffusers.FlowMatchHeunDiscreteScheduler):  # takes one timestep for a batch
+    own = scheduler.timesteps[torch.argmin((scheduler.timesteps - t).abs())].repeat(
+        len(x0)
+    )  # as it stands in the list
+    if isinstance(
+        scheduler, diffusers.FlowMatchHeunDiscreteScheduler
+    ):  # takes one timestep for a batch
         return array(scheduler.scale_noise(tensor(x0), own[0], tensor(eps)))
     if hasattr(scheduler, "scale_noise"):
         return array(scheduler.scale_noise(tensor(x0), own, tensor(eps)))
@@ -84,7 +116,9 @@ def _there_and_back(scheduler: Any) -> dict[str, tuple[Callable, Callable]]:
     """The training target by get_velocity, and what step makes of it."""
 
     def predict(x0: np.ndarray, eps: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
-        times = scheduler.timesteps[torch.argmin((scheduler.sigmas[:-1] - sigma).abs())].repeat(len(x0))
+        times = scheduler.timesteps[torch.argmin((scheduler.sigmas[:-1] - sigma).abs())].repeat(
+            len(x0)
+        )
         return array(scheduler.get_velocity(tensor(x0), tensor(eps), times))
 
     def recover(x: np.ndarray, prediction: np.ndarray, t: float) -> np.ndarray:
@@ -102,14 +136,31 @@ def _variance_exploding() -> Target:
 
     def perturb(x0: np.ndarray, eps: np.ndarray, t: float) -> np.ndarray:
         rows = lambda a: tensor(a)[:, :, None, None]
-        return array(scheduler.add_noise(rows(x0), rows(eps), torch.tensor([round(t)] * len(x0))))[:, :, 0, 0]
+        return array(scheduler.add_noise(rows(x0), rows(eps), torch.tensor([round(t)] * len(x0))))[
+            :, :, 0, 0
+        ]
 
-    arguments = {"alpha": lambda t: 1.0, "sigma": sigma, "times": (0, 500, 1000, 1500, 1999), "perturb": perturb}
-    return Target("ScoreSdeVeScheduler()", {**arguments, "start": float(scheduler.init_noise_sigma), "precision": "float32"})
+    arguments = {
+        "alpha": lambda t: 1.0,
+        "sigma": sigma,
+        "times": (0, 500, 1000, 1500, 1999),
+        "perturb": perturb,
+    }
+    return Target(
+        "ScoreSdeVeScheduler()",
+        {**arguments, "start": float(scheduler.init_noise_sigma), "precision": "float32"},
+    )
 
 
 def _karras_ve() -> Target:
     scheduler = KarrasVeScheduler()
     scheduler.set_timesteps(10)
-    arguments = {"alpha": lambda t: 1.0, "sigma": lambda t: float(scheduler.schedule[round(t)]), "times": np.arange(10)}
-    return Target("KarrasVeScheduler()", {**arguments, "start": float(scheduler.init_noise_sigma), "precision": "float32"})
+    arguments = {
+        "alpha": lambda t: 1.0,
+        "sigma": lambda t: float(scheduler.schedule[round(t)]),
+        "times": np.arange(10),
+    }
+    return Target(
+        "KarrasVeScheduler()",
+        {**arguments, "start": float(scheduler.init_noise_sigma), "precision": "float32"},
+    )

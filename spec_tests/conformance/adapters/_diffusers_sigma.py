@@ -1,6 +1,8 @@
-"""The schedulers of diffusers that name their levels by sigmas: here those of a chain of betas, in x = x0 + sigma eps.
+"""The schedulers of diffusers that name their levels by sigmas: here those of a chain of betas, in
+x = x0 + sigma eps.
 
-Euler, Heun, DPM-2, LMS and DPM-Solver SDE; _diffusers_edm.py, _diffusers_flow.py and _diffusers_newer.py have the rest.
+Euler, Heun, DPM-2, LMS and DPM-Solver SDE; _diffusers_edm.py, _diffusers_flow.py and
+_diffusers_newer.py have the rest.
 """
 # pyright: reportMissingImports=false
 
@@ -22,7 +24,11 @@ from spec_tests.conformance.target import Target
 
 SPACINGS = ("leading", "trailing", "linspace")
 GRIDS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")
-ZERO_SNR = {"rescale_betas_zero_snr": True, "prediction_type": "v_prediction", "timestep_spacing": "trailing"}
+ZERO_SNR = {
+    "rescale_betas_zero_snr": True,
+    "prediction_type": "v_prediction",
+    "timestep_spacing": "trailing",
+}
 
 
 def samplers() -> Iterator[Target]:
@@ -45,7 +51,11 @@ def _discrete() -> Iterator[Target]:
     for number, options in enumerate(
         _grids("sample")
     ):  # order 4 shows late; it computes its coefficients by quadrature, slowly
-        late = {"order": 4, "steps": (32, 64, 128, 256), "precision": "float64"} if number in (2, 3) else {"steps": (16, 32)}
+        late = (
+            {"order": 4, "steps": (32, 64, 128, 256), "precision": "float64"}
+            if number in (2, 3)
+            else {"steps": (16, 32)}
+        )
         yield _target("LMSDiscreteScheduler", options, **late)
     for name in ("KDPM2AncestralDiscreteScheduler", "DPMSolverSDEScheduler"):
         for options in _grids("epsilon"):
@@ -56,9 +66,15 @@ def _euler() -> Iterator[Target]:
     for options in [*_grids("sample"), *_more_of_euler()]:
         yield _target("EulerDiscreteScheduler", options, order=1, eta=0.0)
     for options in _grids("sample"):
-        churn = {"s_churn": 1.0 if "use_beta_sigmas" in options else 5.0}  # with more, that grid needs thousands of steps
+        churn = {
+            "s_churn": 1.0 if "use_beta_sigmas" in options else 5.0
+        }  # with more, that grid needs thousands of steps
         yield _target("EulerDiscreteScheduler", options, churn, order=1, noise=True)
-    for options in [*({"timestep_spacing": one} for one in SPACINGS), {"prediction_type": "v_prediction"}, ZERO_SNR]:
+    for options in [
+        *({"timestep_spacing": one} for one in SPACINGS),
+        {"prediction_type": "v_prediction"},
+        ZERO_SNR,
+    ]:
         yield _target("EulerAncestralDiscreteScheduler", options, order=1, eta=1.0, noise=True)
 
 
@@ -73,12 +89,22 @@ def _grids(third: str) -> Iterator[dict[str, Any]]:
 def _more_of_euler() -> Iterator[dict[str, Any]]:
     yield ZERO_SNR
     yield {"interpolation_type": "log_linear"}
-    yield {"interpolation_type": "log_linear", "timestep_type": "continuous", "prediction_type": "v_prediction"}
-    yield {"timestep_type": "continuous", "prediction_type": "v_prediction", "use_karras_sigmas": True}
+    yield {
+        "interpolation_type": "log_linear",
+        "timestep_type": "continuous",
+        "prediction_type": "v_prediction",
+    }
+    yield {
+        "timestep_type": "continuous",
+        "prediction_type": "v_prediction",
+        "use_karras_sigmas": True,
+    }
     yield {"final_sigmas_type": "sigma_min", "timestep_spacing": "trailing"}
 
 
-def _target(name: str, options: dict[str, Any], step: dict[str, Any] = NO_STEP, **claims: Any) -> Target:
+def _target(
+    name: str, options: dict[str, Any], step: dict[str, Any] = NO_STEP, **claims: Any
+) -> Target:
     cls = getattr(diffusers, name)
     drive = Told(ready(cls, {**VP, **options}), network, variance_exploding, step, _brownian)
     return told(cls, options, drive, **claims)
@@ -95,15 +121,22 @@ def network(scheduler: Any, denoise: Callable, x: np.ndarray, t: torch.Tensor) -
     alpha, s = 1 / np.sqrt(1 + sigma**2), sigma / np.sqrt(1 + sigma**2)
     x0 = denoise(x, alpha, s)
     eps = (x - alpha * x0) / s
-    return {"epsilon": eps, "sample": x0, "v_prediction": alpha * eps - s * x0}[scheduler.config.prediction_type]
+    return {"epsilon": eps, "sample": x0, "v_prediction": alpha * eps - s * x0}[
+        scheduler.config.prediction_type
+    ]
 
 
 def _deviation(scheduler: Any, t: float) -> float:
-    """What timestep t names; between the integers as the library itself interpolates there, in sigma or in its logarithm."""
+    """What timestep t names; between the integers as the library itself interpolates there, in
+    sigma or in its logarithm.
+    """
     if scheduler.config.get("timestep_type") == "continuous":
         return float(np.exp(4 * t))
     table = np.sqrt(1 / scheduler.alphas_cumprod.double().numpy() - 1)
-    midpoint = not getattr(scheduler, "state_in_first_order", True) and "Heun" not in type(scheduler).__name__
+    midpoint = (
+        not getattr(scheduler, "state_in_first_order", True)
+        and "Heun" not in type(scheduler).__name__
+    )
     if midpoint or any(scheduler.config.get(grid) for grid in GRIDS):
         return float(np.exp(np.interp(t, np.arange(len(table)), np.log(table))))
     return float(np.interp(t, np.arange(len(table)), table))
@@ -115,7 +148,9 @@ def _brownian(scheduler: Any, draw: Callable) -> None:
 
 
 class Path:
-    """One Brownian path in sigma for DPMSolverSDEScheduler, which asks twice a step: to the midpoint, then to the end."""
+    """One Brownian path in sigma for DPMSolverSDEScheduler, which asks twice a step: to the
+    midpoint, then to the end.
+    """
 
     def __init__(self, draw: Callable):
         self.draw, self.first = draw, None

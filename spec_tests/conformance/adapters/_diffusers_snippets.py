@@ -1,4 +1,6 @@
-"""At most ten lines of torch and diffusers for each failure, by the pattern of the target's name."""
+"""At most ten lines of torch and diffusers for each failure, by the pattern of the target's
+name.
+"""
 
 from fnmatch import fnmatchcase
 
@@ -57,18 +59,27 @@ x, x0 = torch.ones(1, 1), torch.ones(1, 1)  # at alpha = 0, sigma = 1 the networ
 y = s.step(-x0, s.timesteps[0], x).prev_sample
 print("x is", float(y), "- alpha x0 + sigma eps is", float(s.alphas[1] * x0 + s.betas[1] * x))
 """
-# The exact step from node i to e, for a prediction of x0, of the noise, and of x0 in the SDE less its noise; j is a primitive.
+# The exact step from node i to e, for a prediction of x0, of the noise, and of x0 in the SDE less
+# its noise; j is a primitive.
 DATA = {
     "primitive": "l**2 - 2 * l + 2",
-    "exact": "a[e] * sigma[e] / (a[i] * sigma[i]) * was + a[e] * (j(lam[e]) - (lam[i] - lam[e]).exp() * j(lam[i]))",
+    "exact": (
+        "a[e] * sigma[e] / (a[i] * sigma[i]) * was + a[e] * (j(lam[e]) - (lam[i] - "
+        "lam[e]).exp() * j(lam[i]))"
+    ),
 }
 NOISE = {
     "primitive": "l**2 + 2 * l + 2",
-    "exact": "a[e] / a[i] * was - a[e] * sigma[e] * ((lam[e] - lam[i]).exp() * j(lam[i]) - j(lam[e]))",
+    "exact": (
+        "a[e] / a[i] * was - a[e] * sigma[e] * ((lam[e] - lam[i]).exp() * j(lam[i]) - j(lam[e]))"
+    ),
 }
 SDE = {
     "primitive": "l**2 - l + 0.5",
-    "exact": "a[e] / a[i] * (sigma[e] / sigma[i]) ** 2 * was + a[e] * (j(lam[e]) - (2 * (lam[i] - lam[e])).exp() * j(lam[i]))",
+    "exact": (
+        "a[e] / a[i] * (sigma[e] / sigma[i]) ** 2 * was + a[e] * (j(lam[e]) - (2 * (lam[i] - "
+        "lam[e])).exp() * j(lam[i]))"
+    ),
 }
 LOOPS = {
     "DDPM*fixed_large_log*": 10,
@@ -82,7 +93,9 @@ LOOPS = {
 def snippet(name: str) -> str:
     """The lines for the target of that name; empty where there are none."""
     made = name.partition(")")[0] + ")"
-    made = made.replace("num_train_timesteps=10000, ", "").replace(", prediction_type='v_prediction'", "")
+    made = made.replace("num_train_timesteps=10000, ", "").replace(
+        ", prediction_type='v_prediction'", ""
+    )
     for pattern, n in LOOPS.items():
         if fnmatchcase(name, pattern):
             return LOOP.format(made=made, n=n)
@@ -90,7 +103,9 @@ def snippet(name: str) -> str:
         return _third(made)
     if "timestep_spacing='" in name and name.startswith(("DDIM", "CogVideoX", "PNDM")):
         step = "None, t, None, x)[0]" if "XDPM" in name else "t, x).prev_sample"
-        return STRIDE.format(made=made, n=10 if "linspace" in name else 128, step=f"s.step(x / sigma[t], {step}")
+        return STRIDE.format(
+            made=made, n=10 if "linspace" in name else 128, step=f"s.step(x / sigma[t], {step}"
+        )
     given = {"DEISMultistepScheduler(solver_order=3)": ROUNDED, "IPNDMScheduler()": FIRST}
     return UNUSED if name.startswith("CogVideoXDDIM") else given.get(name, "")
 

@@ -1,6 +1,8 @@
-"""A scheduler of diffusers with a network that is told what a trained one is told: the scaled sample and the timestep.
+"""A scheduler of diffusers with a network that is told what a trained one is told: the scaled
+sample and the timestep.
 
-Where the timesteps and the sigmas of a scheduler do not belong together, the answers of such a network show it.
+Where the timesteps and the sigmas of a scheduler do not belong together, the answers of such a
+network show it.
 """
 # pyright: reportMissingImports=false
 
@@ -15,21 +17,30 @@ from diffusers.utils import logging
 from spec_tests.conformance.adapters._torch import array, normals, tensor
 from spec_tests.conformance.target import Target
 
-Network = Callable[[Any, Callable, np.ndarray, torch.Tensor], np.ndarray]  # (scheduler, denoise, scaled x, t) -> output
-logging.set_verbosity_error()  # LTXEulerAncestralRFScheduler warns at every set_timesteps of its own arguments
+Network = Callable[
+    [Any, Callable, np.ndarray, torch.Tensor], np.ndarray
+]  # (scheduler, denoise, scaled x, t) -> output
+# LTXEulerAncestralRFScheduler warns at every set_timesteps of its own arguments
+logging.set_verbosity_error()
 NO_STEP: dict[str, Any] = {}
 
 
 class Told(NamedTuple):
-    """make(n) -> a scheduler ready for n steps; levels(scheduler) -> (alphas, sigmas) at the nodes of its own steps."""
+    """make(n) -> a scheduler ready for n steps; levels(scheduler) -> (alphas, sigmas) at the nodes
+    of its own steps.
+    """
 
     make: Callable[[int], Any]
     network: Network
     levels: Callable[[Any], tuple[np.ndarray, np.ndarray]]
     step: dict[str, Any] = NO_STEP  # further arguments of step
-    prepare: Callable[[Any, Callable], Any] = lambda scheduler, draw: None  # where noise comes by another way
+    prepare: Callable[[Any, Callable], Any] = lambda scheduler, draw: (
+        None
+    )  # where noise comes by another way
 
-    def run(self, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
+    def run(
+        self, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None
+    ) -> np.ndarray:
         scheduler, y = self.make(n), tensor(x)
         self.prepare(scheduler, lambda: tensor(normal(y.shape)) if normal else None)
         scaled = getattr(scheduler, "scale_model_input", lambda y, t: y)
@@ -50,14 +61,22 @@ def calls(scheduler: Any) -> int:
 
 def own_sigmas(scheduler: Any) -> np.ndarray:
     """The deviations at the nodes: a method of two calls keeps all but the first of them twice."""
-    sigmas, count, each = scheduler.sigmas.double().numpy(), len(scheduler.timesteps), calls(scheduler)
+    sigmas, count, each = (
+        scheduler.sigmas.double().numpy(),
+        len(scheduler.timesteps),
+        calls(scheduler),
+    )
     return np.concatenate([sigmas[:1], sigmas[1 : count + 1 : each]])
 
 
-def ready(cls: Any, options: dict[str, Any], *, double: bool = False, **timesteps: Any) -> Callable[[int], Any]:
-    """One scheduler for all runs, set anew for each as a pipeline does; some take a second to construct.
+def ready(
+    cls: Any, options: dict[str, Any], *, double: bool = False, **timesteps: Any
+) -> Callable[[int], Any]:
+    """One scheduler for all runs, set anew for each as a pipeline does; some take a second to
+    construct.
 
-    double: its own sigmas as float64, so that coefficients of a high order are not lost in rounding.
+    double: its own sigmas as float64, so that coefficients of a high order are not lost in
+    rounding.
     """
     construct = cache(lambda: cls(**options))
 
@@ -73,10 +92,16 @@ def ready(cls: Any, options: dict[str, Any], *, double: bool = False, **timestep
 
 def told(cls: Any, options: dict[str, Any], drive: Told, how: str = "", **claims: Any) -> Target:
     """The target of a drive, its name as a user would write the calls."""
-    name = f"{cls.__name__}({options_text(options)})" + (f".step({options_text(drive.step)})" if drive.step else "") + how
+    name = (
+        f"{cls.__name__}({options_text(options)})"
+        + (f".step({options_text(drive.step)})" if drive.step else "")
+        + how
+    )
     arguments = {"run": drive.run, "nodes": drive.nodes, "precision": "float32", **claims}
     return Target(name, arguments)
 
 
 def options_text(options: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in options.items() if not name.startswith("beta_"))
+    return ", ".join(
+        f"{name}={value!r}" for name, value in options.items() if not name.startswith("beta_")
+    )

@@ -47,5 +47,11 @@ beta(0.5)
 
 def of(name: str) -> str:
     """The text for a target, empty where none is needed."""
-    texts = {"Annealed": ANNEALED, "EDMHeun": HEUN, "s_churn": CHURN, "get_sampler": COMPILED, "cosine": COSINE}
+    texts = {
+        "Annealed": ANNEALED,
+        "EDMHeun": HEUN,
+        "s_churn": CHURN,
+        "get_sampler": COMPILED,
+        "cosine": COSINE,
+    }
     return next((text for part, text in texts.items() if part in name), "")

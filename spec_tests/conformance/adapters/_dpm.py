@@ -16,14 +16,20 @@ import torch
 
 from spec_tests.conformance.adapters._torch import array, in_float64, tensor
 
-END = 0.02  # their log-SNR is infinite at 0; nearer to it the last steps of a grid in t stay long whatever their number
-COSINE = np.cos((np.linspace(0, 1, 1001) + 0.008) / 1.008 * np.pi / 2) ** 2  # Nichol and Dhariwal 2021, eq. 17
+# their log-SNR is infinite at 0; nearer to it the last steps of a grid in t stay long whatever
+# their number
+END = 0.02
+COSINE = (
+    np.cos((np.linspace(0, 1, 1001) + 0.008) / 1.008 * np.pi / 2) ** 2
+)  # Nichol and Dhariwal 2021, eq. 17
 
 
 def commit(module: Any) -> str:
     """The commit of the repository in which the module lies."""
     folder = Path(module.__file__).parent
-    ran = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=folder, capture_output=True, text=True)
+    ran = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=folder, capture_output=True, text=True
+    )
     return f"commit {ran.stdout.strip()}" if ran.returncode == 0 else "of no git repository"
 
 
@@ -32,7 +38,10 @@ def schedule(module: Any, kind: str) -> Any:
     family, _, betas = kind.partition(" ")
     if not betas:
         return module.NoiseScheduleVP(family, dtype=torch.float64)
-    values = {"linear": np.linspace(1e-4, 0.02, 1000), "cosine": np.minimum(1 - COSINE[1:] / COSINE[:-1], 0.999)}[betas]
+    values = {
+        "linear": np.linspace(1e-4, 0.02, 1000),
+        "cosine": np.minimum(1 - COSINE[1:] / COSINE[:-1], 0.999),
+    }[betas]
     return module.NoiseScheduleVP(family, betas=tensor(values), dtype=torch.float64)
 
 
@@ -49,13 +58,17 @@ def noise_model(module: Any, noise: Any, denoise: Callable, model_type: str) -> 
         alpha, sigma = (float(level[0]) for level in levels(noise, t))
         x0 = tensor(denoise(array(x).reshape(len(x), -1), alpha, sigma)).reshape(x.shape)
         eps = (x - alpha * x0) / sigma
-        return {"noise": eps, "x_start": x0, "v": alpha * eps - sigma * x0, "score": -eps / sigma}[model_type]
+        return {"noise": eps, "x_start": x0, "v": alpha * eps - sigma * x0, "score": -eps / sigma}[
+            model_type
+        ]
 
     return module.model_wrapper(network, noise, model_type=model_type)
 
 
 def follow(solver: Any, x: np.ndarray, stop: int, **asked: Any) -> np.ndarray:
-    """x after `stop` steps, as images of one row, which UniPC needs.  UniPC prints at every step."""
+    """x after `stop` steps, as images of one row, which UniPC needs.  UniPC prints at every
+    step.
+    """
     images = tensor(x)[:, None, None, :]
     with in_float64(), contextlib.redirect_stdout(io.StringIO()):
         _, path = solver.sample(images, t_end=END, return_intermediate=True, **asked)

@@ -6,7 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from flow_matching.path import AffineProbPath, CondOTProbPath, GeodesicProbPath, scheduler as schedulers
+from flow_matching.path import (
+    AffineProbPath,
+    CondOTProbPath,
+    GeodesicProbPath,
+    scheduler as schedulers,
+)
 from flow_matching.utils.manifolds import Euclidean
 
 from spec_tests.conformance.adapters._torch import array, tensor
@@ -24,10 +29,17 @@ SCHEDULERS = {
 def processes() -> Iterator[Target]:
     """x_0 is noise and x_1 data there, and time runs to data."""
     for name, scheduler in SCHEDULERS.items():
-        yield _process(f"AffineProbPath({name})", AffineProbPath(scheduler), convert=_conversions(AffineProbPath(scheduler)))
+        yield _process(
+            f"AffineProbPath({name})",
+            AffineProbPath(scheduler),
+            convert=_conversions(AffineProbPath(scheduler)),
+        )
     yield _process("CondOTProbPath()", CondOTProbPath(), convert=_conversions(CondOTProbPath()))
     for name in ("CondOTScheduler()", "PolynomialConvexScheduler(2)"):
-        yield _process(f"GeodesicProbPath({name}, Euclidean())", GeodesicProbPath(SCHEDULERS[name], Euclidean()))
+        yield _process(
+            f"GeodesicProbPath({name}, Euclidean())",
+            GeodesicProbPath(SCHEDULERS[name], Euclidean()),
+        )
 
 
 def _process(name: str, path: Any, **more: Any) -> Target:
@@ -43,13 +55,21 @@ def _process(name: str, path: Any, **more: Any) -> Target:
 
 
 def _sample(path: Any, data: np.ndarray, noise: np.ndarray, t: float) -> Any:
-    return path.sample(x_0=tensor(noise), x_1=tensor(data), t=torch.full((len(data),), t, dtype=torch.float64))
+    return path.sample(
+        x_0=tensor(noise), x_1=tensor(data), t=torch.full((len(data),), t, dtype=torch.float64)
+    )
 
 
 def _conversions(path: Any) -> dict[str, tuple[Callable, Callable]]:
     """Each of the six between target, epsilon and velocity, on the way there or on the way back."""
-    back = lambda name: lambda x, got, t: array(getattr(path, f"{name}_to_target")(tensor(got), tensor(x), tensor(t)))
-    by_epsilon = lambda x, got, t: back("epsilon")(x, array(path.velocity_to_epsilon(tensor(got), tensor(x), tensor(t))), t)
+    back = lambda name: (
+        lambda x, got, t: array(
+            getattr(path, f"{name}_to_target")(tensor(got), tensor(x), tensor(t))
+        )
+    )
+    by_epsilon = lambda x, got, t: back("epsilon")(
+        x, array(path.velocity_to_epsilon(tensor(got), tensor(x), tensor(t))), t
+    )
 
     def there(name: str) -> Callable:
         def predict(x0: np.ndarray, eps: np.ndarray, alpha: float, sigma: float) -> np.ndarray:

@@ -16,7 +16,9 @@ Loss = Callable[..., torch.Tensor]  # (images, texts, scale, bias) -> loss
 Make = Callable[[int, int], Loss]  # (rank, world) -> the loss of that process; picklable
 
 
-def value_and_gradients(loss: Loss, images: np.ndarray, texts: np.ndarray, log_scale: float, bias: float | None) -> Any:
+def value_and_gradients(
+    loss: Loss, images: np.ndarray, texts: np.ndarray, log_scale: float, bias: float | None
+) -> Any:
     """As check_contrastive_loss wants them."""
     leaf = lambda x: torch.tensor(np.asarray(x), dtype=torch.float64, requires_grad=True)
     leaves = {"images": leaf(images), "texts": leaf(texts), "log_scale": leaf(log_scale)}
@@ -27,10 +29,19 @@ def value_and_gradients(loss: Loss, images: np.ndarray, texts: np.ndarray, log_s
     return float(value.detach()), {name: zero(x).numpy() for name, x in leaves.items()}
 
 
-def over_processes(make: Make, world: int, images: np.ndarray, texts: np.ndarray, log_scale: float, bias: float | None) -> Any:
-    """Each process has its rows; value and gradients are averaged over processes, as DistributedDataParallel does.
+def over_processes(
+    make: Make,
+    world: int,
+    images: np.ndarray,
+    texts: np.ndarray,
+    log_scale: float,
+    bias: float | None,
+) -> Any:
+    """Each process has its rows; value and gradients are averaged over processes, as
+    DistributedDataParallel does.
 
-    An encoder's gradient is then 1/world of the sum over the rows of all processes, hence the division of the rows' own.
+    An encoder's gradient is then 1/world of the sum over the rows of all processes, hence the
+    division of the rows' own.
     """
     workers = _workers(world)
     for worker, x, y in zip(workers, np.split(images, world), np.split(texts, world), strict=True):
@@ -40,8 +51,13 @@ def over_processes(make: Make, world: int, images: np.ndarray, texts: np.ndarray
     if raised:
         raise RuntimeError(raised[0])
     values, gradients = zip(*answers, strict=True)
-    rows = {name: np.concatenate([one[name] for one in gradients]) / world for name in ("images", "texts")}
-    numbers = {name: np.mean([one[name] for one in gradients]) for name in gradients[0] if name not in rows}
+    rows = {
+        name: np.concatenate([one[name] for one in gradients]) / world
+        for name in ("images", "texts")
+    }
+    numbers = {
+        name: np.mean([one[name] for one in gradients]) for name in gradients[0] if name not in rows
+    }
     return float(np.mean(values)), rows | numbers
 
 
@@ -52,7 +68,9 @@ def _workers(world: int) -> list[Any]:
     ends = []
     for rank in range(world):
         here, there = mp.Pipe()
-        mp.get_context("spawn").Process(target=_work, args=(there, meeting, rank, world), daemon=True).start()
+        mp.get_context("spawn").Process(
+            target=_work, args=(there, meeting, rank, world), daemon=True
+        ).start()
         ends.append(here)
     return ends
 

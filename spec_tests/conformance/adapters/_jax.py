@@ -1,4 +1,6 @@
-"""What the adapters of JAX libraries share: float64, the kit's denoiser in a JAX program, normals from where the kit says."""
+"""What the adapters of JAX libraries share: float64, the kit's denoiser in a JAX program, normals
+from where the kit says.
+"""
 # pyright: reportMissingImports=false
 
 from collections.abc import Callable, Iterator
@@ -11,7 +13,9 @@ import numpy as np
 
 jax.config.update("jax_enable_x64", True)
 
-Levels = Callable[[Any], tuple[float, float]]  # whatever the library hands its network for a time -> (alpha, sigma)
+Levels = Callable[
+    [Any], tuple[float, float]
+]  # whatever the library hands its network for a time -> (alpha, sigma)
 
 
 def array(x: Any) -> np.ndarray:
@@ -23,8 +27,9 @@ def array(x: Any) -> np.ndarray:
 def eager(normal: Callable | None = None) -> Iterator[None]:
     """Loops run in Python, and jax.random.normal gives normal(shape); with None it refuses.
 
-    Without compilation the shapes of the draws are those of the program, and a numpy denoiser can stand in for a network.
-    A library that draws inside vmap asks for the shape of one row: the kit then says that the draw has a wrong shape.
+    Without compilation the shapes of the draws are those of the program, and a numpy denoiser can
+    stand in for a network. A library that draws inside vmap asks for the shape of one row: the kit
+    then says that the draw has a wrong shape.
     """
     kept = jax.random.normal
 
@@ -43,12 +48,17 @@ def eager(normal: Callable | None = None) -> Iterator[None]:
 
 @contextmanager
 def fixed_norms() -> Iterator[None]:
-    """A Langevin corrector sets its step by norms of the whole batch, a mean over devices: all 1 here.
+    """A Langevin corrector sets its step by norms of the whole batch, a mean over devices: all 1
+    here.
 
-    Its step is then a number, and the sampler is affine: the rule is left out, the step that it sets is asked.
+    Its step is then a number, and the sampler is affine: the rule is left out, the step that it
+    sets is asked.
     """
     kept = jnp.linalg.norm, jax.lax.pmean
-    jnp.linalg.norm, jax.lax.pmean = lambda x, axis=None: jnp.ones(x.shape[:1]), lambda x, axis_name: x
+    jnp.linalg.norm, jax.lax.pmean = (
+        lambda x, axis=None: jnp.ones(x.shape[:1]),
+        lambda x, axis_name: x,
+    )
     try:
         yield
     finally:
@@ -56,11 +66,15 @@ def fixed_norms() -> Iterator[None]:
 
 
 def network(answer: Callable[[np.ndarray, float], np.ndarray]) -> Callable[[Any, Any], jax.Array]:
-    """answer(x, t), numpy, as a function of JAX arrays x (B, d) and a time that is the same for the whole batch."""
+    """answer(x, t), numpy, as a function of JAX arrays x (B, d) and a time that is the same for the
+    whole batch.
+    """
 
     def apply(x: Any, t: Any) -> jax.Array:
         if any(isinstance(one, jax.core.Tracer) for one in (x, t)):
-            return jax.pure_callback(host, jax.ShapeDtypeStruct(x.shape, jnp.float64), x, t, vmap_method="sequential")
+            return jax.pure_callback(
+                host, jax.ShapeDtypeStruct(x.shape, jnp.float64), x, t, vmap_method="sequential"
+            )
         return jnp.asarray(host(x, t))
 
     def host(x: Any, t: Any) -> np.ndarray:

@@ -24,5 +24,16 @@ for rows in (x[:1], x): print(sample_dpm_adaptive(denoise, rows, 0.01, 80.0, dis
 
 
 def of(name: str, claim: str) -> str:
-    part = {("3m_sde", "REV-19"): ORDER, ("s_noise", "REV-01"): NOISE, ("adaptive", "API-01"): BATCH}
-    return next((LOAD + text[1:] for (word, asked), text in part.items() if word in name and asked == claim), "")
+    part = {
+        ("3m_sde", "REV-19"): ORDER,
+        ("s_noise", "REV-01"): NOISE,
+        ("adaptive", "API-01"): BATCH,
+    }
+    return next(
+        (
+            LOAD + text[1:]
+            for (word, asked), text in part.items()
+            if word in name and asked == claim
+        ),
+        "",
+    )

@@ -1,4 +1,6 @@
-"""Ten lines that show each failure with score_sde alone, in an environment where its imports work."""
+"""Ten lines that show each failure with score_sde alone, in an environment where its imports
+work.
+"""
 
 ANCESTRAL = """
 import jax, jax.numpy as jnp, numpy as np, sampling, sde_lib
@@ -18,4 +20,6 @@ corrector.update_fn(jax.random.key(0), jnp.ones((2, 2)), jnp.ones(2))
 
 def of(name: str) -> str:
     """The text for a target, empty where none is needed."""
-    return ANCESTRAL if "ancestral" in name else SUB_VP if "subVP" in name and " and " in name else ""
+    return (
+        ANCESTRAL if "ancestral" in name else SUB_VP if "subVP" in name and " and " in name else ""
+    )

@@ -15,7 +15,12 @@ for n in (100, 200, 400, 800, 1600):  # order ORDER divides the error by POWER e
 def of(name: str, claim: str) -> str:
     if claim not in ("REV-17", "REV-19"):
         return ""
-    sampler, order = name.partition(" on ")[0], int(name.partition("order=")[2][:1] or 1) + name.startswith("UniPC")
+    sampler, order = (
+        name.partition(" on ")[0],
+        int(name.partition("order=")[2][:1] or 1) + name.startswith("UniPC"),
+    )
     call = sampler.replace("transform=", "transform=models.")
     call = f"functional.{call}" if name.startswith("RK") else f"Run(structured.{call})"
-    return ORDER.replace("SAMPLER", call).replace("ORDER", str(order)).replace("POWER", str(2**order))
+    return (
+        ORDER.replace("SAMPLER", call).replace("ORDER", str(order)).replace("POWER", str(2**order))
+    )

@@ -13,23 +13,36 @@ from spec_tests.conformance.adapters._torch import array, tensor
 
 
 class Network(torch.nn.Module, library.ModelMixin):
-    """A network that answers in the parametrisation that its wrapper reads; a parameter says its type."""
+    """A network that answers in the parametrisation that its wrapper reads; a parameter says its
+    type.
+    """
 
     def __init__(self, answer: Callable, dimension: int = 2):
         super().__init__()
-        self.answer, self.input_dims, self.unit = answer, (dimension,), torch.nn.Parameter(torch.ones(()))
+        self.answer, self.input_dims, self.unit = (
+            answer,
+            (dimension,),
+            torch.nn.Parameter(torch.ones(())),
+        )
 
     def forward(self, x: torch.Tensor, sigma: torch.Tensor, cond: Any = None) -> torch.Tensor:
         return self.answer(x, sigma)
 
 
-def answer(denoise: Callable, prediction: str, x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+def answer(
+    denoise: Callable, prediction: str, x: torch.Tensor, sigma: torch.Tensor
+) -> torch.Tensor:
     """Of x = x0 + sigma eps; the flow's of x = (1 - t) x0 + t eps."""
     s = float(sigma)
     alpha = 1 - s if prediction == "PredFlow" else 1.0
     x0 = tensor(denoise(array(x), alpha, s))
     eps = (x - alpha * x0) / s
-    turned = {"PredX0": x0, "eps": eps, "PredV": (eps - s * x0) / (1 + s**2) ** 0.5, "PredFlow": eps - x0}
+    turned = {
+        "PredX0": x0,
+        "eps": eps,
+        "PredV": (eps - s * x0) / (1 + s**2) ** 0.5,
+        "PredFlow": eps - x0,
+    }
     return turned[prediction]
 
 

@@ -20,11 +20,22 @@ print(sampler.compute_log_likelihood(jnp.ones((1, 1)), rng=jax.random.key(0)))  
 """
 
 SMALL = ODE.replace("20.0", "1.0")
-EXPONENTIAL = SMALL.replace("OdeSampler", "ExponentialOdeSampler").replace("200", "2000").replace(ANSWER, EXACT)
-NO_KEY = SMALL.replace(", rng=jax.random.key(0)", "").replace(ANSWER, "raises: without probes no key should be needed")
+EXPONENTIAL = (
+    SMALL.replace("OdeSampler", "ExponentialOdeSampler")
+    .replace("200", "2000")
+    .replace(ANSWER, EXACT)
+)
+NO_KEY = SMALL.replace(", rng=jax.random.key(0)", "").replace(
+    ANSWER, "raises: without probes no key should be needed"
+)
 
 
 def of(name: str) -> str:
     """The text for a target, empty where none is needed."""
-    texts = {"Exponential": EXPONENTIAL, "rng=None": NO_KEY, "likelihood": ODE, "noise_schedule": LOG_SNR}
+    texts = {
+        "Exponential": EXPONENTIAL,
+        "rng=None": NO_KEY,
+        "likelihood": ODE,
+        "noise_schedule": LOG_SNR,
+    }
     return next((text for part, text in texts.items() if part in name), "")

@@ -1,4 +1,6 @@
-"""What the adapters of torch libraries share: tensors in, arrays out, and every normal from where the kit says."""
+"""What the adapters of torch libraries share: tensors in, arrays out, and every normal from where
+the kit says.
+"""
 # pyright: reportMissingImports=false
 
 from collections.abc import Callable, Iterator
@@ -20,7 +22,9 @@ def array(x: torch.Tensor) -> np.ndarray:
 
 @contextmanager
 def normals(normal: Callable | None) -> Iterator[None]:
-    """torch.randn and torch.randn_like give normal(shape); with None they refuse, for the method says it draws nothing."""
+    """torch.randn and torch.randn_like give normal(shape); with None they refuse, for the method
+    says it draws nothing.
+    """
     kept = torch.randn, torch.randn_like
 
     def draw(*size: Any, dtype: Any = None, **_: Any) -> torch.Tensor:
@@ -29,7 +33,10 @@ def normals(normal: Callable | None) -> Iterator[None]:
         shape = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
         return torch.tensor(np.asarray(normal(shape)), dtype=dtype or torch.float64)
 
-    torch.randn, torch.randn_like = draw, lambda x, dtype=None, **_: draw(x.shape, dtype=dtype or x.dtype)
+    torch.randn, torch.randn_like = (
+        draw,
+        lambda x, dtype=None, **_: draw(x.shape, dtype=dtype or x.dtype),
+    )
     try:
         yield
     finally:
@@ -37,7 +44,9 @@ def normals(normal: Callable | None) -> Iterator[None]:
 
 
 def differentiable(denoise: Any, x: torch.Tensor, alpha: float, sigma: float) -> torch.Tensor:
-    """denoise(x, alpha, sigma) with denoise.pull, its derivative, for code that differentiates the network by x."""
+    """denoise(x, alpha, sigma) with denoise.pull, its derivative, for code that differentiates the
+    network by x.
+    """
 
     class Network(torch.autograd.Function):
         @staticmethod

@@ -1,4 +1,6 @@
-"""artifex (avitai-artifex): its noise schedules, DDPM, DDIM and score models with the kit's network, guidance and loss."""
+"""artifex (avitai-artifex): its noise schedules, DDPM, DDIM and score models with the kit's
+network, guidance and loss.
+"""
 # pyright: reportMissingImports=false
 
 from collections.abc import Callable, Iterator
@@ -17,7 +19,13 @@ from artifex.generative_models.modalities.multi_modal.evaluation import CrossMod
 from artifex.generative_models.models.diffusion import ddim, ddpm, guidance, score
 
 from spec_tests.conformance.adapters import _artifex_snippets as snippets
-from spec_tests.conformance.adapters._artifex_models import build, level, schedule_config, starting_from, unclipped
+from spec_tests.conformance.adapters._artifex_models import (
+    build,
+    level,
+    schedule_config,
+    starting_from,
+    unclipped,
+)
 from spec_tests.conformance.adapters._jax import array, eager, network, predictions
 from spec_tests.conformance.target import Target
 
@@ -35,26 +43,51 @@ def samplers() -> Iterator[Target]:
     for kind in ("linear", "cosine"):
         nodes = partial(_few_nodes, kind)
         yield _target(
-            f"DDPMModel.p_sample({kind})", partial(_ancestral, kind), nodes, noise=True, eta=1.0, exact_on_points=True
+            f"DDPMModel.p_sample({kind})",
+            partial(_ancestral, kind),
+            nodes,
+            noise=True,
+            eta=1.0,
+            exact_on_points=True,
         )
-    yield _target("DiffusionSampler.step", _sampler, partial(_few_nodes, "linear"), noise=True, eta=1.0, exact_on_points=True)
+    yield _target(
+        "DiffusionSampler.step",
+        _sampler,
+        partial(_few_nodes, "linear"),
+        noise=True,
+        eta=1.0,
+        exact_on_points=True,
+    )
     for eta in (0.0, 1.0):
         for skip in ("uniform", "quadratic"):
             run, nodes, noise = partial(_ddim, skip, eta), partial(_ddim_nodes, skip), eta > 0
-            yield _target(f"DDIMModel({skip}, eta={eta})", run, nodes, noise=noise, eta=eta, exact_on_points=True)
+            yield _target(
+                f"DDIMModel({skip}, eta={eta})",
+                run,
+                nodes,
+                noise=noise,
+                eta=eta,
+                exact_on_points=True,
+            )
     yield _target("DDPMModel.sample(scheduler='ddim')", _ddpm_ddim, _ddpm_ddim_nodes, eta=0.0)
     yield _target("ScoreDiffusionModel.sample", _score, _score_nodes, noise=True)
 
 
 def _target(name: str, run: Callable, nodes: Callable, **claims: Any) -> Target:
-    return Target(name, {"run": run, "nodes": nodes, "steps": (16, 32, 64), "precision": STORED, **claims}, snippets.of(name))
+    return Target(
+        name,
+        {"run": run, "nodes": nodes, "steps": (16, 32, 64), "precision": STORED, **claims},
+        snippets.of(name),
+    )
 
 
 def _times(x: np.ndarray, t: Any) -> jax.Array:
     return jnp.full(len(x), int(t), jnp.int32)
 
 
-def _ancestral(kind: str, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
+def _ancestral(
+    kind: str, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None
+) -> np.ndarray:
     model = build(ddpm.DDPMModel, config.DDPMConfig, kind, n)
     eps, out = predictions(denoise, partial(level, model.noise_schedule))["eps"], jnp.asarray(x)
     with eager(normal):
@@ -63,9 +96,13 @@ def _ancestral(kind: str, denoise: Callable, x: np.ndarray, n: int, stop: int, n
     return array(out)
 
 
-def _sampler(denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
+def _sampler(
+    denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None
+) -> np.ndarray:
     levels = partial(level, create_noise_schedule(schedule_config("linear", n)))
-    made = DiffusionSampler(predictions(denoise, levels)["eps"], num_timesteps=n, beta_start=0.1 / n, beta_end=8.0 / n)
+    made = DiffusionSampler(
+        predictions(denoise, levels)["eps"], num_timesteps=n, beta_start=0.1 / n, beta_end=8.0 / n
+    )
     with eager(normal):
         state = made.init(jnp.asarray(x), jax.random.key(0))
         for _ in range(stop):
@@ -86,8 +123,18 @@ def _ddim_model(skip: str) -> Any:
     return build(ddim.DDIMModel, config.DDIMConfig, skip_type=skip)
 
 
-def _ddim(skip: str, eta: float, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
-    """The loop of ddim_sample, where the last of its steps goes from timestep 0 to timestep 0 and is not counted here."""
+def _ddim(
+    skip: str,
+    eta: float,
+    denoise: Callable,
+    x: np.ndarray,
+    n: int,
+    stop: int,
+    normal: Callable | None,
+) -> np.ndarray:
+    """The loop of ddim_sample, where the last of its steps goes from timestep 0 to timestep 0 and
+    is not counted here.
+    """
     model = _ddim_model(skip)
     eps, out = predictions(denoise, partial(level, model.noise_schedule))["eps"], jnp.asarray(x)
     times = [*array(model.get_ddim_timesteps(n + 1)), 0.0]
@@ -99,10 +146,14 @@ def _ddim(skip: str, eta: float, denoise: Callable, x: np.ndarray, n: int, stop:
 
 def _ddim_nodes(skip: str, n: int) -> Nodes:
     model = _ddim_model(skip)
-    return _of_levels([level(model.noise_schedule, t) for t in array(model.get_ddim_timesteps(n + 1))])
+    return _of_levels(
+        [level(model.noise_schedule, t) for t in array(model.get_ddim_timesteps(n + 1))]
+    )
 
 
-def _ddpm_ddim(denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
+def _ddpm_ddim(
+    denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None
+) -> np.ndarray:
     model = build(ddpm.DDPMModel, config.DDPMConfig)
     eps = predictions(denoise, partial(level, model.noise_schedule))["eps"]
     model.backbone = lambda x, t, **_: eps(x, t)
@@ -112,14 +163,20 @@ def _ddpm_ddim(denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Call
 
 def _ddpm_ddim_nodes(n: int) -> Nodes:
     schedule = create_noise_schedule(schedule_config("linear", 1000))
-    return _of_levels([level(schedule, t) for t in np.linspace(999, 0, n).astype(int)] + [(1.0, 0.0)])
+    return _of_levels(
+        [level(schedule, t) for t in np.linspace(999, 0, n).astype(int)] + [(1.0, 0.0)]
+    )
 
 
-def _score(denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
+def _score(
+    denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None
+) -> np.ndarray:
     """The network of a loss at its minimum: (E[x0 | x] - x)/sigma at x/sigma."""
     model = _score_model()
     sigma_of = lambda t: float(model._get_sigma(jnp.asarray(t)))
-    model.backbone = network(lambda y, t: (denoise(sigma_of(t) * y, 1.0, sigma_of(t)) - sigma_of(t) * y) / sigma_of(t))
+    model.backbone = network(
+        lambda y, t: (denoise(sigma_of(t) * y, 1.0, sigma_of(t)) - sigma_of(t) * y) / sigma_of(t)
+    )
     with eager(starting_from(x / model.sigma_max, normal)):
         return array(model.sample(len(x), num_steps=n))
 
@@ -139,8 +196,12 @@ def processes() -> Iterator[Target]:
 
 
 def _parts(schedule: Any) -> dict[str, Any]:
-    noised = lambda x0, eps, t: array(schedule.add_noise(jnp.asarray(x0), jnp.asarray(eps), _times(x0, t)))
-    back = lambda x, eps, t: array(schedule.predict_start_from_noise(jnp.asarray(x), _times(x, t), jnp.asarray(eps)))
+    noised = lambda x0, eps, t: array(
+        schedule.add_noise(jnp.asarray(x0), jnp.asarray(eps), _times(x0, t))
+    )
+    back = lambda x, eps, t: array(
+        schedule.predict_start_from_noise(jnp.asarray(x), _times(x, t), jnp.asarray(eps))
+    )
     return {
         "alpha": lambda t: level(schedule, t)[0],
         "sigma": lambda t: level(schedule, t)[1],
@@ -154,7 +215,10 @@ def _parts(schedule: Any) -> dict[str, Any]:
 
 def guidances() -> Iterator[Target]:
     both = {"convention": "w", "precision": "float64"}
-    yield Target("apply_guidance", {"combine": lambda c, u, w: array(guidance.apply_guidance(c, u, w)), **both})
+    yield Target(
+        "apply_guidance",
+        {"combine": lambda c, u, w: array(guidance.apply_guidance(c, u, w)), **both},
+    )
     yield Target("ClassifierFreeGuidance", {"combine": _combine, **both})
 
 
@@ -168,7 +232,13 @@ def losses() -> Iterator[Target]:
     yield Target("CrossModalContrastiveLoss()", {"loss": _loss, "precision": STORED})
 
 
-def _loss(images: np.ndarray, texts: np.ndarray, log_scale: float, bias: float | None) -> tuple[float, dict[str, Any]]:
+def _loss(
+    images: np.ndarray, texts: np.ndarray, log_scale: float, bias: float | None
+) -> tuple[float, dict[str, Any]]:
     of = lambda x, y, scale: CrossModalContrastiveLoss(temperature=jnp.exp(-scale))(x, y)
-    value, gradients = jax.value_and_grad(of, (0, 1, 2))(jnp.asarray(images), jnp.asarray(texts), jnp.asarray(log_scale))
-    return float(value), dict(zip(("images", "texts", "log_scale"), map(array, gradients), strict=True))
+    value, gradients = jax.value_and_grad(of, (0, 1, 2))(
+        jnp.asarray(images), jnp.asarray(texts), jnp.asarray(log_scale)
+    )
+    return float(value), dict(
+        zip(("images", "texts", "log_scale"), map(array, gradients), strict=True)
+    )

@@ -24,9 +24,22 @@ SCHEDULES = {
     "VESchedule": noise.VESchedule,
     "DecaySchedule": noise.DecaySchedule,
 }
-MULTISTEP = (sample.zABSampler, sample.vABSampler, sample.zEABSampler, sample.xEABSampler, sample.REABSampler)
-FINE = (64, 128, 256, 512)  # with fewer steps the slopes of some multi-step methods have not settled
-LANGEVIN = 0.5  # the sum of the delta of all corrector steps of PCSampler: each is a Langevin step of first order in delta
+MULTISTEP = (
+    sample.zABSampler,
+    sample.vABSampler,
+    sample.zEABSampler,
+    sample.xEABSampler,
+    sample.REABSampler,
+)
+FINE = (
+    64,
+    128,
+    256,
+    512,
+)  # with fewer steps the slopes of some multi-step methods have not settled
+# the sum of the delta of all corrector steps of PCSampler: each is a Langevin step of first order
+# in delta
+LANGEVIN = 0.5
 
 
 def version() -> str:
@@ -45,7 +58,10 @@ def _one_step(schedule: str) -> Iterator[Target]:
     quiet = {"order": 1, "eta": 0.0, "exact_on_points": True}
     yield _target(sample.DDPMSampler, schedule, {}, noise=True, eta=1.0)
     yield _target(sample.DDIMSampler, schedule, {"eta": 0.0}, **quiet)
-    for eta, family in ((0.5, 0.5), (0.25, 0.5)):  # its eta multiplies the variance, the paper's the deviation
+    for eta, family in (
+        (0.5, 0.5),
+        (0.25, 0.5),
+    ):  # its eta multiplies the variance, the paper's the deviation
         yield _target(sample.DDIMSampler, schedule, {"eta": eta}, noise=True, eta=family)
     yield _target(sample.DDIMSampler, schedule, {"eta": 1.0}, noise=True, eta=1.0)
     yield _target(sample.EulerSampler, schedule, {}, **quiet)
@@ -57,16 +73,24 @@ def _one_step(schedule: str) -> Iterator[Target]:
 
 
 def _multistep(sampler: Any, order: int, schedule: str) -> Target:
-    """All but REAB are exact where the data are one point, and are Euler steps in disguise at order 1."""
+    """All but REAB are exact where the data are one point, and are Euler steps in disguise at order
+    1.
+    """
     exact = sampler is not sample.REABSampler
     first = {"eta": 0.0} if order == 1 and exact else {}
-    return _target(sampler, schedule, {"order": order}, order=order, exact_on_points=exact, steps=FINE, **first)
+    return _target(
+        sampler, schedule, {"order": order}, order=order, exact_on_points=exact, steps=FINE, **first
+    )
 
 
 def _target(sampler: Any, schedule: str, options: dict[str, Any], **claims: Any) -> Target:
     written = "".join(f", {name}={value!r}" for name, value in options.items())
     name = f"{sampler.__name__}({schedule}{written})"
-    arguments = {"run": partial(_run, sampler, schedule, options), "nodes": partial(_nodes, schedule), **claims}
+    arguments = {
+        "run": partial(_run, sampler, schedule, options),
+        "nodes": partial(_nodes, schedule),
+        **claims,
+    }
     return Target(name, arguments, partial(snippets.of, name))
 
 
@@ -78,7 +102,10 @@ def processes() -> Iterator[Target]:
             "sigma": lambda t, at=schedule: float(at.sigma(tensor(t))),
             "times": np.linspace(0.0, 1.0, 11),
             "perturb": partial(_perturb, schedule),
-            "convert": {kind.__name__: (predict, partial(_recover, kind, schedule)) for kind, predict in PREDICTIONS.items()},
+            "convert": {
+                kind.__name__: (predict, partial(_recover, kind, schedule))
+                for kind, predict in PREDICTIONS.items()
+            },
             "start": _start(schedule),
         }
         yield Target(f"{name}()", arguments)
@@ -89,7 +116,9 @@ def _simple(x0: np.ndarray, eps: np.ndarray, alpha: float, sigma: float) -> np.n
 
 
 def _karras(x0: np.ndarray, eps: np.ndarray, alpha: float, sigma: float) -> np.ndarray:
-    """Karras et al. 2022, eq. 7 and Table 1, of y = x/alpha at tau = sigma/alpha for data of unit variance."""
+    """Karras et al. 2022, eq. 7 and Table 1, of y = x/alpha at tau = sigma/alpha for data of unit
+    variance.
+    """
     y, tau = x0 + sigma / alpha * eps, sigma / alpha
     return (x0 - y / (1 + tau**2)) * np.sqrt(1 + tau**2) / tau
 
@@ -109,7 +138,9 @@ class Backbone(torch.nn.Module):
         return self.answer
 
 
-def _recover(kind: Any, schedule: noise.Schedule, x: np.ndarray, prediction: np.ndarray, t: float) -> np.ndarray:
+def _recover(
+    kind: Any, schedule: noise.Schedule, x: np.ndarray, prediction: np.ndarray, t: float
+) -> np.ndarray:
     return array(kind(Backbone(tensor(prediction)), schedule)(tensor(x), tensor(t)).mean)
 
 
@@ -142,13 +173,29 @@ class Exact(Denoiser):
 
 
 def _run(
-    sampler: Any, schedule: str, options: dict, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None
+    sampler: Any,
+    schedule: str,
+    options: dict,
+    denoise: Callable,
+    x: np.ndarray,
+    n: int,
+    stop: int,
+    normal: Callable | None,
 ) -> np.ndarray:
-    """The quiet members of DDIMSampler and ItoSampler draw, too, and multiply by 0: ones show where it is not 0."""
+    """The quiet members of DDIMSampler and ItoSampler draw, too, and multiply by 0: ones show where
+    it is not 0.
+    """
     if sampler is sample.PCSampler:
         options = {"corrections": 1, "delta": LANGEVIN / n}
     end = float(_times(n)[stop])
-    solver = sampler(Exact(SCHEDULES[schedule](), denoise), **options, stop=end, steps=stop, silent=True, dtype=torch.float64)
+    solver = sampler(
+        Exact(SCHEDULES[schedule](), denoise),
+        **options,
+        stop=end,
+        steps=stop,
+        silent=True,
+        dtype=torch.float64,
+    )
     with normals(normal or np.ones):
         return array(solver(tensor(x)))
 
@@ -163,7 +210,9 @@ def _nodes(schedule: str, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def guidances() -> Iterator[Target]:
-    yield Target("CFGDenoiser", {"combine": _guided, "convention": "1 + w", "negative": _guided_away})
+    yield Target(
+        "CFGDenoiser", {"combine": _guided, "convention": "1 + w", "negative": _guided_away}
+    )
 
 
 class Labelled(Denoiser):
@@ -173,7 +222,9 @@ class Labelled(Denoiser):
         super().__init__()
         self.schedule, self.unlabelled = noise.VPSchedule(), unlabelled
 
-    def forward(self, x_t: torch.Tensor, t: torch.Tensor, label: np.ndarray | None = None, **_: Any) -> DiracPosterior:
+    def forward(
+        self, x_t: torch.Tensor, t: torch.Tensor, label: np.ndarray | None = None, **_: Any
+    ) -> DiracPosterior:
         return DiracPosterior(tensor(self.unlabelled if label is None else label))
 
 

@@ -1,7 +1,9 @@
-"""diffrax: its solvers with fixed steps, on the probability flow and on the reverse SDE in log(sigma), where both are smooth.
+"""diffrax: its solvers with fixed steps, on the probability flow and on the reverse SDE in
+log(sigma), where both are smooth.
 
-With y = x/alpha and tau = sigma/alpha the flow is dy/d log tau = y - D(y, tau); in s = -log tau the reverse SDE is
-dy = 2 (D - y) ds + sqrt(2) tau dW, of additive noise (Song et al. 2021, eq. 6, for the variance-exploding process).
+With y = x/alpha and tau = sigma/alpha the flow is dy/d log tau = y - D(y, tau); in s = -log tau the
+reverse SDE is dy = 2 (D - y) ds + sqrt(2) tau dW, of additive noise (Song et al. 2021, eq. 6, for
+the variance-exploding process).
 """
 # pyright: reportMissingImports=false
 
@@ -48,8 +50,18 @@ NOISY = {  # strong orders for additive noise, which the order of the law is not
     diffrax.SlowRK: 1.5,
     diffrax.SPaRK: 1.5,
 }
-PLAIN = (diffrax.Euler, diffrax.EulerHeun, diffrax.Heun, diffrax.ItoMilstein, diffrax.StratonovichMilstein)  # no Levy area
-FEW, COARSE, FINE = (16, 32, 64), (8, 16, 32), (128, 256, 512, 1024)  # FINE for those of a small region of stability
+PLAIN = (
+    diffrax.Euler,
+    diffrax.EulerHeun,
+    diffrax.Heun,
+    diffrax.ItoMilstein,
+    diffrax.StratonovichMilstein,
+)  # no Levy area
+FEW, COARSE, FINE = (
+    (16, 32, 64),
+    (8, 16, 32),
+    (128, 256, 512, 1024),
+)  # FINE for those of a small region of stability
 
 
 def version() -> str:
@@ -58,12 +70,25 @@ def version() -> str:
 
 def samplers() -> Iterator[Target]:
     for solver, order in (EXPLICIT | IMPLICIT | SPLIT).items():
-        steps = {"steps": FINE} if solver in (diffrax.ReversibleHeun, diffrax.LeapfrogMidpoint) else {}
-        yield Target(f"{solver.__name__}()", {"run": partial(_flow, solver), "nodes": _nodes, "order": order, **steps})
+        steps = (
+            {"steps": FINE} if solver in (diffrax.ReversibleHeun, diffrax.LeapfrogMidpoint) else {}
+        )
+        yield Target(
+            f"{solver.__name__}()",
+            {"run": partial(_flow, solver), "nodes": _nodes, "order": order, **steps},
+        )
     eighth = {"run": partial(_flow, diffrax.Dopri8), "nodes": _nodes, "order": 5, "steps": COARSE}
-    yield Target("Dopri8(), asked for order 5", eighth)  # the kit's problem has no more smoothness to show
+    yield Target(
+        "Dopri8(), asked for order 5", eighth
+    )  # the kit's problem has no more smoothness to show
     for solver, order in NOISY.items():
-        arguments = {"run": partial(_reverse, solver), "nodes": _nodes, "order": order, "noise": True, "steps": FEW}
+        arguments = {
+            "run": partial(_reverse, solver),
+            "nodes": _nodes,
+            "order": order,
+            "noise": True,
+            "steps": FEW,
+        }
         yield Target(f"{solver.__name__}() on the reverse SDE", arguments)
 
 
@@ -71,7 +96,9 @@ def _nodes(n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.ones(n + 1), np.geomspace(HIGH, LOW, n + 1)
 
 
-def _flow(solver: Any, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
+def _flow(
+    solver: Any, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None
+) -> np.ndarray:
     ends = np.log(_nodes(n)[1][[0, stop]])
     with _asked(denoise):
         return array(_solve(solver)(jnp.asarray(x), *ends, (ends[1] - ends[0]) / stop))
@@ -80,33 +107,52 @@ def _flow(solver: Any, denoise: Callable, x: np.ndarray, n: int, stop: int, norm
 @cache
 def _solve(kind: Any) -> Callable:
     """Compiled once for each shape of x."""
-    newton = optimistix.Newton(rtol=1e-11, atol=1e-11)  # VeryChord, the default, gives up at steps as long as the first
+    newton = optimistix.Newton(
+        rtol=1e-11, atol=1e-11
+    )  # VeryChord, the default, gives up at steps as long as the first
     solver = kind(root_finder=newton) if kind in IMPLICIT or kind in SPLIT else kind()
     whole = diffrax.ODETerm(lambda u, y, args: y - _network(y, jnp.exp(u)))
-    parts = diffrax.ODETerm(lambda u, y, args: -_network(y, jnp.exp(u))), diffrax.ODETerm(lambda u, y, args: y)
-    return jax.jit(partial(_integrate, diffrax.MultiTerm(*parts) if kind in SPLIT else whole, solver))
+    parts = (
+        diffrax.ODETerm(lambda u, y, args: -_network(y, jnp.exp(u))),
+        diffrax.ODETerm(lambda u, y, args: y),
+    )
+    return jax.jit(
+        partial(_integrate, diffrax.MultiTerm(*parts) if kind in SPLIT else whole, solver)
+    )
 
 
 def _integrate(terms: Any, solver: Any, x: Any, start: Any, end: Any, step: Any) -> Any:
     forward = diffrax.ForwardMode()
-    solved = diffrax.diffeqsolve(terms, solver, start, end, step, x, adjoint=forward, max_steps=None)
+    solved = diffrax.diffeqsolve(
+        terms, solver, start, end, step, x, adjoint=forward, max_steps=None
+    )
     assert solved.ys is not None
     return solved.ys[-1]
 
 
-def _reverse(solver: Any, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
+def _reverse(
+    solver: Any, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None
+) -> np.ndarray:
     assert normal is not None
     ends, draws = -np.log(_nodes(n)[1][[0, stop]]), 1 if solver in PLAIN else 2
-    normals = np.zeros((max(FEW), draws, *x.shape))  # room for the most steps, so that less is compiled
+    normals = np.zeros(
+        (max(FEW), draws, *x.shape)
+    )  # room for the most steps, so that less is compiled
     normals[:stop] = [[normal(x.shape) for _ in range(draws)] for _ in range(stop)]
     with _asked(denoise):
-        return array(_solve_sde(solver)(jnp.asarray(x), *ends, (ends[1] - ends[0]) / stop, jnp.asarray(normals)))
+        return array(
+            _solve_sde(solver)(
+                jnp.asarray(x), *ends, (ends[1] - ends[0]) / stop, jnp.asarray(normals)
+            )
+        )
 
 
 @cache
 def _solve_sde(kind: Any) -> Callable:
     def solve(x: Any, start: Any, end: Any, step: Any, normals: Any) -> Any:
-        spread = lambda s, y, args: lx.DiagonalLinearOperator(jnp.sqrt(2.0) * jnp.exp(-s) * jnp.ones_like(y))
+        spread = lambda s, y, args: lx.DiagonalLinearOperator(
+            jnp.sqrt(2.0) * jnp.exp(-s) * jnp.ones_like(y)
+        )
         drift = diffrax.ODETerm(lambda s, y, args: 2 * (_network(y, jnp.exp(-s)) - y))
         noise = diffrax.ControlTerm(spread, Given(normals, start, step))
         return _integrate(diffrax.MultiTerm(drift, noise), kind(), x, start, end, step)
@@ -115,7 +161,9 @@ def _solve_sde(kind: Any) -> Callable:
 
 
 class Given(diffrax.AbstractBrownianPath):
-    """A Brownian path of given normals, one or two a step: its increments and its space-time Levy areas."""
+    """A Brownian path of given normals, one or two a step: its increments and its space-time Levy
+    areas.
+    """
 
     normals: Any
     start: Any
@@ -136,7 +184,9 @@ class Given(diffrax.AbstractBrownianPath):
         increment = jnp.sqrt(t1 - t0) * drawn[0]
         if not use_levy:
             return increment
-        return diffrax.SpaceTimeLevyArea(dt=t1 - t0, W=increment, H=jnp.sqrt((t1 - t0) / 12) * drawn[-1])
+        return diffrax.SpaceTimeLevyArea(
+            dt=t1 - t0, W=increment, H=jnp.sqrt((t1 - t0) / 12) * drawn[-1]
+        )
 
 
 ASKED: list[Callable] = []  # the denoiser of the moment: compiled code calls back for it
@@ -160,13 +210,17 @@ def _network(y: Any, tau: Any) -> Any:
 
 @_network.defjvp
 def _slope(given: Any, tangents: Any) -> Any:
-    """For Newton's iterations of the implicit solvers alone: a difference is near enough, and time stands still in them."""
+    """For Newton's iterations of the implicit solvers alone: a difference is near enough, and time
+    stands still in them.
+    """
     (y, tau), (v, _) = given, tangents
     return _network(y, tau), _network_slope(y, tau, v)
 
 
 def _network_slope(y: Any, tau: Any, v: Any) -> Any:
-    return jax.pure_callback(_difference, jax.ShapeDtypeStruct(y.shape, jnp.float64), y, tau, v, vmap_method="sequential")
+    return jax.pure_callback(
+        _difference, jax.ShapeDtypeStruct(y.shape, jnp.float64), y, tau, v, vmap_method="sequential"
+    )
 
 
 def _answer(y: Any, tau: Any) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""diffuse-jax: its processes with their timers, and each integrator stepped as Denoiser.step does."""
+"""diffuse-jax: its processes with their timers, and each integrator stepped as Denoiser.step
+does.
+"""
 # pyright: reportMissingImports=false
 
 from collections.abc import Callable, Iterator
@@ -42,7 +44,9 @@ def version() -> str:
 
 def samplers() -> Iterator[Target]:
     for name in ("SDE, linear", "Flow", "EDM"):
-        orders = (1, 2) if name != "EDM" else (None, None)  # an order needs a grid that begins deep in the noise
+        orders = (
+            (1, 2) if name != "EDM" else (None, None)
+        )  # an order needs a grid that begins deep in the noise
         yield _target(name, EULER, order=orders[0])
         yield _target(name, HEUN, order=orders[1])
         yield _target(name, DDIM, order=orders[0], eta=0.0, exact_on_points=True)
@@ -58,11 +62,23 @@ def _target(name: str, integrator: Callable, options: Any = None, **claims: Any)
     run, nodes = partial(_run, name, partial(integrator, **(options or {}))), partial(_nodes, name)
     given = ", churn" if options else ""
     title = f"{integrator.__name__}({name}{given})"
-    return Target(title, {"run": run, "nodes": nodes, "steps": (16, 32, 64), **claims}, snippets.of(title))
+    return Target(
+        title, {"run": run, "nodes": nodes, "steps": (16, 32, 64), **claims}, snippets.of(title)
+    )
 
 
-def _run(name: str, make: Callable, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
-    """The rows as one position: a particle at a time, as Denoiser.generate has it, would draw a row at a time."""
+def _run(
+    name: str,
+    make: Callable,
+    denoise: Callable,
+    x: np.ndarray,
+    n: int,
+    stop: int,
+    normal: Callable | None,
+) -> np.ndarray:
+    """The rows as one position: a particle at a time, as Denoiser.generate has it, would draw a row
+    at a time.
+    """
     model = MODELS[name]
     integrator = make(model=model, timer=TIMERS[name](n))
     predictor = Predictor(model, predictions(denoise, partial(_level, model))["score"], "score")
@@ -75,7 +91,9 @@ def _run(name: str, make: Callable, denoise: Callable, x: np.ndarray, n: int, st
 
 def _nodes(name: str, n: int) -> tuple[np.ndarray, np.ndarray]:
     timer = TIMERS[name](n)
-    alphas, sigmas = zip(*(_level(MODELS[name], float(timer(k))) for k in range(n + 1)), strict=True)
+    alphas, sigmas = zip(
+        *(_level(MODELS[name], float(timer(k))) for k in range(n + 1)), strict=True
+    )
     return np.array(alphas), np.array(sigmas)
 
 
@@ -85,7 +103,9 @@ def _level(model: Any, t: float) -> tuple[float, float]:
 
 def processes() -> Iterator[Target]:
     yield _process("SDE, linear", np.linspace(0.02, 2.0, 8))
-    yield _process("SDE, cosine", np.linspace(0.05, 0.85, 8), start=None)  # where neither of its limits binds
+    yield _process(
+        "SDE, cosine", np.linspace(0.05, 0.85, 8), start=None
+    )  # where neither of its limits binds
     to_its_end = np.array([0.05, 0.3, 0.6, 0.8, 0.93, 0.96, 0.98])
     yield _process("SDE, cosine", to_its_end, title="SDE, cosine, to its end", start=None)
     yield _process("Flow", np.linspace(0.02, 0.98, 8), start=None)
@@ -96,7 +116,9 @@ def processes() -> Iterator[Target]:
     yield _timer("DDIMTimer", DDIMTimer(16, n_time_training=1000))
 
 
-def _process(name: str, times: np.ndarray, model: Any = None, title: str = "", start: float | None = 1.0) -> Target:
+def _process(
+    name: str, times: np.ndarray, model: Any = None, title: str = "", start: float | None = 1.0
+) -> Target:
     """start: Denoiser.generate draws N(0, 1) for every model."""
     model = model or MODELS[name]
     number = lambda function: lambda t: float(function(jnp.asarray(t)))
@@ -120,7 +142,11 @@ def _process(name: str, times: np.ndarray, model: Any = None, title: str = "", s
 
 def _perturb(model: Any, x0: np.ndarray, eps: np.ndarray, t: float) -> np.ndarray:
     with eager(lambda shape: eps):
-        return array(model.path(jax.random.key(0), sde.SDEState(jnp.asarray(x0), jnp.zeros(())), jnp.asarray(t)).position)
+        return array(
+            model.path(
+                jax.random.key(0), sde.SDEState(jnp.asarray(x0), jnp.zeros(())), jnp.asarray(t)
+            ).position
+        )
 
 
 def _velocity(model: Any, x0: np.ndarray, eps: np.ndarray, t: float) -> np.ndarray:
@@ -130,10 +156,20 @@ def _velocity(model: Any, x0: np.ndarray, eps: np.ndarray, t: float) -> np.ndarr
 
 
 def _recover(model: Any, kind: str, x: np.ndarray, prediction: np.ndarray, t: float) -> np.ndarray:
-    return array(Predictor(model, lambda x, t: jnp.asarray(prediction), kind).x0(jnp.asarray(x), jnp.asarray(t)))
+    return array(
+        Predictor(model, lambda x, t: jnp.asarray(prediction), kind).x0(
+            jnp.asarray(x), jnp.asarray(t)
+        )
+    )
 
 
 def _timer(name: str, timer: Any) -> Target:
-    """A timer of noise levels, asked by its steps: step 0 is where an integrator begins, in the noise."""
+    """A timer of noise levels, asked by its steps: step 0 is where an integrator begins, in the
+    noise.
+    """
     steps = np.arange(timer.n_steps - 1.0, -1.0, -1.0)
-    return Target(name, {"alpha": lambda k: 1.0, "sigma": lambda k: float(timer(k)), "times": steps}, snippets.of(name))
+    return Target(
+        name,
+        {"alpha": lambda k: 1.0, "sigma": lambda k: float(timer(k)), "times": steps},
+        snippets.of(name),
+    )

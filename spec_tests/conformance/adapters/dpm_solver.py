@@ -1,4 +1,6 @@
-"""DPM-Solver and DPM-Solver++, the authors' reference code: give the folder of LuChengTHU/dpm-solver as --path."""
+"""DPM-Solver and DPM-Solver++, the authors' reference code: give the folder of
+LuChengTHU/dpm-solver as --path.
+"""
 # pyright: reportMissingImports=false
 
 from collections.abc import Callable, Iterator
@@ -48,9 +50,18 @@ def _target(
     skip: str = "time_uniform",
     model: str = "noise",
 ) -> Target:
-    name = f"DPM_Solver({algorithm!r}).sample({method!r}, order={order}, solver_type={solver_type!r}"
-    told = {"skip_type": (skip, "time_uniform"), "schedule": (schedule, "linear"), "model_type": (model, "noise")}
-    name += "".join(f", {key}={value!r}" for key, (value, usual) in told.items() if value != usual) + ")"
+    name = (
+        f"DPM_Solver({algorithm!r}).sample({method!r}, order={order}, solver_type={solver_type!r}"
+    )
+    told = {
+        "skip_type": (skip, "time_uniform"),
+        "schedule": (schedule, "linear"),
+        "model_type": (model, "noise"),
+    }
+    name += (
+        "".join(f", {key}={value!r}" for key, (value, usual) in told.items() if value != usual)
+        + ")"
+    )
     asked = {"method": method, "order": order, "solver_type": solver_type, "skip_type": skip}
     arguments = {
         "run": partial(_run, algorithm, schedule, model, asked),
@@ -74,7 +85,15 @@ def _evaluations(asked: dict, n: int) -> int:
 
 
 def _run(
-    algorithm: str, schedule: str, model: str, asked: dict, denoise: Callable, x: np.ndarray, n: int, stop: int, _: Any
+    algorithm: str,
+    schedule: str,
+    model: str,
+    asked: dict,
+    denoise: Callable,
+    x: np.ndarray,
+    n: int,
+    stop: int,
+    _: Any,
 ) -> np.ndarray:
     with in_float64():
         noise = shared.schedule(library, schedule)
@@ -90,8 +109,15 @@ def _nodes(schedule: str, asked: dict, n: int) -> tuple[np.ndarray, np.ndarray]:
         solver = library.DPM_Solver(lambda x, t: x, noise)
         ends, skip = (noise.T, shared.END), asked["skip_type"]
         if asked["method"] == "singlestep":
-            given = {"steps": _evaluations(asked, n), "order": asked["order"], "skip_type": skip, "device": "cpu"}
-            times, _ = solver.get_orders_and_timesteps_for_singlestep_solver(**given, t_T=ends[0], t_0=ends[1])
+            given = {
+                "steps": _evaluations(asked, n),
+                "order": asked["order"],
+                "skip_type": skip,
+                "device": "cpu",
+            }
+            times, _ = solver.get_orders_and_timesteps_for_singlestep_solver(
+                **given, t_T=ends[0], t_0=ends[1]
+            )
         else:
             times = solver.get_time_steps(skip, *ends, n, "cpu")
         return shared.levels(noise, times)
@@ -120,4 +146,7 @@ def processes() -> Iterator[Target]:
 
 def guidances() -> Iterator[Target]:
     negative = lambda cond, uncond, neg, w: shared.guided(library, cond, neg, w)
-    yield Target("model_wrapper", {"combine": partial(shared.guided, library), "convention": "w", "negative": negative})
+    yield Target(
+        "model_wrapper",
+        {"combine": partial(shared.guided, library), "convention": "w", "negative": negative},
+    )

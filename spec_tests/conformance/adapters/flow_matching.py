@@ -18,10 +18,20 @@ from spec_tests.conformance.adapters._torch import array, differentiable, tensor
 from spec_tests.conformance.target import Target
 
 LIBRARY = "flow_matching"
-ORDERS = {"euler": 1, "midpoint": 2, "heun2": 2, "heun3": 3, "rk4": 4, "explicit_adams": None, "implicit_adams": None}
+ORDERS = {
+    "euler": 1,
+    "midpoint": 2,
+    "heun2": 2,
+    "heun3": 3,
+    "rk4": 4,
+    "explicit_adams": None,
+    "implicit_adams": None,
+}
 TIGHT = 1e-11  # tolerance of the adaptive method and of the implicit one
 FINE = (32, 64, 128, 256)  # with fewer steps the slopes under VPScheduler have not settled
-LAST = 0.99  # the velocity divides by sigma, which is 0 at time 1; where it is sqrt(1 - t^2) it has a root's kink there
+# the velocity divides by sigma, which is 0 at time 1; where it is sqrt(1 - t^2) it has a root's
+# kink there
+LAST = 0.99
 
 
 torch.manual_seed(0)  # Hutchinson's probes
@@ -62,7 +72,11 @@ print(both[0] - alone[0])  # of the tolerance's size, where 0 would be a row on 
 
 
 def _transformed(old: str, new: str) -> Target:
-    arguments = {"run": partial(_run, old, new, "midpoint"), "nodes": partial(_nodes, new), "order": 2}
+    arguments = {
+        "run": partial(_run, old, new, "midpoint"),
+        "nodes": partial(_nodes, new),
+        "order": 2,
+    }
     return Target(f"ScheduleTransformedModel({old}, {new})", arguments)
 
 
@@ -80,7 +94,14 @@ class Exact(ModelWrapper):
 
 
 def _run(
-    old: str, new: str, method: str, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None
+    old: str,
+    new: str,
+    method: str,
+    denoise: Callable,
+    x: np.ndarray,
+    n: int,
+    stop: int,
+    normal: Callable | None,
 ) -> np.ndarray:
     model = Exact(old, denoise)
     if new != old:
@@ -88,7 +109,9 @@ def _run(
     grid = _times(n)[: stop + 1]
     if method == "dopri5":
         grid = grid[[0, -1]]
-    end = ODESolver(model).sample(tensor(x), None, method=method, atol=TIGHT, rtol=TIGHT, time_grid=grid)
+    end = ODESolver(model).sample(
+        tensor(x), None, method=method, atol=TIGHT, rtol=TIGHT, time_grid=grid
+    )
     assert isinstance(end, torch.Tensor)
     return array(end)
 
@@ -103,14 +126,23 @@ def _nodes(scheduler: str, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def log_probs() -> Iterator[Target]:
-    """The probes of Hutchinson's estimator come in torch's default type, which is to be that of x."""
+    """The probes of Hutchinson's estimator come in torch's default type, which is to be that
+    of x.
+    """
     for name in SCHEDULERS:
         yield _likelihood(name, "exact_divergence=True", exact=True)
-        yield _likelihood(name, "exact_divergence=False), torch.set_default_dtype(float64", exact=False, default=torch.float64)
+        yield _likelihood(
+            name,
+            "exact_divergence=False), torch.set_default_dtype(float64",
+            exact=False,
+            default=torch.float64,
+        )
     yield _likelihood("CondOTScheduler()", "exact_divergence=False", exact=False)
 
 
-def _likelihood(scheduler: str, written: str, *, exact: bool, default: torch.dtype = torch.float32) -> Target:
+def _likelihood(
+    scheduler: str, written: str, *, exact: bool, default: torch.dtype = torch.float32
+) -> Target:
     noise, data = (tuple(float(part[k]) for part in _nodes(scheduler, 1)) for k in (0, 1))
     levels = {"start": noise, "end": data, "prior": 1.0, "exact": exact}
     arguments = {"log_prob": partial(_log_prob, scheduler, exact, default), **levels}
@@ -129,7 +161,9 @@ solver.compute_likelihood(torch.ones(3, 2, dtype=torch.float64), normal, step_si
 
 
 class Differentiable(ModelWrapper):
-    """The exact velocity, differentiable by x, and to be run from 0 to 1: it ends where sigma is not yet 0."""
+    """The exact velocity, differentiable by x, and to be run from 0 to 1: it ends where sigma is
+    not yet 0.
+    """
 
     def __init__(self, scheduler: str, denoise: Callable):
         super().__init__(None)
@@ -141,13 +175,23 @@ class Differentiable(ModelWrapper):
         return LAST * self.path.target_to_velocity(target, x, LAST * t)
 
 
-def _log_prob(scheduler: str, exact: bool, default: torch.dtype, denoise: Callable, x: np.ndarray) -> np.ndarray:
-    how = {"method": "dopri5", "step_size": None, "atol": 1e-7, "rtol": 1e-7} if exact else {"method": "rk4", "step_size": 0.05}
+def _log_prob(
+    scheduler: str, exact: bool, default: torch.dtype, denoise: Callable, x: np.ndarray
+) -> np.ndarray:
+    how = (
+        {"method": "dopri5", "step_size": None, "atol": 1e-7, "rtol": 1e-7}
+        if exact
+        else {"method": "rk4", "step_size": 0.05}
+    )
     normal = lambda x: -0.5 * (x**2 + np.log(2 * np.pi)).sum(1)
     grid = torch.tensor([1.0, 0.0], dtype=torch.float64)
     solver = ODESolver(Differentiable(scheduler, denoise))
     torch.set_default_dtype(default)
     try:
-        return array(solver.compute_likelihood(tensor(x), normal, time_grid=grid, exact_divergence=exact, **how)[1])
+        return array(
+            solver.compute_likelihood(
+                tensor(x), normal, time_grid=grid, exact_divergence=exact, **how
+            )[1]
+        )
     finally:
         torch.set_default_dtype(torch.float32)

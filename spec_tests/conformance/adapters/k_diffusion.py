@@ -1,4 +1,5 @@
-"""k-diffusion: every sample_* function on every grid that it has, its wrappers of networks, its log-likelihood.
+"""k-diffusion: every sample_* function on every grid that it has, its wrappers of networks, its
+log-likelihood.
 
 It works on x/alpha at the noise level sigma/alpha: alpha is 1 here.
 """
@@ -14,7 +15,13 @@ import torch
 
 from spec_tests.conformance.adapters import _k_diffusion_snippets as snippets
 from spec_tests.conformance.adapters._k_diffusion import brownian, external, sampling
-from spec_tests.conformance.adapters._torch import array, differentiable, in_float64, normals, tensor
+from spec_tests.conformance.adapters._torch import (
+    array,
+    differentiable,
+    in_float64,
+    normals,
+    tensor,
+)
 from spec_tests.conformance.target import Target
 
 LIBRARY = "k-diffusion"
@@ -44,7 +51,13 @@ def samplers() -> Iterator[Target]:
 def _karras_algorithm() -> Iterator[Target]:
     for name, order in (("euler", 1), ("heun", 2), ("dpm_2", 2)):
         for grid in GRIDS:
-            yield _target(name, grid, order=order, exact_on_points=True, **({"eta": 0.0} if order == 1 else {}))
+            yield _target(
+                name,
+                grid,
+                order=order,
+                exact_on_points=True,
+                **({"eta": 0.0} if order == 1 else {}),
+            )
         yield _target(name, "karras", CHURN, noise=True, order=order, exact_on_points=True)
     yield _target("heun", "karras", {**CHURN, "s_noise": 1.02}, noise=True)
 
@@ -53,13 +66,29 @@ def _ancestral() -> Iterator[Target]:
     for name, order in (("euler_ancestral", 1), ("dpm_2_ancestral", 2), ("dpmpp_2s_ancestral", 2)):
         for eta in (0.0, 0.5, 1.0):
             family = {"eta": eta} if order == 1 else {}
-            yield _target(name, "karras", {"eta": eta}, noise=eta > 0, order=order, exact_on_points=True, **family)
+            yield _target(
+                name,
+                "karras",
+                {"eta": eta},
+                noise=eta > 0,
+                order=order,
+                exact_on_points=True,
+                **family,
+            )
 
 
 def _multistep() -> Iterator[Target]:
     for order in (1, 2, 3, 4):
         first = {"eta": 0.0} if order == 1 else {}
-        yield _target("lms", "karras", {"order": order}, order=order, exact_on_points=True, steps=FINE, **first)
+        yield _target(
+            "lms",
+            "karras",
+            {"order": order},
+            order=order,
+            exact_on_points=True,
+            steps=FINE,
+            **first,
+        )
     for grid in GRIDS:
         yield _target("dpmpp_2m", grid, order=2, exact_on_points=True)
     for solver in ("midpoint", "heun"):
@@ -70,24 +99,35 @@ def _multistep() -> Iterator[Target]:
 
 
 def _stochastic() -> Iterator[Target]:
-    """Of its SDE solvers no source states an order in law: that they come to the law, and are exact on a point, is asked."""
+    """Of its SDE solvers no source states an order in law: that they come to the law, and are exact
+    on a point, is asked.
+    """
     for eta in (0.5, 1.0):
         for solver in ("midpoint", "heun"):
             options = {"eta": eta, "solver_type": solver}
-            yield _target("dpmpp_2m_sde", "karras", options, noise=True, order=1, exact_on_points=True)
+            yield _target(
+                "dpmpp_2m_sde", "karras", options, noise=True, order=1, exact_on_points=True
+            )
         for name in ("dpmpp_3m_sde", "dpmpp_sde"):
             yield _target(name, "karras", {"eta": eta}, noise=True, order=1, exact_on_points=True)
 
 
 def _in_log_sigma() -> Iterator[Target]:
-    """dpm_fast ends in a step of order nfe % 3, or of 2 and 1, which costs one order where that is 1."""
+    """dpm_fast ends in a step of order nfe % 3, or of 2 and 1, which costs one order where that is
+    1.
+    """
     for rest, order in ((1, 2), (2, 3), (0, 2)):
         given = {"run": partial(_fast, rest, {}), "nodes": partial(_fast_nodes, rest)}
         yield _named(f"sample_dpm_fast(n % 3 == {rest})", given, order=order, exact_on_points=True)
     given = {"run": partial(_fast, 2, {"eta": 1.0}), "nodes": partial(_fast_nodes, 2)}
-    yield _named("sample_dpm_fast(n % 3 == 2, eta=1.0)", given, noise=True, order=1, exact_on_points=True)
+    yield _named(
+        "sample_dpm_fast(n % 3 == 2, eta=1.0)", given, noise=True, order=1, exact_on_points=True
+    )
     for order in (2, 3):
-        given = {"run": partial(_adaptive, order), "nodes": lambda n: (np.ones(2), np.array([MOST, LEAST]))}
+        given = {
+            "run": partial(_adaptive, order),
+            "nodes": lambda n: (np.ones(2), np.array([MOST, LEAST])),
+        }
         yield _named(f"sample_dpm_adaptive(order={order})", given)
 
 
@@ -103,14 +143,23 @@ def _named(name: str, given: dict[str, Any], **claims: Any) -> Target:
 
 
 def _run(
-    name: str, grid: str, options: dict, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None
+    name: str,
+    grid: str,
+    options: dict,
+    denoise: Callable,
+    x: np.ndarray,
+    n: int,
+    stop: int,
+    normal: Callable | None,
 ) -> np.ndarray:
     """The churn of a step is s_churn over the number of steps: kept when fewer are taken."""
     if "s_churn" in options:
         options = {**options, "s_churn": options["s_churn"] * stop / n}
     with in_float64(), normals(normal or np.ones), brownian(normal or np.ones):
         sigmas = GRIDS[grid](n)[: stop + 1]
-        return array(getattr(sampling, name)(_network(denoise), tensor(x), sigmas, disable=True, **options))
+        return array(
+            getattr(sampling, name)(_network(denoise), tensor(x), sigmas, disable=True, **options)
+        )
 
 
 def _network(denoise: Callable) -> Callable:
@@ -122,17 +171,35 @@ def _nodes(grid: str, n: int) -> tuple[np.ndarray, np.ndarray]:
         return np.ones(n + 1), array(GRIDS[grid](n))
 
 
-# --- in log sigma ----------------------------------------------------------------------------------------------------
+# --- in log sigma -------------------------------------------------------------------------------
 
 FAST_END = 0.26  # where orders are still measured, so that the last step, of a lower order, is
 
 
-def _fast(rest: int, options: dict, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
-    """n steps in all, which its n of 3 n - 3 + rest makes; `stop` of them on the same grid are a run that ends earlier."""
+def _fast(
+    rest: int,
+    options: dict,
+    denoise: Callable,
+    x: np.ndarray,
+    n: int,
+    stop: int,
+    normal: Callable | None,
+) -> np.ndarray:
+    """n steps in all, which its n of 3 n - 3 + rest makes; `stop` of them on the same grid are a
+    run that ends earlier.
+    """
     end = float(_fast_nodes(rest, n)[1][stop])
     with in_float64(), normals(normal or np.ones):
         return array(
-            sampling.sample_dpm_fast(_network(denoise), tensor(x), end, MOST, 3 * stop - 3 + rest, disable=True, **options)
+            sampling.sample_dpm_fast(
+                _network(denoise),
+                tensor(x),
+                end,
+                MOST,
+                3 * stop - 3 + rest,
+                disable=True,
+                **options,
+            )
         )
 
 
@@ -140,19 +207,29 @@ def _fast_nodes(rest: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.ones(n + 1), np.geomspace(MOST, FAST_END, n + 1)
 
 
-def _adaptive(order: int, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None) -> np.ndarray:
+def _adaptive(
+    order: int, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None
+) -> np.ndarray:
     """n stands for a tolerance: it falls with n^-order."""
     tolerance = 0.05 * (16 / n) ** order
     with in_float64(), normals(np.ones):
-        solve = partial(sampling.sample_dpm_adaptive, order=order, rtol=tolerance, atol=tolerance / 6, disable=True)
+        solve = partial(
+            sampling.sample_dpm_adaptive,
+            order=order,
+            rtol=tolerance,
+            atol=tolerance / 6,
+            disable=True,
+        )
         return array(solve(_network(denoise), tensor(x), LEAST, MOST))
 
 
-# --- networks and likelihoods ----------------------------------------------------------------------------------------
+# --- networks and likelihoods -------------------------------------------------------------------
 
 
 def processes() -> Iterator[Target]:
-    """The grid of VP as a function of time, at the noise level that the SDE of VP has it, and the wrappers of networks."""
+    """The grid of VP as a function of time, at the noise level that the SDE of VP has it, and the
+    wrappers of networks.
+    """
     rate = lambda t: 0.1 + 19.9 * t
     given = {
         "alpha": lambda t: (1 + _vp(t) ** 2) ** -0.5,
@@ -183,8 +260,12 @@ def _recover(wrapper: Callable, x: np.ndarray, prediction: np.ndarray, t: float)
 
 _recover_v = partial(_recover, external.VDenoiser)
 BARS = torch.linspace(0.999, 0.001, 50, dtype=torch.float64)
-_recover_eps = partial(_recover, lambda net: external.DiscreteEpsDDPMDenoiser(net, BARS, quantize=False))
-_recover_discrete_v = partial(_recover, lambda net: external.DiscreteVDDPMDenoiser(net, BARS, quantize=False))
+_recover_eps = partial(
+    _recover, lambda net: external.DiscreteEpsDDPMDenoiser(net, BARS, quantize=False)
+)
+_recover_discrete_v = partial(
+    _recover, lambda net: external.DiscreteVDDPMDenoiser(net, BARS, quantize=False)
+)
 
 
 def log_probs() -> Iterator[Target]:

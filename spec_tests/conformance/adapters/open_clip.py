@@ -20,7 +20,9 @@ def _losses() -> Any:
     package = importlib.util.find_spec("open_clip")
     if package is None or not package.submodule_search_locations:
         raise ImportError("No module named 'open_clip'")
-    spec = importlib.util.spec_from_file_location("open_clip_loss", Path(package.submodule_search_locations[0]) / "loss.py")
+    spec = importlib.util.spec_from_file_location(
+        "open_clip_loss", Path(package.submodule_search_locations[0]) / "loss.py"
+    )
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -48,10 +50,19 @@ def losses() -> Iterator[Target]:
 
 def _target(kind: str, options: dict[str, Any], world: int) -> Target:
     make, siglip = partial(_make, kind, options), kind == "SigLipLoss"
-    loss = partial(value_and_gradients, make(0, 1)) if world == 1 else partial(over_processes, make, world)
+    loss = (
+        partial(value_and_gradients, make(0, 1))
+        if world == 1
+        else partial(over_processes, make, world)
+    )
     shown = {"world_size": world} | options if world > 1 else options
     name = f"{kind}({', '.join(f'{key}={value!r}' for key, value in shown.items())})"
-    arguments = {"loss": loss, "kind": "siglip" if siglip else "clip", "bias": siglip, "shards": world}
+    arguments = {
+        "loss": loss,
+        "kind": "siglip" if siglip else "clip",
+        "bias": siglip,
+        "shards": world,
+    }
     return Target(name, arguments, partial(snippets.of, name))
 
 

@@ -1,4 +1,6 @@
-"""score_sde (JAX), a source tree: predictors and correctors of sampling.py on the SDEs of sde_lib.py; give it by --path."""
+"""score_sde (JAX), a source tree: predictors and correctors of sampling.py on the SDEs of
+sde_lib.py; give it by --path.
+"""
 # pyright: reportMissingImports=false
 
 import sys
@@ -17,7 +19,8 @@ from spec_tests.conformance.adapters import _score_sde_snippets as snippets
 from spec_tests.conformance.adapters._jax import array, eager, fixed_norms, predictions
 from spec_tests.conformance.target import Target
 
-# What its files import and the mathematics does not use: TensorFlow, one image network, an optimiser that flax has dropped.
+# What its files import and the mathematics does not use: TensorFlow, one image network, an
+# optimiser that flax has dropped.
 for name in ("tensorflow", "models.wideresnet_noise_conditional"):
     sys.modules.setdefault(name, ModuleType(name))
 if not hasattr(flax, "optim"):
@@ -52,13 +55,17 @@ def samplers() -> Iterator[Target]:
             yield _target(name, "reverse_diffusion", corrector, noise=True)
 
 
-def _target(name: str, predictor: str, corrector: str = "none", *, flow: bool = False, **claims: Any) -> Target:
+def _target(
+    name: str, predictor: str, corrector: str = "none", *, flow: bool = False, **claims: Any
+) -> Target:
     discrete = predictor == "ancestral_sampling"
     title = f"{predictor}({name}{', probability_flow=True' if flow else ''})" + (
         f" and {corrector}" if corrector != "none" else ""
     )
     run = partial(_run, name, predictor, corrector, flow)
-    return Target(title, {"run": run, "nodes": partial(_nodes, name, discrete), **claims}, snippets.of(title))
+    return Target(
+        title, {"run": run, "nodes": partial(_nodes, name, discrete), **claims}, snippets.of(title)
+    )
 
 
 def _run(
@@ -72,7 +79,9 @@ def _run(
     stop: int,
     normal: Callable | None,
 ) -> np.ndarray:
-    """The loop of get_pc_sampler; the flow draws, too, and multiplies by 0: ones show where it is not 0."""
+    """The loop of get_pc_sampler; the flow draws, too, and multiplies by 0: ones show where it is
+    not 0.
+    """
     sde, state = SDES[name](N=n), jnp.asarray(x)
     score = predictions(denoise, _levels(sde, predictor == "ancestral_sampling"))["score"]
     step = sampling.get_predictor(predictor)(sde, score, probability_flow=flow)
@@ -85,7 +94,9 @@ def _run(
 
 
 def _snr(corrector: str, n: int) -> float:
-    """With norms of 1 a step spends 2 snr^2 of Langevin time, for "ald" times the variance: scaled to it, no trend."""
+    """With norms of 1 a step spends 2 snr^2 of Langevin time, for "ald" times the variance: scaled
+    to it, no trend.
+    """
     return float(np.sqrt((LANGEVIN if corrector == "langevin" else 0.5) / (2 * n)))
 
 

@@ -38,7 +38,12 @@ MODELS: dict[str, tuple[Any, Callable]] = {  # x0, eps, alpha, sigma -> what the
     "VelocityModel": (models.VelocityModel(), lambda x0, eps, a, s: a * eps - s * x0),
 }
 FINE = (32, 64, 128, 256)
-FINEST = (64, 128, 256, 512)  # where the last step to 0 is long, or the weights of a method change along the way
+FINEST = (
+    64,
+    128,
+    256,
+    512,
+)  # where the last step to 0 is long, or the weights of a method change along the way
 FEW = (10, 20, 40)  # where the error of order 10 is not yet rounding
 Adapt = StructuredFunctionalAdapter
 
@@ -76,16 +81,27 @@ def _dpm() -> Iterator[Target]:
             yield _target(sampler, "Scaled()", model, order=order, exact_on_points=True, steps=FINE)
         for eta in (0.5, 1.0):
             sampler = structured.DPM(order=order, stochasticity=eta)
-            yield _target(sampler, "Scaled()", "DataModel", noise=True, order=1, exact_on_points=True)
+            yield _target(
+                sampler, "Scaled()", "DataModel", noise=True, order=1, exact_on_points=True
+            )
 
 
 def _adams() -> Iterator[Target]:
     """Its coefficients are those of equal steps, which x0 + t (eps - x0) has on Linear()."""
     for order in (1, 2, 3, 4, 5, 9):
         sampler = structured.Adams(order=order, derivative_transform=models.FlowModel())
-        yield _target(sampler, "Linear()", "FlowModel", order=min(order, 4), exact_on_points=True, steps=FINE)
+        yield _target(
+            sampler, "Linear()", "FlowModel", order=min(order, 4), exact_on_points=True, steps=FINE
+        )
     for order in (2, 3, 4):
-        yield _target(structured.Adams(order=order), "Scaled()", "DataModel", order=order, exact_on_points=True, steps=FINE)
+        yield _target(
+            structured.Adams(order=order),
+            "Scaled()",
+            "DataModel",
+            order=order,
+            exact_on_points=True,
+            steps=FINE,
+        )
     sampler = structured.Adams(order=2, stochasticity=1)
     yield _target(sampler, "Scaled()", "DataModel", noise=True, order=1, exact_on_points=True)
 
@@ -95,18 +111,36 @@ def _unified() -> Iterator[Target]:
     for kind, more in ((structured.UniP, 0), (structured.UniPC, 1)):
         for order in (1, 2, 3, 4):
             sampler = kind(order=order)
-            yield _target(sampler, "Scaled()", "DataModel", order=min(order + more, 4), exact_on_points=True, steps=FINE)
+            yield _target(
+                sampler,
+                "Scaled()",
+                "DataModel",
+                order=min(order + more, 4),
+                exact_on_points=True,
+                steps=FINE,
+            )
         for transform in (models.NoiseModel(), models.FlowModel()):
             sampler = kind(order=3, derivative_transform=transform)
-            yield _target(sampler, "Scaled()", "DataModel", order=3 + more, exact_on_points=True, steps=FINE)
-        yield _target(kind(order=2, fast_solve=True), "Scaled()", "DataModel", order=2 + more, exact_on_points=True, steps=FINE)
+            yield _target(
+                sampler, "Scaled()", "DataModel", order=3 + more, exact_on_points=True, steps=FINE
+            )
+        yield _target(
+            kind(order=2, fast_solve=True),
+            "Scaled()",
+            "DataModel",
+            order=2 + more,
+            exact_on_points=True,
+            steps=FINE,
+        )
         yield _target(kind(order=2, stochasticity=1), "Scaled()", "DataModel", noise=True, order=1)
     yield _target(structured.SPC(), "Scaled()", "DataModel", steps=FINEST)
     yield _target(structured.SPC(), "Linear()", "FlowModel", steps=FINEST)
 
 
 def _runge_kutta() -> Iterator[Target]:
-    """The built-in tableaux: order of the family, 4 at most, asked where the steps are equal and the integrand unweighted."""
+    """The built-in tableaux: order of the family, 4 at most, asked where the steps are equal and
+    the integrand unweighted.
+    """
     families = {tableaux.RK1: 1, tableaux.RK2: 2, tableaux.RK3: 3, tableaux.RK4: 4, tableaux.RKZ: 4}
     families |= {tableaux.RKE2: 2, tableaux.RKE3: 3, tableaux.RKE5: 4, tableaux.SSP: 3}
     for family, order in families.items():
@@ -116,7 +150,15 @@ def _runge_kutta() -> Iterator[Target]:
                 functional.RKUltra(1, 0, models.FlowModel(), {1: one}),
                 {"steps": FEW} if one.name[-2:].isdigit() else {},
             )
-            yield _target(sampler, "Linear()", "FlowModel", f"RKUltra({one})", order=order, exact_on_points=True, **steps)
+            yield _target(
+                sampler,
+                "Linear()",
+                "FlowModel",
+                f"RKUltra({one})",
+                order=order,
+                exact_on_points=True,
+                **steps,
+            )
     for model in MODELS:
         sampler = functional.RKUltra(order=2, derivative_transform=MODELS[model][0])
         yield _target(sampler, "Scaled()", model, order=2, exact_on_points=True)
@@ -137,13 +179,24 @@ def _written(sampler: Any) -> str:
     """Its class with the fields that are not the class's own defaults."""
     default = type(sampler)()
     fields = {key: getattr(sampler, key) for key in default.__dataclass_fields__}
-    told = {key: value for key, value in fields.items() if value != getattr(default, key) or key == "order"}
+    told = {
+        key: value
+        for key, value in fields.items()
+        if value != getattr(default, key) or key == "order"
+    }
     words = ", ".join(f"{key}={value!r}" for key, value in told.items())
     return f"{type(sampler).__name__}({words})"
 
 
 def _run(
-    sampler: Any, schedule: str, model: str, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None
+    sampler: Any,
+    schedule: str,
+    model: str,
+    denoise: Callable,
+    x: np.ndarray,
+    n: int,
+    stop: int,
+    normal: Callable | None,
 ) -> np.ndarray:
     solver = sampler if isinstance(sampler, functional.FunctionalSampler) else Adapt(sampler)
     kind, of = MODELS[model]
@@ -164,13 +217,22 @@ def _nodes(schedule: str, n: int) -> tuple[np.ndarray, np.ndarray]:
 def processes() -> Iterator[Target]:
     """Times are t of Schedule.point: 0 data, 1 noise."""
     for name, schedule in SCHEDULES.items():
-        recovered = MODELS if name not in FLOWS else {kind: MODELS[kind] for kind in MODELS if kind != "VelocityModel"}
+        recovered = (
+            MODELS
+            if name not in FLOWS
+            else {kind: MODELS[kind] for kind in MODELS if kind != "VelocityModel"}
+        )
         given = {
             "alpha": lambda t, at=schedule: at.point(t).alpha,
             "sigma": lambda t, at=schedule: at.point(t).sigma,
             "times": np.linspace(0.05, 1.0 if name not in NO_DATA else 0.9999, 12),
-            "perturb": lambda x0, eps, t, at=schedule: structured.Euler().add_noise(x0, eps, at.point(t)),
-            "convert": {kind: (of, partial(_recover, model, schedule)) for kind, (model, of) in recovered.items()},
+            "perturb": lambda x0, eps, t, at=schedule: structured.Euler().add_noise(
+                x0, eps, at.point(t)
+            ),
+            "convert": {
+                kind: (of, partial(_recover, model, schedule))
+                for kind, (model, of) in recovered.items()
+            },
             "start": _start(schedule),
         }
         yield Target(name, given, partial(snippets.of, name))
@@ -179,7 +241,9 @@ def processes() -> Iterator[Target]:
 NO_DATA = {"ZSNR()", *FLOWS}  # alpha is 0 at t = 1, and from eps alone there is no way back
 
 
-def _recover(model: Any, schedule: Any, x: np.ndarray, prediction: np.ndarray, t: float) -> np.ndarray:
+def _recover(
+    model: Any, schedule: Any, x: np.ndarray, prediction: np.ndarray, t: float
+) -> np.ndarray:
     return model.to_x(x, prediction, schedule.point(t))
 
 
@@ -187,5 +251,7 @@ def _start(schedule: Any) -> float:
     """The deviation that generate_model starts with."""
     first: list[float] = []
     network = lambda x, *_: first.append(float(x[0])) or x
-    Adapt(structured.Euler()).generate_model(network, models.DataModel(), schedule, lambda step: np.ones(1), 4)
+    Adapt(structured.Euler()).generate_model(
+        network, models.DataModel(), schedule, lambda step: np.ones(1), 4
+    )
     return first[0]

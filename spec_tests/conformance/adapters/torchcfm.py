@@ -1,4 +1,6 @@
-"""torchcfm: its conditional flow matchers as processes; x0 is the source and x1 data there, and time runs to data."""
+"""torchcfm: its conditional flow matchers as processes; x0 is the source and x1 data there, and
+time runs to data.
+"""
 # pyright: reportMissingImports=false
 
 from collections.abc import Iterator
@@ -21,7 +23,9 @@ def version() -> str:
 
 
 def processes() -> Iterator[Target]:
-    """Where sigma is 0 the source is the noise; else the source is held at 0, and the noise is that of the path."""
+    """Where sigma is 0 the source is the noise; else the source is held at 0, and the noise is that
+    of the path.
+    """
     yield _from_noise(cfm.ConditionalFlowMatcher)
     yield _from_noise(cfm.VariancePreservingConditionalFlowMatcher)
     yield _of_a_pair(cfm.ConditionalFlowMatcher, 0.1)
@@ -75,15 +79,21 @@ def _deviation(matcher: Any, t: float) -> float:
     return float(matcher.compute_sigma_t(tensor([t])))
 
 
-def _path(matcher: Any, source: np.ndarray, data: np.ndarray, noise: np.ndarray, t: float) -> tuple[Any, Any]:
-    """(x_t, u_t), by the functions that sample_location_and_conditional_flow calls for pairs that it has coupled."""
+def _path(
+    matcher: Any, source: np.ndarray, data: np.ndarray, noise: np.ndarray, t: float
+) -> tuple[Any, Any]:
+    """(x_t, u_t), by the functions that sample_location_and_conditional_flow calls for pairs that
+    it has coupled.
+    """
     times, pair = torch.full((len(data),), t, dtype=torch.float64), (tensor(source), tensor(data))
     x_t = matcher.sample_xt(*pair, times, tensor(noise))
     return x_t, matcher.compute_conditional_flow(*pair, times, x_t)
 
 
 def _score(matcher: Any) -> Any:
-    """Its loss is (lambda s + eps)^2: s is then sigma^2/2 times the score, the drift that noise adds to the flow."""
+    """Its loss is (lambda s + eps)^2: s is then sigma^2/2 times the score, the drift that noise
+    adds to the flow.
+    """
     sigma = matcher.sigma
     predict = lambda x0, eps, alpha, deviation: -(sigma**2) / 2 * eps / deviation
 

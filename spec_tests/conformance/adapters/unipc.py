@@ -45,8 +45,15 @@ def _target(
     alone: bool = False,
 ) -> Target:
     name = f"UniPC({algorithm!r}, variant={variant!r}).sample(order={order}"
-    told = {"skip_type": (skip, "time_uniform"), "schedule": (schedule, "linear"), "model_type": (model, "noise")}
-    name += "".join(f", {key}={value!r}" for key, (value, usual) in told.items() if value != usual) + ")"
+    told = {
+        "skip_type": (skip, "time_uniform"),
+        "schedule": (schedule, "linear"),
+        "model_type": (model, "noise"),
+    }
+    name += (
+        "".join(f", {key}={value!r}" for key, (value, usual) in told.items() if value != usual)
+        + ")"
+    )
     name += ", batch of one" if alone else ""
     run = partial(_run, algorithm, variant, schedule, model, {"order": order, "skip_type": skip})
     arguments = {
@@ -60,7 +67,16 @@ def _target(
 
 
 def _run(
-    algorithm: str, variant: str, schedule: str, model: str, asked: dict, denoise: Callable, x: Any, n: int, stop: int, _: Any
+    algorithm: str,
+    variant: str,
+    schedule: str,
+    model: str,
+    asked: dict,
+    denoise: Callable,
+    x: Any,
+    n: int,
+    stop: int,
+    _: Any,
 ) -> np.ndarray:
     with in_float64():
         noise = shared.schedule(library, schedule)
@@ -69,7 +85,9 @@ def _run(
         return shared.follow(solver, x, stop, steps=n, method="multistep", **asked)
 
 
-def _one_by_one(run: Callable, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Any) -> np.ndarray:
+def _one_by_one(
+    run: Callable, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Any
+) -> np.ndarray:
     return np.concatenate([run(denoise, row[None], n, stop, normal) for row in x])
 
 
@@ -87,7 +105,10 @@ def processes() -> Iterator[Target]:
 
 def guidances() -> Iterator[Target]:
     negative = lambda cond, uncond, neg, w: shared.guided(library, cond, neg, w)
-    yield Target("model_wrapper", {"combine": partial(shared.guided, library), "convention": "w", "negative": negative})
+    yield Target(
+        "model_wrapper",
+        {"combine": partial(shared.guided, library), "convention": "w", "negative": negative},
+    )
 
 
 def _snippet(variant: str, claim: str) -> str:
