@@ -12,7 +12,7 @@ from typing import NamedTuple
 from demos import _rst
 from demos._subjects import SUBJECTS
 from spec_tests.families import WORD
-from spec_tests.house import ROOMS, is_public
+from spec_tests.support.rooms import ROOMS, is_public
 
 ROOT = Path(__file__).parent.parent
 LONGEST = 110  # letters in a line of a signature

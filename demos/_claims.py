@@ -52,7 +52,7 @@ class Certificate(NamedTuple):
 def claims(folder: Path = TESTS) -> dict[str, Claim]:
     """Every claim that a test declares, by id, in the order of the families."""
     found = {}
-    for path in sorted(folder.glob("test_*.py")):
+    for path in sorted(folder.rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
         module = ast.parse(text)
         for test in module.body:
@@ -73,18 +73,26 @@ def _declared(test: ast.FunctionDef, module: ast.Module, path: Path, text: str) 
             source = next(_words(k.value, module) for k in call.keywords if k.arg == "source")
             lines = text.splitlines()[test.decorator_list[0].lineno - 1 : test.end_lineno]
             yield Claim(
-                id, statement, source, f"spec_tests/{path.name}", test.name, "\n".join(lines)
+                id,
+                statement,
+                source,
+                path.relative_to(ROOT).as_posix(),
+                test.name,
+                "\n".join(lines),
             )
 
 
 def _words(node: ast.expr, module: ast.Module) -> str:
-    """The text of a decorator's argument: a literal, the name of one in the same file, or an
-    f-string of these.
+    """The text of a decorator's argument: a literal, the name of one in this file or in one that it
+    imports from, or an f-string of these.
     """
     if isinstance(node, ast.Name):
         for line in module.body:
             if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == node.id:
                 return _words(line.value, module)
+            if isinstance(line, ast.ImportFrom) and node.id in [name.name for name in line.names]:
+                path = ROOT.joinpath(*str(line.module).split(".")).with_suffix(".py")
+                return _words(node, ast.parse(path.read_text(encoding="utf-8")))
     if isinstance(node, ast.JoinedStr):
         return "".join(_words(part, module) for part in node.values)
     if isinstance(node, ast.FormattedValue):

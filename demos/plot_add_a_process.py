@@ -238,25 +238,22 @@ for title, found in (("as above", right), ("without the root", slipped)):
 # Six files:
 #
 # 1. ``diffx/processes/sigmoid.py``: the class, with its formula, source and domain in the
-# docstring. Arguments pass
-#    ``_arguments.times`` and ``_arguments.log_snrs``; where :math:`\alpha` or :math:`\sigma` is 0,
-# ``_increments`` keeps
-#    derivatives finite and the increment :math:`-\infty`. For a type checker the class body names
-# what is derived:
-#    ``g, log_snr = g_of_path, log_snr_of_path``.
+#    docstring. Arguments pass ``_arguments.times`` and ``_arguments.log_snrs``; where
+#    :math:`\alpha` or :math:`\sigma` is 0, ``_increments`` keeps derivatives finite and the
+#    increment :math:`-\infty`. For a type checker the class body names what is derived: ``g,
+#    log_snr = g_of_path, log_snr_of_path``.
 # 2. ``diffx/processes/__init__.py``: the line that hands it on.
 # 3. ``spec_tests/oracles/paths.py``: the path as its paper prints it, in 60 decimal digits, with
-# :math:`f` and :math:`g^2`.
-# 4. ``spec_tests/paths.py``: one line with the class, its oracle and its parameters. It joins every
-# claim that speaks of all
-#    processes, among them FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02 and NUM-10, and
-# NUM-03 if it ends in pure
-#    noise; the docstring names them.
-# 5. ``spec_tests/test_errors.py``: a line for each argument that it refuses.
+#    :math:`f` and :math:`g^2`.
+# 4. ``spec_tests/support/paths.py``: one line with the class, its oracle and its parameters. It
+#    joins every claim that speaks of all processes, among them FWD-01, FWD-02, FWD-03, FWD-04,
+#    FWD-05, FWD-09, NUM-02 and NUM-10, and NUM-03 if it ends in pure noise; the docstring names
+#    them.
+# 5. ``spec_tests/house/test_errors.py``: a line for each argument that it refuses.
 # 6. ``CHANGELOG.md``: a line.
 #
 # Then break the formula on purpose, drop a root, swap ``start`` and ``end``, forget :math:`\tau`,
-# and see claims fall: ``pytest spec_tests/test_process.py spec_tests/test_numerics.py``. Where a
+# and see claims fall: ``pytest spec_tests/fwd/test_paths.py spec_tests/num``. Where a
 # derived :math:`f`, :math:`g` or log-SNR is not within the bound of a claim, write it out and put
 # the number beside it. ``SigmoidVP`` writes :math:`f`, since the derivative of a sigmoid near 1 is
 # known to an ulp of 1 only.

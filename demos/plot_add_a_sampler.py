@@ -101,15 +101,15 @@ plt.show()
 # ----------
 # What makes it a method of the library:
 #
-# ======================================
-# ================================================================== ``diffx/samplers/cfg_pp.py``
-# the step and its constructor, with source, domain and claims ``diffx/samplers/__init__.py``
-# one line, which hands both on ``spec_tests/test_cfg_pp.py``           its claims (for a solver of
-# the probability flow: one line in
-#                                         ``spec_tests/methods.py``, which makes its order a claim,
-# REV-19) ``spec_tests/examples.py``              one small call: traced, exported to CPU, GPU and
-# TPU, type-checked ======================================
-# ==================================================================
+# ``diffx/samplers/cfg_pp.py``
+#     the step and its constructor, with source, domain and claims;
+# ``diffx/samplers/__init__.py``
+#     one line, which hands both on;
+# ``spec_tests/cfg/test_cfg_pp.py``
+#     its claims (for a solver of the probability flow: one line in
+#     ``spec_tests/support/methods.py``, which makes its order a claim, REV-19);
+# ``spec_tests/house/examples.py``
+#     one small call: traced, exported to CPU, GPU and TPU, type-checked.
 #
 # The shipped step is the one above with a decorator, which turns ``(x, t, s)`` into the contract of
 # all samplers, ``(state, t, s, z)``:

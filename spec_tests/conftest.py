@@ -8,9 +8,9 @@ import hypothesis
 import jax
 import pytest
 
-from spec_tests import certificate
-from spec_tests.close import recording
-from spec_tests.registry import NO_DTYPE, claim_of
+from spec_tests.instrument import certificate
+from spec_tests.instrument.close import recording
+from spec_tests.instrument.registry import NO_DTYPE, claim_of
 
 jax.config.update(
     "jax_enable_x64", True

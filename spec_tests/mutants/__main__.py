@@ -64,11 +64,15 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
         metavar="PATH",
         help="what has to notice (spec_tests)",
     )
-    add("--examples", default="spec_tests.examples", help="the module with EXAMPLES; '' for none")
+    add(
+        "--examples",
+        default="spec_tests.house.examples",
+        help="the module with EXAMPLES; '' for none",
+    )
     add(
         "--equivalent",
         type=Path,
-        default=HERE.parent / "equivalent.toml",
+        default=HERE / "equivalent.toml",
         help="the list of equivalent edits",
     )
     add("--cache", type=Path, default=HERE.parent.parent / ".cache" / "mutants", help="a directory")

@@ -14,10 +14,10 @@ import jax
 import pytest
 from jax._src import xla_bridge
 
+from spec_tests.instrument.registry import claim_of, resolve
 from spec_tests.mutants import equivalent, forks, patch
 from spec_tests.mutants.edits import Mutant, in_defaults
 from spec_tests.mutants.reach import Program, Trace, progress, trace_examples, trace_tests
-from spec_tests.registry import claim_of, resolve
 
 NOT_ABOUT_FORMULAS = {
     "test_close",

@@ -176,7 +176,8 @@ def _share_reach(answer: forks.Answer) -> list[Trace]:
 
 def _own_files(item: pytest.Item) -> list[Path]:
     """A test's file and all that tests share."""
-    shared = [*SPEC_TESTS.glob("*.py"), *SPEC_TESTS.glob("oracles/*.py")]
+    folders = (".", "instrument", "oracles", "specimens", "support")
+    shared = [path for folder in folders for path in (SPEC_TESTS / folder).glob("*.py")]
     return [
         item.path,
         *(path for path in shared if path.name not in NOT_READ and not path.match("test_*.py")),

@@ -1,0 +1,490 @@
+"""Arrays that a jitted function closes over pass every door, although they are concrete and jnp
+makes tracers of them.
+"""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import diffx
+from diffx import concepts, contrast, flow_matching, guidance
+from spec_tests.instrument.close import close
+from spec_tests.support.arrays import halve
+from spec_tests.support.rooms import by_short_name, handed_on, modules
+
+PROCESS, PUBLIC = diffx.VP(), by_short_name()
+PREDICTIONS = ("x0", "eps", "score", "v", "velocity")
+CONVERSIONS = [f"{to}_of_{given}" for to in PREDICTIONS for given in PREDICTIONS if to != given]
+
+
+def numbers_and_laws():
+    """Every argument that a door looks at."""
+    number, square = jnp.float32, jnp.eye(3) + 0.5
+    law = diffx.GaussianLaw(jnp.ones(3), square)
+    return SimpleNamespace(
+        **{
+            "t": number(0.5),
+            "s": number(0.25),
+            "one": number(1.0),
+            "top": number(0.9),
+            "low": number(0.125),
+        },
+        **{
+            "ts": jnp.linspace(0.9, 0.1, 5),
+            "from_one": jnp.linspace(1.0, 0.1, 5),
+            "curve": jnp.linspace(1.0, 2.0, 5),
+        },
+        **{
+            "weights": jnp.full(4, 0.25),
+            "mean": jnp.ones(3),
+            "means": jnp.ones((4, 3)),
+            "x": jnp.ones((4, 3)),
+        },
+        **{
+            "square": square,
+            "squares": jnp.stack([square] * 4),
+            "variances": jnp.ones(3),
+            "four": jnp.ones(4),
+        },
+        **{
+            "basis": jnp.eye(3)[:, :2],
+            "two": jnp.ones(2),
+            "bases": jnp.stack([jnp.eye(3)[:, :2]] * 4),
+            "twos": jnp.ones((4, 2)),
+        },
+        **{
+            "points": jnp.ones((4, 2, 2)),
+            "law": law,
+            "set": diffx.PointSet(jnp.ones((4, 2, 2)), jnp.full(4, 0.25)),
+        },
+        sampler=diffx.ddim(PROCESS, diffx.denoiser(PROCESS, law)),
+    )
+
+
+def log_h(x, t):
+    return -(x**2).sum(-1)
+
+
+def network(u, c_noise):
+    return u
+
+
+def mixture(a, covs):
+    return diffx.MixtureLaw(a.weights, a.means, covs).log_prob(a.x)
+
+
+FORMULAS = {
+    **{name: lambda a, name=name: PUBLIC[name](PROCESS, a.x, a.x, a.t) for name in CONVERSIONS},
+    **{
+        f"{p}_loss": lambda a, p=p: PUBLIC[f"{p}_loss"](PROCESS, halve, a.x, a.x, a.t)
+        for p in PREDICTIONS
+    },
+    **{
+        f"optimal_{p}_loss": lambda a, p=p: PUBLIC[f"optimal_{p}_loss"](PROCESS, a.law, a.t)
+        for p in PREDICTIONS
+    },
+    "loss_weights": lambda a: diffx.losses.loss_weights(PROCESS, a.t),
+    "min_snr_weight": lambda a: diffx.losses.min_snr_weight(PROCESS, a.t, gamma=a.one),
+    "preconditioning": lambda a: diffx.preconditioning.preconditioning(a.weights, std=a.one),
+    "edm_weight": lambda a: diffx.preconditioning.edm_weight(a.weights, std=a.one),
+    "denoiser_of_network": lambda a: diffx.preconditioning.denoiser_of_network(
+        PROCESS, network, std=a.one
+    )(a.x, a.t),
+    "uniform": lambda a: diffx.uniform(4, t_max=a.top, t_min=a.low),
+    "uniform_log_snr": lambda a: diffx.grids.uniform_log_snr(PROCESS, 4, t_max=a.top, t_min=a.low),
+    "karras": lambda a: diffx.karras(PROCESS, 4, sigma_min=a.low, sigma_max=a.one, rho=a.one),
+    "equal_angle": lambda a: diffx.grids.equal_angle(
+        PROCESS, 4, std=a.one, t_max=a.top, t_min=a.low
+    ),
+    "time_shift": lambda a: diffx.time_shift(a.ts, a.one),
+    "perturb": lambda a: diffx.perturb(PROCESS, a.x, a.x, a.t),
+    "transition": lambda a: diffx.transition(PROCESS, a.t, a.s),
+    "posterior": lambda a: diffx.posterior(PROCESS, a.t, a.s),
+    "gaussian_step": lambda a: diffx.reverse.gaussian_step(
+        PROCESS, a.variances, a.t, a.s, eta=a.one
+    ),
+    "probability_flow": lambda a: diffx.reverse.probability_flow(PROCESS, halve, a.x, a.t),
+    "reverse_drift": lambda a: diffx.reverse.reverse_drift(PROCESS, halve, a.x, a.t, eta=a.one),
+    "conditioned_drift": lambda a: diffx.reverse.conditioned_drift(PROCESS, log_h, a.x, a.t),
+    "consistency": lambda a: diffx.distillation.consistency(PROCESS, a.law, a.x, a.t),
+    "progressive_target": lambda a: diffx.distillation.progressive_target(
+        PROCESS, a.x, a.x, a.t, a.s
+    ),
+    "GaussianLaw": lambda a: diffx.GaussianLaw(a.mean, a.square).log_prob(a.x),
+    "GaussianLaw, diagonal": lambda a: diffx.GaussianLaw(a.mean, a.variances).log_prob(a.x),
+    "GaussianLaw, low rank": lambda a: diffx.GaussianLaw(
+        a.mean, diffx.LowRank(a.basis, a.two, a.one)
+    ).log_prob(a.x),
+    "MixtureLaw": lambda a: mixture(a, a.four),
+    "MixtureLaw, full": lambda a: mixture(a, a.squares),
+    "MixtureLaw, low rank": lambda a: mixture(a, diffx.LowRank(a.bases, a.twos, a.four)),
+    "PointSet": lambda a: diffx.PointSet(a.points, a.weights).log_prob(a.points),
+    "marginal": lambda a: diffx.marginal(PROCESS, a.law, a.t).mean,
+    "prior": lambda a: diffx.prior(PROCESS, a.law).mean,
+    "w2": lambda a: diffx.w2(a.law, a.law),
+    "kl": lambda a: diffx.kl(a.law, a.law),
+    "denoiser": lambda a: diffx.denoiser(PROCESS, a.law)(a.x, a.t),
+    "denoiser of points": lambda a: diffx.denoiser(PROCESS, a.set)(a.points, a.t),
+    "score of points": lambda a: diffx.score(PROCESS, a.set)(a.points, a.t),
+    "exact_law": lambda a: diffx.exact_law(a.sampler, a.law, a.ts).mean,
+    "error_budget": lambda a: diffx.error_budget(diffx.ddim, PROCESS, a.law, a.ts),
+    "mmse": lambda a: diffx.likelihood.mmse(PROCESS, halve, a.x, a.x, a.t, weights=a.weights),
+    "mmse_curve": lambda a: diffx.likelihood.mmse_curve(
+        PROCESS, halve, a.x, a.x, a.ts, weights=a.weights
+    ),
+    "mutual_information": lambda a: diffx.likelihood.mutual_information(
+        PROCESS, a.curve, a.ts, dim=300
+    ),
+    "entropy": lambda a: diffx.likelihood.entropy(PROCESS, a.curve, a.ts, dim=300),
+    "surprisal": lambda a: diffx.likelihood.surprisal(PROCESS, a.curve, a.ts, dim=300),
+    "mmse_gap": lambda a: diffx.likelihood.mmse_gap(PROCESS, a.curve, a.curve, a.ts),
+    "kl_rate": lambda a: diffx.likelihood.kl_rate(
+        PROCESS, halve, halve, a.x, a.x, a.t, weights=a.weights
+    ),
+    "entropy_rate": lambda a: diffx.likelihood.entropy_rate(
+        PROCESS, halve, a.x, a.x, a.t, weights=a.weights
+    ),
+    "path_kl": lambda a: diffx.likelihood.path_kl(
+        PROCESS, halve, halve, a.x, a.x, a.ts, eta=a.one, weights=a.weights
+    ),
+    "frozen_score_kl": lambda a: diffx.likelihood.frozen_score_kl(PROCESS, a.law, a.ts),
+    "elbo_gap": lambda a: diffx.likelihood.elbo_gap(PROCESS, a.law, a.ts),
+    "vlb_term": lambda a: diffx.likelihood.vlb_term(PROCESS, halve, a.x, a.x, a.t, a.s),
+    "nelbo": lambda a: diffx.likelihood.nelbo(PROCESS, halve, a.x, a.x, a.from_one, variance=a.one),
+    "log_prob_ode": lambda a: diffx.log_prob_ode(PROCESS, halve, a.x, prior=a.law, ts=a.ts),
+    "log_prob_discrete": lambda a: diffx.likelihood.log_prob_discrete(
+        a.sampler, a.x, prior=a.law, ts=a.ts
+    ),
+    "bits_per_dim": lambda a: diffx.likelihood.bits_per_dim(a.weights, 3, scale=a.one),
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_formulas_take_arrays_that_a_jitted_function_closes_over(name):
+    known, call = numbers_and_laws(), FORMULAS[name]
+    call(known)  # the values are good
+    jax.eval_shape(jax.jit(lambda: call(known)))
+
+
+def arrays() -> SimpleNamespace:
+    """Made outside jit: rows of a batch, their partners, two laws with commuting covariances, a
+    coupling of them.
+    """
+    p, q = (
+        diffx.GaussianLaw(jnp.asarray([m, 0.5]), scale * jnp.asarray([[2.0, 0.5], [0.5, 1.0]]))
+        for m, scale in TWO
+    )
+    x, y = (
+        jnp.asarray([[1.0, 0.2], [0.3, -1.0], [0.4, 0.9]]),
+        jnp.asarray([[0.8, 0.1], [0.2, -1.0], [0.9, 0.7]]),
+    )
+    table, numbers = (
+        jnp.asarray([[0.1, 0.2, 0.1], [0.3, 0.2, 0.1]]),
+        {"half": 0.5, "two": 2.0, "low": 0.2, "nought": 0.0},
+    )
+    return SimpleNamespace(
+        **{name: jnp.asarray(number) for name, number in numbers.items()},
+        **{
+            "x": x,
+            "y": y,
+            "p": p,
+            "q": q,
+            "joint": flow_matching.independent_coupling(p, q),
+            "table": table,
+        },
+        **{
+            "mask": jnp.asarray([True, True, False]),
+            "first": jnp.asarray([True, False, False]),
+            "none": jnp.zeros(3, bool),
+        },
+        **{
+            "partners": jnp.eye(3, dtype=bool),
+            "strangers": ~jnp.eye(3, dtype=bool),
+            "nobody": jnp.zeros((3, 3), bool),
+        },
+        **{
+            "scores": x @ y.T,
+            "minus": jnp.asarray(-2.0),
+            "one": jnp.ones(1),
+            "zero": jnp.zeros(1),
+            "double": 2 * table,
+        },
+        **{
+            "times": jnp.asarray([0.2, 0.5, 0.7]),
+            "ts": diffx.uniform(2),
+            "ids": jnp.asarray([0, 1, 1]),
+        },
+        **{
+            "square": jnp.asarray([[[0.5, 0.5], [1.0, 2.0]], [[1.0, 1.5], [1.0, 3.0]]]),
+            "key": jax.random.key(0),
+        },
+        **{
+            "std": flow_matching.Interpolant(jnp.asarray(0.5)),
+            "flat": flow_matching.Interpolant(jnp.asarray(0.0)),
+        },
+        singular=diffx.GaussianLaw(jnp.zeros(2), jnp.ones((2, 2))),
+        other=diffx.GaussianLaw(jnp.zeros(2), jnp.asarray([[1.0, -0.5], [-0.5, 3.0]])),
+    )
+
+
+TWO = ((1.0, 1.0), (0.0, 3.0))
+VP, FLOW = diffx.VP(), diffx.RectifiedFlow()
+
+
+def still(x: Any, t: Any) -> Any:
+    """A denoiser, a velocity, or the logarithm of a classifier."""
+    return x / 2
+
+
+def net(x: Any, t: Any, c: Any) -> Any:
+    return x + c
+
+
+def walk(g: SimpleNamespace) -> diffx.Sampler:
+    return diffx.flow_euler(flow_matching.marginal_velocity(FLOW, g.p))
+
+
+DOORS: dict[str, Callable[[SimpleNamespace], Any]] = {
+    "guidance.cfg": lambda g: guidance.cfg(g.x, g.y, w=g.two),
+    "guidance.guide": lambda g: guidance.guide(still, still, w=g.two)(g.x, g.half),
+    "guidance.guide_net": lambda g: guidance.guide_net(net, g.half, g.two, w=g.two)(g.x, g.half),
+    "guidance.compose": lambda g: guidance.compose(still, [still], weights=g.one)(g.x, g.half),
+    "guidance.compose_net": lambda g: guidance.compose_net(net, g.half, [g.two], weights=g.one)(
+        g.x, g.half
+    ),
+    "guidance.tilted_law": lambda g: guidance.tilted_law(g.p, g.q, w=g.two),
+    "guidance.guided_flow_law": lambda g: guidance.guided_flow_law(
+        VP, g.p, g.q, w=g.two, t=g.half, s=g.low
+    ),
+    "guidance.guided_sde_law": lambda g: guidance.guided_sde_law(
+        VP, g.p, g.q, w=g.two, start=g.q, t=g.half, s=g.low
+    ),
+    "guidance.rescale": lambda g: guidance.rescale(g.x, g.y, phi=g.half, event_ndim=1),
+    "guidance.guide_rescaled": lambda g: guidance.guide_rescaled(
+        still, still, w=g.two, phi=g.half, event_ndim=1
+    )(g.x, g.half),
+    "guidance.guide_interval": lambda g: guidance.guide_interval(
+        still, still, w=g.two, t_min=g.low, t_max=g.half
+    )(g.x, g.half),
+    "guidance.apg": lambda g: guidance.apg(
+        g.x, g.y, w=g.two, event_ndim=1, eta=g.half, radius=g.half
+    ),
+    "guidance.guide_apg": lambda g: guidance.guide_apg(
+        still, still, w=g.two, event_ndim=1, radius=g.half
+    )(g.x, g.half),
+    "guidance.classifier_guidance": lambda g: guidance.classifier_guidance(
+        VP, still, still, w=g.two
+    )(g.x, g.half),
+    "guidance.drop_labels": lambda g: guidance.drop_labels(g.key, g.ids, null=-1, rate=g.half),
+    "flow_matching.foellmer_drift": lambda g: flow_matching.foellmer_drift(g.p)(g.x, g.half),
+    "flow_matching.entropic_coupling": lambda g: flow_matching.entropic_coupling(
+        g.p, g.q, std=g.half
+    ),
+    "flow_matching.gaussian_ot_coupling": lambda g: flow_matching.gaussian_ot_coupling(g.p, g.q),
+    "flow_matching.gaussian_ot_map": lambda g: flow_matching.gaussian_ot_map(g.p, g.q, g.x),
+    "flow_matching.independent_coupling": lambda g: flow_matching.independent_coupling(g.p, g.q),
+    "flow_matching.ot_coupling": lambda g: flow_matching.ot_coupling(g.x, g.y),
+    "flow_matching.transport_cost": lambda g: flow_matching.transport_cost(g.x, g.y),
+    "flow_matching.Interpolant": lambda g: flow_matching.Interpolant(g.half).gamma(g.half),
+    "flow_matching.interpolate": lambda g: flow_matching.interpolate(g.std, g.x, g.y, g.y, g.half),
+    "flow_matching.interpolant_target": lambda g: flow_matching.interpolant_target(
+        g.std, g.x, g.y, g.y, g.half
+    ),
+    "flow_matching.score_of_latent": lambda g: flow_matching.score_of_latent(g.std, g.x, g.half),
+    "flow_matching.interpolant_law": lambda g: flow_matching.interpolant_law(
+        g.std, g.joint, g.half
+    ),
+    "flow_matching.interpolant_velocity": lambda g: flow_matching.interpolant_velocity(
+        g.std, g.joint
+    )(g.x, g.half),
+    "flow_matching.interpolant_latent": lambda g: flow_matching.interpolant_latent(g.std, g.joint)(
+        g.x, g.half
+    ),
+    "flow_matching.flow_grid": lambda g: flow_matching.flow_grid(
+        flow_matching.FlowSettings(4, g.two, g.two)
+    ),
+    "flow_matching.model_time": lambda g: flow_matching.model_time(
+        flow_matching.WAN["t2v"], g.half
+    ),
+    "flow_matching.resolution_shift": lambda g: flow_matching.resolution_shift(g.two, g.half),
+    "flow_matching.reflow_pairs": lambda g: flow_matching.reflow_pairs(walk(g), g.x, g.ts),
+    "flow_matching.straightness": lambda g: flow_matching.straightness(walk(g), g.x, g.ts),
+    "flow_matching.uniform_times": lambda g: flow_matching.uniform_times(g.key, (2,)),
+    "flow_matching.logit_normal_times": lambda g: flow_matching.logit_normal_times(
+        g.key, mean=g.half, std=g.half
+    ),
+    "flow_matching.logit_normal_density": lambda g: flow_matching.logit_normal_density(
+        g.times, mean=g.half, std=g.half
+    ),
+    "flow_matching.shift_density": lambda g: flow_matching.shift_density(g.times, shift=g.two),
+    "flow_matching.cfm_loss": lambda g: flow_matching.cfm_loss(
+        FLOW, still, g.x, g.y, g.times, weights=g.times
+    ),
+    "flow_matching.conditional_velocity": lambda g: flow_matching.conditional_velocity(
+        FLOW, g.x, g.y, g.half
+    ),
+    "flow_matching.marginal_velocity": lambda g: flow_matching.marginal_velocity(FLOW, g.p)(
+        g.x, g.half
+    ),
+    "flow_matching.optimal_cfm_loss": lambda g: flow_matching.optimal_cfm_loss(g.p),
+    "contrast.info_nce": lambda g: contrast.info_nce(g.scores, positives=g.partners, mask=g.mask),
+    "contrast.sigmoid_nce": lambda g: contrast.sigmoid_nce(g.scores, positives=g.ids, mask=g.mask),
+    "contrast.clip_loss": lambda g: contrast.clip_loss(
+        g.x, g.y, log_scale=g.half, positives=g.partners, mask=g.mask
+    ),
+    "contrast.siglip_loss": lambda g: contrast.siglip_loss(
+        g.x, g.y, log_scale=g.half, bias=g.two, mask=g.mask
+    ),
+    "contrast.tiled_clip_loss": lambda g: contrast.tiled_clip_loss(
+        g.x, g.y, log_scale=g.half, tile=2, positives=g.partners
+    ),
+    "contrast.tiled_siglip_loss": lambda g: contrast.tiled_siglip_loss(
+        g.x, g.y, log_scale=g.half, bias=g.two, tile=2, positives=g.ids, mask=g.mask
+    ),
+    "contrast.sharded_clip_loss": lambda g: contrast.sharded_clip_loss(
+        g.x, g.y, log_scale=g.half, axis_name="i", mesh=mesh(), positives=g.partners, mask=g.mask
+    ),
+    "contrast.sharded_siglip_loss": lambda g: contrast.sharded_siglip_loss(
+        g.x, g.y, log_scale=g.half, bias=g.two, axis_name="i", mesh=mesh(), mask=g.mask
+    ),
+    "contrast.normalise": lambda g: contrast.normalise(g.x),
+    "contrast.clamp_log_scale": lambda g: contrast.clamp_log_scale(g.two, largest=g.two),
+    "contrast.info_nce_bound": lambda g: contrast.info_nce_bound(g.half, n=3),
+    "contrast.gaussian_information": lambda g: contrast.gaussian_information(g.p, split=1),
+    "contrast.gaussian_pmi": lambda g: contrast.gaussian_pmi(g.p, g.x[:, :1], g.y[:, :1]),
+    "contrast.log_sphere_mean": lambda g: contrast.log_sphere_mean(g.two, dim=3),
+    "contrast.von_mises_information": lambda g: contrast.von_mises_information(g.two),
+    "concepts.concept_direction": lambda g: concepts.concept_direction(g.x, g.y),
+    "concepts.rank_words": lambda g: concepts.rank_words(g.x[0], g.y),
+    "concepts.decomposable": lambda g: concepts.decomposable(g.x, g.y),
+    "concepts.parallelogram_defect": lambda g: concepts.parallelogram_defect(g.square),
+    "concepts.analogy_cosine": lambda g: concepts.analogy_cosine(g.square),
+    "concepts.projector": lambda g: concepts.projector(g.x),
+    "concepts.concept_projection": lambda g: concepts.concept_projection(g.x, g.y, g.p.cov),
+    "concepts.discriminant": lambda g: concepts.discriminant(g.x, g.p.cov, priors=g.times),
+    "concepts.discriminant_error": lambda g: concepts.discriminant_error(g.x[:2], g.p.cov),
+    "concepts.mean_class_recall": lambda g: concepts.mean_class_recall(g.ids, g.ids, classes=2),
+    "concepts.zero_shot": lambda g: concepts.zero_shot(g.x, g.y, biases=g.times),
+    "concepts.zero_shot_weights": lambda g: concepts.zero_shot_weights(
+        lambda texts: g.x, ["a", "b", "c"], ["{}"]
+    ),
+    "concepts.log_odds_ratio": lambda g: concepts.log_odds_ratio(g.square),
+    "concepts.pmi": lambda g: concepts.pmi(g.table),
+    "concepts.pmi_embeddings": lambda g: concepts.pmi_embeddings(g.table, dim=1),
+    "concepts.partner_ranks": lambda g: concepts.partner_ranks(g.scores, positives=g.partners),
+    "concepts.retrieval_metrics": lambda g: concepts.retrieval_metrics(
+        g.x, g.y, positives=g.partners
+    ),
+}
+ROOMS = ("guidance", "flow_matching", "contrast", "concepts")
+NO_DOORS = {
+    "Discriminant",
+    "Factors",
+    "FlowSettings",
+    "Pairs",
+    "Ranking",
+    "Retrieval",
+    "RetrievalMetrics",
+    "SD3",
+    "WAN",
+}
+
+
+def mesh() -> jax.sharding.Mesh:
+    """One device, whatever this machine has."""
+    return jax.sharding.Mesh(np.asarray(jax.devices()[:1]), ("i",))
+
+
+def test_every_door_of_these_rooms_is_in_the_table():
+    offered = {
+        f"{room}.{name}"
+        for room in ROOMS
+        for name in handed_on(modules()[f"diffx.{room}"])
+        if name not in NO_DOORS
+    }
+    assert set(DOORS) == offered
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_arrays_that_a_jitted_function_closes_over_pass_every_door(name):
+    given = arrays()
+    if name == "flow_matching.ot_coupling":  # runs on the host
+        assert jax.jit(lambda: DOORS[name](given))().shape == (3,)
+        return
+    wanted, got = DOORS[name](given), jax.jit(lambda: DOORS[name](given))()
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        close(
+            a, b, ulps=64, scale=1 + np.abs(b).max(), why="one program and many round differently"
+        )
+
+
+WRONG: dict[str, tuple[Callable[[SimpleNamespace], Any], str]] = {
+    "interval upside down": (
+        lambda g: guidance.guide_interval(still, still, w=g.two, t_min=g.half, t_max=g.low),
+        "t_min=0.5 and t_max=0.2",
+    ),
+    "a share above 1": (
+        lambda g: guidance.rescale(g.x, g.y, phi=g.two, event_ndim=1),
+        "phi must lie in",
+    ),
+    "a latent at scale 0": (
+        lambda g: flow_matching.score_of_latent(g.flat, g.x, g.half),
+        "got t = 0.5 and a scale of 0",
+    ),
+    "a latent at time 0": (
+        lambda g: flow_matching.score_of_latent(g.std, g.x, g.nought),
+        "got t = 0.0",
+    ),
+    "nothing counts": (
+        lambda g: contrast.clip_loss(g.x, g.y, log_scale=g.half, mask=g.none),
+        "at least one row",
+    ),
+    "no partners": (
+        lambda g: contrast.siglip_loss(g.x, g.y, log_scale=g.half, bias=g.half, positives=g.nobody),
+        r"rows \[0 1 2\] have none",
+    ),
+    "no partners that count": (
+        lambda g: contrast.tiled_clip_loss(
+            g.x, g.y, log_scale=g.half, tile=2, positives=g.strangers, mask=g.first
+        ),
+        r"rows \[0\] have none",
+    ),
+    "no partners on a mesh": (
+        lambda g: contrast.sharded_clip_loss(
+            g.x, g.y, log_scale=g.half, axis_name="i", mesh=mesh(), positives=g.nobody, mask=g.mask
+        ),
+        r"rows \[0 1\] have none",
+    ),
+    "y fixes x": (lambda g: contrast.gaussian_information(g.singular, split=1), "full rank"),
+    "a negative concentration": (
+        lambda g: contrast.von_mises_information(g.minus),
+        r"\[0, 256\], got -2",
+    ),
+    "labels beyond": (
+        lambda g: concepts.mean_class_recall(g.ids, g.ids, classes=1),
+        r"labels must lie in 0 to 0, got \[1\]",
+    ),
+    "a prior of 0": (
+        lambda g: concepts.discriminant(g.x[:1], g.p.cov, priors=g.zero),
+        "priors must be positive",
+    ),
+    "a table of weights": (lambda g: concepts.pmi(g.double), "joint must sum to 1, got "),
+    "a query alone": (
+        lambda g: concepts.partner_ranks(g.scores, positives=g.nobody),
+        r"rows \[0 1 2\] of positives",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_arrays_that_a_jitted_function_closes_over_are_refused(name):
+    call, words = WRONG[name]
+    given = arrays()
+    with pytest.raises(ValueError, match=words):
+        jax.jit(lambda: call(given))()
