@@ -1,6 +1,4 @@
-r"""The one training loop: a loss, an optax optimizer, many steps in one compiled call, an average
-of the parameters.
-"""
+r"""The training loop: a loss, an optax optimizer, many steps in one compiled call."""
 
 import sys
 import time
@@ -22,8 +20,10 @@ CHUNK = 500
 
 
 class Trained(NamedTuple):
-    """params: after the last step.  ema: their moving average (the params themselves if none was
-    asked).  losses: (steps,).
+    """Parameters and losses of a training run.
+
+    params: after the last step. ema: their moving average (the params themselves if none was
+    requested). losses: (steps,).
     """
 
     params: Any
@@ -42,20 +42,24 @@ def train(
     project: Callable[[Any], Any] | None = None,
     progress: bool | None = None,
 ) -> Trained:
-    r"""Take `steps` steps of the optimizer on loss(params, key_i), key_i = fold_in(key, i).
+    r"""params_i = params_{i-1} + update(grad loss(params_{i-1}, key_i)), key_i = fold_in(key, i).
 
-    loss: (params, key) -> scalar; it draws its own batch, times and noises from the key.  Data go
-    into it as `jax.tree_util.Partial(loss, data)`: then new data of the same shape do not compile
-    again. params: any pytree of floats, such as the state of `nnx.split(network)`.  ema: the decay
-    d in [0, 1) of ema_i = d ema_{i-1} + (1 - d) params_i, ema_0 = the given params; None keeps no
-    average. project: params -> params of the same shapes and dtypes, applied after every step and
-    before the average: where params_i = project(params_{i-1} + update).  A bound belongs here and
-    not in the loss: `min(scale, cap)` inside a loss has the derivative 0 above the cap, so that a
-    scale which starts there never moves.  It is a pytree as the loss is. progress: a line on
-    stderr; None shows it where stderr is a terminal. Raises TypeError or ValueError for steps < 1,
-    a decay outside [0, 1), params with integers or NaN, a loss that is no scalar or a projection
-    that changes a shape or dtype; FloatingPointError, naming the step, where the loss is not
-    finite.
+    The loss draws its own batch, times and noises from the key. Pass data as
+    `jax.tree_util.Partial(loss, data)`: then new data of the same shape do not compile again. ema
+    is the decay d of the average ema_i = d ema_{i-1} + (1 - d) params_i, ema_0 = the given params;
+    None keeps no average. project is applied to the params after every step and before the average:
+    params_i = project(params_{i-1} + update). A bound belongs there and not in the loss:
+    `min(scale, cap)` inside a loss has the derivative 0 above the cap, so that a scale which starts
+    there never moves. Like the loss, project may be a pytree. progress prints a line on stderr;
+    None prints it where stderr is a terminal.
+
+    Units: loss (params, key) -> scalar; params any pytree of floats, such as the state of
+        `nnx.split(network)`; project params -> params of the same shapes and dtypes.
+    Domain: steps >= 1; ema in [0, 1).
+    Raises: TypeError or ValueError for steps < 1, a decay outside [0, 1), params with integers or
+        NaN, a loss that is not a scalar or a projection that changes a shape or dtype;
+        FloatingPointError, naming the step, where the loss is not finite.
+    Also called: training loop, exponential moving average of weights, EMA, projected gradient.
     """
     steps = _arguments.count("steps", steps)
     _arguments.require(
@@ -90,7 +94,7 @@ def _run(
     decay: Any,
     n: int,
 ) -> tuple[Any, Array]:
-    """n steps from step number `first`; the losses of each, before its update."""
+    """n steps from step number `first`, and the loss of each before its update."""
 
     def step(carry: Any, i: Array) -> tuple[Any, Array]:
         params, average, state = carry
@@ -108,9 +112,7 @@ def _run(
 
 
 def _floats(params: Any) -> Any:
-    """Parameters as strongly typed arrays of finite floats: a weak type would compile the loop
-    twice.
-    """
+    """Parameters as strongly typed finite floats: a weak type would compile the loop twice."""
     _arguments.require(
         jax.tree_util.tree_leaves(params), "params must hold at least one array, got an empty tree"
     )
@@ -154,7 +156,7 @@ def _check_finite(losses: np.ndarray, first: int) -> None:
 
 
 class _Progress:
-    """One line on stderr that rewrites itself; silent where nobody looks."""
+    """One line on stderr that rewrites itself; silent unless progress is on."""
 
     def __init__(self, steps: int, on: bool):
         self.steps, self.on, self.begun = steps, on, time.perf_counter()

@@ -1,6 +1,4 @@
-r"""Concepts: the algebra of embeddings, the information that they hold, retrieval and zero-shot
-classification.
-"""
+r"""Concepts: the algebra of embeddings, their information, retrieval, zero-shot classification."""
 
 from diffx.concepts.algebra import (
     Ranking as Ranking,

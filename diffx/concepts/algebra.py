@@ -1,6 +1,4 @@
-r"""v(man with hat) - v(man) = v(hat) - v(nothing): differences of embeddings, what bends them, and
-projections.
-"""
+r"""v(man with hat) - v(man) = v(hat) - v(nothing): differences of embeddings and projections."""
 
 from typing import NamedTuple
 
@@ -23,13 +21,18 @@ class Ranking(NamedTuple):
 def concept_direction(
     with_: Float[Array, "n d"], without: Float[Array, "n d"]
 ) -> Float[Array, "d"]:
-    r"""m/|m| with m = (1/n) sum_i (a_i/|a_i| - b_i/|b_i|): what a's have and b's have not.
+    r"""m/|m|, m = (1/n) sum_i (a_i/|a_i| - b_i/|b_i|): the direction from without to with_.
 
-    with_, without: (n, d), embeddings of n pairs that differ in the concept alone; normalised
-    inside, zero vectors are 0. Returns (d,), float32 or wider.  The differences of single pairs are
-    normalised(with_) - normalised(without).
+    The rows of with_ are the a_i, those of without the b_i. The differences of single pairs are
+    normalise(with_) - normalise(without).
+
+    Units: with_ and without (n, d), embeddings of n pairs that differ in the concept alone,
+        normalised inside (a zero vector stays 0); returns (d,), float32 or wider.
+    Raises: ValueError for unequal shapes, NaN, or a mean difference of 0.
     Source: the mean of word differences, Mikolov et al. 2013, arXiv:1301.3781, of pictures.
-    Raises ValueError for unequal shapes, NaN, or a mean difference of 0.  Claims: CON-08.
+    Also called: concept vector, attribute direction, semantic direction, difference of means,
+        steering vector, word vector arithmetic.
+    Claims: CON-08.
     """
     with_, without = _arguments.same_shape(
         with_=_arguments.finite("with_", with_), without=_arguments.finite("without", without)
@@ -47,16 +50,19 @@ def concept_direction(
 def rank_words(
     direction: Float[Array, "*batch d"], text_vectors: Float[Array, "n d"], *, centre: bool = False
 ) -> Ranking:
-    r"""The words in falling order of cos(direction, t_j), or of cos(direction, t_j/|t_j| - mean of
-    t/|t|) where centred.
+    r"""Words by decreasing cos(direction, t_j).
 
-    direction: (*batch, d), not zero; a direction of concept_direction, or differences of single
-    pairs. text_vectors: (n, d), one for each word, normalised inside; a zero vector scores 0.
-    centre: whether the mean of the unit text vectors is taken off each first (a Python boolean).
-    Equal scores stand in the order of the vocabulary, NaN (possible inside jit alone) stands last.
-    Returns order and scores, both (*batch, n).
+    With centre=True it is cos(direction, t_j/|t_j| - mean of t/|t|). Equal scores stay in the order
+    of the vocabulary; NaN (possible inside jit alone) comes last.
+
+    Units: direction (*batch, d), not zero: a direction of concept_direction or differences of
+        single pairs; text_vectors (n, d), one for each word, normalised inside (a zero vector
+        scores 0); centre a Python boolean, whether the mean of the unit text vectors is first
+        subtracted from each; returns order and scores, both (*batch, n).
+    Raises: ValueError for unequal widths, no words, NaN, or a zero direction.
     Source: the ranking of analogies by cosine, Mikolov et al. 2013, arXiv:1301.3781.
-    Raises ValueError for unequal widths, no words, NaN, or a zero direction.  Claims: CON-08.
+    Also called: nearest words, word analogy, cosine similarity ranking, king - man + woman.
+    Claims: CON-08.
     """
     direction, words = (
         _arguments.finite("direction", direction),
@@ -76,14 +82,18 @@ def rank_words(
 
 
 def decomposable(*factors: Float[Array, "_ d"]) -> Float[Array, "*counts d"]:
-    r"""v(z_1, ..., z_m) = sum_i factors_i[z_i]: every combination of the values of m factors, as a
-    sum of ideal words.
+    r"""v(z_1, ..., z_m) = sum_i factors_i[z_i]: a sum of ideal words.
 
-    factors: m arrays (k_i, d).  Returns (k_1, ..., k_m, d); every parallelogram_defect of it is 0.
-    All |v| can be 1 only if differences within one factor are orthogonal to those within any other
-    (a product of simplices is).
+    The result holds every combination of the values of m factors. Every parallelogram_defect of it
+    is 0. All |v| can be 1 only if differences within one factor are orthogonal to those within any
+    other (as in a product of simplices).
+
+    Units: factors m arrays (k_i, d); returns (k_1, ..., k_m, d).
+    Raises: ValueError for no factors or unequal widths.
     Source: Trager et al. 2023, arXiv:2302.14383.
-    Raises ValueError for no factors or unequal widths.  Claims: CON-04.
+    Also called: ideal words, decomposable embeddings, compositional embeddings, linear factor
+        model.
+    Claims: CON-04.
     """
     arrays = [_arguments.floats(f"factors[{i}]", factor) for i, factor in enumerate(factors)]
     shapes = [factor.shape for factor in arrays]
@@ -109,14 +119,17 @@ def _edges(values: Array) -> tuple[Array, Array]:
 
 
 def parallelogram_defect(values: Float[Array, "2 2 *shape"]) -> Float[Array, "*shape"]:
-    r"""(v_11 - v_10) - (v_01 - v_00): what keeps v(man with hat) - v(man) from being v(hat) -
-    v(nothing).
+    r"""(v_11 - v_10) - (v_01 - v_00): 0 where v(man with hat) - v(man) = v(hat) - v(nothing).
 
-    values: (2, 2, *shape), by the two concepts: vectors, rows of a table of scores, or logarithms
-    of probabilities. Of a table of pointwise mutual information it is logOR(z_1, z_2 | x) -
-    logOR(z_1, z_2). Returns (*shape).  Source: derived here; conditional independence and
-    decomposable embeddings are Trager et al. 2023, arXiv:2302.14383.  Raises ValueError for another
-    shape.  Claims: CON-01, CON-02, CON-03, CON-04.
+    For a table of pointwise mutual information it is logOR(z_1, z_2 | x) - logOR(z_1, z_2).
+
+    Units: values (2, 2, *shape), by the two concepts: vectors, rows of a table of scores, or
+        logarithms of probabilities; returns (*shape).
+    Raises: ValueError for another shape.
+    Source: derived here; conditional independence and decomposable embeddings are Trager et al.
+        2023, arXiv:2302.14383.
+    Also called: analogy error, interaction of two concepts, second difference, parallelogram rule.
+    Claims: CON-01, CON-02, CON-03, CON-04.
     """
     first, second = _edges(values)
     return first - second
@@ -125,9 +138,13 @@ def parallelogram_defect(values: Float[Array, "2 2 *shape"]) -> Float[Array, "*s
 def analogy_cosine(vectors: Float[Array, "2 2 d"]) -> Float[Array, ""]:
     r"""cos(v_11 - v_10, v_01 - v_00): is the hat of a man the hat of nobody?
 
-    vectors: (2, 2, d), by the two concepts.  With edges a, b and defect a - b it is
-    (|a|^2 + |b|^2 - |a - b|^2)/(2|a||b|): 1 for a parallelogram.  Returns a scalar.  Source:
-    derived here: the law of cosines. Raises ValueError for another shape, or an edge of length 0.
+    With edges a, b and defect a - b it is (|a|^2 + |b|^2 - |a - b|^2)/(2|a||b|), which is 1 for a
+    parallelogram.
+
+    Units: vectors (2, 2, d), by the two concepts; returns a scalar.
+    Raises: ValueError for another shape, or an edge of length 0.
+    Source: derived here: the law of cosines.
+    Also called: analogy similarity, cosine of difference vectors.
     Claims: CON-04.
     """
     first, second = _edges(vectors)
@@ -140,12 +157,16 @@ def analogy_cosine(vectors: Float[Array, "2 2 d"]) -> Float[Array, ""]:
 
 
 def projector(directions: Float[Array, "k d"]) -> Float[Array, "d d"]:
-    r"""P = V V' with V an orthonormal basis of the span of the directions: P^2 = P = P', P u = u in
-    the span, 0 beside it.
+    r"""P = V V', V an orthonormal basis of the span of the directions: P^2 = P = P'.
 
-    directions: (k, d), not all zero; they may depend on each other (singular values below max(k, d)
-    eps of the largest count as 0).  Returns (d, d).  Its derivative is NaN for repeated singular
-    values. Raises ValueError for another rank, NaN, or nothing but zeros.  Claims: CON-06.
+    P u = u for u in the span, and 0 for u orthogonal to it. The directions may depend on each
+    other: singular values below max(k, d) eps of the largest count as 0. The derivative is NaN for
+    repeated singular values.
+
+    Units: directions (k, d), not all zero; returns (d, d).
+    Raises: ValueError for another rank, NaN, or nothing but zeros.
+    Also called: orthogonal projection matrix, projection onto a subspace, concept subspace.
+    Claims: CON-06.
     """
     directions = _arguments.finite("directions", directions)
     _arguments.require(
@@ -160,15 +181,18 @@ def projector(directions: Float[Array, "k d"]) -> Float[Array, "d d"]:
 
 
 def concept_projection(score: Points, other: Points, projector: Float[Array, "d d"]) -> Floats:
-    r"""(I - P) score + P other: the concept whose subspace P projects on is taken from `other`, all
-    else is left alone.
+    r"""(I - P) score + P other: the concept whose subspace P projects on is taken from `other`.
 
-    score, other: (..., d), scores (or predictions of any one kind) under two prompts at one x and
-    one noise level. projector: (d, d), of `projector`.  Where concepts act on orthogonal
-    independent blocks this is exactly the score with the attribute swapped; elsewhere it is an
-    edit, not a conditional score.
+    Everything else is left alone. Where concepts act on orthogonal independent blocks this is
+    exactly the score with the attribute swapped; elsewhere it is an edit and not a conditional
+    score.
+
+    Units: score and other (..., d), scores (or predictions of any one kind) under two prompts at
+        one x and one noise level; projector (d, d), of `projector`.
+    Raises: ValueError for unequal shapes or another width.
     Source: Wang, Gui, Negrea and Veitch 2023, arXiv:2302.03693.
-    Raises ValueError for unequal shapes or another width.  Claims: CON-06.
+    Also called: concept algebra, concept editing, attribute swap.
+    Claims: CON-06.
     """
     score, other = _arguments.same_shape(score=score, other=other)
     p = _arguments.floats("projector", projector)

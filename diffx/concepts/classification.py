@@ -1,6 +1,4 @@
-r"""Classification by the embeddings of the classes' names, and the case in which it is exactly
-right: equal Gaussians.
-"""
+r"""Classification by embeddings of class names, and the case where it is exact: equal Gaussians."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -28,15 +26,16 @@ class Discriminant(NamedTuple):
 def zero_shot_weights(
     encode: Callable[[list[str]], Array], classes: Sequence[str], templates: Sequence[str]
 ) -> Float[Array, "k d"]:
-    r"""w_c = m_c/|m_c| with m_c = (1/T) sum_t v_ct/|v_ct|, v_ct the embedding of class c in
-    template t.
+    r"""w_c = m_c/|m_c|, m_c = (1/T) sum_t v_ct/|v_ct|, v_ct the embedding of class c in template t.
 
-    encode: a list of n texts -> (n, d), called once for all.  classes: k names.  templates: T texts
-    in which {} stands for the name, such as "a photo of a {}".  Returns (k, d), unit vectors,
-    float32 or wider.
+    Units: encode a function from a list of n texts to (n, d), called once for all; classes k names;
+        templates T texts in which {} stands for the name, such as "a photo of a {}"; returns (k,
+        d), unit vectors, float32 or wider.
+    Raises: ValueError for no classes, no templates, a template without {}, embeddings of another
+        shape, or a mean of 0.
     Source: Radford et al. 2021, arXiv:2103.00020, and its notebook Prompt_Engineering_for_ImageNet.
-    Raises ValueError for no classes, no templates, a template without {}, embeddings of another
-    shape, or a mean of 0.
+    Also called: prompt ensembling, prompt templates, zero-shot classifier, open_clip
+        build_zero_shot_classifier.
     Claims: CON-09.
     """
     texts = _prompts(classes, templates)
@@ -52,7 +51,7 @@ def zero_shot_weights(
 
 
 def _prompts(classes: Sequence[str], templates: Sequence[str]) -> list[str]:
-    """Class by class, every template."""
+    """The texts of every template for the first class, then for the next."""
     for name, values in (("classes", classes), ("templates", templates)):
         if isinstance(values, str):
             raise TypeError(
@@ -78,10 +77,15 @@ def zero_shot(
 ) -> Int[Array, "*batch"]:
     r"""argmax_c <x, w_c> + b_c: the class whose linear score is the largest, the first of equals.
 
-    images: (..., d); without biases their length does not matter, so that unit weights give the
-    nearest cosine. weights: (k, d), of zero_shot_weights or discriminant.  biases: (k,), default 0.
-    Returns (...), indices of classes; -1 where a score is NaN: such an image is of no class.
-    Raises ValueError for unequal widths or numbers of classes.  Claims: CLP-13, CON-09.
+    Without biases the length of an image does not matter, so unit weights give the nearest cosine.
+
+    Units: images (..., d); weights (k, d), of zero_shot_weights or discriminant; biases (k,),
+        default 0; returns (...), indices of classes, -1 where a score is NaN: such an image has no
+        class.
+    Raises: ValueError for unequal widths or numbers of classes.
+    Also called: zero-shot classification, nearest class by cosine, linear classifier, zero-shot
+        prediction.
+    Claims: CLP-13, CON-09.
     """
     images, weights = _arguments.floats("images", images), _arguments.finite("weights", weights)
     _arguments.require(
@@ -103,13 +107,17 @@ def zero_shot(
 def mean_class_recall(
     predictions: Int[Array, "n"], labels: Int[Array, "n"], *, classes: int
 ) -> Number:
-    r"""The mean over classes of the share of a class that is recognised: a large class counts no
-    more than a small one.
+    r"""(1/K) sum_c (share of class c that is recognised), over the K classes that occur.
 
-    predictions, labels: (n,) integers; labels from 0 to classes - 1, a prediction of -1 is wrong.
-    classes: k, a Python integer.  Classes that no label names are left out of the mean.  Returns a
-    scalar. Raises ValueError for unequal shapes, no labels, or labels out of range.  Claims:
-    CON-09.
+    A large class counts no more than a small one. Classes that no label names are left out of the
+    mean.
+
+    Units: predictions and labels (n,) integers, labels from 0 to classes - 1, a prediction of -1 is
+        wrong; classes a Python integer; returns a scalar.
+    Raises: ValueError for unequal shapes, no labels, or labels out of range.
+    Also called: balanced accuracy, mean per-class accuracy, mean per-class recall, macro-averaged
+        recall.
+    Claims: CON-09.
     """
     classes = _arguments.count("classes", classes)
     predictions, labels = _indices("predictions", predictions), _indices("labels", labels)
@@ -141,16 +149,20 @@ def _indices(name: str, value: Any) -> Array:
 def discriminant(
     means: Float[Array, "k d"], cov: Covariance, *, priors: Float[Array, "k"] | None = None
 ) -> Discriminant:
-    r"""w_c = C^-1 m_c, b_c = -m_c' C^-1 m_c/2 + log prior_c: Bayes' rule for Gaussian classes of
-    one covariance.
+    r"""w_c = C^-1 m_c, b_c = -m_c' C^-1 m_c/2 + log prior_c: Bayes' rule for equal covariances.
 
-    means: (k, d).  cov: C in any form of GaussianLaw, of full rank.  priors: (k,), positive
-    (default: all equal, which adds nothing).  The largest score is the nearest mean in Mahalanobis
-    distance; a softmax of the scores is p(c | x). A zero-shot classifier is this one where the text
-    vectors are C^-1 m_c and equally long in the metric of C.
+    The largest score is that of the nearest mean in Mahalanobis distance, and a softmax of the
+    scores is p(c | x). A zero-shot classifier is this one where the text vectors are C^-1 m_c and
+    equally long in the metric of C.
+
+    Units: means (k, d); cov C in any form of GaussianLaw; priors (k,), positive (default: all
+        equal, which adds nothing).
+    Domain: a covariance of full rank.
+    Raises: ValueError for other shapes, no classes, NaN, an invalid covariance, or priors that are
+        not positive.
     Source: Fisher 1936; Hastie, Tibshirani and Friedman 2009, section 4.3.
-    Raises ValueError for other shapes, no classes, NaN, a covariance that is none, or priors that
-    are not positive.
+    Also called: linear discriminant analysis, LDA, Fisher discriminant, Gaussian classifier, Bayes
+        classifier.
     Claims: CLP-13.
     """
     means = _arguments.finite("means", means)
@@ -179,13 +191,16 @@ def _priors(priors: Array, k: int) -> Array:
 
 
 def discriminant_error(means: Float[Array, "2 d"], cov: Covariance) -> Number:
-    r"""Phi(-Delta/2), Delta^2 = (m_1 - m_0)' C^-1 (m_1 - m_0): the least share of errors between
-    two equal classes.
+    r"""Phi(-Delta/2), Delta^2 = (m_1 - m_0)' C^-1 (m_1 - m_0): the least error rate of two classes.
 
-    means: (2, d).  cov: C in any form of GaussianLaw, of full rank.  Equal priors.  Returns a
-    scalar from 0 to 1/2.
+    Both classes are equally likely and share the covariance C.
+
+    Units: means (2, d); cov C in any form of GaussianLaw; returns a scalar from 0 to 1/2.
+    Domain: a covariance of full rank.
+    Raises: ValueError unless there are two means, or for an invalid covariance.
     Source: Fisher's discriminant; Hastie, Tibshirani and Friedman 2009, section 4.3.
-    Raises ValueError unless there are two means, or for a covariance that is none.  Claims: CLP-13.
+    Also called: Bayes error, Mahalanobis distance, error rate of LDA.
+    Claims: CLP-13.
     """
     means = _arguments.finite("means", means)
     _arguments.require(

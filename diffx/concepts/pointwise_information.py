@@ -1,6 +1,4 @@
-r"""Pointwise mutual information, which the optimal critic of a contrastive loss knows, and vectors
-whose products it is.
-"""
+r"""Pointwise mutual information, the optimal contrastive score, and vectors whose products it is."""
 
 from typing import NamedTuple
 
@@ -20,15 +18,18 @@ class Factors(NamedTuple):
 
 
 def pmi(joint: Float[Array, "*texts n"]) -> Float[Array, "*texts n"]:
-    r"""log p(z, x) - log p(z) - log p(x), in nats: the score that a contrastive loss would give if
-    it could.
+    r"""log p(z, x) - log p(z) - log p(x): the optimal score of a contrastive loss.
 
-    joint: (*texts, n), probabilities of text z (one axis, or one for each concept in it) and image
-    x (the last axis). -inf where p(z, x) = 0; NaN where p(z) or p(x) is 0.  The empty text, which
-    says nothing, has 0.
+    -inf where p(z, x) = 0, and NaN where p(z) or p(x) is 0. The empty text, which says nothing, has
+    0.
+
+    Units: joint (*texts, n), probabilities of text z (one axis, or one for each concept in it) and
+        image x (the last axis); the result in nats.
+    Raises: ValueError unless the entries are probabilities.
     Source: van den Oord et al. 2018, arXiv:1807.03748: the density ratio; Levy and Goldberg 2014,
-    for word vectors. Raises ValueError unless the entries are probabilities.  Claims: CON-01,
-    CON-02.
+        for word vectors.
+    Also called: pointwise mutual information, PMI, log density ratio, information density.
+    Claims: CON-01, CON-02.
     """
     joint = _probabilities(joint)
     of_images = joint.sum(tuple(range(joint.ndim - 1)))
@@ -53,12 +54,15 @@ def _probabilities(joint: Array) -> Array:
 
 
 def log_odds_ratio(table: Float[Array, "2 2 *shape"]) -> Float[Array, "*shape"]:
-    r"""log p_11 p_00/(p_10 p_01), in nats: 0 where the two concepts are independent.
+    r"""log(p_11 p_00/(p_10 p_01)): 0 where the two concepts are independent.
 
-    table: (2, 2, *shape), by the two concepts: probabilities up to a factor for each entry
-    of *shape.  A joint table (2, 2, n) gives logOR(z_1, z_2 | x), its sum over x gives logOR(z_1,
-    z_2). Returns (*shape).  Raises ValueError for another shape or a negative entry.  Claims:
-    CON-01.
+    A joint table (2, 2, n) gives logOR(z_1, z_2 | x), its sum over x gives logOR(z_1, z_2).
+
+    Units: table (2, 2, *shape), by the two concepts: probabilities up to a factor for each entry of
+        *shape; returns (*shape), in nats.
+    Raises: ValueError for another shape or a negative entry.
+    Also called: log odds ratio, logOR, association of two concepts.
+    Claims: CON-01.
     """
     table = _arguments.floats("table", table)
     _arguments.none_negative("table", table)
@@ -66,17 +70,21 @@ def log_odds_ratio(table: Float[Array, "2 2 *shape"]) -> Float[Array, "*shape"]:
 
 
 def pmi_embeddings(scores: Float[Array, "m n"], *, dim: int) -> Factors:
-    r"""Texts U S and images V of the singular value decomposition U S V' of a table of scores, cut
-    at `dim`.
+    r"""Texts U S and images V of the singular value decomposition U S V' of a table of scores.
 
-    scores: (m, n), such as pmi.  dim: d, from 1 to min(m, n).  For d >= rank, texts images' =
-    scores, and since the columns of images are orthonormal, a combination of texts is as long as
-    that of their rows of scores: additive rows give parallelograms.  For d < rank they are the
-    closest in the Frobenius norm (Eckart and Young 1936). Returns texts (m, d), images (n, d).
-    Derivatives are NaN for repeated singular values.
+    The decomposition is cut at `dim`. For dim >= rank, texts images' = scores, and since the
+    columns of images are orthonormal, a combination of texts is as long as that of their rows of
+    scores: additive rows give parallelograms. For dim < rank they are the closest in the Frobenius
+    norm (Eckart and Young 1936). Derivatives are NaN for repeated singular values.
+
+    Units: scores (m, n), such as pmi; dim a Python integer; returns texts (m, dim), images (n,
+        dim).
+    Domain: dim from 1 to min(m, n).
+    Raises: ValueError for another shape, infinite scores, or a dim out of range.
     Source: Levy and Goldberg 2014, section 4, where U sqrt(S) is shared out evenly.
-    Raises ValueError for another shape, infinite scores, or a `dim` out of range.  Claims: CON-03,
-    CON-04.
+    Also called: truncated SVD, low-rank factorisation, matrix factorisation of PMI, SVD word
+        vectors.
+    Claims: CON-03, CON-04.
     """
     scores = _arguments.finite("scores", scores)
     _arguments.require(

@@ -1,6 +1,4 @@
-r"""Retrieval: does an image find its text among all texts, and a text its image? Ties and NaN count
-against the model.
-"""
+r"""Retrieval of texts by images and of images by texts. Ties and NaN count against the model."""
 
 from typing import NamedTuple
 
@@ -15,7 +13,7 @@ from diffx.contrast.scores import normalise
 
 
 class Retrieval(NamedTuple):
-    """One way of looking."""
+    """Metrics of one direction."""
 
     recall_at_1: Number  # the share of queries with at least one partner among the first 1, 5, 10
     recall_at_5: Number
@@ -25,7 +23,7 @@ class Retrieval(NamedTuple):
 
 
 class RetrievalMetrics(NamedTuple):
-    """Both ways of looking."""
+    """Metrics of both directions."""
 
     image_to_text: Retrieval
     text_to_image: Retrieval
@@ -34,14 +32,17 @@ class RetrievalMetrics(NamedTuple):
 def partner_ranks(
     scores: Float[Array, "n m"], *, positives: Bool[Array, "n m"] | None = None
 ) -> Float[Array, "n"]:
-    r"""1 + the number of strangers j with not s_ij < s_i*, s_i* being the best score of i's
-    partners.
+    r"""1 + the number of strangers j with not s_ij < s_i*, s_i* the best score of i's partners.
 
-    scores: (n, m), query by candidate.  positives: (n, m) booleans, the partners (default: the
-    diagonal of a square). A stranger with the same score or with NaN stands before the partner; a
-    query with a partner of score NaN never finds it: rank infinity.  (Counting s_ij > s_i* instead
-    gives rank 1 to collapsed and to NaN embeddings.) Returns (n,), floats, the dtype of scores.
-    Raises ValueError for other shapes or a query without a partner.  Claims: CON-07.
+    A stranger with the same score or with NaN stands before the partner; a query with a partner of
+    score NaN never finds it, and has rank infinity. (Counting s_ij > s_i* instead gives rank 1 to
+    collapsed and to NaN embeddings.)
+
+    Units: scores (n, m), query by candidate; positives (n, m) booleans, the partners (default: the
+        diagonal of a square table); returns (n,), floats, the dtype of scores.
+    Raises: ValueError for other shapes or a query without a partner.
+    Also called: retrieval rank, rank of the correct match.
+    Claims: CON-07.
     """
     scores = _arguments.floats("scores", scores)
     positives = _partners(positives, scores.shape)
@@ -85,15 +86,17 @@ def retrieval_metrics(
     *,
     positives: Bool[Array, "n m"] | None = None,
 ) -> RetrievalMetrics:
-    r"""Recall at 1, 5 and 10, median and mean rank of the best partner, by cosine, from image to
-    text and back.
+    r"""Recall at 1, 5 and 10, median and mean rank of the best partner, in both directions.
 
-    images, texts: (n, d) and (m, d), normalised inside.  positives: (n, m) booleans, the pairs that
-    belong together (default: the diagonal).  Recall at k is the share of queries with at least one
-    partner among the first k, as in the papers on CLIP.  Ties and NaN count against the model
+    Candidates are ranked by cosine. Recall at k is the share of queries with at least one partner
+    among the first k, as in the papers on CLIP. Ties and NaN count against the model
     (`partner_ranks`): NaN embeddings have recall 0 and infinite ranks, collapsed ones rank last.
-    Returns scalars, float32 or wider. Raises ValueError for unequal widths, unequal batch sizes
-    without positives, or an image or text without a partner.
+
+    Units: images (n, d) and texts (m, d), normalised inside; positives (n, m) booleans, the pairs
+        that match (default: the diagonal); returns scalars, float32 or wider.
+    Raises: ValueError for unequal widths, unequal batch sizes without positives, or an image or
+        text without a partner.
+    Also called: recall@k, recall@1, R@1, image-text retrieval, median rank, mean rank.
     Claims: CON-07.
     """
     images, texts = _arguments.floats("images", images), _arguments.floats("texts", texts)

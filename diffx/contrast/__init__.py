@@ -1,6 +1,4 @@
-r"""Contrastive losses of image and text embeddings, dense, tiled and sharded, and the information
-that they measure.
-"""
+r"""Contrastive losses of image and text embeddings: dense, tiled, sharded, and what they measure."""
 
 from diffx.contrast.dense import (
     clip_loss as clip_loss,

@@ -1,6 +1,4 @@
-"""A batch of a contrastive loss: its embeddings, which images and texts belong together, and which
-of them count.
-"""
+"""A batch of a contrastive loss: its embeddings, which images and texts match, which rows count."""
 
 from typing import Any, NamedTuple
 
@@ -16,9 +14,11 @@ Mask = Bool[Array, "n"] | None
 
 
 class Pairs(NamedTuple):
-    """names: (n,) integers, equal where an image and a text belong together, unless there is a
-    table.
-    counted: (n,) booleans.  table: (n, N) booleans or None."""
+    """Matches and counted rows of a batch.
+
+    names: (n,) integers, equal where an image and a text match, used unless there is a table.
+    counted: (n,) booleans. table: (n, N) booleans or None.
+    """
 
     names: Array
     counted: Array
@@ -50,11 +50,10 @@ def offset(bias: Any, like: Array) -> Array:
 
 
 def pairs_of(positives: Any, mask: Any, n: int, texts: int | None = None) -> Pairs:
-    """What the caller said of n images and as many texts: the diagonal by default, and every row
-    counts.
+    """Matches among n images and as many texts, as the caller gave them: by default the diagonal.
 
-    texts: how many there are on all devices together, where the n images are one device's: it
-    cannot say whether a text has a partner on another one, so that nobody's partners are checked.
+    texts: the number of texts on all devices together, where the n images are those of one device.
+    One device cannot see whether a text has a partner on another, so partners are not checked then.
     """
     counted = np.ones(n, bool) if mask is None else _flags("mask", mask, (n,))
     nothing = lambda _: "mask must count at least one row, or there is nothing to take the mean of"
@@ -75,9 +74,7 @@ def pairs_of(positives: Any, mask: Any, n: int, texts: int | None = None) -> Pai
 
 
 def _array(value: Any) -> Any:
-    """A jax array as it is, anything else as numpy's: under jit, jnp makes tracers even of
-    constants.
-    """
+    """A jax array unchanged, anything else as a numpy array: under jit, jnp traces even constants."""
     return value if isinstance(value, Array) else np.asarray(value)
 
 
@@ -92,7 +89,7 @@ def _flags(name: str, value: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _require_partners(table: Any, counted: Any) -> None:
-    """Every counted image and text has a partner that counts (checked where it is concrete)."""
+    """Refuse a counted image or text without a counted partner, where the values are concrete."""
 
     def alone(table: np.ndarray, counted: np.ndarray) -> np.ndarray:
         pairs = table & counted[:, None] & counted
@@ -108,6 +105,6 @@ def _require_partners(table: Any, counted: Any) -> None:
 def partners(
     names: Array, others: Array, counted: Array, others_counted: Array, table: Array | None
 ) -> Array:
-    """(n, N) booleans: who belongs together, among those who count."""
+    """(n, N) booleans: which counted rows match."""
     same = names[:, None] == others if table is None else table
     return same & counted[:, None] & others_counted

@@ -1,6 +1,4 @@
-"""The losses of CLIP and SigLIP as sums over blocks, on one device or on one of several: what tiled
-and sharded share.
-"""
+"""CLIP and SigLIP losses as sums over blocks, on one device or on one of several."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,8 +16,10 @@ from diffx.contrast.scores import scores, scores_of_pairs
 
 
 class Rows(NamedTuple):
-    """x: (n, d) embeddings.  names: (n,), equal for partners, unless table: (n, N) booleans.
-    counted: (n,) booleans.
+    """Images of one device.
+
+    x: (n, d) embeddings. names: (n,), equal for partners, used unless there is a table. counted:
+    (n,) booleans. table: (n, N) booleans or None.
     """
 
     x: Array
@@ -29,7 +29,10 @@ class Rows(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """x: (N, d) embeddings.  names: (N,).  counted: (N,) booleans.  place: (N,), 0 to N - 1."""
+    """Texts of the whole batch.
+
+    x: (N, d) embeddings. names: (N,). counted: (N,) booleans. place: (N,), 0 to N - 1.
+    """
 
     x: Array
     names: Array
@@ -38,9 +41,7 @@ class Columns(NamedTuple):
 
 
 def block_pairs(row: Rows, column: Columns) -> Array:
-    """Who belongs together in a block: the columns of a table are those from the block's first
-    place on.
-    """
+    """Matches within a block; a table is cut from the block's first column on."""
     size, table = column.names.size, row.table
     if table is not None:
         table = jax.lax.dynamic_slice_in_dim(table, column.place[0], size, axis=1)
@@ -48,7 +49,7 @@ def block_pairs(row: Rows, column: Columns) -> Array:
 
 
 def count_partners(rows: Rows, columns: Columns, *, tile: int) -> tuple[Array, Array]:
-    """How many partners each row and each column has here."""
+    """The number of partners of each row and of each column on this device."""
 
     def block(by_row: Array, by_column: Array, row: Rows, column: Columns) -> tuple[Array, Array]:
         pairs = block_pairs(row, column)
@@ -59,10 +60,10 @@ def count_partners(rows: Rows, columns: Columns, *, tile: int) -> tuple[Array, A
 
 
 def pair_sums(term: Callable, rows: Any, columns: Any, log_scale: Array, *, tile: int) -> Array:
-    """sum_j term(S, row, column)_ij of each row, where rows and columns are trees with Rows and
-    Columns in front.
+    """sum_j term(S, row, column)_ij of each row.
 
-    A block is made again for the derivative.
+    rows and columns are trees that begin with Rows and Columns. Each block is recomputed for the
+    derivative.
     """
 
     @jax.checkpoint
@@ -75,9 +76,7 @@ def pair_sums(term: Callable, rows: Any, columns: Any, log_scale: Array, *, tile
 
 
 def pad_table(rows: Rows, tile: int) -> Rows:
-    """A table filled up to whole tiles: a slice that reaches past its end would be moved back in
-    silence.
-    """
+    """A table padded to whole tiles: a slice past its end would silently be moved back."""
     if rows.table is None:
         return rows
     return rows._replace(table=jnp.pad(rows.table, ((0, 0), (0, -rows.table.shape[1] % tile))))
@@ -98,10 +97,10 @@ def clip_of_blocks(
     own: Array | None,
     axis_name: Any = None,
 ) -> Number:
-    """The loss of the whole batch.  own: the texts (n, d) of these rows, where each is its image's
-    only partner.
+    """The loss of the whole batch.
 
-    axis_name: of the mesh, where these rows are one device's.
+    own: the texts (n, d) of these rows, where each is the only partner of its image, else None.
+    axis_name: the mesh axis, where these rows are those of one device.
     """
     by_row, by_column = log_partitions(
         tile, rows.x, columns.x, rows.counted, columns.counted, log_scale
@@ -115,9 +114,7 @@ def clip_of_blocks(
 def _mean_scores(
     rows: Rows, columns: Columns, log_scale: Array, tile: int, axis_name: Any
 ) -> Array:
-    """sum_j S_ij (1/k_i + 1/k_j)/2 over the partners j of each row i, of which i has k_i and j has
-    k_j.
-    """
+    """sum_j S_ij (1/k_i + 1/k_j)/2 over the partners j of row i, with k_i partners each."""
     by_row, by_column = count_partners(rows, columns, tile=tile)
     shares = [
         1 / (2 * jnp.maximum(k, 1)).astype(log_scale.dtype)
@@ -132,9 +129,7 @@ def _mean_scores(
 def siglip_of_blocks(
     rows: Rows, columns: Columns, log_scale: Array, bias: Array, *, tile: int, axis_name: Any = None
 ) -> Number:
-    """The loss of the whole batch, of which these rows are one device's where axis_name is
-    given.
-    """
+    """The loss of the whole batch; with axis_name, these rows are those of one device."""
 
     def term(s: Array, row: tuple, column: tuple) -> Array:
         z = jnp.where(block_pairs(row[0], column[0]), -(s + bias), s + bias)
@@ -154,9 +149,7 @@ def mean_over_devices(terms: Array, counted: Array, axis_name: Any) -> Array:
 
 
 def bring_home(by_column: Array, axis_name: Any, combine: Callable) -> Array:
-    """What all devices found of all N columns, brought to the n columns of each and combined: (N,)
-    to (n,).
-    """
+    """Results for all N columns, sent to the devices of the columns and combined: (N,) to (n,)."""
     if axis_name is None:
         return by_column
     pieces = by_column.reshape(jax.lax.axis_size(axis_name), -1)

@@ -1,6 +1,4 @@
-"""A table that is never held whole: its rows and columns are scanned one tile x tile block at a
-time.
-"""
+"""A table that is never held whole: rows and columns are scanned one tile x tile block at a time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,11 +11,10 @@ from jaxtyping import Array
 def scan_blocks(
     block: Callable, rows: Any, columns: Any, row_state: Any, column_state: Any, *, tile: int
 ) -> tuple:
-    """States of rows and columns after every block (row_state, column_state, row, column) ->
-    (row_state, column_state).
+    """Final states of rows and columns after a scan over all blocks.
 
-    All are trees of arrays whose first axis is cut into pieces of length tile, the last filled up
-    with zeros.
+    block: (row_state, column_state, row, column) -> (row_state, column_state). All are trees of
+    arrays whose first axis is cut into pieces of length tile; the last piece is padded with zeros.
     """
     lengths = [jax.tree_util.tree_leaves(tree)[0].shape[0] for tree in (rows, columns)]
     rows, columns, row_state, column_state = (

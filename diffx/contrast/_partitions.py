@@ -1,7 +1,7 @@
-r"""The log-partitions of the rows and columns of a table of scores, block by block.
+r"""Log-partitions of the rows and columns of a table of scores, block by block.
 
-A block is made again for the derivative, so that the whole needs four products of its size: S, S
-again, G y and x' G.
+Each block is recomputed for the derivative, so the whole costs four matrix products: S, S again,
+G y and x' G.
 """
 
 from collections.abc import Callable
@@ -23,20 +23,18 @@ SMALL = 60.0
 def log_partitions(
     tile: int, x: Array, y: Array, rows: Array, columns: Array, log_scale: Array
 ) -> tuple[Array, Array]:
-    """log sum_j exp S_ij of each of n rows over the columns that count, and log sum_i exp S_ij of
-    each of N columns.
+    """log sum_j exp S_ij of each of n rows, and log sum_i exp S_ij of each of N columns.
 
-    rows: (n,), columns: (N,) booleans, which count; the sum of nothing is -inf.  The derivative is
-    written out, for it needs these sums and no maximum again: dr_i = sum_j exp(S_ij - r_i) dS_ij.
+    rows: (n,), columns: (N,) booleans, which of them count; an empty sum is -inf. The derivative is
+    written out, because it needs these sums and no second maximum: dr_i = sum_j
+    exp(S_ij - r_i) dS_ij.
     """
     near, far = (partial(_partitions, tile, peak) for peak in (_no_peak, jnp.max))
     return jax.lax.cond(jnp.exp(log_scale) > SMALL, far, near, x, y, rows, columns, log_scale)
 
 
 def _no_peak(s: Array, axis: int) -> Array:
-    """Stands for the maximum of small scores: to find it takes two more readings of a block, 8 of
-    85 ms on an H200.
-    """
+    """0 for the maximum of small scores: finding it costs two more readings, 8 of 85 ms on an H200."""
     return jnp.zeros_like(s[0] if axis == 0 else s[:, 0])
 
 

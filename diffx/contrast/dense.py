@@ -1,6 +1,4 @@
-r"""Contrastive losses on a whole table of scores: CLIP's symmetric InfoNCE and SigLIP's sigmoid
-loss.
-"""
+r"""Contrastive losses on a whole table of scores: CLIP's InfoNCE and SigLIP's sigmoid loss."""
 
 from typing import Any
 
@@ -17,12 +15,15 @@ from diffx.contrast.scores import Embeddings, scores, wide
 def info_nce(
     scores: Float[Array, "N N"], *, positives: Positives = None, mask: Mask = None
 ) -> Number:
-    r"""[CE(S) + CE(S')]/2, CE(S) = -(1/N) sum_i log(exp S_ii / sum_j exp S_ij): symmetric InfoNCE
-    of any scores, in nats.
+    r"""[CE(S) + CE(S')]/2, CE(S) = -(1/N) sum_i log(exp S_ii / sum_j exp S_ij).
 
-    scores: (N, N), of image i and text j, any real numbers.  positives, mask: as for clip_loss.
+    The symmetric InfoNCE loss of any table of scores.
+
+    Units: scores (N, N), any real numbers, row i for image i and column j for text j; positives and
+        mask as for clip_loss; the loss in nats.
+    Raises: ValueError for a table that is not square; TypeError and ValueError as clip_loss does.
     Source: Oord et al. 2018, arXiv:1807.03748, eq. (4), taken both ways.
-    Raises ValueError for a table that is not square, TypeError and ValueError as clip_loss does.
+    Also called: InfoNCE, symmetric InfoNCE, softmax contrastive loss, contrastive cross-entropy.
     Claims: CLP-08, CLP-14.
     """
     scores = _square(scores)
@@ -33,13 +34,16 @@ def info_nce(
 def sigmoid_nce(
     scores: Float[Array, "N N"], *, positives: Positives = None, mask: Mask = None
 ) -> Number:
-    r"""-(1/N) sum_ij log sigmoid(z_ij S_ij), z = 1 for partners, else -1: SigLIP's loss of any
-    scores, in nats.
+    r"""-(1/N) sum_ij log sigmoid(z_ij S_ij), z = 1 for partners, else -1.
 
-    scores: (N, N), of image i and text j, any real numbers, the bias included.  positives, mask: as
-    for clip_loss.
+    SigLIP's loss of any table of scores.
+
+    Units: scores (N, N), any real numbers, the bias included, row i for image i and column j for
+        text j; positives and mask as for clip_loss; the loss in nats.
+    Raises: ValueError for a table that is not square; TypeError and ValueError as clip_loss does.
     Source: Zhai et al. 2023, arXiv:2303.15343, section 3.2.
-    Raises ValueError for a table that is not square, TypeError and ValueError as clip_loss does.
+    Also called: sigmoid contrastive loss, pairwise sigmoid loss, binary cross-entropy over all
+        pairs.
     Claims: CLP-12, CLP-14.
     """
     scores = _square(scores)
@@ -56,16 +60,19 @@ def clip_loss(
     positives: Positives = None,
     mask: Mask = None,
 ) -> Number:
-    r"""[CE(S) + CE(S')]/2 with S_ij = exp(log_scale) cos(image_i, text_j): symmetric InfoNCE, in
-    nats.
+    r"""[CE(S) + CE(S')]/2, S_ij = exp(log_scale) cos(image_i, text_j): symmetric InfoNCE.
 
-    images, texts: raw embeddings (N, d), normalised inside.  log_scale: scalar (CLIP starts at
-    log(1/0.07)). positives: the pairs that belong together, (N, N) booleans, or (N,) integers that
-    name the captions, equal where two captions are one; the target is uniform over partners
-    (default: the diagonal). mask: (N,) booleans, the rows that count, for ragged batches.  Computed
-    in float32 or wider.
+    The target of a row is uniform over its partners: positives gives the pairs that match, as a
+    table (N, N) of booleans or as (N,) integers that name the captions, equal where two captions
+    are the same (default: image i matches text i alone). mask says which rows count, for ragged
+    batches. Computed in float32 or wider.
+
+    Units: images and texts (N, d), raw embeddings, normalised inside; log_scale a scalar (CLIP
+        starts at log(1/0.07)); mask (N,) booleans; the loss in nats.
+    Raises: ValueError for unequal shapes or a counted row without a partner.
     Source: Radford et al. 2021, arXiv:2103.00020, Figure 3.
-    Raises ValueError for unequal shapes or a counted row without a partner.
+    Also called: CLIP loss, InfoNCE, contrastive language-image pre-training, image-text contrastive
+        loss, logit scale, temperature, multiple positives, open_clip ClipLoss.
     Claims: CLP-01, CLP-02, CLP-03, CLP-04, CLP-05, CLP-06, CLP-07, CLP-09, CLP-14, LIT-10.
     """
     return info_nce(scores(*embeddings(images, texts, log_scale)), positives=positives, mask=mask)
@@ -80,13 +87,17 @@ def siglip_loss(
     positives: Positives = None,
     mask: Mask = None,
 ) -> Number:
-    r"""-(1/N) sum_ij log sigmoid(z_ij (exp(log_scale) cos(image_i, text_j) + bias)), z = 1 for
-    partners, else -1; in nats.
+    r"""-(1/N) sum_ij log sigmoid(z_ij (exp(log_scale) cos(image_i, text_j) + bias)).
 
-    images, texts: raw embeddings (N, d), normalised inside.  log_scale, bias: scalars (SigLIP
-    starts at log 10, -10). positives, mask: as for clip_loss.  Source: Zhai et al. 2023,
-    arXiv:2303.15343, section 3.2, with the sign of the bias of Algorithm 1 (the formula printed
-    there has -bias). Raises ValueError for unequal shapes or a counted row without a partner.
+    z_ij = 1 for partners, else -1. The sign of the bias is that of Algorithm 1 of the source; the
+    formula printed there has -bias.
+
+    Units: images and texts (N, d), raw embeddings, normalised inside; log_scale and bias scalars
+        (SigLIP starts at log 10 and -10); positives and mask as for clip_loss; the loss in nats.
+    Raises: ValueError for unequal shapes or a counted row without a partner.
+    Source: Zhai et al. 2023, arXiv:2303.15343, section 3.2, with the sign of the bias of Algorithm
+        1.
+    Also called: SigLIP loss, sigmoid loss, pairwise sigmoid loss, logit bias, open_clip SigLipLoss.
     Claims: CLP-03, CLP-12, LIT-11.
     """
     x, y, log_scale = embeddings(images, texts, log_scale)
@@ -103,14 +114,15 @@ def _square(scores: Any) -> Array:
 
 
 def _partners(positives: Any, mask: Any, n: int) -> tuple[Array, Array]:
-    """Which pairs belong together (N, N), and which rows count (N,), as booleans."""
+    """Which pairs match (N, N), and which rows count (N,), as booleans."""
     names, counted, table = pairs_of(positives, mask, n)
     return partners(names, names, counted, counted, table), counted
 
 
 def _cross_entropy(scores: Array, pairs: Array, rows: Array) -> Array:
-    """Mean over the rows that count of -sum_j target_ij log softmax(scores_i)_j, target uniform
-    over a row's partners.
+    """-sum_j target_ij log softmax(scores_i)_j, averaged over the counted rows.
+
+    The target of a row is uniform over its partners.
     """
     logs = jax.nn.log_softmax(jnp.where(rows[None, :], scores, -jnp.inf), axis=1)
     share = jnp.maximum(pairs.sum(1), 1)

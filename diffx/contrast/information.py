@@ -1,6 +1,4 @@
-r"""Mutual information, which a contrastive loss measures: its bound by log N, Gaussian pairs,
-directions on a sphere.
-"""
+r"""Mutual information, which a contrastive loss measures: the bound log N, Gaussians, directions."""
 
 from functools import partial
 from typing import Any
@@ -23,15 +21,21 @@ LARGEST = 256.0
 
 
 def info_nce_bound(loss: Floats, *, n: int) -> Floats:
-    r"""log n - loss: what the expected loss of InfoNCE says about mutual information, in nats.
+    r"""log n - loss: a lower bound on mutual information from the expected loss of InfoNCE.
 
-    Its expectation over independent batches is at most I(x; y), with any scores, and nearest to it
-    where the scores are the pointwise mutual information plus a constant.  It never exceeds log n,
-    whatever I is. loss: info_nce or clip_loss of batches of n pairs, any shape.  n: a Python
-    integer >= 1.  One batch may exceed I.
+    Its expectation over independent batches is at most I(x; y), with any scores, and closest to it
+    where the scores are the pointwise mutual information plus a constant. It never exceeds log n,
+    whatever I is. One batch alone may exceed I.
+
+    Units: loss any shape, of info_nce or clip_loss on batches of n pairs, in nats; n a Python
+        integer.
+    Domain: n >= 1.
+    Raises: TypeError or ValueError for an n that is not an integer >= 1.
     Source: van den Oord et al. 2018, arXiv:1807.03748; Poole et al. 2019, arXiv:1905.06922, for the
-    proof. Raises TypeError and ValueError for an n that is no integer >= 1.  Claims: CLP-08,
-    CLP-10.
+        proof.
+    Also called: InfoNCE bound, mutual information lower bound, mutual information estimator, CPC
+        bound, log N bound.
+    Claims: CLP-08, CLP-10.
     """
     loss = _arguments.floats("loss", loss)
     return jnp.log(jnp.asarray(_arguments.count("n", n), loss.dtype)) - loss
@@ -41,15 +45,19 @@ def info_nce_bound(loss: Floats, *, n: int) -> Floats:
 
 
 def gaussian_information(joint: GaussianLaw, *, split: int) -> Number:
-    r"""I(x; y) = -(1/2) sum_i log(1 - r_i^2) of the two blocks of a Gaussian vector (x, y), in
-    nats.
+    r"""I(x; y) = -(1/2) sum_i log(1 - r_i^2) of the two blocks of a Gaussian vector (x, y).
 
-    r_i: canonical correlations, the singular values of A^-1/2 C B^-1/2 with cov = [[A, C], [C',
-    B]]. joint: of d dimensions.  split: how many of them are x, a Python integer from 1 to d - 1.
-    Domain: a covariance of full rank; otherwise the information is infinite or undefined.
+    The r_i are the canonical correlations: the singular values of A^-1/2 C B^-1/2 with cov =
+    [[A, C], [C', B]].
+
+    Units: joint a law of d dimensions; split a Python integer, how many of them are x; the result
+        in nats.
+    Domain: split from 1 to d - 1; a covariance of full rank, since the information is infinite or
+        undefined otherwise.
+    Raises: ValueError for a split outside 1 to d - 1 or a covariance without full rank.
     Source: Gelfand and Yaglom 1957; Huffmann and Mittelbach 2022, Entropy 24(7) 924.
-    Raises ValueError for a split outside 1 to d - 1 or a covariance without full rank.  Claims:
-    CLP-10.
+    Also called: mutual information of Gaussians, canonical correlations, CCA.
+    Claims: CLP-10.
     """
     return _information(_correlations(require_gaussian(joint, "gaussian_information"), split)[2])
 
@@ -57,15 +65,20 @@ def gaussian_information(joint: GaussianLaw, *, split: int) -> Number:
 def gaussian_pmi(
     joint: GaussianLaw, x: Float[Array, "n dx"], y: Float[Array, "N dy"]
 ) -> Float[Array, "n N"]:
-    r"""log p(x_i, y_j) - log p(x_i) - log p(y_j), (n, N), of a Gaussian vector (x, y): the optimal
-    scores of info_nce, in nats.
+    r"""log p(x_i, y_j) - log p(x_i) - log p(y_j), (n, N), of a Gaussian vector (x, y).
 
-    With u, v = x, y whitened and R = E[u v']: I + u'R G v - (u'R G R'u + v'G R'R v)/2, G = (I -
-    R'R)^-1, a quadratic form. joint: of dx + dy dimensions, those of x first.  x: (n, dx), y: (N,
-    dy), data units. Minus log(N - 1) these are the optimal scores of sigmoid_nce.  Domain: a
-    covariance of full rank.
+    These are the optimal scores of info_nce; minus log(N - 1) they are those of sigmoid_nce. With
+    u, v = x, y whitened and R = E[u v'] it is the quadratic form I + u'R G v
+    - (u'R G R'u + v'G R'R v)/2, G = (I - R'R)^-1.
+
+    Units: joint a law of dx + dy dimensions, those of x first; x (n, dx) and y (N, dy) in data
+        units; the result in nats.
+    Domain: a covariance of full rank.
+    Raises: ValueError for other shapes, NaN, or a covariance without full rank.
     Source: van den Oord et al. 2018, arXiv:1807.03748: the density ratio; the quadratic form is
-    derived here. Raises ValueError for other shapes, NaN, or a covariance without full rank.
+        derived here.
+    Also called: pointwise mutual information of Gaussians, density ratio, optimal critic,
+        information density.
     Claims: CLP-10.
     """
     x, y = _arguments.finite("x", x), _arguments.finite("y", y)
@@ -119,7 +132,7 @@ def _has_full_rank(cov: np.ndarray) -> bool:
 
 
 def _solve(root: Array, rows: Array) -> Array:
-    """root^-1 on the last axis of rows."""
+    """root^-1 applied to the last axis of rows."""
     return jax.scipy.linalg.solve_triangular(root, rows.T, lower=True).T
 
 
@@ -127,29 +140,38 @@ def _solve(root: Array, rows: Array) -> Array:
 
 
 def log_sphere_mean(scale: Scalar, *, dim: int) -> Number:
-    r"""log E exp(scale u.v) = log[Gamma(d/2) (2/scale)^(d/2-1) I_(d/2-1)(scale)], v uniform on the
-    unit sphere in d dimensions.
+    r"""log E exp(scale u.v) = log[Gamma(d/2) (2/scale)^(d/2-1) I_(d/2-1)(scale)].
 
-    log N plus this is clip_loss of random embeddings for large N (about scale^2/(2d)), and log N -
-    scale plus this that of aligned uniform ones.  scale: scalar from 0 to 256.  dim: d, a Python
-    integer >= 1.  In the plane it is log I_0(scale).
+    v is uniform on the unit sphere in d dimensions and u a unit vector. log N plus this is the
+    clip_loss of random embeddings for large N (about scale^2/(2d)), and log N - scale plus this
+    that of aligned uniform ones. In the plane it is log I_0(scale). Derivatives are exact at 0 too.
+
+    Units: scale a scalar; dim the d of the formula, a Python integer; the result in nats.
+    Domain: scale from 0 to 256; dim >= 1.
+    Raises: ValueError for a scale outside 0 to 256; TypeError for a dim that is not an integer.
     Source: Wang and Isola 2020, arXiv:2005.10242, for the two parts of the limit; the value is
-    derived here: the series of 0F1(; d/2; scale^2/4).  Derivatives are exact at 0 too.
-    Raises ValueError for a scale outside 0 to 256, TypeError for a dim that is no integer.  Claims:
-    CLP-06, CLP-07.
+        derived here: the series of 0F1(; d/2; scale^2/4).
+    Also called: von Mises-Fisher normaliser, log partition function on the sphere, modified Bessel
+        function.
+    Claims: CLP-06, CLP-07.
     """
     return _log_mean(_arguments.count("dim", dim), _scale_up_to_largest("scale", scale))
 
 
 def von_mises_information(kappa: Scalar, *, dim: int = 2) -> Number:
-    r"""kappa A(kappa) - log_sphere_mean(kappa), A = I_(d/2)/I_(d/2-1): mutual information of two
-    directions, in nats.
+    r"""kappa A(kappa) - log_sphere_mean(kappa), A = I_(d/2)/I_(d/2-1).
 
-    y given x is von Mises-Fisher, of density exp(kappa x.y) over its mean, and x is uniform; A is
-    the mean cosine. clip_loss of such pairs is least at scale = kappa.  kappa: concentration,
-    scalar from 0 to 256.  dim: d, a Python integer >= 1; 2 is a circle: kappa I_1/I_0 - log I_0.
-    Source: derived here, from E[log p(y|x)/p(y)]. Raises ValueError for a kappa outside 0 to 256,
-    TypeError for a dim that is no integer.  Claims: CLP-09.
+    Mutual information of two directions: x is uniform, and y given x is von Mises-Fisher, of
+    density exp(kappa x.y) over its mean. A is the mean cosine. The clip_loss of such pairs is least
+    at scale = kappa. On a circle (dim = 2) it is kappa I_1/I_0 - log I_0.
+
+    Units: kappa a scalar, the concentration; dim the d of the formula, a Python integer; the result
+        in nats.
+    Domain: kappa from 0 to 256; dim >= 1.
+    Raises: ValueError for a kappa outside 0 to 256; TypeError for a dim that is not an integer.
+    Source: derived here, from E[log p(y|x)/p(y)].
+    Also called: mutual information of von Mises-Fisher pairs, vMF distribution.
+    Claims: CLP-09.
     """
     dim, kappa = _arguments.count("dim", dim), _scale_up_to_largest("kappa", kappa)
     return kappa * _mean_cosine(dim, kappa) - _log_mean(dim, kappa)
@@ -165,8 +187,9 @@ def _scale_up_to_largest(name: str, value: Any) -> Array:
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _log_mean(dim: int, scale: Array) -> Array:
-    """log of 1 + sum_k prod_(j <= k) z/(j (d/2 + j - 1)), z = scale^2/4; products by logarithms,
-    which cannot overflow.
+    """log of 1 + sum_k prod_(j <= k) z/(j (d/2 + j - 1)), z = scale^2/4.
+
+    The products are sums of logarithms, which cannot overflow.
     """
     k = 1 + jnp.arange(TERMS, dtype=scale.dtype)
     factors = 2 * jnp.log(scale / 2) - jnp.log(k * (dim / 2 + k - 1))
@@ -175,14 +198,15 @@ def _log_mean(dim: int, scale: Array) -> Array:
 
 @_log_mean.defjvp
 def _log_mean_jvp(dim: int, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    """The series' own derivative is NaN at 0, of a logarithm."""
+    """The derivative as the mean cosine: that of the series contains a logarithm and is NaN at 0."""
     (scale,), (dscale,) = primals, tangents
     return _log_mean(dim, scale), _mean_cosine(dim, scale) * dscale
 
 
 def _mean_cosine(dim: int, scale: Array) -> Array:
-    """E[u.v exp(scale u.v)]/E exp(scale u.v) = s/(d + s^2/(d + 2 + s^2/(d + 4 + ...))), Gauss's
-    continued fraction.
+    """E[u.v exp(scale u.v)]/E exp(scale u.v) = s/(d + s^2/(d + 2 + s^2/(d + 4 + ...))).
+
+    Gauss's continued fraction.
     """
     step = lambda below, d: (d + scale**2 / below, None)
     ds = dim + 2 * jnp.arange(TERMS, dtype=scale.dtype)

@@ -15,7 +15,9 @@ LARGEST_SCALE = 100.0
 def normalise(x: Points) -> Points:
     r"""x/|x| on the last axis, in float32 or wider; a zero vector stays zero, with derivative zero.
 
-    x: (..., d).  Claims: CLP-02.
+    Units: x (..., d), any unit.
+    Also called: L2 normalisation, unit vectors, F.normalize.
+    Claims: CLP-02.
     """
     x = wide("x", x)
     return x * _inverse_length(x)[..., None]
@@ -36,10 +38,9 @@ def _inverse_length(x: Array) -> Array:
 
 @jax.custom_jvp
 def scores(images: Array, texts: Array, log_scale: Array) -> Array:
-    """exp(log_scale) cos(image_i, text_j), shape (n, N), of float arrays (n, d) and (N, d) in
-    float32 or wider.
+    """exp(log_scale) cos(image_i, text_j), (n, N), of arrays (n, d) and (N, d) in float32 or wider.
 
-    The lengths scale the product of the raw vectors: no normalised copy is held, nor its
+    The lengths scale the product of the raw vectors, so that no normalised copy is held, nor its
     derivative.
     """
     return contract("id,jd->ij", images, texts) * _lengths(images, texts, log_scale)
@@ -58,7 +59,7 @@ def _scores_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
 
 
 def _turn(x: Array, dx: Array) -> Array:
-    """|x| d(x/|x|): what is left of dx across x."""
+    """|x| d(x/|x|): the part of dx that is orthogonal to x."""
     return dx - x * (_inverse_length(x) ** 2 * (x * dx).sum(-1))[..., None]
 
 
@@ -73,13 +74,17 @@ def scores_of_pairs(images: Array, texts: Array, log_scale: Array) -> Array:
 
 
 def clamp_log_scale(log_scale: Scalar, *, largest: Scalar = LARGEST_SCALE) -> Number:
-    r"""min(log_scale, log(largest)): the projection that follows an optimizer's step, never a part
-    of the loss.
+    r"""min(log_scale, log(largest)): applied after an optimizer's step, never a part of the loss.
 
     A clamp inside the loss has derivative zero above the cap, where it would hold the scale for
-    ever. log_scale: scalar.  largest: of the scale, 1.  Source: Radford et al. 2021,
-    arXiv:2103.00020, section 2.5: clipped "to prevent scaling the logits by more than 100".  Raises
-    ValueError unless largest > 0.  Claims: CLP-04.
+    ever.
+
+    Units: log_scale a scalar; largest a bound of the scale, not of its logarithm.
+    Raises: ValueError unless largest > 0.
+    Source: Radford et al. 2021, arXiv:2103.00020, section 2.5: clipped "to prevent scaling the
+        logits by more than 100".
+    Also called: logit scale clipping, temperature clamp, logit_scale.clamp.
+    Claims: CLP-04.
     """
     _arguments.positive(largest=largest)
     log_scale = _arguments.number("log_scale", log_scale)

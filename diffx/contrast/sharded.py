@@ -1,10 +1,10 @@
-r"""Contrastive losses over the devices of a mesh: each has its own images and texts, the loss is
-that of the whole batch.
+r"""Contrastive losses over the devices of a mesh: each holds its own images and texts.
 
-A device takes its own images against the texts of all: value and every gradient are those of the
-dense loss.  Two short cuts of the field give the same value and wrong gradients: texts of other
-devices without a gradient (another direction), and encoder gradients averaged where they should be
-summed (1/W of the size beside a scale's of size 1).
+The loss is that of the whole batch: a device compares its own images with the texts of all, so that
+value and every gradient are those of the dense loss. Two common shortcuts give the same value and
+wrong gradients: texts of other devices without a gradient (another direction), and encoder
+gradients averaged where they should be summed (1/W of their size, beside a scale's gradient of the
+right size).
 """
 
 from collections.abc import Callable
@@ -34,18 +34,24 @@ def sharded_clip_loss(
     positives: Positives = None,
     mask: Mask = None,
 ) -> Number:
-    r"""clip_loss of a batch whose rows lie on the devices of a mesh axis: equal to the dense one,
-    gradients included.
+    r"""clip_loss of a batch whose rows lie on the devices of a mesh axis.
 
-    Without mesh it is called inside jax.shard_map, where images and texts are a device's own rows
-    (n, d), positives its rows (n, N) or its names (n,), mask (n,); the result is that of all N = n
-    W rows, the same on every device.  With mesh it takes the whole arrays, and calls shard_map
-    itself.  tile: as for tiled_clip_loss, the device's rows by default.  Inside shard_map
-    differentiate with check_vma=True, the default: without it JAX sums the gradient of what all
-    devices share W times too often.  With a mesh of explicit axes (jax.make_mesh) differentiate
-    under jax.jit or jax.set_mesh(mesh), as JAX wants of any function of one.
-    Source: the formula is clip_loss's; derived here.  Raises ValueError for a batch that the mesh
-    does not divide and for an axis that the mesh lacks, and what clip_loss raises.  Claims: CLP-11.
+    Value and gradients equal the dense ones. Without mesh it is called inside jax.shard_map on the
+    rows of one device; the result is the loss of all N = n W rows, the same on every device. With
+    mesh it takes the whole arrays and calls shard_map itself. Inside shard_map differentiate with
+    check_vma=True, the default: without it JAX sums the gradient of what all devices share W times
+    too often. With a mesh of explicit axes (jax.make_mesh) differentiate under jax.jit or
+    jax.set_mesh(mesh), as JAX requires of any function of one.
+
+    Units: without mesh images and texts (n, d), positives rows (n, N) or names (n,), mask (n,);
+        tile as for tiled_clip_loss, by default the number of rows of a device; otherwise as for
+        clip_loss.
+    Raises: ValueError for a batch that the mesh does not divide, for an axis that the mesh does not
+        have, and what clip_loss raises.
+    Source: the formula is clip_loss's; derived here.
+    Also called: distributed contrastive loss, data-parallel CLIP loss, all-gather with gradients,
+        open_clip ClipLoss with gather_with_grad.
+    Claims: CLP-11.
     """
     arrays = images, texts, log_scale, positives, mask
     if mesh is None:
@@ -65,11 +71,14 @@ def sharded_siglip_loss(
     positives: Positives = None,
     mask: Mask = None,
 ) -> Number:
-    r"""siglip_loss of a batch whose rows lie on the devices of a mesh axis: equal to the dense one,
-    gradients included.
+    r"""siglip_loss of a batch whose rows lie on the devices of a mesh axis.
 
-    The arguments and errors are those of sharded_clip_loss, bias that of siglip_loss.  Claims:
-    CLP-11.
+    Value and gradients equal the dense ones.
+
+    Units: the arguments of sharded_clip_loss, and the bias of siglip_loss.
+    Raises: what sharded_clip_loss raises.
+    Also called: distributed sigmoid loss, data-parallel SigLIP loss.
+    Claims: CLP-11.
     """
     arrays = images, texts, log_scale, positives, mask, bias
     if mesh is None:
@@ -111,7 +120,7 @@ def _tile(tile: Any, x: Array) -> int:
 
 
 def _gather(x: Array, y: Array, positives: Any, mask: Any, axis_name: str) -> tuple[Rows, Columns]:
-    """A device's images as rows, the texts of all devices as columns."""
+    """Images of one device as rows, the texts of all devices as columns."""
     n, size = x.shape[0], _axis_size(axis_name)
     names, counted, table = pairs_of(positives, mask, n, n * size)
     if positives is None or table is not None:
@@ -157,7 +166,7 @@ def _run_on_mesh(
 
 
 def _specs(axis_name: str, n: int) -> tuple[PartitionSpec, ...]:
-    """Of n arrays: images, texts, log_scale, positives, mask and perhaps bias."""
+    """Partition specs of n arrays: images, texts, log_scale, positives, mask and perhaps bias."""
     rows, all_ = PartitionSpec(axis_name), PartitionSpec()
     return (rows, rows, all_, rows, rows, all_)[:n]
 
