@@ -39,8 +39,8 @@ def concept_direction(
     )
     _arguments.require(
         with_.ndim == 2 and with_.shape[0] >= 1,
-        f"with_ and without must have shape (n, d) with n >= 1 pairs, got {with_.shape}; one pair "
-        "is with_[None]",
+        f"with_ and without must have shape (n, d) with n >= 1 pairs, got {with_.shape}; for "
+        "one pair pass with_[None]",
     )
     mean = (normalise(with_) - normalise(without)).mean(0)
     _arguments.not_zero("the mean difference of with_ and without", mean)
@@ -171,8 +171,8 @@ def projector(directions: Float[Array, "k d"]) -> Float[Array, "d d"]:
     directions = _arguments.finite("directions", directions)
     _arguments.require(
         directions.ndim == 2 and directions.shape[0] >= 1,
-        f"directions must have shape (k, d) with k >= 1, got {directions.shape}; one direction is "
-        "directions[None]",
+        f"directions must have shape (k, d) with k >= 1, got {directions.shape}; for one "
+        "direction pass directions[None]",
     )
     _arguments.not_zero("the span of directions", directions.reshape(-1))
     _, values, rows = jnp.linalg.svd(directions, full_matrices=False)

@@ -55,16 +55,16 @@ def _prompts(classes: Sequence[str], templates: Sequence[str]) -> list[str]:
     for name, values in (("classes", classes), ("templates", templates)):
         if isinstance(values, str):
             raise TypeError(
-                f"{name} must be a sequence of texts, got the text {values!r}; one of them is "
-                f"[{values!r}]"
+                f"{name} must be a sequence of texts, got the text {values!r}; for one "
+                f"text pass [{values!r}]"
             )
-        _arguments.require(len(values) > 0, f"{name} must name at least one, got none")
+        _arguments.require(len(values) > 0, f"{name} must hold at least one text, got none")
     empty = [name for name in classes if not name.strip()]
     _arguments.require(not empty, f"the name of a class must not be empty, got {list(classes)}")
     bare = [template for template in templates if template.count("{}") != 1]
     _arguments.require(
         not bare,
-        f"a template has one {{}} in the place of the name, as in 'a photo of a {{}}', got {bare}",
+        f"a template must have exactly one {{}}, as in 'a photo of a {{}}', got {bare}",
     )
     return [template.replace("{}", name) for name in classes for template in templates]
 
@@ -98,7 +98,7 @@ def zero_shot(
         biases = _arguments.finite("biases", biases)
         _arguments.require(
             biases.shape == weights.shape[:1],
-            f"biases must have shape {weights.shape[:1]}, one a class, got {biases.shape}",
+            f"biases must have shape {weights.shape[:1]}, one per class, got {biases.shape}",
         )
         scores = scores + biases
     return jnp.where(jnp.isnan(scores).any(-1), -1, scores.argmax(-1))
@@ -185,7 +185,7 @@ def _priors(priors: Array, k: int) -> Array:
         priors.shape == (k,),
         f"priors must have shape ({k},), one for each class, got {priors.shape}",
     )
-    message = lambda priors: f"priors must be positive, got {priors}; leave such a class out"
+    message = lambda priors: f"priors must be positive, got {priors}; leave out a class of prior 0"
     _arguments.require_that(lambda priors: priors > 0, message, priors)
     return priors
 

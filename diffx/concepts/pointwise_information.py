@@ -1,4 +1,4 @@
-r"""Pointwise mutual information, the optimal contrastive score, and vectors whose products it is."""
+r"""Pointwise mutual information, the optimal contrastive score, and vectors that factor it."""
 
 from typing import NamedTuple
 
@@ -48,7 +48,7 @@ def _probabilities(joint: Array) -> Array:
     _arguments.none_negative("joint", joint)
     allowed = 4 * joint.size * float(jnp.finfo(joint.dtype).eps)
     total = lambda joint: joint.astype(np.float64).sum()
-    message = lambda joint: f"joint must sum to 1, got {total(joint)}; divide: joint / joint.sum()"
+    message = lambda joint: f"joint must sum to 1, got {total(joint)}; pass joint / joint.sum()"
     _arguments.require_that(lambda joint: abs(total(joint) - 1) <= allowed, message, joint)
     return joint
 
@@ -89,7 +89,7 @@ def pmi_embeddings(scores: Float[Array, "m n"], *, dim: int) -> Factors:
     scores = _arguments.finite("scores", scores)
     _arguments.require(
         scores.ndim == 2,
-        f"scores must have shape (m, n), got {scores.shape}; reshape concepts to one axis",
+        f"scores must have shape (m, n), got {scores.shape}; reshape the concepts into one axis",
     )
     dim = _arguments.count("dim", dim)
     _arguments.require(

@@ -59,14 +59,13 @@ def _partners(positives: Array | None, shape: tuple[int, ...]) -> Array:
     if positives is None:
         _arguments.require(
             shape[0] == shape[1],
-            f"{shape[0]} queries and {shape[1]} candidates: say who belongs to whom by positives",
+            f"{shape[0]} queries and {shape[1]} candidates: say which pairs match with positives=",
         )
         return jnp.eye(shape[0], dtype=bool)
     positives = jnp.asarray(positives)
     if positives.dtype != bool:
         raise TypeError(
-            f"positives must be an array of booleans, got {positives.dtype}; compare it: positives "
-            "> 0"
+            f"positives must be an array of booleans, got {positives.dtype}; pass positives > 0"
         )
     _arguments.require(
         positives.shape == shape,

@@ -1,4 +1,4 @@
-r"""Contrastive losses of image and text embeddings: dense, tiled, sharded, and what they measure."""
+r"""Contrastive losses of image and text embeddings: dense, tiled and sharded; information."""
 
 from diffx.contrast.dense import (
     clip_loss as clip_loss,

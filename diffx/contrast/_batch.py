@@ -56,7 +56,9 @@ def pairs_of(positives: Any, mask: Any, n: int, texts: int | None = None) -> Pai
     One device cannot see whether a text has a partner on another, so partners are not checked then.
     """
     counted = np.ones(n, bool) if mask is None else _flags("mask", mask, (n,))
-    nothing = lambda _: "mask must count at least one row, or there is nothing to take the mean of"
+    nothing = lambda _: (
+        "mask must count at least one row: the loss is a mean over the rows that count"
+    )
     _arguments.require_that(np.any, nothing, counted)
     if positives is None:
         return Pairs(jnp.arange(n), jnp.asarray(counted), None)
@@ -64,7 +66,7 @@ def pairs_of(positives: Any, mask: Any, n: int, texts: int | None = None) -> Pai
     if jnp.issubdtype(positives.dtype, jnp.integer) and positives.ndim == 1:
         _arguments.require(
             positives.shape == (n,),
-            f"positives must name {n} captions, got shape {positives.shape}",
+            f"positives must name one caption for each of {n} rows, got shape {positives.shape}",
         )
         return Pairs(jnp.asarray(positives), jnp.asarray(counted), None)
     table = _flags("positives", positives, (n, n if texts is None else texts))
@@ -74,16 +76,16 @@ def pairs_of(positives: Any, mask: Any, n: int, texts: int | None = None) -> Pai
 
 
 def _array(value: Any) -> Any:
-    """A jax array unchanged, anything else as a numpy array: under jit, jnp traces even constants."""
+    """A jax array unchanged, anything else as a numpy array: under jit, jnp traces even
+    constants.
+    """
     return value if isinstance(value, Array) else np.asarray(value)
 
 
 def _flags(name: str, value: Any, shape: tuple[int, ...]) -> Any:
     value = _array(value)
     if value.dtype != bool:
-        raise TypeError(
-            f"{name} must be an array of booleans, got {value.dtype}; compare it: {name} > 0"
-        )
+        raise TypeError(f"{name} must be an array of booleans, got {value.dtype}; pass {name} > 0")
     _arguments.require(value.shape == shape, f"{name} must have shape {shape}, got {value.shape}")
     return value
 
@@ -95,7 +97,7 @@ def _require_partners(table: Any, counted: Any) -> None:
         pairs = table & counted[:, None] & counted
         return np.flatnonzero(counted & ~(pairs.any(0) & pairs.any(1)))
 
-    way_out = "add their pairs to positives, or leave them out by mask"
+    way_out = "add their pairs to positives, or leave them out with mask"
     message = lambda *given: (
         f"every counted image and text needs a partner, rows {alone(*given)} have none; {way_out}"
     )

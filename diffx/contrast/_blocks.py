@@ -1,4 +1,4 @@
-"""A table that is never held whole: rows and columns are scanned one tile x tile block at a time."""
+"""A table that is never held whole: it is scanned one tile x tile block at a time."""
 
 from collections.abc import Callable
 from typing import Any

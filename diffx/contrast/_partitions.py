@@ -34,7 +34,9 @@ def log_partitions(
 
 
 def _no_peak(s: Array, axis: int) -> Array:
-    """0 for the maximum of small scores: finding it costs two more readings, 8 of 85 ms on an H200."""
+    """0 for the maximum of small scores: finding it costs two more readings, 8 of 85 ms on an
+    H200.
+    """
     return jnp.zeros_like(s[0] if axis == 0 else s[:, 0])
 
 

@@ -1,4 +1,4 @@
-r"""Mutual information, which a contrastive loss measures: the bound log N, Gaussians, directions."""
+r"""Mutual information, which a contrastive loss measures: a bound, Gaussians, directions."""
 
 from functools import partial
 from typing import Any
@@ -109,11 +109,11 @@ def _correlations(joint: GaussianLaw, split: int) -> tuple[Array, Array, Array]:
     d = joint.mean.shape[0]
     _arguments.require(
         _arguments.count("split", split) < d,
-        f"split must leave at least one of {d} dimensions to y, got {split}",
+        f"split must be at most {d - 1}, to leave one of {d} dimensions to y, got {split}",
     )
     cov = dense(joint.cov, d)
     infinite = lambda _: (
-        "the covariance of (x, y) must have full rank: where y fixes x, information is infinite"
+        "the covariance of (x, y) must have full rank: information is infinite where y fixes x"
     )
     _arguments.require_that(_has_full_rank, infinite, cov)
     root_x, root_y = (
@@ -198,7 +198,7 @@ def _log_mean(dim: int, scale: Array) -> Array:
 
 @_log_mean.defjvp
 def _log_mean_jvp(dim: int, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    """The derivative as the mean cosine: that of the series contains a logarithm and is NaN at 0."""
+    """The mean cosine: the series' own derivative contains a logarithm and is NaN at 0."""
     (scale,), (dscale,) = primals, tangents
     return _log_mean(dim, scale), _mean_cosine(dim, scale) * dscale
 

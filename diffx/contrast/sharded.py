@@ -139,7 +139,7 @@ def _axis_size(axis_name: str) -> int:
     except NameError as error:
         raise ValueError(
             f"there is no axis '{axis_name}' here: call this inside jax.shard_map over a mesh with "
-            "that axis, or give mesh="
+            "that axis, or pass mesh="
         ) from error
 
 
@@ -150,10 +150,10 @@ def _run_on_mesh(
     log_scale, positives, mask, *_ = rest
     x, y, _ = embeddings(images, texts, log_scale)
     _arguments.require(
-        axis_name in mesh.shape, f"the mesh has the axes {tuple(mesh.shape)}, not '{axis_name}'"
+        axis_name in mesh.shape, f"the mesh has no axis '{axis_name}', only {tuple(mesh.shape)}"
     )
     n, size = x.shape[0], mesh.shape[axis_name]
-    way_out = "drop rows, or fill up and leave the filling out by mask"
+    way_out = "drop rows, or pad the batch and leave the padding out with mask"
     _arguments.require(n % size == 0, f"{size} devices cannot share {n} rows equally: {way_out}")
     sides(x, y, positives, mask)  # what the whole arrays can be refused for
     tile = None if tile is None else _arguments.count("tile", tile)

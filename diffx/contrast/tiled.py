@@ -1,4 +1,4 @@
-r"""Contrastive losses in blocks: their memory is O(tile^2 + N d), that of the dense forms O(N^2)."""
+r"""Contrastive losses in blocks: memory O(tile^2 + N d), where the dense forms need O(N^2)."""
 
 from diffx import _arguments
 from diffx._types import Number, Scalar

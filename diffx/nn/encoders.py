@@ -1,6 +1,4 @@
-r"""Two towers into one space: pictures and captions as unit vectors, for the contrastive losses of
-`diffx.contrast`.
-"""
+r"""Two towers into one space: pictures and captions as unit vectors, for `diffx.contrast`."""
 
 import math
 from typing import Any
@@ -22,13 +20,15 @@ SIZES = (
 
 
 class Block(nnx.Module):
-    r"""h + attention(norm(h)), then h + MLP(norm(h)): one layer of a transformer on (B, L, width);
-    padding is not looked at.
+    r"""h + attention(norm(h)), then h + MLP(norm(h)): one transformer layer on (B, L, width).
 
-    heads: how many, each width/heads numbers wide.  The hidden layer of the MLP is 2 width wide:
-    half of the usual 4, which at equal cost is 1.5 layers more.  dtype: of the products; the sum h
+    Padding is masked out of the attention. The hidden layer of the MLP has width 2 width: half of
+    the usual 4, which at equal cost is 1.5 layers more. dtype is that of the products; the sum h
     stays float32.
+
+    Units: heads the number of heads, each width/heads wide.
     Source: Vaswani et al. 2017, arXiv:1706.03762, with the norms before each part.
+    Also called: pre-norm transformer block, self-attention layer.
     """
 
     def __init__(self, width: int, heads: int, *, dtype: Any, rngs: nnx.Rngs):
@@ -59,15 +59,18 @@ def linear(inputs: int, outputs: int, dtype: Any, rngs: nnx.Rngs) -> nnx.Linear:
 
 
 def positions(length: int, width: int, std: float, rngs: nnx.Rngs) -> nnx.Param:
-    """A learned vector for each place, at first normal; std: near that of what it is added to, or
-    attention is blind to it.
+    """A learned vector for each place, initially normal.
+
+    std: close to that of what it is added to, or attention cannot see it.
     """
     return nnx.Param(std * jax.random.normal(rngs.params(), (length, width), jnp.float32))
 
 
 class ImageTower(nnx.Module):
-    r"""Patches of p x p pixels -> MLP -> transformer -> mean over patches -> R^dim; (B, size, size,
-    3) -> (B, dim).
+    r"""Patches of p x p pixels -> MLP -> transformer -> mean over patches -> R^dim.
+
+    Units: (B, size, size, 3) -> (B, dim).
+    Also called: vision transformer, ViT, image encoder.
     """
 
     def __init__(
@@ -109,8 +112,10 @@ def patches(images: Array, patch: int) -> Array:
 
 
 class TextTower(nnx.Module):
-    r"""Words and places -> transformer -> mean over words -> R^dim; (B, L) ids -> (B, dim), no
-    words -> 0.
+    r"""Words and places -> transformer -> mean over words -> R^dim; a text without words -> 0.
+
+    Units: (B, L) ids -> (B, dim).
+    Also called: text encoder, text transformer.
     """
 
     def __init__(
@@ -147,17 +152,20 @@ class TextTower(nnx.Module):
 
 
 class DualEncoder(nnx.Module):
-    r"""cos(image, text) = <encode_image(image), encode_text(caption)>: two transformers into R^dim,
-    and the scale of the loss.
+    r"""cos(image, text) = <encode_image(image), encode_text(caption)>: two transformers into R^dim.
 
-    vocabulary: how many word ids there are, 0 (padding) included.  length: the most words of a
-    caption. size, patch: pixels, of a picture's side and of a patch's; patch divides size.  heads
-    divides both widths. dim: of the common space.  log_scale: where `self.log_scale` (float32,
-    shape ()) starts.  bias: where `self.bias` of `siglip_loss` starts, None for none (SigLIP:
-    log_scale=log 10, bias=-10).  dtype: of the products in both towers (bfloat16 on an accelerator,
-    say); parameters, norms and the unit vectors stay float32.
-    Source: Radford et al. 2021, arXiv:2103.00020, Figure 3.  Raises TypeError or ValueError for
-    sizes that do not fit.
+    It also holds the scale of the loss: log_scale is the initial value of `self.log_scale`
+    (float32, shape ()), and bias that of `self.bias` of `siglip_loss`, None for no bias (SigLIP:
+    log_scale = log 10, bias = -10). dtype is that of the products in both towers (bfloat16 on an
+    accelerator, for example); parameters, norms and the unit vectors stay float32.
+
+    Units: vocabulary the number of word ids, 0 (padding) included; length the largest number of
+        words in a caption; size and patch in pixels, the sides of a picture and of a patch; dim
+        that of the common space.
+    Domain: patch divides size; heads divides both widths.
+    Raises: TypeError or ValueError for sizes that do not fit together.
+    Source: Radford et al. 2021, arXiv:2103.00020, Figure 3.
+    Also called: CLIP, two-tower model, dual encoder, image and text encoder.
     """
 
     def __init__(
@@ -212,8 +220,9 @@ class DualEncoder(nnx.Module):
     def encode_image(self, images: Float[Array, "B H W 3"]) -> Float[Array, "B dim"]:
         r"""Unit vectors of pictures: (B, size, size, 3) in [-1, 1] -> (B, dim) float32.
 
-        Raises TypeError or ValueError for another shape, integers, or values outside [-1, 1] (where
-        concrete).
+        Raises: TypeError or ValueError for another shape, integers, or values outside [-1, 1]
+            (where concrete).
+        Also called: image embeddings, get_image_features.
         """
         images, wanted = _arguments.floats("images", images), (self.size, self.size, 3)
         _arguments.require(
@@ -227,9 +236,12 @@ class DualEncoder(nnx.Module):
     def encode_text(self, tokens: Int[Array, "B L"]) -> Float[Array, "B dim"]:
         r"""Unit vectors of captions: word ids (B, L), L <= length, 0 = padding -> (B, dim) float32.
 
-        Raises TypeError or ValueError for floats, another shape, an unknown id or a caption without
-        a word.  Traced, an unknown id answers NaN and a caption without a word the zero vector,
-        with derivative zero.
+        When traced, an unknown id gives NaN and a caption without words the zero vector, with
+        derivative zero.
+
+        Raises: TypeError or ValueError for floats, another shape, an unknown id or a caption
+            without words.
+        Also called: text embeddings, get_text_features.
         """
         tokens = jnp.asarray(tokens)
         if not jnp.issubdtype(tokens.dtype, jnp.integer):
@@ -246,9 +258,7 @@ class DualEncoder(nnx.Module):
         return normalise(self.text(tokens))
 
     def architecture(self) -> dict[str, Any]:
-        """What `DualEncoder(**architecture, rngs=...)` builds again, up to its parameters: sizes,
-        and whether it has a bias.
-        """
+        """Arguments that rebuild this network, up to its parameters: its sizes and its bias."""
         return {name: getattr(self, name) for name in SIZES} | {
             "bias": None if self.bias is None else 0.0
         }
@@ -262,7 +272,9 @@ def _check_divides(name: str, part: int, **wholes: int) -> None:
 
 
 def _check_range(images: Array) -> None:
-    way_out = "bytes become images by x / 127.5 - 1, a sample that overshoots by jnp.clip(x, -1, 1)"
+    way_out = (
+        "convert bytes with x / 127.5 - 1, and a sample that overshoots with jnp.clip(x, -1, 1)"
+    )
     ends = lambda images: [float(end) for end in (images.min(initial=0), images.max(initial=0))]
     message = lambda images: "images must lie in [-1, 1], got {:g} to {:g}; {}".format(
         *ends(images), way_out
@@ -279,6 +291,6 @@ def _check_words(tokens: Array, vocabulary: int) -> None:
     empty = lambda ids: ", ".join(map(str, np.flatnonzero((ids == 0).all(1))))
     _arguments.require_that(
         lambda ids: ids.any(1),
-        lambda ids: f"caption {empty(ids)} has no words: leave its pair out",
+        lambda ids: f"caption {empty(ids)} has no words: leave this pair out",
         tokens,
     )

@@ -1,7 +1,7 @@
-r"""How the dual encoder is trained: python -m diffx.nn.recipe --out FILE.
+r"""Training of the dual encoder: python -m diffx.nn.recipe --out FILE.
 
-On a CPU a pool of pictures is drawn once and a small network trained on it; on an accelerator every
-step draws new scenes and new captions from its key.  The report at the end is about held-out
+On a CPU a pool of pictures is drawn once and a small network is trained on it; on an accelerator
+every step draws new scenes and new captions from its key. The report at the end is about held-out
 combinations.
 """
 
@@ -44,14 +44,14 @@ POOL, DRAWN = (
 
 
 class Pool(NamedTuple):
-    """scenes: n of them.  images: their pictures, (n, 32, 32, 3) float32 in [-1, 1]."""
+    """n scenes, and their pictures (n, 32, 32, 3), float32 in [-1, 1]."""
 
     scenes: Any
     images: Array
 
 
 def drawings(control: str) -> Drawings:
-    """How things look: the control `corner` draws every cap in a corner and not on the head."""
+    """The drawing tables; the control `corner` draws every cap in a corner and not on the head."""
     return cap_in_corner() if control == "corner" else DRAWINGS
 
 
@@ -81,9 +81,7 @@ def pick(pool: Pool, key: Array, n: int) -> Pool:
 def batch_of(
     pool: Pool | None, n: int, captions: int, control: str, key: Array
 ) -> tuple[Array, Array]:
-    """n pictures (n, 32, 32, 3) and the captions of each, (captions, n, L): new scenes, or a draw
-    from the pool.
-    """
+    """n pictures (n, 32, 32, 3) and captions (captions, n, L): new, or from the pool."""
     for_scenes, for_words, for_control = jax.random.split(key, 3)
     shown = draw_scenes(for_scenes, n, control) if pool is None else pick(pool, for_scenes, n)
     words = jax.vmap(jax.vmap(caption), (0, None))(
@@ -95,15 +93,15 @@ def batch_of(
 
 
 def equal_rows(tokens: Array) -> Array:
-    """(n, n) booleans: which captions say the same, word for word."""
+    """(n, n) booleans: which captions are equal, word for word."""
     return (tokens[:, None] == tokens[None]).all(-1)
 
 
 def loss(
     graph: Any, n: int, captions: int, control: str, pool: Pool | None, params: Any, key: Array
 ) -> Array:
-    """The symmetric InfoNCE of n pictures, where pictures of one caption are partners; the mean
-    over their captions.
+    """Symmetric InfoNCE of n pictures, those with equal captions being partners, averaged over
+    captions.
     """
     images, words = batch_of(pool, n, captions, control, key)
     encoder = nnx.merge(graph, params)
@@ -118,7 +116,7 @@ def loss(
 
 
 def clamp(params: Any) -> Any:
-    """After each step: a scale of at most 100, as CLIP has it (arXiv:2103.00020, section 2.5)."""
+    """A scale of at most 100 after each step, as in CLIP (arXiv:2103.00020, section 2.5)."""
     params = jax.tree_util.tree_map(lambda leaf: leaf, params)  # a copy, whose entries may be set
     params["log_scale"] = params["log_scale"].replace(
         diffx.contrast.clamp_log_scale(params["log_scale"][...])
@@ -127,7 +125,7 @@ def clamp(params: Any) -> Any:
 
 
 def optimizer(steps: int, rate: float) -> optax.GradientTransformation:
-    """AdamW with a warm-up of a twentieth and a cosine to zero; only matrices decay."""
+    """AdamW, a warm-up over 1/20 of the steps, a cosine decay to zero; only matrices decay."""
     schedule = optax.warmup_cosine_decay_schedule(0.0, rate, max(1, steps // 20), steps)
     matrices = lambda params: jax.tree_util.tree_map(lambda leaf: leaf.ndim >= 2, params)
     return optax.chain(
@@ -171,16 +169,19 @@ def arguments(words: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--half", action="store_true", help="write matrices as float16")
     parser.add_argument(
-        "--pin", action="store_true", help="write weights.toml beside the file: it is to be shipped"
+        "--pin", action="store_true", help="write weights.toml beside the file, to ship it"
     )
     return parser.parse_args(words)
 
 
 def check(chosen: argparse.Namespace) -> argparse.Namespace:
-    """What would otherwise fail after minutes: nowhere to write, a pool smaller than a batch."""
+    """Refuse what would otherwise fail after minutes: nowhere to write, a pool smaller than a
+    batch.
+    """
     folder = Path(chosen.out).absolute().parent
     _arguments.require(
-        folder.is_dir(), f"--out must lie in a folder that exists, {folder} does not: make it first"
+        folder.is_dir(),
+        f"--out must lie in a folder that exists, but {folder} does not: create it first",
     )
     large = not chosen.pool or chosen.pool >= chosen.batch
     _arguments.require(
@@ -191,7 +192,7 @@ def check(chosen: argparse.Namespace) -> argparse.Namespace:
 
 
 def fit(chosen: argparse.Namespace) -> tuple[DualEncoder, dict[str, Any]]:
-    """The trained encoder, and in how many steps and seconds, at which loss."""
+    """The trained encoder, with the number of steps, the seconds and the final loss."""
     for_pool, for_steps = jax.random.split(jax.random.key(chosen.seed))
     sizes = (SMALL if chosen.network == "small" else LARGE) | {
         "length": LENGTH,
@@ -225,7 +226,7 @@ def main(words: list[str]) -> None:
 
 
 def provenance(words: list[str]) -> dict[str, Any]:
-    """What a file says about its making."""
+    """The facts that a file records about how it was made."""
     return {
         "command": " ".join(["python -m diffx.nn.recipe", *words]),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

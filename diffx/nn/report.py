@@ -1,6 +1,4 @@
-r"""What a dual encoder knows about held-out combinations of the miniworld: retrieval, attributes,
-word order, the hat.
-"""
+r"""Tests of a dual encoder on held-out scenes: retrieval, attributes, word order, the hat."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -25,8 +23,10 @@ ASKED = ("headwear", "place", "eyewear")
 
 
 class Judge(NamedTuple):
-    """see: scenes -> unit vectors of their pictures.  read: (n, L) ids -> unit vectors.  words:
-    those of each word alone.
+    """The two towers as functions, and the vectors of single words.
+
+    see: scenes -> unit vectors of their pictures. read: (n, L) ids -> unit vectors. words: the unit
+    vectors of each word alone.
     """
 
     see: Callable[[Any], Array]
@@ -48,8 +48,8 @@ def draw_held_out(key: Array, n: int) -> Scene:
 
 @partial(jax.jit, static_argnames="tries")
 def longest_captions(scenes: Scene, key: Array, *, tries: int = 16) -> Array:
-    """Of so many captions of each scene the longest, (n, L): a single word would be true of half of
-    the pictures.
+    """The longest of `tries` captions of each scene, (n, L): a single word would fit half of the
+    pictures.
     """
     captions = jax.vmap(
         lambda k, scene: jax.vmap(caption, (0, None))(jax.random.split(k, tries), scene)
@@ -60,7 +60,7 @@ def longest_captions(scenes: Scene, key: Array, *, tries: int = 16) -> Array:
 
 
 def retrieval(by: Judge, scenes: Scene, key: Array) -> dict[str, float]:
-    """Recall at 1 both ways by long captions; pictures whose captions say the same are partners."""
+    """Recall at 1, both ways, with long captions; pictures of equal captions are partners."""
     tokens = longest_captions(scenes, key)
     same = (tokens[:, None] == tokens[None]).all(-1)
     found = retrieval_metrics(by.see(scenes), by.read(tokens), positives=same)
@@ -69,13 +69,14 @@ def retrieval(by: Judge, scenes: Scene, key: Array) -> dict[str, float]:
 
 
 def row_of(word: str) -> int:
-    """Where a word stands among the vocabulary without its padding."""
+    """The place of a word in the vocabulary without its padding."""
     return VOCABULARY.index(word) - 1
 
 
 def zero_shot(by: Judge, scenes: Scene) -> dict[str, float]:
-    """Share of scenes whose true word scores highest among the words of its attribute, where it has
-    one.
+    """Share of scenes whose true word scores highest among the words of its attribute.
+
+    Scenes without a word for the attribute are left out.
     """
     vectors, found = by.see(scenes), {}
     for name in ASKED:
@@ -89,24 +90,20 @@ def zero_shot(by: Judge, scenes: Scene) -> dict[str, float]:
 
 
 def ranks(directions: Array, words: Array, own: int, *, centre: bool) -> np.ndarray:
-    """The place of the word `own`, 1 the best, for each direction (*batch, d)."""
+    """The rank of the word `own`, 1 the best, for each direction (*batch, d)."""
     return 1 + np.asarray(rank_words(directions, words, centre=centre).order == own).argmax(-1)
 
 
 def first_words(
     direction: Array, words: Array, count: int, *, centre: bool = False
 ) -> dict[str, float]:
-    """The words of the largest cosines with one direction (d,), the best first, and these
-    cosines.
-    """
+    """The words with the largest cosines to one direction (d,), best first, and these cosines."""
     ranking = rank_words(direction, words, centre=centre)
     return {VOCABULARY[1 + int(i)]: float(ranking.scores[i]) for i in ranking.order[:count]}
 
 
 def hat_experiment(by: Judge, scenes: Scene) -> dict[str, dict[str, Any]]:
-    """For each headwear, over all scenes: its word's rank by the mean of with - without, and by
-    single pairs.
-    """
+    """The rank of each headwear's word by the mean of with - without, and by single pairs."""
     bare, worn = (
         by.see(without_headwear(scenes)),
         {word: by.see(with_headwear(scenes, word)) for word in HEADWEAR_WORDS},
@@ -117,8 +114,8 @@ def hat_experiment(by: Judge, scenes: Scene) -> dict[str, dict[str, Any]]:
 
 
 def one_hat(worn: Array, bare: Array, words: Array, own: int) -> dict[str, Any]:
-    """Ranks of one word: mean difference (raw and centred), single pairs, and the picture with it
-    without subtraction.
+    """Ranks of one word by the mean difference (raw and centred), by single pairs, and
+    unsubtracted.
     """
     mean, single = concept_direction(worn, bare), normalise(worn) - normalise(bare)
     alone = ranks(single, words, own, centre=False)
@@ -134,9 +131,7 @@ def one_hat(worn: Array, bare: Array, words: Array, own: int) -> dict[str, Any]:
 
 
 def swap(by: Judge, scenes: Scene) -> dict[str, float]:
-    """Share of scenes where "a red hat and a blue shirt" scores above its swap, of those with two
-    colours.
-    """
+    """Share of two-colour scenes that score higher with their colours than with them swapped."""
     said = list(
         zip(
             *(names(scenes, name) for name in ("headwear", "headwear_colour", "top", "top_colour")),
@@ -163,7 +158,7 @@ def phrases(texts: Sequence[str]) -> Array:
 def report(
     encoder: DualEncoder, draw: Callable[[Any], Array], *, seed: int, n: int = 256
 ) -> dict[str, Any]:
-    """Everything above for n held-out scenes; draw: one scene -> one picture, as in training."""
+    """All results above for n held-out scenes; draw: one scene -> one picture, as in training."""
     by, scenes = judge(encoder, draw), draw_held_out(jax.random.key(seed + 1_000_003), n)
     facts = retrieval(by, scenes, jax.random.key(seed)) | zero_shot(by, scenes) | swap(by, scenes)
     return facts | hat_experiment(by, scenes)

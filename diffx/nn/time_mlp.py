@@ -1,6 +1,4 @@
-r"""The networks of the lecture: a small MLP that is told the noise level, and one that is told a
-label too.
-"""
+r"""The networks of the lecture: MLPs that are told the noise level, and perhaps a label."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -18,12 +16,15 @@ HIDDEN = (16, 128, 128, 128, 128, 16)
 
 
 def noise_features(sigma: Scalar) -> Array:
-    r"""(sin(log(sigma)/2), cos(log(sigma)/2)): a noise level of shape () as two numbers of size 1,
-    shape (2,).
+    r"""(sin(log(sigma)/2), cos(log(sigma)/2)): a noise level as two numbers of size 1.
 
-    sigma: data units.  log(sigma)/2 runs over 3.5 radians from 0.01 to 10: no two levels look
-    alike.
-    Source: get_sigma_embeds of smalldiffusion.  Domain: sigma > 0.
+    log(sigma)/2 runs over 3.5 radians from 0.01 to 10, so no two levels look alike.
+
+    Units: sigma a scalar in data units; returns (2,).
+    Domain: sigma > 0.
+    Source: get_sigma_embeds of smalldiffusion.
+    Also called: noise level embedding, time embedding, sigma embedding, smalldiffusion
+        get_sigma_embeds.
     """
     sigma = _arguments.floats("sigma", sigma)
     _arguments.require(
@@ -36,13 +37,14 @@ def noise_features(sigma: Scalar) -> Array:
 
 
 class TimeMLP(nnx.Module):
-    r"""An MLP on (x, noise_features(sigma)), with GELU between its layers: a function (x, sigma) ->
-    R^dim.
+    r"""An MLP on (x, noise_features(sigma)), with GELU between its layers: (x, sigma) -> R^dim.
 
-    dim: length of x.  hidden: widths; the default is the lecture's 16-128-128-128-128-16, 53,890
-    numbers for dim = 2. x: (..., dim), data units; sigma: scalar, data units.  The result has the
-    shape of x; its meaning (eps, x0, v) is the training loss's.  Source: TimeInputMLP of
-    smalldiffusion.
+    The meaning of the result (eps, x0, v) is decided by the training loss.
+
+    Units: x (..., dim) and sigma, a scalar, in data units; the result has the shape of x; hidden
+        the widths, by default the lecture's 16-128-128-128-128-16 (53,890 parameters for dim = 2).
+    Source: TimeInputMLP of smalldiffusion.
+    Also called: smalldiffusion TimeInputMLP, noise-conditional MLP, time-conditioned network.
     """
 
     def __init__(self, dim: int = 2, *, hidden: Sequence[int] = HIDDEN, rngs: nnx.Rngs):
@@ -55,14 +57,17 @@ class TimeMLP(nnx.Module):
 
 
 class LabelledTimeMLP(nnx.Module):
-    r"""An MLP on (x, noise_features(sigma), embedding of a label): a function (x, sigma, label) ->
-    R^dim.
+    r"""An MLP on (x, noise_features(sigma), embedding of a label): (x, sigma, label) -> R^dim.
 
-    classes: how many labels there are, 0 to classes - 1; the label `classes`, self.null, stands for
-    no label. features: numbers that a label becomes, learned, at first standard normal.  dim,
-    hidden, x, sigma: see `TimeMLP`. label: one integer, shape (); for a batch with several use
-    jax.vmap.  Raises ValueError for a label that is not one of classes + 1; traced, it answers NaN.
+    Labels run from 0 to classes - 1; the label `classes`, self.null, stands for no label.
+
+    Units: label one integer, shape () (for a batch with several use jax.vmap); features the length
+        of a label's embedding, learned, initially standard normal; dim, hidden, x and sigma as for
+        `TimeMLP`.
+    Raises: ValueError for a label that is not one of classes + 1; when traced, it gives NaN.
     Source: ConditionalMLP of smalldiffusion, with its 4 features.
+    Also called: smalldiffusion ConditionalMLP, class-conditional network, label embedding, null
+        label.
     """
 
     def __init__(
@@ -97,7 +102,9 @@ def _label(label: Any, null: int) -> Array:
         f"label must be one integer, got shape {label.shape} of {label.dtype}; for a batch use "
         "jax.vmap",
     )
-    message = lambda label: f"label must lie in 0 to {null}, where {null} is no label, got {label}"
+    message = lambda label: (
+        f"label must lie in 0 to {null}, where {null} means no label, got {label}"
+    )
     _arguments.require_that(lambda label: (label >= 0) & (label <= null), message, label)
     return jnp.where(
         label < 0, null + 1, label
@@ -109,9 +116,7 @@ def _layers(widths: Sequence[int], rngs: nnx.Rngs) -> nnx.List:
 
 
 def _run_layers(layers: nnx.List, x: Array, features: Array) -> Array:
-    """The layers with GELU between them, on x (..., dim) beside features (k,), which all x
-    share.
-    """
+    """The layers with GELU between them, on x (..., dim) beside shared features (k,)."""
     h = jnp.concatenate(
         [x, jnp.broadcast_to(features.astype(x.dtype), (*x.shape[:-1], features.size))], axis=-1
     )

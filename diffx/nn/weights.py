@@ -31,14 +31,17 @@ def save_weights(
     vocabulary: Sequence[str] | None = None,
     half: bool = False,
 ) -> None:
-    r"""Write a module's parameters to one safetensors file, each under its path, such as
-    image.blocks.0.up.kernel.
+    r"""Write a module's parameters to one safetensors file, each under its path.
 
-    provenance: what made them (command, date, versions, device, steps, data, licence), kept as JSON
-    in the file. vocabulary: the words behind a dual encoder's ids, kept as a hash.  half: matrices
-    as float16 (a relative error of at most 2^-11), the rest as float32.  Beside them: the module's
-    architecture and the sha256 of all tensors. Raises ValueError for parameters that are not finite
-    or too large for float16, TypeError for provenance without JSON.
+    Such a path is image.blocks.0.up.kernel. Beside the parameters stand the module's architecture
+    and the sha256 of all tensors. With half=True matrices are stored as float16 (a relative error
+    of at most 2^-11), the rest as float32.
+
+    Units: provenance what made the weights (command, date, versions, device, steps, data, licence),
+        kept as JSON in the file; vocabulary the words behind a dual encoder's ids, kept as a hash.
+    Raises: ValueError for parameters that are not finite or too large for float16; TypeError for
+        provenance that cannot be written as JSON.
+    Also called: save checkpoint, export weights, safetensors.
     """
     tensors = {name: _as_stored(name, value, half) for name, value in _parameters(module).items()}
     facts = {
@@ -52,10 +55,12 @@ def save_weights(
 
 
 def load_weights(path: str | Path, module: nnx.Module) -> nnx.Module:
-    r"""Put the parameters of a file into the module (in place), as float32; returns the module.
+    r"""Put the parameters of a file into the module (in place), as float32, and return the module.
 
-    Raises FileNotFoundError; ValueError for a corrupt file, tensors that differ from their
-    checksum, or another architecture, listing what is missing, too many or of another shape.
+    Raises: FileNotFoundError; ValueError for a corrupt file, tensors that differ from their
+        checksum, or another architecture, listing the parameters that are missing, unexpected or of
+        another shape.
+    Also called: load checkpoint, restore weights.
     """
     tensors, _ = _read(Path(path))
     wanted = _parameters(module)
@@ -70,8 +75,9 @@ def load_weights(path: str | Path, module: nnx.Module) -> nnx.Module:
 
 
 def load_provenance(path: str | Path) -> dict[str, Any]:
-    r"""What a file of weights says about its making.  Raises FileNotFoundError or ValueError as
-    `load_weights` does.
+    r"""The provenance that a file of weights records.
+
+    Raises: FileNotFoundError or ValueError as `load_weights` does.
     """
     return _read(Path(path))[1]["provenance"]
 
@@ -79,17 +85,20 @@ def load_provenance(path: str | Path) -> dict[str, Any]:
 def dual_encoder(path: str | Path | None = None) -> DualEncoder:
     r"""The dual encoder of the miniworld: the weights that ship with diffx, or those of a file.
 
-    A file brings its own architecture; its words must be those of `diffx.data.world`.  Make one by
-    `python -m diffx.nn.recipe --out FILE`.  The shipped file must have the sha256 that
-    diffx/nn/shipped/weights.toml pins. Raises FileNotFoundError or ValueError as `load_weights`
-    does, ValueError for another vocabulary.
+    A file brings its own architecture; its words must be those of `diffx.data.world`. Make one with
+    `python -m diffx.nn.recipe --out FILE`. The shipped file must have the sha256 that
+    diffx/nn/shipped/weights.toml pins.
+
+    Raises: FileNotFoundError or ValueError as `load_weights` does; ValueError for another
+        vocabulary.
+    Also called: pretrained weights, pretrained model, checkpoint.
     """
     path = shipped_path() if path is None else Path(path)
     facts = _read(path)[1]
     _check_vocabulary(path, facts["vocabulary"])
     _arguments.require(
         facts["architecture"],
-        f"{path} holds no dual encoder: it names no architecture; use load_weights",
+        f"{path} does not hold a dual encoder: it names no architecture; use load_weights",
     )
     module = DualEncoder(**facts["architecture"], rngs=nnx.Rngs(0))
     load_weights(path, module)
@@ -97,7 +106,7 @@ def dual_encoder(path: str | Path | None = None) -> DualEncoder:
 
 
 def shipped_path() -> Path:
-    """Where the shipped weights lie, their sha256 verified against the pinned one."""
+    """The path of the shipped weights, whose sha256 has been verified against the pinned one."""
     _check_there(
         SHIPPED / "weights.toml",
         f"python -m diffx.nn.recipe --half --pin --out {SHIPPED / 'dual_encoder.safetensors'}",
@@ -107,17 +116,15 @@ def shipped_path() -> Path:
     _check_there(path, pinned["command"])
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     message = (
-        f"{path} has the sha256 {found}, pinned is {pinned['sha256']}: install diffx again, "
-        "or give your own file's path"
+        f"{path} has the sha256 {found}, but {pinned['sha256']} is pinned: install diffx again, "
+        "or pass the path of your own file"
     )
     _arguments.require(found == pinned["sha256"], message)
     return path
 
 
 def pin(path: str | Path) -> Path:
-    """Write weights.toml beside a file, with its sha256 and the command that made it; returns
-    where.
-    """
+    """Write weights.toml beside a file: its sha256, and the command that made it."""
     path = Path(path)
     entries = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     entries["command"] = load_provenance(path).get("command", "unknown")
@@ -138,7 +145,7 @@ def digest(tensors: Mapping[str, np.ndarray]) -> str:
 
 
 def vocabulary_digest(words: Sequence[str]) -> str:
-    """sha256 of the words, one a line."""
+    """sha256 of the words, one per line."""
     return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 
@@ -167,13 +174,14 @@ def _as_stored(name: str, value: np.ndarray, half: bool) -> np.ndarray:
         return value.astype(np.float32)
     largest = np.abs(value).max(initial=0)
     _arguments.require(
-        largest < 65504, f"{name} reaches {largest:g}, float16 ends at 65504: save with half=False"
+        largest < 65504,
+        f"{name} reaches {largest:g}, above 65504, the limit of float16: save with half=False",
     )
     return value.astype(np.float16)
 
 
 def _read(path: Path) -> tuple[Tensors, dict[str, Any]]:
-    """Tensors and facts of a file; the tensors are what its checksum says."""
+    """Tensors and facts of a file, once the tensors match their checksum."""
     _check_there(path, f"python -m diffx.nn.recipe --out {path}")
     try:
         tensors = safetensors.numpy.load_file(path)
@@ -181,7 +189,7 @@ def _read(path: Path) -> tuple[Tensors, dict[str, Any]]:
             metadata = file.metadata() or {}
     except safetensors.SafetensorError as error:
         raise ValueError(
-            f"{path} is corrupt or no safetensors file ({error}): copy or make it again"
+            f"{path} is corrupt or not a safetensors file ({error}): copy or make it again"
         ) from error
     missing = {"architecture", "provenance", "sha256", "vocabulary"} - set(metadata)
     _arguments.require(
@@ -191,8 +199,8 @@ def _read(path: Path) -> tuple[Tensors, dict[str, Any]]:
     facts = {name: json.loads(text) for name, text in metadata.items()}
     found = digest(tensors)
     message = (
-        f"{path} is damaged: its tensors have the sha256 {found}, written was "
-        f"{facts['sha256']}; copy or make it again"
+        f"{path} is damaged: its tensors have the sha256 {found}, but "
+        f"{facts['sha256']} was written; copy or make it again"
     )
     _arguments.require(found == facts["sha256"], message)
     return tensors, facts
@@ -201,15 +209,15 @@ def _read(path: Path) -> tuple[Tensors, dict[str, Any]]:
 def _check_there(path: Path, command: str) -> None:
     if not path.is_file():
         raise FileNotFoundError(
-            f"no weights at {path.absolute()}; make them by `{command}`, or give the path of your "
-            "own"
+            f"no weights at {path.absolute()}; make them with `{command}`, or pass the path of "
+            "your own"
         )
 
 
 def _check_names(path: Path, found: Tensors, wanted: Tensors) -> None:
     """Raise ValueError that lists every difference of names and shapes."""
     wrong = [f"missing {name} {wanted[name].shape}" for name in sorted(set(wanted) - set(found))]
-    wrong += [f"too many: {name} {found[name].shape}" for name in sorted(set(found) - set(wanted))]
+    wrong += [f"unexpected {name} {found[name].shape}" for name in sorted(set(found) - set(wanted))]
     both = sorted(set(found) & set(wanted))
     wrong += [
         f"{name} is {found[name].shape}, wanted {wanted[name].shape}"
@@ -222,7 +230,7 @@ def _check_names(path: Path, found: Tensors, wanted: Tensors) -> None:
 def _check_vocabulary(path: Path, found: str | None) -> None:
     ours = vocabulary_digest(VOCABULARY)
     way_out = (
-        "its word ids mean other words: train again by `python -m diffx.nn.recipe`, or use "
+        "its word ids mean other words: train again with `python -m diffx.nn.recipe`, or use "
         "load_weights with your own words"
     )
     _arguments.require(

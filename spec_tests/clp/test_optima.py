@@ -607,7 +607,7 @@ BAD = {
     "three names for two captions": (
         ValueError,
         lambda: pair(positives=jnp.arange(3)),
-        r"must name 2 captions.*\(3,\)",
+        r"must name one caption for each of 2 rows.*\(3,\)",
     ),
     "a table of integers for positives": (
         TypeError,
@@ -636,7 +636,7 @@ BAD = {
         lambda: diffx.contrast.info_nce(
             jnp.ones((2, 2)), positives=jnp.eye(2, dtype=bool)[::-1], mask=jnp.array([True, False])
         ),
-        r"rows \[0\] have none; add their pairs to positives, or leave them out by mask",
+        r"rows \[0\] have none; add their pairs to positives, or leave them out with mask",
     ),
     "several scales to clamp": (
         ValueError,

@@ -240,7 +240,7 @@ def test_memory_of_a_tiled_gradient_falls_with_the_tile_to_17_mib():
             r"positives must have shape \(4, 4\)",
         ),
         ((4, 3), (4, 3), {"mask": np.zeros(4, bool)}, "mask must count at least one row"),
-        ((4, 3), (4, 3), {"positives": np.arange(3)}, "must name 4 captions"),
+        ((4, 3), (4, 3), {"positives": np.arange(3)}, "must name one caption for each of 4 rows"),
     ],
 )
 def test_wrong_arguments_of_tiled_losses_are_refused(kind, images, texts, given, message):

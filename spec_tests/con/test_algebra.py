@@ -559,7 +559,7 @@ V = np.eye(3)
         (
             lambda: diffx.concepts.concept_direction(V[0], V[1]),
             ValueError,
-            r"shape \(n, d\).*one pair is with_\[None\]",
+            r"shape \(n, d\).*for one pair pass with_\[None\]",
         ),
         (lambda: diffx.concepts.concept_direction(V[:0], V[:0]), ValueError, "n >= 1 pairs"),
         (
@@ -620,7 +620,7 @@ V = np.eye(3)
         (
             lambda: diffx.concepts.projector(V[0]),
             ValueError,
-            r"one direction is directions\[None\]",
+            r"for one direction pass directions\[None\]",
         ),
         (
             lambda: diffx.concepts.projector(0 * V),

@@ -231,7 +231,7 @@ def weights_of(
         (
             lambda: diffx.concepts.retrieval_metrics(V, V[:2]),
             ValueError,
-            "3 queries and 2 candidates: say who belongs to whom",
+            "3 queries and 2 candidates: say which pairs match",
         ),
         (
             lambda: diffx.concepts.retrieval_metrics(V, V, positives=NOBODY),
@@ -254,23 +254,23 @@ def weights_of(
             ValueError,
             r"scores must have shape \(n, m\)",
         ),
-        (lambda: weights_of(classes=()), ValueError, "classes must name at least one"),
-        (lambda: weights_of(templates=()), ValueError, "templates must name at least one"),
+        (lambda: weights_of(classes=()), ValueError, "classes must hold at least one text"),
+        (lambda: weights_of(templates=()), ValueError, "templates must hold at least one text"),
         (
             lambda: weights_of(templates=("",)),
             ValueError,
-            r"one \{\} in the place of the name.*\['']",
+            r"exactly one \{\}.*\['']",
         ),
         (
             lambda: weights_of(templates=("a {} or {}",)),
             ValueError,
-            r"one \{\} in the place of the name",
+            r"exactly one \{\}",
         ),
         (lambda: weights_of(classes=("hat", " ")), ValueError, "must not be empty"),
         (
             lambda: weights_of(classes="hat"),
             TypeError,
-            r"sequence of texts.*one of them is \['hat'\]",
+            r"sequence of texts.*for one text pass \['hat'\]",
         ),
         (
             lambda: weights_of(encode=lambda texts: np.ones(2)),

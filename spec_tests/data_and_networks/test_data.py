@@ -274,7 +274,7 @@ def test_emoji_without_a_package_name_it_and_the_extra(monkeypatch, tmp_path):
 def test_emoji_of_several_signs_need_raqm(monkeypatch):
     pytest.importorskip("PIL", reason="emoji come with the extra 'data'")
     monkeypatch.setattr("PIL.features.check", lambda name: False)
-    with pytest.raises(ImportError, match="Pillow lacks raqm"):
+    with pytest.raises(ImportError, match="Pillow was built without raqm"):
         next(openmoji(["a"], 32))
 
 
@@ -299,7 +299,7 @@ def test_a_damaged_file_of_the_cache_is_made_again_with_a_warning(tmp_path):
 
 def test_a_cache_that_cannot_be_written_costs_no_data(tmp_path):
     (tmp_path / "file").write_text("no folder")
-    with pytest.warns(UserWarning, match="cannot keep .* give a folder by cache="):
+    with pytest.warns(UserWarning, match="cannot keep .* pass a folder as cache="):
         assert _cache.keep(tmp_path / "file" / "inside", made).keys() == made().keys()
 
 

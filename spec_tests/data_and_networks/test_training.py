@@ -293,7 +293,7 @@ def test_a_traced_label_that_does_not_exist_answers_nan():
 @pytest.mark.parametrize(
     ("label", "words"),
     [
-        (4, "label must lie in 0 to 3, where 3 is no label, got 4"),
+        (4, "label must lie in 0 to 3, where 3 means no label, got 4"),
         (-1, "0 to 3"),
         (1.0, "one integer, got shape .* of float"),
         (np.zeros(2, int), r"one integer, got shape \(2,\).*jax.vmap"),

@@ -1,6 +1,4 @@
-"""The drawn mini-world: people, things and places by signed distances, with captions whose every
-word is in the picture.
-"""
+"""The drawn mini-world: people, things and places, and captions that are true of them."""
 
 from diffx.data.world.attributes import ATTRIBUTES as ATTRIBUTES
 from diffx.data.world.captions import caption as caption

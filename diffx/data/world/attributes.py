@@ -1,6 +1,4 @@
-"""What a scene may contain: the values of every attribute, in order; a value's place in its list is
-its number.
-"""
+"""Values of every attribute of a scene, in order; their places in the lists are their numbers."""
 
 from diffx.data.world.animals import ANIMALS
 from diffx.data.world.colours import HAIR, NAMED, SHADES, SKINS

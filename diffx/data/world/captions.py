@@ -1,4 +1,4 @@
-r"""A caption grammar: one of six templates, its phrases closed up to a line of words."""
+r"""A caption grammar: one of six templates, its phrases joined into a line of words."""
 
 import jax
 import jax.numpy as jnp
@@ -60,7 +60,7 @@ def _pad(words: list, width: int) -> Array:
 
 
 def _close_up(words: Array) -> Array:
-    """Words without their gaps: (LENGTH,); a before a vowel is an."""
+    """Words without gaps: (LENGTH,); "a" before a vowel becomes "an"."""
     kept = words > 0
     at = jnp.where(kept, jnp.cumsum(kept) - 1, LENGTH)
     line = jnp.zeros(LENGTH, jnp.int32).at[at].set(words, mode="drop")
@@ -68,12 +68,13 @@ def _close_up(words: Array) -> Array:
 
 
 def caption(key: Array, scene: Scene) -> Array:
-    """A caption of one scene, true of it: (LENGTH,) int32 numbers of words in VOCABULARY, padded by
-    0.
+    """A true caption of one scene: (LENGTH,) int32 numbers of words in VOCABULARY, padded by 0.
 
-    One template in six of `TEMPLATES` is drawn: a single word, a noun phrase, a person, a thing,
-    the scenery, or a person and a thing; each drops attributes at random.  `jax.vmap(caption)` over
-    keys and scenes captions a batch. Raises TypeError unless key is a key of jax.random.
+    One of six `TEMPLATES` is drawn: a single word, a noun phrase, a person, a thing, the scenery,
+    or a person and a thing; each drops attributes at random. `jax.vmap(caption)` over keys and
+    scenes gives a batch.
+
+    Raises: TypeError unless key is a key of jax.random.
     """
     _arguments.key(key)
     draw = Draw(jax.random.uniform(key, (96,), jnp.float32))

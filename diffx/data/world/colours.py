@@ -1,6 +1,4 @@
-"""Colours: twelve with names, in three shades, and the fixed paints of drawings; as codes that
-drawings use.
-"""
+"""Colours: twelve with names, in three shades, and the fixed paints of drawings, by their codes."""
 
 import numpy as np
 

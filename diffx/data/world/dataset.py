@@ -19,8 +19,10 @@ CHUNK = 64  # pictures drawn at once: the canvases of one chunk stay in a core's
 
 
 class World(NamedTuple):
-    """images: (n, size, size, 3) float32 in [-1, 1].  captions: n strings.  tokens: (n, LENGTH)
-    int32.  scenes: n scenes.
+    """n pictures with their captions and scenes.
+
+    images: (n, size, size, 3) float32 in [-1, 1]. captions: n strings. tokens: (n, LENGTH) int32.
+    scenes: n scenes.
     """
 
     images: Array
@@ -31,7 +33,8 @@ class World(NamedTuple):
 
 def render_many(scenes: Scene, size: int = 32, **how: Any) -> Array:
     """`render` of a batch of scenes, in chunks that bound the memory: (n, size, size, 3) float32.
-    how: as for render.
+
+    how: the keyword arguments of render.
     """
     return _render_many(scenes, size, how.get("drawings"))
 
@@ -52,14 +55,19 @@ def _scenes_and_tokens(key: Array, *, n: int, split: str) -> tuple[Scene, Array]
 def miniworld(n: int, *, size: int = 32, seed: int = 0, split: str = "train") -> World:
     r"""n pictures of the drawn world, their captions, and their scenes: the true attributes.
 
-    images (n, size, size, 3) float32 in [-1, 1]; captions n strings; tokens (n, LENGTH) int32, see
-    VOCABULARY; scenes, a `Scene` whose every field is (n,).  The same arguments give the same
-    world, kept in memory after the first call. split: "train" never shows what `is_held_out` holds
-    out; "test" shows only headwear with a beard.
-    Licence and provenance: computed here from a key, nothing is downloaded, free of any licence.
-    It is synthetic: what a model learns from it is genuinely learned, but the world, its words and
-    their likenesses are ours. Raises TypeError or ValueError unless n and size are integers of at
-    least 1 and 8, seed is an integer of at least 0, and split is one of the two.
+    The same arguments give the same world, which is kept in memory after the first call.
+    split="train" never shows what `is_held_out` holds out; "test" shows only headwear with a beard.
+
+    Licence and provenance: computed here from a key; nothing is downloaded, and it is free of any
+    licence. It is synthetic: what a model learns from it is genuinely learned, but the world, its
+    words and their likenesses are ours.
+
+    Units: images (n, size, size, 3) float32 in [-1, 1]; captions n strings; tokens (n, LENGTH)
+        int32, see VOCABULARY; scenes a `Scene` whose every field is (n,).
+    Domain: n >= 1; size >= 8; seed >= 0.
+    Raises: TypeError or ValueError unless n and size are integers of at least 1 and 8, seed is an
+        integer of at least 0, and split is "train" or "test".
+    Also called: synthetic image-caption data set, toy captions.
     """
     n, size, seed = (
         _arguments.count("n", n),

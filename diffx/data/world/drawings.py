@@ -1,4 +1,4 @@
-"""The drawing tables: what the numbers of a scene look up."""
+"""The drawing tables, in which the numbers of a scene are looked up."""
 
 from typing import NamedTuple
 
@@ -11,9 +11,7 @@ from diffx.data.world.shapes import table
 
 
 class Drawings(NamedTuple):
-    """The drawing tables that a scene's numbers look up, each (values, rows, 15); and where
-    headwear of a kind goes.
-    """
+    """The drawing tables of a scene, each (values, rows, 15), and the place of headwear."""
 
     place: np.ndarray
     sky: np.ndarray
@@ -72,11 +70,11 @@ DRAWINGS = _drawings()
 
 
 def cap_in_corner(drawings: Drawings = DRAWINGS) -> Drawings:
-    """The control: a cap is a small bar in the picture's lower right corner, in its colour; all
-    else is as it was.
+    """The control: a cap is a small bar of its colour in the lower right corner.
 
-    `render(scene, size, drawings=cap_in_corner())` keeps every caption and every statistic, and
-    takes from the cap what it shares with other headwear: its place on the head and its dome.
+    Everything else is unchanged. `render(scene, size, drawings=cap_in_corner())` keeps every
+    caption and every statistic, and takes from the cap what it shares with other headwear: its
+    place on the head and its dome.
     """
     cap = index("headwear", "cap")
     headwear, in_corner = drawings.headwear.copy(), drawings.in_corner.copy()

@@ -1,6 +1,4 @@
-"""A person as shapes: body, limbs that hang from their joints, hair, clothes, what is on the head
-and in the hand.
-"""
+"""A person as shapes: body, limbs hung from their joints, hair, clothes, things worn and held."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -25,7 +23,7 @@ EYES_TABLE = table([EYES], 1)[0]
 
 
 def _limb(joint: tuple, limb: tuple, angle: Array, side: int) -> tuple[Array, Array]:
-    """The row of a limb that hangs from its joint at an angle outwards, and where it ends."""
+    """The row of a limb that hangs from its joint at an angle outwards, and the end of the limb."""
     (px, py), (half, wide) = joint, limb
     sin, cos, one = side * jnp.sin(angle), jnp.cos(angle), jnp.ones_like(angle)
     middle = [side * px + half * sin, py - half * cos]
@@ -72,7 +70,7 @@ def _held_thing(scene: Scene, drawings: Drawings, at: Place, hand: Array) -> Par
 
 
 def person(scene: Scene, drawings: Drawings) -> list[Part]:
-    """The shapes of the person, back to front; invisible where nobody is there."""
+    """The shapes of the person, back to front; invisible where there is no person."""
     pose = jnp.asarray(POSE_TABLE)[scene.pose]
     facing = 1 - 2 * jnp.asarray(scene.facing, jnp.float32)
     x, y = (

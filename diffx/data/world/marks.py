@@ -1,4 +1,4 @@
-"""What shows that a thing moves, in the frame of the thing, and which thing may move how."""
+"""Marks of motion, in the frame of the moving thing, and the motions that each thing can make."""
 
 from diffx.data.world.shapes import box as B, ellipse as E
 

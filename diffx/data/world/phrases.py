@@ -70,7 +70,7 @@ NO_ARTICLE = ("horns", "glasses", "sunglasses", "trousers", "shorts")
 
 
 class Draw:
-    """Uniform numbers by turns, so that every choice of a caption has its own."""
+    """Uniform numbers in turn, so that every choice of a caption has its own."""
 
     def __init__(self, u: Array):
         self.u, self.next = u, 0
@@ -101,7 +101,7 @@ def words_if(condition: Array, *words: Array | int) -> list[Array]:
 
 
 def _colour(scene: Scene, item: str, draw: Draw, chance: float = 0.65) -> list[Array]:
-    """Of shade and colour none, the colour, or both."""
+    """Shade and colour: neither, the colour, or both."""
     colour = draw(chance, jnp.asarray(NAMES[f"{item}_colour"])[getattr(scene, f"{item}_colour")])
     shade = (
         jnp.asarray(NAMES[f"{item}_shade"])[getattr(scene, f"{item}_shade")]
@@ -112,9 +112,7 @@ def _colour(scene: Scene, item: str, draw: Draw, chance: float = 0.65) -> list[A
 
 
 def _items(scene: Scene, draw: Draw) -> tuple[Array, Array]:
-    """Phrases of what the person wears, each of six words at most, and how much each is worth
-    mentioning (0: absent).
-    """
+    """Phrases for what the person wears, six words at most, and their weights, 0 if absent."""
     hair_colour = jnp.asarray(NAMES["hair_colour"])[scene.hair_colour]
     phrases, there = [], []
     for item in ITEMS:
@@ -178,8 +176,8 @@ def held_phrase(scene: Scene, draw: Draw) -> list[Array]:
 
 
 def with_items(scene: Scene, draw: Draw) -> tuple[list[Array], Array]:
-    """with ... and ...: two different items, the second one dropped half of the time; and the
-    first, alone.
+    """Phrases "with ... and ...": two different items, the second dropped half of the time; and
+    the first alone.
     """
     phrases, weights = _items(scene, draw)
     first = pick(draw.number(), weights)
@@ -197,7 +195,7 @@ def with_items(scene: Scene, draw: Draw) -> tuple[list[Array], Array]:
 
 
 def relation_phrase(scene: Scene, draw: Draw) -> list[Array]:
-    """left of a tree: where the thing lies from the plant, or from the person."""
+    """The phrase "left of a tree": the place of the thing relative to plant or person."""
     plant, person = scene.plant > 0, scene.person > 0
     to_plant = plant & (~person | (draw.number() < 0.5))
     whole = person & (scene.view == index("view", "whole"))
@@ -212,7 +210,7 @@ def relation_phrase(scene: Scene, draw: Draw) -> list[Array]:
 
 
 def scenery(scene: Scene, draw: Draw) -> list[Array]:
-    """a desert with a cactus, at night; a desert with no tree."""
+    """Phrases such as "a desert with a cactus, at night" and "a desert with no tree"."""
     either = draw(0.5, NUMBER["tree"], NUMBER["cactus"])
     other = NUMBER["tree"] + NUMBER["cactus"] - either
     true = words_true_of(scene)

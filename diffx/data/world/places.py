@@ -1,5 +1,6 @@
-"""Backgrounds in the frame of the picture, [-1, 1]^2: places, skies, weathers, seasons; and plants,
-standing on y = -1.
+"""Backgrounds in the frame of the picture, [-1, 1]^2: places, skies, weathers, seasons, and plants.
+
+Plants stand on y = -1.
 """
 
 from diffx.data.world.shapes import box as B, ellipse as E

@@ -1,6 +1,4 @@
-"""Rows of a drawing placed in the picture: where, how large, in which colours, in how many
-copies.
-"""
+"""Rows of a drawing placed in the picture: position, size, colours, number of copies."""
 
 from typing import Any, NamedTuple
 
@@ -13,7 +11,7 @@ from diffx.data.world.shapes import Shapes
 
 
 class Place(NamedTuple):
-    """Where a frame lies in the picture: origin, scale, turn in radians, flip -1 mirrors."""
+    """The position of a frame in the picture: origin, scale, turn in radians; flip -1 mirrors."""
 
     x: Any
     y: Any
@@ -30,9 +28,7 @@ BLACK = np.zeros(3, np.float32)
 
 
 class Part(NamedTuple):
-    """A drawing where it is placed: rows (R, 15); main and second colours (3,); how lit, and which
-    copies.
-    """
+    """A placed drawing: rows (R, 15), main and second colours (3,), brightness and copies."""
 
     rows: Any
     at: Place
@@ -45,9 +41,7 @@ class Part(NamedTuple):
 
 
 def arrange(parts: list[Part]) -> Shapes:
-    """The shapes of all parts, first to last: what belongs to a part is computed once and handed to
-    its rows.
-    """
+    """The shapes of all parts, first to last; what a part's rows share is computed once."""
     whose = np.repeat(np.arange(len(parts)), [part.rows.shape[0] for part in parts])
     rows = jnp.concatenate([part.rows for part in parts])
 

@@ -1,6 +1,4 @@
-r"""From a scene to a picture: drawings are looked up by number, placed, and painted by one generic
-shape.
-"""
+r"""From a scene to a picture: drawings are looked up by number, placed, and painted as shapes."""
 
 import jax
 import jax.numpy as jnp
@@ -79,12 +77,13 @@ def _thing(scene: Scene, drawings: Drawings) -> list[Part]:
 
 
 def render(scene: Scene, size: int = 32, *, drawings: Drawings = DRAWINGS) -> Array:
-    r"""The picture of one scene: (size, size, 3) float32 in [-1, 1].  Derived here: signed
-    distances, composited in order.
+    r"""The picture of one scene: (size, size, 3) float32 in [-1, 1].
 
-    scene: one, without leading axes; `jax.vmap(render)` draws a batch.  Differentiable in the
-    scene's floats. drawings: other tables draw another world of the same facts, such as
-    `cap_in_corner()`.
+    Signed distances are composited in order; the result is differentiable in the scene's floats.
+    Other tables draw another world of the same facts, such as `cap_in_corner()`.
+
+    Units: scene without leading axes; `jax.vmap(render)` draws a batch.
+    Source: derived here.
     """
     drawings = jax.tree.map(jnp.asarray, drawings)
     parts = [

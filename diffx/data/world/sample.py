@@ -1,6 +1,4 @@
-r"""Scenes drawn at random: attributes from weights, places of things from jittered grids, no two
-things on one spot.
-"""
+r"""Random scenes: attributes by weights, places on jittered grids, no two things on one spot."""
 
 import jax
 import jax.numpy as jnp
@@ -50,9 +48,7 @@ def _weights(attribute: str) -> np.ndarray:
 
 
 def _edges() -> np.ndarray:
-    """Where one value's interval of [0, 1) ends and the next one's begins: (attributes, values),
-    padded by 2.
-    """
+    """Ends of the intervals of [0, 1), one for each value: (attributes, values), padded by 2."""
     edges = np.full((len(ATTRIBUTES), max(map(len, ATTRIBUTES.values()))), 2, np.float32)
     for i, name in enumerate(ATTRIBUTES):
         inner = np.cumsum(_weights(name))[:-1]
@@ -84,9 +80,7 @@ def _where(condition: Array, value: Array) -> Array:
 
 
 def _person_facts(a: dict) -> dict:
-    """What a person cannot have together: a beard under a mask, legwear under a dress, a pose in a
-    portrait.
-    """
+    """No beard under a mask, no legwear under a dress, no pose in a portrait."""
     person, whole = a["person"] > 0, a["view"] == index("view", "whole")
     man = a["person"] == index("person", "man")
     masked = a["eyewear"] == index("eyewear", "mask")
@@ -153,7 +147,7 @@ def _thing_facts(a: dict, u: Array) -> dict:
 
 
 def _keep_split(a: dict, u: Array, split: str) -> dict:
-    """Training without the held-out combinations; testing with headwear and a beard, always."""
+    """No held-out combinations in training; always headwear and a beard in testing."""
     beard, coat, car = index("facial_hair", "beard"), index("top", "coat"), index("thing", "car")
     if split == "test":
         a["person"] = jnp.full_like(a["person"], index("person", "man"))
@@ -190,9 +184,7 @@ def _contrast(a: dict) -> dict:
 
 
 def _places(a: dict, u: Array) -> dict:
-    """Who stands where: the person in a third of the picture, the thing in another, the plant in
-    what is left.
-    """
+    """Places: the person in a third of the picture, the thing in another, the plant in the rest."""
     person, portrait = a["person"] > 0, a["view"] == index("view", "portrait")
     child = (a["person"] == index("person", "boy")) | (a["person"] == index("person", "girl"))
     jitter = 0.1 * (2 * u - 1)
@@ -251,8 +243,9 @@ def _places(a: dict, u: Array) -> dict:
 def sample_scene(key: Array, split: str = "train") -> Scene:
     """One random scene; `jax.vmap(sample_scene)` over keys gives a batch (with split bound).
 
-    split: "train" never satisfies `is_held_out`; "test" always: a bearded man with headwear.
-    Raises ValueError for another split, TypeError unless key is a key of jax.random.
+    split="train" never satisfies `is_held_out`; "test" always does: a bearded man with headwear.
+
+    Raises: ValueError for another split; TypeError unless key is a key of jax.random.
     """
     _arguments.key(key)
     _arguments.require(split in SPLITS, f"split must be 'train' or 'test', got {split!r}")

@@ -1,6 +1,4 @@
-r"""A scene as a value: what there is (integers) and where (floats).  To move a scene, replace its
-floats.
-"""
+r"""A scene as a value: its contents (integers) and its positions (floats, replaced to move it)."""
 
 from typing import NamedTuple
 
@@ -11,11 +9,12 @@ from diffx.data.world.attributes import ATTRIBUTES, index
 
 
 class Scene(NamedTuple):
-    """Integers (int32) number the values in `ATTRIBUTES`; floats (float32) are in units of the
-    picture, [-1, 1], y up.
+    """Integers that number the values in `ATTRIBUTES`, and floats in units of the picture.
 
-    Every field has the leading axes of a batch.  Value 0 of person, headwear, held, thing, ... is
+    Every field has the leading axes of a batch. Value 0 of person, headwear, held, thing, ... is
     "none".
+
+    Units: integers int32; floats float32, in a picture [-1, 1]^2 with y up.
     """
 
     place: Array
@@ -73,10 +72,9 @@ class Scene(NamedTuple):
 
 
 def with_headwear(scene: Scene, kind: str) -> Scene:
-    """The same scene with this headwear ("hat", "cap", ...) on the head; its colour is the scene's
-    headwear_colour.
+    """The same scene with this headwear ("hat", "cap", ...) on the head, in its headwear_colour.
 
-    Raises ValueError for a kind that is none of ATTRIBUTES["headwear"].
+    Raises: ValueError for a kind that is not in ATTRIBUTES["headwear"].
     """
     kinds = ATTRIBUTES["headwear"]
     if kind not in kinds:
@@ -90,8 +88,9 @@ def without_headwear(scene: Scene) -> Scene:
 
 
 def is_held_out(scene: Scene) -> Array:
-    """Whether training never shows this combination: headwear with a beard, an orange coat or a
-    purple car; boolean.
+    """Whether training never shows this scene; boolean.
+
+    Held out are headwear with a beard, an orange coat and a purple car.
     """
     bearded = (scene.headwear > 0) & (scene.facial_hair == index("facial_hair", "beard"))
     orange, purple = index("top_colour", "orange"), index("thing_colour", "purple")

@@ -1,6 +1,4 @@
-r"""One generic shape: ellipses and rounded trapezoids by their distance, folded into rows of
-copies, painted in order.
-"""
+r"""Ellipses and rounded trapezoids by signed distance, repeated in rows of copies."""
 
 from typing import NamedTuple
 
@@ -50,9 +48,7 @@ def ellipse(
     copies=(1, 1, 1, 1),
     opacity=1.0,
 ):
-    """An ellipse, or what of it lies above cut * hy; ring > 0: its outline, that thick.  turn:
-    degrees.
-    """
+    """An ellipse, or its part above cut * hy; ring > 0: its outline, that thick; turn: degrees."""
     return (
         ELLIPSE,
         cx,
@@ -103,12 +99,10 @@ def box(
 
 
 def table(drawings, rows: int) -> np.ndarray:
-    """Drawings (lists of rows) as one array (drawings, rows, columns); what is short is filled by
-    invisible rows.
-    """
+    """Lists of rows as one array (drawings, rows, columns), padded with invisible rows."""
     longest = max(len(drawing) for drawing in drawings)
     if longest > rows:
-        raise ValueError(f"a drawing here may have {rows} rows, one has {longest}")
+        raise ValueError(f"a drawing may have at most {rows} rows, got one with {longest}")
     empty = (0, 0, 0, 1, 1, 0, -1, 0, 0, 1, 1, 1, 1, 0, 0)
     return np.asarray(
         [[*drawing, *[empty] * (rows - len(drawing))] for drawing in drawings], np.float32
@@ -116,7 +110,7 @@ def table(drawings, rows: int) -> np.ndarray:
 
 
 class Shapes(NamedTuple):
-    """What is painted, first to last: every field has the shapes along its first axis."""
+    """Shapes to be painted, first to last: every field has the shapes along its first axis."""
 
     origin: Array  # (S, 2) of the frame, in the picture, whose x and y go from -1 to 1, y up
     frame: Array  # (S, 2, 2) picture to frame: turned, flipped and divided by the scale
@@ -128,9 +122,7 @@ class Shapes(NamedTuple):
 
 
 class _Brush(NamedTuple):
-    """What every pixel asks of a shape, computed once a shape: XLA would compute cosines and
-    divisions at every pixel.
-    """
+    """Values computed once per shape: XLA would recompute them at every pixel."""
 
     xx: Array  # the frame's x is xx x + xy y + x0, less the centre of the copies; its y likewise
     xy: Array
@@ -191,9 +183,7 @@ def _brushes(shapes: Shapes) -> _Brush:
 
 
 def _fold(x: Array, spacing: Array, per_spacing: Array, n: Array) -> tuple[Array, Array]:
-    """x relative to the nearest of n centres, `spacing` apart and symmetric about 0; and the number
-    of that centre.
-    """
+    """x relative to the nearest of n centres, spaced symmetrically about 0; and its number."""
     half = (n - 1) * 0.5
     cell = jnp.clip(jnp.round(x * per_spacing + half), 0, n - 1)
     return x - spacing * (cell - half), cell
@@ -202,8 +192,8 @@ def _fold(x: Array, spacing: Array, per_spacing: Array, n: Array) -> tuple[Array
 def _distance(s: _Brush, x: Array, y: Array) -> Array:
     """Signed distance to one shape, in units of the picture, negative inside.
 
-    Of an ellipse to first order, f / |grad f| with f = (x/hx)^2 + (y/hy)^2 - 1; of a trapezoid but
-    for the slant at its ends.
+    For an ellipse it is f / |grad f| with f = (x/hx)^2 + (y/hy)^2 - 1, exact to first order; for a
+    trapezoid it ignores the slant at the ends.
     """
     x, y = s.xx * x + s.xy * y + s.x0, s.yx * x + s.yy * y + s.y0
     y, line = _fold(y, s.sy, s.per_sy, s.ny)
@@ -234,10 +224,10 @@ def _distance(s: _Brush, x: Array, y: Array) -> Array:
 def paint(canvas: Array, shapes: Shapes) -> Array:
     """Composite the shapes over a square canvas (3, size, size), one after the other.
 
-    A shape covers a pixel by 1/2 - distance in pixels, cut to [0, 1]: its edge is smooth over one
-    pixel. From the front to the back: T_s, what shows through the first s shapes, is the scan; the
-    picture is then the product of colours and T_(s-1) - T_s.  To scan over the canvas itself costs
-    three times as much, once a channel.
+    A shape covers a pixel by 1/2 - distance in pixels, clipped to [0, 1]: its edge is smooth over
+    one pixel. From front to back, the scan computes T_s, the share that shows through the first s
+    shapes; the picture is then the product of colours and T_(s-1) - T_s. To scan over the canvas
+    itself costs three times as much, once per channel.
     """
     size = canvas.shape[-1]
     middle = (2 * jnp.arange(size, dtype=jnp.float32) + 1) / size - 1

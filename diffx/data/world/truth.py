@@ -1,6 +1,4 @@
-r"""What is true of a scene: words, as a vector of booleans; and bindings (which thing is red, how
-many), as facts.
-"""
+r"""Truth about a scene: words, as a vector of booleans, and bindings (colours, counts)."""
 
 from typing import Any
 
@@ -61,12 +59,13 @@ def is_in_the_middle(scene: Scene) -> Array:
 
 
 def words_true_of(scene: Scene) -> Array:
-    """(..., len(VOCABULARY)) booleans: which words are true of a scene, by its attributes.  Derived
-    here.
+    """(..., len(VOCABULARY)) booleans: the words that are true of a scene, by its attributes.
 
-    The ground truth for judging captions and generated pictures.  Function words (a, with, left,
-    ...) are always true, padding never.  A colour is true where a coloured item (clothes, headwear,
+    The ground truth for judging captions and generated pictures. Function words (a, with, left,
+    ...) are always true, padding never. A colour is true where a coloured item (clothes, headwear,
     hair, the thing, what is held) has it.
+
+    Source: derived here.
     """
     true = jnp.zeros((*jnp.shape(scene.place), len(VOCABULARY)), bool)
     for name, table in TABLES.items():
@@ -80,9 +79,7 @@ def words_true_of(scene: Scene) -> Array:
 
 
 def relation(scene: Scene, x: Array, y: Array, *, other_there: Array) -> Array:
-    """The word for where the thing lies from (x, y): left, right or above; 0 where none holds
-    clearly.
-    """
+    """The word for the position of the thing relative to (x, y): left, right or above; else 0."""
     right, up = scene.thing_x - x, scene.thing_y - y
     aside = jnp.where(right < 0, NUMBER["left"], NUMBER["right"])
     word = jnp.where(jnp.abs(right) > APART, aside, jnp.where(up > 2 * APART, NUMBER["above"], 0))
@@ -90,9 +87,7 @@ def relation(scene: Scene, x: Array, y: Array, *, other_there: Array) -> Array:
 
 
 def describe(scene: Scene) -> dict[str, Any]:
-    """One scene in words: each attribute's value (those that count), and the floats; for people and
-    for tests.
-    """
+    """One scene in words: each attribute's value (where it matters), and the floats."""
     values = {
         name: ATTRIBUTES[name][int(getattr(scene, name))]
         for name in ATTRIBUTES

@@ -1,6 +1,4 @@
-r"""The vocabulary: which words each value of each attribute makes true; text to word numbers and
-back.
-"""
+r"""The vocabulary: the words that attributes make true; text to numbers and back."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -162,15 +160,17 @@ def encode_words(text: str) -> np.ndarray:
     """The numbers in VOCABULARY of the words of a text, padded by 0: (LENGTH,) int32.
 
     Words are separated by spaces; capitals, commas and full stops do not matter.
-    Raises TypeError unless text is a string, and ValueError for an empty one, for one of more than
-    LENGTH words, and for words outside the vocabulary: all of them are listed, with words near to
-    them.
+
+    Raises: TypeError unless text is a string; ValueError for an empty one, for one of more than
+        LENGTH words, and for words outside the vocabulary, all of which are listed with similar
+        words.
+    Also called: tokenizer, tokenize, word ids.
     """
     if not isinstance(text, str):
         raise TypeError(f"text must be a string, one caption, got {type(text).__name__}")
     words = text.lower().replace(",", " ").replace(".", " ").split()
     if not words:
-        raise ValueError("a caption must have at least one word, this one is empty")
+        raise ValueError("a caption must have at least one word, got an empty text")
     unknown = [word for word in dict.fromkeys(words) if word not in NUMBER]
     if unknown:
         raise ValueError(
@@ -178,7 +178,7 @@ def encode_words(text: str) -> np.ndarray:
             f"{'; '.join(map(_suggest, unknown))}"
         )
     if len(words) > LENGTH:
-        raise ValueError(f"a caption may have at most {LENGTH} words, this one has {len(words)}")
+        raise ValueError(f"a caption may have at most {LENGTH} words, got {len(words)}")
     return np.asarray([NUMBER[word] for word in words] + [0] * (LENGTH - len(words)), np.int32)
 
 
@@ -188,9 +188,10 @@ def _suggest(word: str) -> str:
 
 
 def decode_words(numbers: Any) -> str:
-    """The words of these numbers of VOCABULARY, by spaces; 0, the padding, is left out.
+    """The words of these numbers of VOCABULARY, joined by spaces; 0, the padding, is left out.
 
-    Raises ValueError for a number outside the vocabulary.
+    Raises: ValueError for a number outside the vocabulary.
+    Also called: detokenize.
     """
     numbers = np.asarray(numbers).ravel()
     if numbers.size and (numbers.min() < 0 or numbers.max() >= len(VOCABULARY)):
