@@ -666,7 +666,7 @@ BAD = {
     "nothing left for y": (
         ValueError,
         lambda: diffx.contrast.gaussian_information(gaussian(1.0), split=2),
-        "at least one of 2 dimensions",
+        "split must be at most 1, to leave one of 2 dimensions to y, got 2",
     ),
     "nothing for x": (
         ValueError,

@@ -331,7 +331,7 @@ def on_mesh(kind, images=(N, D), texts=(N, D), **given):
         ({"positives": np.zeros((N, N), bool)}, "needs a partner"),
         ({"positives": np.eye(N - 1, dtype=bool)}, "positives must have shape"),
         ({"mask": np.zeros(N, bool)}, "mask must count at least one row"),
-        ({"axis_name": "model"}, r"the mesh has the axes \('data',\), not 'model'"),
+        ({"axis_name": "model"}, r"the mesh has no axis 'model', only \('data',\)"),
         ({"mesh": None}, "there is no axis 'data' here: call this inside jax.shard_map"),
     ],
 )
@@ -346,7 +346,7 @@ def test_a_batch_that_the_mesh_does_not_divide_is_refused(kind):
     n = 12 * mesh().size + 1
     with pytest.raises(
         ValueError,
-        match=rf"{mesh().size} devices cannot share {n} rows equally: drop rows, or fill up",
+        match=rf"{mesh().size} devices cannot share {n} rows equally: drop rows, or pad the batch",
     ):
         on_mesh(kind, images=(n, D), texts=(n, D))
 

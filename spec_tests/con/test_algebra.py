@@ -635,7 +635,7 @@ V = np.eye(3)
             r"projector must be \(d, d\)",
         ),
         (lambda: diffx.concepts.pmi(V[0]), ValueError, "table of at least 2 axes"),
-        (lambda: diffx.concepts.pmi(V), ValueError, r"must sum to 1, got 3\.0; divide"),
+        (lambda: diffx.concepts.pmi(V), ValueError, r"must sum to 1, got 3\.0; pass joint"),
         (
             lambda: diffx.concepts.pmi(np.array([[1.5, -0.5]])),
             ValueError,

@@ -332,7 +332,7 @@ def test_sizes_that_do_not_fit_are_refused(change, error, words):
         (
             np.full((1, 8, 8, 3), 255, np.float32),
             ValueError,
-            r"must lie in \[-1, 1\], got 0 to 255; bytes become",
+            r"must lie in \[-1, 1\], got 0 to 255; convert bytes",
         ),
         (np.full((1, 8, 8, 3), np.nan, np.float32), ValueError, r"must lie in \[-1, 1\], got nan"),
     ],
