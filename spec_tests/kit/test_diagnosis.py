@@ -42,13 +42,13 @@ def spread(share: float, mean: Any) -> Affine:
 
 WANTED = 0.8 * PLANE.mean
 POWER = (
-    " Deviations shrink as the power {} of what they should: so many times too much weighs the "
-    "score{}."
+    " Deviations shrink as the power {} of what they should: the score is weighted that many "
+    "times too much{}."
 )
 HINT = " (g^2 where the probability flow has g^2/2?)"
 SMOOTHED = (
-    " It is about the law of the data smoothed to alpha = {}, sigma = {}, where the last "
-    "node has 0.8 and 0.5."
+    " It is approximately the law of the data noised to alpha = {}, sigma = {}, where the "
+    "last node has 0.8 and 0.5."
 )
 CAME = [
     (to(LEVELS[-1]), ""),
@@ -63,10 +63,10 @@ CAME = [
     (to((0.5, 0.9), [0.04 * 0.5 * 0.6, 0]), ""),
     (to((0.812, 0.504)), ""),
     (to((0.814, 0.51)), SMOOTHED.format("0.81", "0.51")),
-    (spread(0.95, 0 * WANTED), " Its mean is 0: that of the data is lost."),
-    (spread(0.95, 0.09 * WANTED), " Its mean is 0: that of the data is lost."),
-    (spread(0.95, 0.13 * WANTED), " Its variances are right, its mean is not."),
-    (spread(1.05, 1.13 * WANTED), " Its variances are right, its mean is not."),
+    (spread(0.95, 0 * WANTED), " Its mean is 0: the mean of the data is lost."),
+    (spread(0.95, 0.09 * WANTED), " Its mean is 0: the mean of the data is lost."),
+    (spread(0.95, 0.13 * WANTED), " Its variances are right, but its mean is not."),
+    (spread(1.05, 1.13 * WANTED), " Its variances are right, but its mean is not."),
     (spread(1.02, 1.08 * WANTED), ""),
 ]
 
@@ -96,7 +96,7 @@ def test_what_came_of_a_noisy_map_is_told_from_its_normals(noises, n, words):
 def test_nothing_is_guessed_of_what_is_not_finite():
     got = to(LEVELS[-1])._replace(matrix=np.full((2, 2), np.nan))
     assert what_came(got, LEVELS, noise=False) == ""
-    assert which_law(got.law(PLANE), PLANE, 7) == "At N = 7 numbers come out that are not finite."
+    assert which_law(got.law(PLANE), PLANE, 7) == "At N = 7 some outputs are not finite."
 
 
 def test_laws_are_compared_along_the_axes_of_the_wanted_one():
@@ -105,8 +105,8 @@ def test_laws_are_compared_along_the_axes_of_the_wanted_one():
         (AXES * (np.linalg.eigh(PLANE.cov)[0] * [3.0, 0.5])) @ AXES.T,
     )
     words = (
-        "At N = 9 the variances are 3 and 0.5 of the right ones along the two axes, the mean "
-        "is off by 0.25."
+        "At N = 9 the variances are 3 and 0.5 times the right ones along the two axes, and the "
+        "mean is off by 0.25."
     )
     assert which_law(law, PLANE, 9) == words
 

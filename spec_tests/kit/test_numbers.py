@@ -407,15 +407,15 @@ VERDICTS = [  # mean and covariance of the rows, in the axes of a diagonal law; 
     ([0, 0], [[1, 0], [0, 4.004 * BOUNDS.high / 399]], "a variance is 1.49"),
     ([0, 0], [[1.001 * BOUNDS.low / 399, 0], [0, 4]], ""),
     ([0, 0], [[0.999 * BOUNDS.low / 399, 0], [0, 4]], "a variance is 0.62"),
-    ([0, 0], [[1, 1.5], [1.5, 4]], "a variance is 0.25 of the expected. "),
-    ([0, 0], [[1, -1.5], [-1.5, 4]], "a variance is 0.25 of the expected. "),
+    ([0, 0], [[1, 1.5], [1.5, 4]], "a variance is 0.25 times the expected. "),
+    ([0, 0], [[1, -1.5], [-1.5, 4]], "a variance is 0.25 times the expected. "),
     ([0.999 * BOUNDS.z / 20, 0], [[1, 0], [0, 4]], ""),
     ([1.001 * BOUNDS.z / 20, 0], [[1, 0], [0, 4]], "chance, the mean is 0.31 deviations off. "),
     ([0, -2.002 * BOUNDS.z / 20], [[1, 0], [0, 4]], "chance, the mean is 0.31 deviations off. "),
     (
         [0, 2],
         [[3, 0], [0, 4]],
-        "chance, a variance is 3 of the expected and the mean is 1 deviations off. ",
+        "chance, a variance is 3 times the expected and the mean is 1 deviations off. ",
     ),
 ]
 
@@ -427,20 +427,20 @@ def test_samples_are_judged_at_their_bounds(mean, cov, words):
     found = check_samples(rows_of, turn @ centre, turn @ np.diag([1.0, 4.0]) @ turn.T)
     assert (
         found.verdict == ("fails" if words else "holds")
-        and (words or "as chance allows") in found.detail
+        and (words or "within what chance allows") in found.detail
     )
     assert found.detail.endswith(
         "With n = 400 a variance 77% wrong, or a mean 0.42 deviations off, is found with "
-        "probability 0.99; each comparison fails right code once in 1e+09."
+        "probability 0.99; each comparison fails right code once in 1e+09 calls."
     )
     assert found.expected == "0.6262 to 1.495, within 0.31" and found.claim == "REV-01"
 
 
 def test_samples_say_what_was_measured():
     found = check_samples(with_moments([0.02, 0], np.diag([1.0, 1.2])), np.zeros(2), np.eye(2))
-    assert found.measured == "variance 1.2 of the expected at worst, mean 0.02 deviations off"
+    assert found.measured == "worst variance 1.2 times the expected, mean 0.02 deviations off"
     line = check_samples(with_moments([0], [[0.9]]), np.zeros(1), np.eye(1))
-    assert line.measured.startswith("variance 0.9 of the expected")
+    assert line.measured.startswith("worst variance 0.9 times the expected")
 
 
 @pytest.mark.parametrize(("offset", "good"), [(0.9e-6, True), (1.2e-6, False)])
@@ -453,7 +453,7 @@ def test_flat_axes_are_met_to_a_millionth(offset, good):
     assert good or (found.measured, found.expected) == ("2.4e-06 off", "0 off")
     none = check_samples(np.zeros((5, 2)), np.zeros(2), np.zeros((2, 2)))
     assert none.verdict == "holds" and none.measured.startswith(
-        "variance 1 of the expected at worst, mean 0 dev"
+        "worst variance 1 times the expected, mean 0 dev"
     )
 
 

@@ -102,23 +102,23 @@ RIGHT_GRIDS = {
     ],
 }
 
-RECOVERED = {  # of x_t and eps in the place of x0
+RECOVERED = {  # of x_t and eps, instead of x0
     "eps": lambda x, e, t: e,
     "-eps": lambda x, e, t: -e,
     "x_t": lambda x, e, t: x,
     "x_t/alpha": lambda x, e, t: x / alpha(t),
     "alpha x0": lambda x, e, t: x - sigma(t) * e,
     "x0/alpha": lambda x, e, t: (x - sigma(t) * e) / alpha(t) ** 2,
-    "x0 of the noise with the other sign": lambda x, e, t: (x + sigma(t) * e) / alpha(t),
+    "x0 with the noise of the wrong sign": lambda x, e, t: (x + sigma(t) * e) / alpha(t),
 }
 S = lambda power: lambda x0, eps, t: alpha(t) * x0 + sigma(t) ** power * eps
 WRONG_PROCESSES = {
     "the variance for the deviation": (
         {"perturb": S(2)},
         "FWD-01",
-        "the variance in the place of the deviation",
+        "the variance instead of the standard deviation",
     ),
-    "a root too many": ({"perturb": S(0.5)}, "FWD-01", "a root too many"),
+    "a root too many": ({"perturb": S(0.5)}, "FWD-01", "one square root too many"),
     "sigma missing": ({"perturb": S(0)}, "FWD-01", "sigma is missing"),
     "levels swapped": (
         {"perturb": lambda x0, eps, t: sigma(t) * x0 + alpha(t) * eps},
@@ -128,17 +128,17 @@ WRONG_PROCESSES = {
     "noise subtracted": (
         {"perturb": lambda x0, eps, t: alpha(t) * x0 - sigma(t) * eps},
         "FWD-01",
-        "the other sign",
+        "the wrong sign",
     ),
     "not linear": (
         {"perturb": lambda x0, eps, t: np.tanh(x0) + eps},
         "FWD-01",
-        "not a sum of multiples",
+        "not a linear combination",
     ),
     "beta for beta/2": ({"f": lambda t: -beta(t)}, "FWD-02", "2 times the right one"),
     "a quarter of beta": ({"f": lambda t: -beta(t) / 4}, "FWD-02", "1/2 times the right one"),
     "f of the other sign": ({"f": lambda t: beta(t) / 2}, "FWD-02", "-1 times the right one"),
-    "g^2 for g": ({"g": beta}, "FWD-02", "g^2 in the place of g"),
+    "g^2 for g": ({"g": beta}, "FWD-02", "g^2 instead of g"),
     "twice beta": ({"g": lambda t: np.sqrt(2 * beta(t))}, "FWD-02", "2 times the right one"),
     "(sigma^2)' alone": (
         {"g": lambda t: np.sqrt(2 * sigma(t) * slopes(t)[1])},
@@ -153,10 +153,10 @@ WRONG_PROCESSES = {
     "log-SNR of the other sign": (
         {"log_snr": lambda t: 2 * np.log(sigma(t) / alpha(t))},
         "FWD-05",
-        "the other sign",
+        "the wrong sign",
     ),
     "alpha and sigma exchanged": ({"alpha": sigma, "sigma": alpha}, "FWD-05", "does not fall"),
-    "a start too wide": ({"start": 1.5}, "FWD-12", "1.5 of the marginal's deviation"),
+    "a start too wide": ({"start": 1.5}, "FWD-12", "1.5 times the marginal's deviation"),
     "a start of the signal's part": ({"start": 0.5}, "FWD-12", "0.5 of the marginal's deviation"),
     "a stride in floats": (
         {"grid": lambda n: np.arange(1000, 0, -1000 / n).round() - 1},
@@ -193,14 +193,14 @@ WRONG_PROCESSES = {
         f"back to {name}": (
             {"convert": {"eps": (lambda x0, e, a, s: e, back)}},
             "DEN-01",
-            f"comes back, which is {name}.",
+            f" eps, which is {name}.",
         )
         for name, back in RECOVERED.items()
     },
     "velocity turned": (
         {"velocity": lambda *given: -parts.velocity(*given)},
         "FM-01",
-        "it points against its time",
+        "it points against its own time",
     ),
     "straight velocity": (
         {"velocity": lambda x0, eps, t: eps - x0},
@@ -261,7 +261,7 @@ LEVELS: dict[str, Any] = {"start": parts.START, "end": parts.END}
 KNOWN = LEVELS | {"prior": parts.START[1]}
 WRONG_DENSITIES = {
     "no divergence": (log_prob(lambda trace, d: 0 * trace), "without the divergence"),
-    "the other sign": (log_prob(lambda trace, d: trace - d), "divergence of the wrong sign"),
+    "the other sign": (log_prob(lambda trace, d: trace - d), "wrong sign of the divergence"),
     "half of it": (log_prob(lambda trace, d: (d - trace) / 2), "half of the divergence"),
     "bits": (lambda denoise, x: log_prob()(denoise, x) / np.log(2), "base 2"),
     "a mean": (
@@ -276,7 +276,7 @@ WRONG_DENSITIES = {
         log_prob(prior=lambda y: parts.normal(y) + y.shape[1] * np.log(20)),
         "is missing in its constant",
     ),
-    "minus log p": (lambda denoise, x: -log_prob()(denoise, x), "the other sign"),
+    "minus log p": (lambda denoise, x: -log_prob()(denoise, x), "the wrong sign"),
 }
 
 
@@ -307,7 +307,9 @@ def test_a_log_likelihood_passes_and_each_wrong_one_is_named():
         "biased",
     )
     fixed = lambda denoise, x: log_prob(probe=signs(2))(denoise, x)
-    falls(check_log_prob(fixed, exact=False, draws=4, **KNOWN), "DEN-17", "one probe, drawn once")
+    falls(
+        check_log_prob(fixed, exact=False, draws=4, **KNOWN), "DEN-17", "one probe is drawn, once"
+    )
     falls(check_log_prob(log_prob(probe=signs(3)), **KNOWN), "LIK-01", "it draws")
 
 
@@ -349,7 +351,7 @@ WRONG_GUIDANCES = {
         "the unconditional branch is missing",
     ),
     "weights": ({"combine": lambda c, u, w: c - w * u}, "CFG-08", "sum -6.5"),
-    "a sign": ({"combine": lambda c, u, w: (1 + w) * c + w * u}, "CFG-01", "a sign"),
+    "a sign": ({"combine": lambda c, u, w: (1 + w) * c + w * u}, "CFG-01", "a sign is wrong"),
     "divided": (
         {"combine": lambda c, u, w: classic(c, u, w) / (1 + w)},
         "CFG-01",
@@ -363,7 +365,7 @@ WRONG_GUIDANCES = {
     "the other one": (
         {"combine": classic, "convention": "w"},
         "CFG-01",
-        "(1 + w) c - w u, the other convention",
+        "(1 + w) c - w u, which is not the documented convention",
     ),
     "limits": (
         {"combine": plain, "convention": "1 + w"},
@@ -380,7 +382,7 @@ WRONG_GUIDANCES = {
     "a third branch": (
         {"negative": lambda c, u, n, w: u + w * (c - n)},
         "CFG-09",
-        "it replaces none",
+        "and replaces none",
     ),
     "added": ({"negative": lambda c, u, n, w: c + w * (c + n)}, "CFG-09", "added with a plus"),
     "towards it": (
@@ -485,7 +487,7 @@ WRONG_LOSSES = {
         ),
         {},
         "CLP-01",
-        "the exponential missing",
+        "without the exponential",
     ),
     "inverted": (
         differentiated(lambda **g: parts.clip(**(g | {"log_scale": -g["log_scale"]}))),
@@ -499,12 +501,12 @@ WRONG_LOSSES = {
         ),
         {},
         "CLP-01",
-        "captions moved by one",
+        "captions shifted by one",
     ),
     "no temperature": (scaled("log_scale", 0.0), {}, "CLP-02", "The gradient of log_scale is 0"),
     "of the scale": (scaled("log_scale", 0.1), {}, "CLP-02", "of the scale, not of its logarithm"),
     "one tower": (scaled("texts", 0.0), {}, "CLP-02", "The gradient of texts is 0"),
-    "a sign": (scaled("images", -1.0), {}, "CLP-02", "which is the other sign"),
+    "a sign": (scaled("images", -1.0), {}, "CLP-02", "which is the wrong sign"),
     "a gradient of one direction": (
         of_rows_alone,
         {},
@@ -515,13 +517,13 @@ WRONG_LOSSES = {
         scaled("images", 0.5),
         {"shards": 2},
         "CLP-11",
-        "1/2 of the right one, which is 1 over the number of shards",
+        "1/2 times the right one, which is 1 over the number of shards",
     ),
     "W": (
         scaled("texts", 4.0),
         {"shards": 4},
         "CLP-11",
-        "4 of the right one, which is the number of shards",
+        "4 times the right one, which is the number of shards",
     ),
     "not gathered": (differentiated(apart), {"shards": 2}, "CLP-11", "nothing is gathered"),
     "N^2": (
@@ -530,7 +532,7 @@ WRONG_LOSSES = {
         "CLP-12",
         "the mean over all N^2 pairs",
     ),
-    "no negatives": (differentiated(all_positive), SIGLIP, "CLP-12", "the -1 missing"),
+    "no negatives": (differentiated(all_positive), SIGLIP, "CLP-12", "without the -1"),
     "bias": (
         differentiated(lambda **g: parts.siglip(**(g | {"bias": -g["bias"]}))),
         SIGLIP,

@@ -64,10 +64,10 @@ def combines(combine: Callable, convention: str | None, precision: str) -> Answe
     (got, bend), tolerance = _fits(combine, 2, precision), rounding(precision)
     if bend > tolerance:
         words = (
-            "It is not a sum of multiples of cond and uncond, the same everywhere: it clips, "
+            "It is not one linear combination of cond and uncond for all elements: it clips, "
             "rescales or mixes elements."
         )
-        return False, f"bent by {bend:.1e}", _formula_text(convention), words
+        return False, f"nonlinear by {bend:.1e}", _formula_text(convention), words
     name = _convention(got, convention, tolerance)
     if name:
         return (
@@ -81,11 +81,11 @@ def combines(combine: Callable, convention: str | None, precision: str) -> Answe
 
 def _wrong_form(got: np.ndarray, tolerance: float) -> str:
     forms = {
-        "u + w (c - u), the other convention than the documented": lambda w: (w, 1 - w),
-        "(1 + w) c - w u, the other convention than the documented": lambda w: (1 + w, -w),
+        "u + w (c - u), which is not the documented convention": lambda w: (w, 1 - w),
+        "(1 + w) c - w u, which is not the documented convention": lambda w: (1 + w, -w),
         "c + w (u - c): the branches are swapped": lambda w: (1 - w, w),
         "w (c - u): the unconditional branch is missing": lambda w: (w, -w),
-        "(1 + w) c + w u: a sign": lambda w: (1 + w, w),
+        "(1 + w) c + w u: a sign is wrong": lambda w: (1 + w, w),
         "c - w u: the weights do not sum to 1": lambda w: (1, -w),
         "c + w u: the weights do not sum to 1": lambda w: (1, w),
         "(c + w u)/(1 + w): an average, which guides towards uncond": lambda w: (
@@ -99,7 +99,7 @@ def _wrong_form(got: np.ndarray, tolerance: float) -> str:
         ),
         "c alone: the weight does nothing": lambda w: (1, 0),
         "u alone: the condition does nothing": lambda w: (0, 1),
-        "u + w (u - c): a sign": lambda w: (-w, 1 + w),
+        "u + w (u - c): a sign is wrong": lambda w: (-w, 1 + w),
     }
     name = recognise(got, {form: _at_weights(f) for form, f in forms.items()}, tolerance=tolerance)
     at_two = f"At w = 2 it is {sum_text(got[3], ('cond', 'uncond'))}."
@@ -128,8 +128,8 @@ def has_limits(combine: Callable, convention: str | None, precision: str) -> Ans
     }
     named = [name for name, holds in kept.items() if holds and convention in (None, name)]
     words = {
-        "w": "w = 0 gives uncond, w = 1 cond",
-        "1 + w": "w = 0 gives cond, w = 1 2 cond - uncond",
+        "w": "w = 0 gives uncond, w = 1 gives cond",
+        "1 + w": "w = 0 gives cond, w = 1 gives 2 cond - uncond",
     }
     measured = "; ".join(f"w = {w}: {sum_text(at, ('c', 'u'))}" for w, at in ((0, zero), (1, one)))
     expected = words[convention] if convention else " or ".join(words.values())
@@ -138,7 +138,9 @@ def has_limits(combine: Callable, convention: str | None, precision: str) -> Ans
         good,
         measured,
         expected,
-        f"{words[named[0]]}." if good else "These limits are of no convention that was asked for.",
+        f"{words[named[0]]}."
+        if good
+        else "These limits belong to no convention that was asked for.",
     )
 
 
@@ -153,10 +155,15 @@ def weights_sum_to_one(combine: Callable, precision: str) -> Answer:
             True,
             "1 at every w",
             "1 at every w",
-            "Guiding x0, eps, v or the score is one and the same.",
+            "Guiding x0, eps, v or the score gives the same result.",
         )
     measured = f"sum {got[worst].sum():.6g} at w = {WEIGHTS[worst]:g}"
-    return False, measured, "1 at every w", "Guiding x0 and guiding eps then differ."
+    return (
+        False,
+        measured,
+        "1 at every w",
+        "Guiding x0 and guiding eps then give different results.",
+    )
 
 
 def replaces(negative: Callable, convention: str | None, precision: str) -> Answer:
@@ -166,9 +173,9 @@ def replaces(negative: Callable, convention: str | None, precision: str) -> Answ
     if bend > tolerance:
         return (
             False,
-            f"bent by {bend:.1e}",
+            f"nonlinear by {bend:.1e}",
             expected,
-            "It is not a sum of multiples of cond, uncond and neg.",
+            "It is not a linear combination of cond, uncond and neg.",
         )
     name = _convention(got[:, [0, 2]], convention, tolerance)
     if name and np.abs(got[:, 1]).max() <= tolerance:
@@ -187,9 +194,7 @@ def _wrong_negative(got: np.ndarray, tolerance: float) -> str:
         "u + w (c - u): the negative prompt does nothing": lambda w: (w, 1 - w, 0),
         "(1 + w) c - w u: the negative prompt does nothing": lambda w: (1 + w, -w, 0),
         (
-            "u + w (c - n), or u + w (c - u) - w (n - u): added as a branch of its own, it "
-            "replaces "
-            "none"
+            "u + w (c - n), or u + w (c - u) - w (n - u): it is added as a branch and replaces none"
         ): lambda w: (
             w,
             1,
@@ -207,8 +212,8 @@ def _wrong_negative(got: np.ndarray, tolerance: float) -> str:
         ),
         "c + w (c + n): it is added with a plus": lambda w: (1 + w, 0, w),
         "c + w (n - c): cond and neg are swapped": lambda w: (1 - w, 0, w),
-        "n + w (c - n), the other convention than the documented": lambda w: (w, 0, 1 - w),
-        "(1 + w) c - w n, the other convention than the documented": lambda w: (1 + w, 0, -w),
+        "n + w (c - n), which is not the documented convention": lambda w: (w, 0, 1 - w),
+        "(1 + w) c - w n, which is not the documented convention": lambda w: (1 + w, 0, -w),
     }
     name = recognise(got, {form: _at_weights(f) for form, f in forms.items()}, tolerance=tolerance)
     at_two = f"At w = 2 it is {sum_text(got[3], ('cond', 'uncond', 'neg'))}."
@@ -236,11 +241,11 @@ def rescales(rescale: Callable, combine: Callable, precision: str) -> Answer:
         "the deviation over the whole batch": blend(share(None)),
         "the deviation over the batch axis": blend(share(0)),
         "the deviation of each channel": blend(share((2, 3))),
-        "the variance in the place of the deviation": blend(share(each) ** 2),
-        "the root mean square, not centred, in the place of the deviation": blend(share(each, rms)),
+        "the variance instead of the standard deviation": blend(share(each) ** 2),
+        "the uncentred root mean square instead of the standard deviation": blend(share(each, rms)),
         "the inverse factor": blend(1 / share(each)),
-        "the factor in full, whatever phi": blend(share(each), (1.0, 1.0, 1.0)),
-        "the factor nowhere: nothing is rescaled": blend(share(each), (0.0, 0.0, 0.0)),
+        "the full factor, whatever phi is": blend(share(each), (1.0, 1.0, 1.0)),
+        "no factor: nothing is rescaled": blend(share(each), (0.0, 0.0, 0.0)),
         "phi and 1 - phi swapped": blend(share(each), (1.0, 0.3, 0.0)),
     }
     good = off <= rounding(precision)
@@ -248,11 +253,11 @@ def rescales(rescale: Callable, combine: Callable, precision: str) -> Answer:
     said = (
         "At phi = 1 each sample has the deviation of its conditional prediction."
         if good
-        else "Not eq. (15) and (16)."
+        else "It does not follow eqs. (15) and (16)."
     )
     return (
         good,
         f"off by {off:.1e}",
-        "a deviation for each sample",
+        "one deviation per sample",
         said + (f" It has {name}." if name else ""),
     )

@@ -69,7 +69,7 @@ def is_the_density(case: Case) -> Answer:
             False,
             f"{np.abs(got - again).max():.3g} apart",
             "equal results",
-            "Two calls with one input differ: it draws.",
+            "Two calls with the same input differ: it draws noise.",
         )
     (parts, wanted, allowed), (_, wanted_line, allowed_line) = (
         case.parts(EXACT_PLANE, x),
@@ -84,7 +84,7 @@ def is_the_density(case: Case) -> Answer:
         f"off by {off:.2g} on a Gaussian, {off_line:.2g} on a mixture, integral {integral:.6g}"
     )
     words = (
-        "Near and far the log-density is that of the data, and it integrates to 1."
+        "Near and far the log-density is that of the data, and its density integrates to 1."
         if good
         else ON_THE_LINE
     )
@@ -135,15 +135,15 @@ def _forms(parts: Parts, wanted: np.ndarray, x: np.ndarray) -> dict[str, np.ndar
     d, bits, move = x.shape[1], np.log(2), parts.stretch
     return {
         "the log-density without the divergence: the prior at x_T alone": wanted - move,
-        "the log-density with the divergence of the wrong sign": wanted - 2 * move,
+        "the log-density with the wrong sign of the divergence": wanted - 2 * move,
         "the log-density with twice the divergence": wanted + move,
         "the log-density with half of the divergence, or its mean over the two dimensions": wanted
         - move / 2,
         "the logarithm to base 2: bits, not nats": wanted / bits,
         "the mean over the dimensions, not the sum": wanted / d,
         "the prior as a mean over the dimensions": (wanted - move) / d + move,
-        "bits a dimension, -log2 p/d": -wanted / (d * bits),
-        "-log p, the other sign": -wanted,
+        "bits per dimension, -log2 p/d": -wanted / (d * bits),
+        "-log p, the wrong sign": -wanted,
     }
 
 
@@ -207,15 +207,15 @@ def _probe_words(
     if good:
         shared = "; the rows of a batch share one probe" if np.all(out[:, 0] == out[:, 1]) else ""
         drawn = (
-            "; every call gave the same, so that its probes are fixed or its trace is exact"
+            "; every call gave the same value, so its probes are fixed or its trace is exact"
             if fixed
             else shared
         )
         return f"The mean over the probes is the log-density{drawn}."
     if fixed:
         return (
-            f"Every call gave the same and it is off by {np.abs(mean - wanted).max():.3g}: one "
-            "probe, drawn once."
+            f"Every call gave the same value, which is off by {np.abs(mean - wanted).max():.3g}: "
+            "one probe is drawn, once."
         )
     near = 2 * SIGMAS * bound / (1 + np.abs(wanted).max())
     name = recognise(mean, _forms(parts, wanted, x), wanted, tolerance=min(near, 0.1))

@@ -94,7 +94,7 @@ def _change_scale(
 
 
 _WRONG_SCALES: dict[str, Callable[[float], float]] = {
-    "the loss with log_scale for the scale, the exponential missing": lambda log: log,
+    "the loss with log_scale as the scale, without the exponential": lambda log: log,
     "the loss with 1/scale, the temperature inverted": lambda log: np.exp(-log),
     "the loss without a scale": lambda log: 1.0,
 }
@@ -104,16 +104,16 @@ wrong_clips: dict[str, Callable[[Batch], Result]] = {
     "the columns' cross-entropy alone, from texts to images": partial(clip, rows=0.0, columns=1.0),
     "half of the rows' part": partial(clip, rows=0.5, columns=0.0),
     "half of the columns' part": partial(clip, rows=0.0, columns=0.5),
-    "the loss with captions moved by one": partial(clip, shift=1),
-    "the loss with captions moved by one, the other way": partial(clip, shift=-1),
+    "the loss with captions shifted by one": partial(clip, shift=1),
+    "the loss with captions shifted by one, the other way": partial(clip, shift=-1),
     **{name: partial(_change_scale, clip, change) for name, change in _WRONG_SCALES.items()},
 }
 
 wrong_siglips: dict[str, Callable[[Batch], Result]] = {
     "the mean over all N^2 pairs, not the sum over N": partial(siglip, over=2),
     "the sum over all pairs, not divided by N": partial(siglip, over=0),
-    "the loss with every pair a partner, the -1 missing": partial(siglip, negatives=1.0),
-    "the loss with the other sign of the bias": partial(siglip, bias_sign=-1.0),
+    "the loss with every pair as partners, without the -1": partial(siglip, negatives=1.0),
+    "the loss with the wrong sign of the bias": partial(siglip, bias_sign=-1.0),
     "the loss without its bias": partial(siglip, bias_sign=0.0),
     **{name: partial(_change_scale, siglip, change) for name, change in _WRONG_SCALES.items()},
 }

@@ -43,7 +43,7 @@ class Case(NamedTuple):
     def _gradient(self, gradients: Mapping[str, Any], name: str, batch: Batch) -> np.ndarray:
         if name not in gradients or gradients[name] is None:
             raise ValueError(
-                f"no gradient of {name} came back, only of {', '.join(gradients) or 'nothing'}"
+                f"the loss gave no gradient of {name}, only of {', '.join(gradients) or 'nothing'}"
             )
         got = np.asarray(gradients[name], np.float64)
         wanted = np.shape(getattr(batch, name))
@@ -84,7 +84,7 @@ def has_values(case: Case) -> Answer:
         f"off by {max(off.values()):.1e}" if not wrong else f"{got[wrong[0]]:.6g} for {wrong[0]}"
     )
     if not wrong:
-        return True, measured, "the closed form", f"{', '.join(batches)}: each has its value."
+        return True, measured, "the closed form", f"{', '.join(batches)}: every value is right."
     return (
         False,
         measured,
@@ -142,8 +142,8 @@ def has_gradients(case: Case) -> Answer:
     wrong = [name for name in off if not off[name] <= rounding(case.precision)]
     measured = ", ".join(f"{name} {error:.1e}" for name, error in off.items())
     said = [_which_gradient(case, name, got[name], wanted[name], batch) for name in wrong]
-    kept = "Every parameter has its gradient" + (
-        ", the rows' after normalisation." if normalises else "."
+    kept = "Every gradient is right" + (
+        ", that of the rows after normalisation." if normalises else "."
     )
     return not wrong, f"off by {measured}", "the closed form", " ".join(said) or kept
 
@@ -160,7 +160,7 @@ def _which_gradient(
     constant = ratio(got, wanted)
     if np.isfinite(constant):
         return (
-            f"The gradient of {name} is {fraction(constant)} of the right "
+            f"The gradient of {name} is {fraction(constant)} times the right "
             f"one{_factor(case, constant, batch)}."
         )
     forms = {form: make(batch).gradients[name] for form, make in _wrongs(case).items()}
@@ -182,7 +182,7 @@ def _factor(case: Case, constant: float, batch: Batch) -> str:
         "1/N": 1 / n,
         "1/scale: it is that of the scale, not of its logarithm": 1 / scale,
     }
-    known |= {"the other sign": -1.0, "the scale": scale}
+    known |= {"the wrong sign": -1.0, "the scale": scale}
     return next(
         (f", which is {name}" for name, value in known.items() if abs(constant / value - 1) < 1e-3),
         "",

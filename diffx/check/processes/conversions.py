@@ -18,7 +18,7 @@ def converts(path: Path, convert: Mapping[str, tuple[Callable, Callable]]) -> An
     worst = max(found, key=lambda name: found[name][1])
     said = (
         " ".join(f"{name}: {found[name][2]}" for name in wrong)
-        or f"{', '.join(found)}: each gives x0 back."
+        or f"{', '.join(found)}: x0 is recovered from each."
     )
     return not wrong, f"{worst} off by {found[worst][1]:.1e}", "x0", said
 
@@ -57,7 +57,7 @@ def _say_recovery(
 ) -> str:
     (p, q), left = fit(back, x0, eps)
     if left > NEAR:
-        return f"at t = {t:.4g} what comes back is not a sum of multiples of x0 and eps."
+        return f"at t = {t:.4g} the result is not a linear combination of x0 and eps."
     forms = {
         "-x0": (-1, 0),
         "eps": (0, 1),
@@ -68,9 +68,9 @@ def _say_recovery(
     forms |= {
         "alpha x0": (alpha, 0),
         "x0/alpha": (1 / alpha, 0),
-        "x0 of the noise with the other sign": (1, 2 * sigma / alpha),
+        "x0 with the noise of the wrong sign": (1, 2 * sigma / alpha),
     }
     name = recognise([p, q], forms, [1, 0], tolerance=NEAR)
-    return f"at t = {t:.4g} {sum_text((p, q), ('x0', 'eps'))} comes back" + (
+    return f"at t = {t:.4g} the result is {sum_text((p, q), ('x0', 'eps'))}" + (
         f", which is {name}." if name else "."
     )

@@ -49,7 +49,7 @@ def visits(grid: Callable, spacing: str | None, total: int | None) -> Answer:
                 f"At N = {n} {said}.",
             )
     expected = f"{spacing} spacing" if spacing else "distinct steps"
-    return True, f"as wanted at N = {', '.join(map(str, counts))}", expected, _praise(spacing)
+    return True, f"as expected at N = {', '.join(map(str, counts))}", expected, _praise(spacing)
 
 
 def _praise(spacing: str | None) -> str:
@@ -72,7 +72,7 @@ def _not_a_grid(got: np.ndarray, n: int) -> str:
     falls = np.diff(got)
     if np.any(falls == 0):
         return f"step {got[1:][falls == 0][0]:g} is visited twice"
-    return "" if np.all(falls < 0) or np.all(falls > 0) else "the steps do not go one way"
+    return "" if np.all(falls < 0) or np.all(falls > 0) else "the steps are not monotone"
 
 
 def _not_the_rule(got: np.ndarray, spacing: str, n: int, total: int) -> str:

@@ -116,20 +116,20 @@ def _path_words(
     path: Path, good: bool, got: np.ndarray, levels: np.ndarray, bend: float, worst: int
 ) -> str:
     if good:
-        return "The noised data are those of alpha and sigma."
+        return "The noised data agree with alpha and sigma."
     (a, s), place = levels.T, f"At t = {path.times[worst]:.4g} "
     if bend > NEAR:
-        return f"{place}x_t is not a sum of multiples of x0 and eps."
+        return f"{place}x_t is not a linear combination of x0 and eps."
     forms = {
-        "alpha x0 + sigma^2 eps: the variance in the place of the deviation": (a, s**2),
-        "alpha x0 + sqrt(sigma) eps: a root too many": (a, np.sqrt(np.abs(s))),
+        "alpha x0 + sigma^2 eps: the variance instead of the standard deviation": (a, s**2),
+        "alpha x0 + sqrt(sigma) eps: one square root too many": (a, np.sqrt(np.abs(s))),
         "alpha^2 x0 + sigma eps": (a**2, s),
         "sqrt(alpha) x0 + sigma eps": (np.sqrt(np.abs(a)), s),
         "sigma x0 + alpha eps: the two are swapped": (s, a),
         "alpha x0 + eps: sigma is missing": (a, np.ones_like(s)),
         "x0 + sigma eps: alpha is missing": (np.ones_like(a), s),
         "alpha x0: the noise is missing": (a, 0 * s),
-        "alpha x0 - sigma eps: the noise has the other sign": (a, -s),
+        "alpha x0 - sigma eps: the noise has the wrong sign": (a, -s),
     }
     name = recognise(
         got, {form: np.stack(pair, 1) for form, pair in forms.items()}, levels, tolerance=NEAR
@@ -178,11 +178,11 @@ def log_snr_falls(path: Path, log_snr: Callable | None) -> Answer:
 
 def _log_snr_words(good: bool, got: np.ndarray, wanted: np.ndarray) -> str:
     if good:
-        return "log_snr is that of alpha and sigma, and falls."
+        return "log_snr agrees with alpha and sigma, and falls."
     forms = {
         "log(alpha/sigma), half of log(alpha^2/sigma^2)": wanted / 2,
-        "log(sigma^2/alpha^2), the other sign": -wanted,
-        "log(sigma/alpha), half and of the other sign": -wanted / 2,
+        "log(sigma^2/alpha^2), the wrong sign": -wanted,
+        "log(sigma/alpha), half and with the wrong sign": -wanted / 2,
         "alpha^2/sigma^2, without the logarithm": np.exp(wanted),
         "a logarithm to base 10": wanted / np.log(10),
         "a logarithm to base 2": wanted / np.log(2),
@@ -203,11 +203,11 @@ def starts(path: Path, start: float) -> Answer:
     kl = (share**2 - 1) / 2 - np.log(share) if share > 0 else float("inf")
     left = f"the terminal signal-to-noise ratio is {(alpha / sigma) ** 2:.3g}"
     detail = (
-        f"The start is {share:.6g} of the marginal's deviation, KL {kl:.1e} nats a dimension; "
-        f"{left}."
+        f"The start is {share:.6g} times the marginal's deviation, KL {kl:.1e} nats per "
+        f"dimension; {left}."
     )
     forms = {
-        "sigma alone: the variance of the data is neglected": sigma,
+        "sigma alone: the variance of the data is ignored": sigma,
         "1, whatever the process": 1.0,
         "sigma^2, the variance": sigma**2,
         "alpha^2 + sigma^2, the variance": wanted**2,

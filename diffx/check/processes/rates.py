@@ -50,7 +50,8 @@ def _drift(
         return (
             True,
             "f agrees",
-            "f is the derivative in the library's own time, which runs to data: a convention.",
+            "f is the derivative in the library's own time, which runs to data: this is a "
+            "convention.",
         )
     detail = "f is alpha'/alpha." if good else _say_rate(times, "f", got, wanted, errors, {})
     return good, f"f off by {np.abs(got - wanted).max():.1e}", detail
@@ -68,10 +69,10 @@ def _spread(
     got = np.array([number("g", g(float(t))) for t in times])
     good = bool(np.all(np.abs(got**2 - wanted) <= errors))
     forms = {
-        "g^2 in the place of g": wanted**2,
-        "sqrt(g) in the place of g": np.sqrt(np.abs(wanted)),
+        "g^2 instead of g": wanted**2,
+        "sqrt(g) instead of g": np.sqrt(np.abs(wanted)),
         "(sigma^2)' alone, without -2 f sigma^2": rise,
-        "(sigma^2)' + 2 f sigma^2, a sign": rise + 2 * pull,
+        "(sigma^2)' + 2 f sigma^2, a wrong sign": rise + 2 * pull,
         "(sigma^2)' - f sigma^2, without the 2": rise - pull,
     }
     detail = (
@@ -130,9 +131,9 @@ def _velocity_words(
         return f"It is the derivative in the library's own time, which runs {runs}."
     if turned:
         says = (
-            "it points to noise while time runs to data, a convention"
+            "it points to noise while time runs to data, which is a convention"
             if path.runs_to_data
-            else "it points against its time"
+            else "it points against its own time"
         )
         return f"It is -(alpha' x0 + sigma' eps): {says}."
     (a, s), one = levels.T, np.ones(len(levels))
@@ -140,7 +141,7 @@ def _velocity_words(
         "alpha' eps + sigma' x0: the two are swapped": wanted[:, ::-1],
         "eps - x0, which is right for alpha = 1 - t alone": np.stack([-one, one], 1),
         "x0 - eps, which is right for alpha = t alone": np.stack([one, -one], 1),
-        "alpha' x0 - sigma' eps, a sign": wanted * [1, -1],
+        "alpha' x0 - sigma' eps, a wrong sign": wanted * [1, -1],
         "alpha eps - sigma x0, the v of Salimans and Ho": np.stack([-s, a], 1),
         "sigma' eps alone": wanted * [0, 1],
         "alpha' x0 alone": wanted * [1, 0],

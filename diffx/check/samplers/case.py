@@ -36,7 +36,7 @@ class Case(NamedTuple):
         if alphas.shape != sigmas.shape or len(alphas) < 2:
             raise ValueError(
                 f"nodes({n}) gave {alphas.size} alphas and {sigmas.size} sigmas, wanted one of "
-                "each a node"
+                "each per node, at least 2"
             )
         return list(zip(alphas.tolist(), sigmas.tolist(), strict=True))
 

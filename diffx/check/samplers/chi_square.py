@@ -75,7 +75,7 @@ def _compare(
             False,
             f"{off:.2g} off",
             "0 off",
-            "There is spread, or an offset, along an axis that has no variance.",
+            "There is spread, or an offset, along an axis of variance 0.",
         )
     white = centred @ axes[:, ~flat] / np.sqrt(values[~flat])
     n, means, at = len(white), white.mean(0), power(len(white))
@@ -88,7 +88,7 @@ def _compare(
         ratios[np.argmax(np.abs(np.log(np.maximum(ratios, TINY))))] if len(ratios) else 1.0,
         np.abs(means).max(initial=0),
     )
-    measured = f"variance {worst:.4g} of the expected at worst, mean {mean:.2g} deviations off"
+    measured = f"worst variance {worst:.4g} times the expected, mean {mean:.2g} deviations off"
     expected = f"{at.low / (n - 1):.4g} to {at.high / (n - 1):.4g}, within {at.z / n**0.5:.2g}"
     return good, measured, expected, _say(good, worst, mean, n, at)
 
@@ -103,13 +103,13 @@ def _variances(cov: np.ndarray) -> np.ndarray:
 def _say(good: bool, worst: float, mean: float, n: int, at: Power) -> str:
     found = (
         f"With n = {n} a variance {100 * at.variance:.2g}% wrong, or a mean {at.mean:.2g} "
-        "deviations off, is found with "
-        f"probability {1 - MISS:.2g}; each comparison fails right code once in {1 / ALARM:.0e}."
+        f"deviations off, is found with probability {1 - MISS:.2g}; each comparison fails right "
+        f"code once in {1 / ALARM:.0e} calls."
     )
     if good:
-        return f"Variances and means are as chance allows. {found}"
+        return f"Variances and means are within what chance allows. {found}"
     spread = not at.low <= worst * (n - 1) <= at.high
-    says = [f"a variance is {worst:.4g} of the expected"] if spread else []
+    says = [f"a variance is {worst:.4g} times the expected"] if spread else []
     says += [f"the mean is {mean:.2g} deviations off"] if mean * n**0.5 > at.z else []
     return f"By more than chance, {' and '.join(says)}. {found}"
 

@@ -59,17 +59,18 @@ def _at_steps(case: Case, order: int) -> Answer:
     exact = max(seen.errors) <= SEEN * floor
     if not (exact or seen.has_settled(order) or seen.slope >= order - WINDOW):
         raise NotImplementedError(
-            f"the order cannot be told at these steps, slopes have not settled: {measured}"
+            "the order cannot be determined at these steps, the slopes have not settled: "
+            f"{measured}"
         )
     return exact or seen.slope >= order - WINDOW, measured, stated, _order_in_words(seen, order)
 
 
 def _order_in_words(seen: Order, order: int) -> str:
     if np.isnan(seen.slope):
-        return "The error is rounding at every N."
-    verdict = "as stated" if seen.slope >= order - WINDOW else f"stated is {order}"
+        return "The error is only rounding at every N."
+    verdict = "as stated" if seen.slope >= order - WINDOW else f"but {order} is stated"
     return (
-        f"Halving the steps divides the error by {2**seen.slope:.2f}: order {seen.slope:.2f}, "
+        f"Halving the step size divides the error by {2**seen.slope:.2f}: order {seen.slope:.2f}, "
         f"{verdict}."
     )
 

@@ -15,14 +15,13 @@ from diffx.check.samplers.probe import Affine
 def which_law(law: Gaussian, wanted: Gaussian, n: int) -> str:
     """How far a law is from the wanted one, axis by axis."""
     if not np.all(np.isfinite(law.cov)):
-        return f"At N = {n} numbers come out that are not finite."
+        return f"At N = {n} some outputs are not finite."
     axes = np.linalg.eigh(wanted.cov)[1]
     spread = [np.diag(axes.T @ one.cov @ axes) for one in (law, wanted)]
     ratio, off = spread[0] / np.maximum(spread[1], TINY), np.abs(law.mean - wanted.mean).max()
     return (
-        f"At N = {n} the variances are {ratio[0]:.4g} and {ratio[1]:.4g} of the right ones along "
-        "the two axes, "
-        f"the mean is off by {off:.2g}."
+        f"At N = {n} the variances are {ratio[0]:.4g} and {ratio[1]:.4g} times the right ones "
+        f"along the two axes, and the mean is off by {off:.2g}."
     )
 
 
@@ -66,8 +65,8 @@ def _power(got: Affine, levels: Sequence[Level]) -> str:
         return ""
     hint = " (g^2 where the probability flow has g^2/2?)" if abs(power - 2) < 0.3 else ""
     return (
-        f"Deviations shrink as the power {power:.2f} of what they should: so many times too "
-        f"much weighs the score{hint}."
+        f"Deviations shrink as the power {power:.2f} of what they should: the score is weighted "
+        f"that many times too much{hint}."
     )
 
 
@@ -85,8 +84,8 @@ def _marginal(law: Gaussian, end: Level) -> str:
     if not fits or abs(alpha - end[0]) + abs(sigma - end[1]) < 0.02:
         return ""
     return (
-        f"It is about the law of the data smoothed to alpha = {alpha:.2g}, sigma = {sigma:.2g}, "
-        f"where the last node has {end[0]:.2g} and {end[1]:.2g}."
+        f"It is approximately the law of the data noised to alpha = {alpha:.2g}, "
+        f"sigma = {sigma:.2g}, where the last node has {end[0]:.2g} and {end[1]:.2g}."
     )
 
 
@@ -96,9 +95,9 @@ def _mean(law: Gaussian, wanted: Gaussian) -> str:
         return ""
     size = np.abs(wanted.mean).max()
     if np.abs(law.mean).max() < 0.1 * size:
-        return "Its mean is 0: that of the data is lost."
+        return "Its mean is 0: the mean of the data is lost."
     return (
-        "Its variances are right, its mean is not."
+        "Its variances are right, but its mean is not."
         if np.abs(law.mean - wanted.mean).max() > 0.1 * size
         else ""
     )
@@ -123,27 +122,26 @@ def relatives(got: Affine, levels: list[Level], eta: float) -> dict[str, Affine]
         (
             "It is the law of the posterior mean with the noise of the forward step, beta."
         ): first_order(PLANE, levels, 1.0, upper=True),
-        "It is the right mean of each step without its noise.": right._replace(
-            noises=0 * right.noises
-        ),
-        "It is the law of one noise that all steps share.": right._replace(
+        "Each step has the right mean, but no noise.": right._replace(noises=0 * right.noises),
+        "It is the law with one noise that all steps share.": right._replace(
             noises=right.noises.sum(0, keepdims=True)
         ),
         (
-            "Its noise is multiplied by its variance where the deviation belongs: a root is "
-            "missing."
+            "Its noise is multiplied by the variance instead of the standard deviation: a "
+            "square root is missing."
         ): right._replace(noises=right.noises * spreads[:, None, None]),
         (
-            f"It is the right law but for its noise, {scale:.3g} of the right one in every step."
+            f"It is the right law except for its noise, {scale:.3g} times the right one in each "
+            "step."
         ): right._replace(noises=right.noises * scale),
         (
             f"It stops at the node before the last, at sigma = {levels[-2][1]:.3g} instead of "
             f"{levels[-1][1]:.3g}."
         ): first_order(PLANE, levels[:-1], eta),
         "Each step goes one node too far.": of_steps(PLANE, skipped, eta),
-        "It is the right law but for its mean: the data's is taken for 0.": first_order(
-            centred, levels, eta
-        ),
+        (
+            "It is the right law except for its mean: the mean of the data is taken to be 0."
+        ): first_order(centred, levels, eta),
     }
 
 

@@ -32,14 +32,14 @@ def is_a_function(case: Case) -> Answer:
             False,
             apart,
             "equal results",
-            "Two calls with the same input differ: it draws noise of its own.",
+            "Two calls with the same input differ: it draws its own noise.",
         )
     mixed = np.abs(
         once[:1] - case.rows(PLANE.denoise, ROWS[:1].copy(), FEW, case.last(FEW), case.zeros)
     ).max()
     good = not mixed > case.rounding * _size(once)  # NaN is for API-04 to tell
     says = (
-        "One row alone comes out as in a batch."
+        "A row alone gives the same result as in a batch."
         if good
         else "A row's result depends on the other rows of the batch."
     )
@@ -50,11 +50,15 @@ def keeps_the_type(case: Case) -> Answer:
     """API-04: floats of the shape that came, all finite."""
     out = np.asarray(case.run(PLANE.denoise, ROWS.copy(), FEW, case.last(FEW), case.zeros))
     finite = out.dtype.kind not in "fiu" or bool(np.all(np.isfinite(out)))
-    got = f"{out.dtype}{list(out.shape)}" + ("" if finite else " with numbers that are not finite")
+    got = f"{out.dtype}{list(out.shape)}" + ("" if finite else " with NaN or infinite numbers")
     wrong = [] if out.shape == ROWS.shape else [f"shape {ROWS.shape} became {out.shape}"]
     wrong += [] if out.dtype == ROWS.dtype else [f"{ROWS.dtype} became {out.dtype}"]
     wrong += [] if finite else ["some numbers are NaN or infinite"]
-    says = f"Of the input: {', '.join(wrong)}." if wrong else "Shape and type are kept."
+    says = (
+        f"The output differs from the input: {', '.join(wrong)}."
+        if wrong
+        else "Shape and type are kept."
+    )
     return not wrong, got, "float64[3, 2], finite", says
 
 
@@ -70,14 +74,14 @@ def converges(case: Case) -> Answer:
                 False,
                 "not finite",
                 "falls to 0",
-                f"At N = {n} numbers come out that are not finite.",
+                f"At N = {n} some outputs are not finite.",
             )
         if last.bend > max(1e-6, case.rounding):
             says = (
-                f"At N = {n} the output is not affine in its input: something clips, thresholds "
-                "or is not a Gaussian step."
+                f"At N = {n} the output is not affine in its input: it clips, thresholds or "
+                "takes a step that is not Gaussian."
             )
-            return False, f"bent by {last.bend:.1e}", "affine on Gaussian data", says
+            return False, f"nonlinear by {last.bend:.1e}", "affine on Gaussian data", says
         errors.append(w2(last.law(PLANE.marginal(*levels[0])), PLANE.marginal(*levels[-1])))
     assert last is not None
     good = _fall(errors, 1e-2 * case.rounding**0.5, levels[-2], levels[-1])
@@ -130,7 +134,8 @@ def member(levels: list[tuple[float, float]], eta: float) -> Affine:
         found = first_order(PLANE, levels, eta)
     if not (np.all(np.isfinite(found.matrix)) and np.all(np.isfinite(found.noises))):
         raise NotImplementedError(
-            f"on these nodes the first-order family has no eta = {eta:g}: do they go back to noise?"
+            f"on these nodes the first-order family has no member eta = {eta:g}: do they go back "
+            "to noise?"
         )
     return found
 

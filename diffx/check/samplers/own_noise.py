@@ -28,7 +28,7 @@ def leaves_its_input(case: Case) -> Answer:
         True,
         "the input as it was",
         "the input as it was",
-        "It draws its own noise: two calls are not compared.",
+        "It draws its own noise, so two calls are not compared.",
     )
 
 
@@ -59,8 +59,8 @@ def draws_marginal(case: Case) -> Answer:
     chance = np.trace(wanted.cov) ** 0.5 * (power(COUNT).mean + power(COUNT).variance)
     allowed = 3 * ancestral + chance
     says = (
-        f"By {COUNT} samples at N = {n}, not exact: allowed is thrice the error of ancestral "
-        "sampling and what chance adds."
+        f"Not exact, by {COUNT} samples at N = {n}: three times the error of ancestral sampling "
+        "is allowed, plus chance."
     )
     return bool(off <= allowed), f"W2 {off:.2g}", f"at most {allowed:.2g}", says
 
@@ -68,7 +68,7 @@ def draws_marginal(case: Case) -> Answer:
 def refuse(case: Case) -> Answer:
     """What samples cannot tell."""
     raise NotImplementedError(
-        "it draws its own noise, and samples do not resolve this: inject the noise"
+        "it draws its own noise, and samples cannot resolve this: inject the noise"
     )
 
 

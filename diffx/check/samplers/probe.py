@@ -73,7 +73,7 @@ class Units:
         rows = 2 + self.dimension * (1 + self.count)
         if tuple(shape) != (rows, self.dimension):
             raise ValueError(
-                f"a normal of shape {tuple(shape)} was drawn, wanted one for each number: "
+                f"a normal of shape {tuple(shape)} was drawn, wanted one for each element: "
                 f"{(rows, self.dimension)}"
             )
         if self.drawn >= self.count:
