@@ -1,8 +1,7 @@
-r"""Checks that library authors call on their own code: every claim that an exact Gaussian answer
-can settle.
+r"""Checks that library authors run on their own code.
 
-Numpy in float64 throughout, so that a library in torch, in C or by hand is asked in the same way as
-one in JAX.
+They ask every claim that an exact Gaussian answer can settle. Everything is numpy float64, so a
+library in torch, in C or by hand is asked in the same way as one in JAX.
 """
 
 from diffx.check.finding import Finding as Finding, require_holds as require_holds

@@ -1,4 +1,4 @@
-"""How foreign code is asked, and how what came out is put into words."""
+"""Calls to the code under test, and words for its results."""
 
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
@@ -16,12 +16,12 @@ def check_precision(precision: str) -> str:
 
 
 def rounding(precision: str) -> float:
-    """What the code's own arithmetic may leave, relative to the size of its answers."""
+    """The error that rounding in the code itself may leave, relative to the size of its answers."""
     return float(np.finfo(precision).eps) * 2**10
 
 
 def number(name: str, value: Any) -> float:
-    """One real number of whatever kind.  Raises ValueError where it is none."""
+    """One real number of any kind; ValueError for anything else."""
     array = np.asarray(value, np.float64)
     if array.size != 1:
         raise ValueError(f"{name} gave an array of shape {array.shape}, wanted one number")
@@ -29,8 +29,10 @@ def number(name: str, value: Any) -> float:
 
 
 def rows(name: str, call: Callable, *given: Any, precision: str = "float64") -> np.ndarray:
-    """call(*given) in float64: of the first array's shape, floats of 64 bits or of precision, the
-    arrays left as they were.
+    """call(*given) in float64; it must leave the given arrays unchanged.
+
+    The result must have the shape of the first array. It must be floats of 64 bits, or of the given
+    precision.
     """
     copies = [np.array(one) if isinstance(one, np.ndarray) else one for one in given]
     out = np.asarray(call(*copies))
@@ -52,7 +54,7 @@ def _floats(name: str, out: np.ndarray, precision: str) -> np.ndarray:
 
 
 def no_measure(name: str) -> Callable:
-    """The measure of a claim whose function was left out."""
+    """The measure of a claim whose function was not given."""
 
     def measure() -> Any:
         raise NotImplementedError(f"no {name} was given")
@@ -61,7 +63,7 @@ def no_measure(name: str) -> Callable:
 
 
 def relative_error(got: Any, wanted: Any) -> float:
-    """Largest difference, relative to the size of what is wanted."""
+    """The largest difference, relative to the size of the wanted values."""
     wanted = np.asarray(wanted, np.float64)
     return float(np.abs(np.asarray(got) - wanted).max() / max(np.abs(wanted).max(), TINY))
 
@@ -69,9 +71,7 @@ def relative_error(got: Any, wanted: Any) -> float:
 def recognise(
     got: Any, candidates: Mapping[str, Any], wanted: Any = None, *, tolerance: float
 ) -> str:
-    """The name of the first candidate that `got` is, and that is not `wanted` itself; else
-    nothing.
-    """
+    """The name of the first candidate equal to `got` and different from `wanted`, or nothing."""
     got = np.asarray(got, np.float64)
     for name, other in candidates.items():
         other = np.broadcast_to(np.asarray(other, np.float64), got.shape)
@@ -85,7 +85,7 @@ def recognise(
 
 
 def ratio(got: Any, wanted: Any, *, tolerance: float = 1e-3) -> float:
-    """The constant that `wanted` was multiplied with, NaN where there is none."""
+    """The factor c where got = c wanted, NaN where there is none."""
     got, wanted = (np.asarray(values, np.float64).ravel() for values in (got, wanted))
     if not np.any(wanted):
         return float("nan")
@@ -97,7 +97,7 @@ def ratio(got: Any, wanted: Any, *, tolerance: float = 1e-3) -> float:
 
 
 def fraction(constant: float) -> str:
-    """2, 1/2, -1 for what is near to a small fraction, else four digits."""
+    """2, 1/2, -1 for a number close to a small fraction, otherwise four digits."""
     near = Fraction(constant).limit_denominator(64)
     if (
         near
@@ -109,18 +109,18 @@ def fraction(constant: float) -> str:
 
 
 def sum_text(coefficients: Iterable[float], names: Iterable[str]) -> str:
-    """2 c + -1 u: what is 0 but for rounding reads 0."""
+    """Text such as "2 c + -1 u", in which a coefficient that is 0 up to rounding reads 0."""
     return " + ".join(f"{a:.4g} {name}" for a, name in zip(whole(coefficients), names, strict=True))
 
 
 def whole(values: Any) -> np.ndarray:
-    """Rounded to nine places, with no -0."""
+    """Values rounded to nine places, without -0."""
     return np.round(np.asarray(list(values), np.float64), 9) + 0.0
 
 
 def fit(out: np.ndarray, *parts: np.ndarray) -> tuple[np.ndarray, float]:
-    """Coefficients of `out` as a sum of multiples of `parts`, by least squares, and what they
-    leave, relatively.
+    """Least-squares coefficients of `out` as a linear combination of `parts`, and the relative
+    residual.
     """
     columns = np.stack([np.ravel(part) for part in parts], 1)
     found = np.linalg.lstsq(columns, np.ravel(out), rcond=None)[0]

@@ -9,8 +9,8 @@ Measure = Callable[[], Answer]
 
 
 class Finding(NamedTuple):
-    """One claim about one implementation: the verdict, what was measured, what was expected, and
-    one sentence on it.
+    """One claim about one implementation: verdict, measured value, expected value, and a
+    sentence.
     """
 
     claim: str
@@ -27,10 +27,10 @@ class Finding(NamedTuple):
 
 
 def finding(claim: str, measure: Measure) -> Finding:
-    """The finding of measure() -> (holds, measured, expected, detail); what it raises is reported,
-    and the run goes on.
+    """The finding of measure() -> (holds, measured, expected, detail), exceptions included.
 
-    NotImplementedError, which an adapter raises for what its library has not, reads "not provided".
+    NotImplementedError, which an adapter raises for what its library does not have, gives the
+    verdict "not provided".
     """
     try:
         good, measured, expected, detail = measure()
@@ -50,8 +50,11 @@ def finding(claim: str, measure: Measure) -> Finding:
 
 
 def require_holds(findings: Iterable[Finding]) -> None:
-    """Raise AssertionError with every finding that fails: for the tests of a library.  Claims:
-    KIT-01.
+    """AssertionError with every finding that fails, for use in the tests of a library.
+
+    Raises: AssertionError where a finding fails.
+    Also called: assert all checks pass, conformance test.
+    Claims: KIT-01.
     """
     failed = [str(found) for found in findings if found.verdict == FAILS]
     if failed:

@@ -1,5 +1,4 @@
-r"""Problems with known answers, in numpy float64: a denoiser for the code under test, and the flow
-that it must follow.
+r"""Problems with known answers, in numpy float64: a denoiser, and the flow that code must follow.
 
 With y = x/alpha and tau = sigma/alpha every probability flow is d y/d log tau = y - D(y, tau): the
 answer depends on the noise levels at the two ends alone, whatever the schedule between them
@@ -17,9 +16,7 @@ Denoise = Callable[
 
 
 def level(alpha: Any, sigma: Any) -> tuple[float, float]:
-    """One noise level for all rows.  Raises TypeError for a level a row, which many networks
-    take.
-    """
+    """One noise level for all rows; TypeError for one level per row, which many networks take."""
     if np.size(alpha) != 1 or np.size(sigma) != 1:
         got = f"{np.shape(alpha)} and {np.shape(sigma)}"
         raise TypeError(
@@ -29,16 +26,17 @@ def level(alpha: Any, sigma: Any) -> tuple[float, float]:
 
 
 class Gaussian(NamedTuple):
-    """Data N(mean, cov), with a mean that is not 0, a variance that is not 1 and axes that are not
-    the coordinates'.
+    """Data N(mean, cov): the mean is not 0, the variance not 1, the axes not those of the
+    coordinates.
     """
 
     mean: np.ndarray  # (d,)
     cov: np.ndarray  # (d, d)
 
     def denoise(self, x: Any, alpha: Any, sigma: Any) -> np.ndarray:
-        """D = mean + alpha cov (alpha^2 cov + sigma^2)^-1 (x - alpha mean); Efron 2011,
-        doi:10.1198/jasa.2011.tm11181.
+        """D = mean + alpha cov (alpha^2 cov + sigma^2)^-1 (x - alpha mean).
+
+        Source: Efron 2011, doi:10.1198/jasa.2011.tm11181.
         """
         alpha, sigma = level(alpha, sigma)
         spread = alpha**2 * self.cov + sigma**2 * np.eye(len(self.mean))
@@ -70,8 +68,9 @@ POINT = Gaussian(
 
 
 def w2(p: Gaussian, q: Gaussian) -> float:
-    """The 2-Wasserstein distance of two Gaussians; Dowson and Landau 1982,
-    doi:10.1016/0047-259X(82)90077-X.
+    """The 2-Wasserstein distance of two Gaussians.
+
+    Source: Dowson and Landau 1982, doi:10.1016/0047-259X(82)90077-X.
     """
     a, b = _root(p.cov), _root(q.cov)
     left, _, right = np.linalg.svd(
@@ -86,8 +85,8 @@ def _root(matrix: np.ndarray) -> np.ndarray:
 
 
 class Mixture(NamedTuple):
-    """One dimension, two Gaussians, not symmetric: what an order needs is a denoiser that is not
-    linear (REV-19).
+    """Two Gaussians in one dimension, not symmetric: an order needs a nonlinear denoiser
+    (REV-19).
     """
 
     weights: np.ndarray
@@ -113,9 +112,9 @@ def gate(denoise: Denoise, first: float, last: float) -> Denoise:
     """A denoiser on which a multi-step method starts without error, with no access to its history.
 
     Where tau = sigma/alpha >= first all data are at 0: then D, the noise and every velocity are
-    constant along the flow, and a first step of any order is exact.  Between first and last a
-    polynomial of ninth degree in log tau opens it, four times differentiable, so that orders up to
-    4 show.
+    constant along the flow, and a first step of any order is exact. Between first and last a
+    polynomial of degree nine in log tau opens the gate, four times differentiable, so that orders
+    up to 4 show.
     """
 
     def gated_answer(x: Any, alpha: Any, sigma: Any) -> np.ndarray:
@@ -131,8 +130,9 @@ def gate(denoise: Denoise, first: float, last: float) -> Denoise:
 
 
 def _opening(u: float) -> float:
-    """0 before 0, 1 after 1, with four continuous derivatives between: the regularised incomplete
-    beta function I_u(5, 5).
+    """0 before 0, 1 after 1, and in between the regularised incomplete beta function I_u(5, 5).
+
+    It has four continuous derivatives.
     """
     u = min(max(u, 0.0), 1.0)
     return u**5 * (126 + u * (-420 + u * (540 + u * (-315 + u * 70))))
@@ -146,8 +146,9 @@ def follow_gated(
     first: float,
     last: float,
 ) -> np.ndarray:
-    """Where the flow of gated(denoise, first, last) brings x from noise of deviation sigma: y = tau
-    x/sigma, then DOP853.
+    """The end of the flow of gate(denoise, first, last) from x, noise of deviation sigma.
+
+    Integrated as y = tau x/sigma by DOP853.
     """
     from scipy.integrate import solve_ivp
 

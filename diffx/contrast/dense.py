@@ -114,7 +114,7 @@ def _square(scores: Any) -> Array:
 
 
 def _partners(positives: Any, mask: Any, n: int) -> tuple[Array, Array]:
-    """Which pairs match (N, N), and which rows count (N,), as booleans."""
+    """Booleans: the pairs that match (N, N), and the rows that count (N,)."""
     names, counted, table = pairs_of(positives, mask, n)
     return partners(names, names, counted, counted, table), counted
 

@@ -1,5 +1,5 @@
-r"""check_guidance: which combination of two predictions is this, and which branch does a negative
-prompt replace?
+r"""check_guidance: the convention of a combination, and the branch that a negative prompt
+replaces.
 """
 
 from collections.abc import Callable
@@ -20,16 +20,20 @@ def check_guidance(
 ) -> tuple[Finding, ...]:
     r"""Findings on classifier-free guidance from its outputs alone.
 
-    combine(cond, uncond, w) -> guided, arrays (4, 3, 2, 2), a batch of images, w a float.
-    convention: "w" for u + w (c - u), "1 + w" for (1 + w) c - w u, as its documentation has it;
-    None: either holds, and the finding says which.  negative(cond, uncond, neg, w): the same with a
-    negative prompt, which takes the place of the unconditional branch.  rescale(cond, uncond, w,
-    phi): combine, then Lin et al. 2024, arXiv:2305.08891, eqs. (15) and (16).
+    convention is "w" for u + w (c - u) or "1 + w" for (1 + w) c - w u, as the documentation of the
+    code has it; with None either holds, and the finding says which. negative is the same
+    combination with a negative prompt, which takes the place of the unconditional branch. rescale
+    is combine followed by Lin et al. 2024, arXiv:2305.08891, eqs. (15) and (16). precision is that
+    of the code's own arithmetic. An exception or a result of another shape is reported as a
+    finding. The claims of the findings are CFG-01 (which combination), CFG-07 (w = 0 and w = 1),
+    CFG-08 (weights sum to 1), CFG-09 (negative) and CFG-15 (rescale).
 
-    Claims of the findings: CFG-01 (which combination), CFG-07 (w = 0 and w = 1), CFG-08 (weights
-    sum to 1), CFG-09 (negative), CFG-15 (rescale).  precision: what the code computes in.  Arrays
-    are numpy float64 in and out.  What raises or returns another shape is reported so.  Raises
-    ValueError for an unknown convention or precision.  Claims: KIT-06.
+    Units: combine(cond, uncond, w) -> guided, arrays (4, 3, 2, 2), a batch of images, w a float;
+        negative(cond, uncond, neg, w); rescale(cond, uncond, w, phi); arrays are numpy float64 in
+        and out.
+    Raises: ValueError for an unknown convention or precision.
+    Also called: test of classifier-free guidance, CFG convention, guidance_scale convention.
+    Claims: KIT-06.
     """
     if convention is not None and convention not in ask.CONVENTIONS:
         raise ValueError(

@@ -1,6 +1,4 @@
-"""The questions of check_guidance, one function for each claim: which combination of its
-predictions, at every weight.
-"""
+"""The questions of check_guidance, one function for each claim."""
 
 from collections.abc import Callable
 
@@ -19,7 +17,7 @@ STRONG = 3.0  # where the deviation is rescaled
 
 
 def _batch(seed: int) -> np.ndarray:
-    """Images of unlike means and deviations, so that a deviation over the batch, or about 0,
+    """Images of different means and deviations, so that a deviation over the batch, or about 0,
     shows.
     """
     rng = np.random.default_rng(seed)
@@ -28,9 +26,7 @@ def _batch(seed: int) -> np.ndarray:
 
 
 def _fits(call: Callable, count: int, precision: str) -> tuple[np.ndarray, float]:
-    """Coefficients of the first `count` batches at every weight, and how far the code is from
-    any.
-    """
+    """Coefficients of the first `count` batches at every weight, and the largest residual."""
     given = [_batch(seed) for seed in range(count)]
     fits = [fit(rows("guidance", call, *given, w, precision=precision), *given) for w in WEIGHTS]
     return np.array([found for found, _ in fits]), max(left for _, left in fits)
@@ -41,9 +37,7 @@ def _at_weights(coefficients: Callable) -> np.ndarray:
 
 
 def _convention(got: np.ndarray, convention: str | None, tolerance: float) -> str:
-    """The convention that these coefficients have, out of the one documented or of both; else
-    nothing.
-    """
+    """The convention with these coefficients, among the documented one or all, or nothing."""
     names = [convention] if convention else list(CONVENTIONS)
     return next(
         (
@@ -118,7 +112,7 @@ def _affine(got: np.ndarray, *names: str) -> str:
 
 
 def has_limits(combine: Callable, convention: str | None, precision: str) -> Answer:
-    """CFG-07: at one weight guidance does nothing and the unconditional branch has no say."""
+    """CFG-07: at one weight guidance does nothing, and the unconditional branch has no effect."""
     (got, _), tolerance = _fits(combine, 2, precision), rounding(precision)
     zero, one = whole(got[[0, 2]])
     limits = {"w": ((0, 1), (1, 0)), "1 + w": ((1, 0), (2, -1))}
@@ -145,7 +139,7 @@ def has_limits(combine: Callable, convention: str | None, precision: str) -> Ans
 
 
 def weights_sum_to_one(combine: Callable, precision: str) -> Answer:
-    """CFG-08: only so is guiding eps the same as guiding x0, v or the score."""
+    """CFG-08: only then is guiding eps the same as guiding x0, v or the score."""
     got, bend = _fits(combine, 2, precision)
     off = np.abs(got.sum(1) - 1) / (1 + np.abs(got).max(1))
     worst = int(np.argmax(off))
@@ -167,7 +161,7 @@ def weights_sum_to_one(combine: Callable, precision: str) -> Answer:
 
 
 def replaces(negative: Callable, convention: str | None, precision: str) -> Answer:
-    """CFG-09: the negative prompt stands where the unconditional branch stood."""
+    """CFG-09: the negative prompt takes the place of the unconditional branch."""
     (got, bend), tolerance = _fits(negative, 3, precision), rounding(precision)
     expected = _formula_text(convention).replace("u", "n")
     if bend > tolerance:
@@ -221,7 +215,7 @@ def _wrong_negative(got: np.ndarray, tolerance: float) -> str:
 
 
 def rescales(rescale: Callable, combine: Callable, precision: str) -> Answer:
-    """CFG-15: phi guided std(cond)/std(guided) + (1 - phi) guided, a deviation for each sample."""
+    """CFG-15: phi guided std(cond)/std(guided) + (1 - phi) guided, one deviation per sample."""
     cond, uncond = _batch(0), _batch(1)
     guided = rows("combine", combine, cond, uncond, STRONG, precision=precision)
     got = [

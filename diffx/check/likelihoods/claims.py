@@ -1,6 +1,4 @@
-r"""check_log_prob: are these log-likelihoods those of the data? Asked where the density is
-known.
-"""
+r"""check_log_prob: log-likelihoods, asked where the density is known."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,23 +22,26 @@ def check_log_prob(
     tolerance: float = 1e-4,
     prior: Any = "marginal",
 ) -> tuple[Finding, ...]:
-    r"""Findings on log p(x) by the change of variables along the probability flow, against closed
-    forms.
+    r"""Findings on log p(x) by the change of variables along the probability flow.
 
-    log_prob(denoise, x) -> (B,) nats, rows x (B, d) at the noise level `end`; denoise(x, alpha,
-    sigma) -> E[x_0 | x] is the network, and denoise.pull(x, alpha, sigma, v) -> v dD/dx its
-    derivative, for code that differentiates. start, end: (alpha, sigma) at the noise and at the
-    data end of the library's flow.  prior: the deviation of the centred normal that its flow ends
-    in, for which the flow of Gaussian data and of a mixture is known exactly; "marginal": the
-    density of the data, allowing what a normal of variance sigma^2 or alpha^2 + sigma^2 at `start`
-    changes in it.
+    denoise(x, alpha, sigma) -> E[x_0 | x] is the network, and denoise.pull(x, alpha, sigma, v) ->
+    v dD/dx its derivative, for code that differentiates. start and end are (alpha, sigma) at the
+    noise end and at the data end of the library's flow. prior is the deviation of the centred
+    normal in which the flow ends; for it the flow of Gaussian data and of a mixture is known
+    exactly. With prior="marginal" the density of the data is expected, up to the change that a
+    normal of variance sigma^2 or alpha^2 + sigma^2 at `start` makes in it.
 
-    exact=True: log_prob is deterministic.  On a Gaussian in the plane, near and far, and on a
-    mixture of two on the line, where the density must integrate to 1 as well: LIK-01.  tolerance:
-    relative to 1 + |log p|; the solver's. exact=False: it draws probes of its own (Hutchinson); the
-    mean of `draws` calls must lie within five deviations, by the closed form 2 |M|_F^2/draws, M the
-    logarithm of the flow: DEN-17.  What raises or returns another shape is reported so.  Raises
-    ValueError for levels or a prior that are none.  Claims: KIT-05.
+    With exact=True log_prob is deterministic, and it is asked on a Gaussian in the plane, near and
+    far, and on a mixture of two on the line, where the density must integrate to 1 as well: LIK-01.
+    tolerance is that of the solver, relative to 1 + |log p|. With exact=False it draws its own
+    probes (Hutchinson); the mean of `draws` calls must lie within five deviations, by the closed
+    form 2 |M|_F^2/draws, M the logarithm of the flow: DEN-17. An exception or a result of another
+    shape is reported as a finding.
+
+    Units: log_prob(denoise, x) -> (B,) in nats, for rows x (B, d) at the noise level `end`.
+    Raises: ValueError for invalid levels, an invalid prior, or fewer than 2 draws.
+    Also called: test of a likelihood, bits per dimension check, Hutchinson trace estimator check.
+    Claims: KIT-05.
     """
     case = Case(log_prob, _level("start", start), _level("end", end), tolerance, _prior(prior))
     if exact:

@@ -1,4 +1,4 @@
-"""The questions of check_log_prob: of a case, giving an Answer."""
+"""The questions of check_log_prob, each a function of a case that gives an Answer."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -44,8 +44,8 @@ class Case(NamedTuple):
     def parts(
         self, network: PlaneNetwork | LineNetwork, x: np.ndarray
     ) -> tuple[Parts, np.ndarray, np.ndarray]:
-        """The parts of log p(x), what it must be, and what may be missing from that because of the
-        library's prior.
+        """The parts of log p(x), its expected value, and the error allowed for the library's
+        prior.
         """
         (alpha, sigma), normal = self.start, lambda s: network.parts(x, self.start, self.end, s)
         if self.prior is not None:
@@ -93,8 +93,8 @@ def is_the_density(case: Case) -> Answer:
 
 
 def _excess(case: Case, got: np.ndarray, wanted: np.ndarray, allowed: np.ndarray) -> float:
-    """How far the worst point is beyond what is allowed, positive where it is; not finite counts as
-    far.
+    """The largest excess over what is allowed, positive where it is exceeded, infinite if not
+    finite.
     """
     beyond = np.abs(got - wanted) - allowed - case.tolerance * (1 + np.abs(wanted))
     return float(np.where(np.isfinite(beyond), beyond, np.inf).max())

@@ -1,6 +1,4 @@
-"""Two laws whose probability flow, density and denoiser are known in closed form: what a
-log-likelihood must say.
-"""
+"""Two laws whose probability flow, density and denoiser are known in closed form."""
 
 from typing import Any, NamedTuple
 
@@ -12,7 +10,9 @@ Level = tuple[float, float]  # (alpha, sigma)
 
 
 class Parts(NamedTuple):
-    """log p(x) = at_end + stretch for a normal at the noise end; density is that of the data."""
+    """Parts of log p(x) = at_end + stretch for a normal at the noise end; density is that of the
+    data.
+    """
 
     at_end: np.ndarray  # (B,): log N(x_T; 0, s^2 I)
     stretch: np.ndarray  # (B,): log |det dx_T/dx|, the integral of the divergence
@@ -20,9 +20,7 @@ class Parts(NamedTuple):
 
 
 class PlaneNetwork(NamedTuple):
-    """The exact denoiser of a Gaussian, its derivative, and where its flow goes from the data end
-    to the noise end.
-    """
+    """The exact denoiser of a Gaussian, its derivative, and its flow from data to noise."""
 
     law: Gaussian
 
@@ -30,12 +28,12 @@ class PlaneNetwork(NamedTuple):
         return self.law.denoise(x, alpha, sigma)
 
     def pull(self, x: Any, alpha: Any, sigma: Any, v: Any) -> np.ndarray:
-        """v dD/dx; D is affine in x and its derivative symmetric."""
+        """v dD/dx, where D is affine in x and its derivative symmetric."""
         ends = [self.law.denoise(y, alpha, sigma) for y in (v, np.zeros_like(v))]
         return ends[0] - ends[1]
 
     def log_map(self, start: Level, end: Level) -> np.ndarray:
-        """The logarithm of dx_T/dx, what probes estimate the trace of."""
+        """The logarithm of dx_T/dx, whose trace the probes estimate."""
         values, vectors = np.linalg.eigh(self.law.flow(end, start)[0])
         return (vectors * np.log(values)) @ vectors.T
 
@@ -76,8 +74,8 @@ class LineNetwork(NamedTuple):
         return Parts(_normal(y[:, None], deviation), density - self._density(y, start), density)
 
     def grid(self, end: Level) -> np.ndarray:
-        """Points (n, 1) on which the trapezium rule integrates the density: its error and the tails
-        are below 1e-10.
+        """Points (n, 1) at which the trapezium rule integrates the density, to 1e-10 with both
+        tails.
         """
         alpha, sigma = end
         spread = np.sqrt(alpha**2 * self.law.variance + sigma**2)

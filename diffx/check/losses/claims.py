@@ -1,6 +1,4 @@
-r"""check_contrastive_loss: is this the loss of CLIP or SigLIP, dense or over devices, and are all
-its gradients right?
-"""
+r"""check_contrastive_loss: CLIP or SigLIP, dense or over devices, with all gradients."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,20 +18,21 @@ def check_contrastive_loss(
     shards: int = 1,
     precision: str = "float64",
 ) -> tuple[Finding, ...]:
-    r"""Findings on a contrastive loss: its values and the gradient of each of its parameters,
-    against closed forms.
+    r"""Findings on a contrastive loss: its value and all its gradients, against closed forms.
 
-    loss(images, texts, log_scale, bias) -> (value, {"images": (N, d), "texts": (N, d), "log_scale":
-    (), and "bias": () with bias=True}): value in nats and gradients, for rows of unit length and
-    scores exp(log_scale) x_i.y_j (+ bias, a float or None).  Gradients are those of the rows as
-    given, or their tangential part where the loss normalises. kind: "clip" for symmetric InfoNCE,
-    "siglip" for the sum of log-sigmoids over N. shards: over how many devices the adapter lays the
-    rows; value and gradients must be those of one.
+    Values are in nats, for rows of unit length and scores exp(log_scale) x_i.y_j (+ bias, a float
+    or None). Gradients are those of the rows as given, or their tangential part where the loss
+    normalises. kind is "clip" for symmetric InfoNCE, "siglip" for the sum of log-sigmoids over N.
+    shards is the number of devices over which the adapter lays the rows; value and gradients must
+    be those of one. precision is that of the code's own arithmetic. An exception or a result of
+    another shape is reported as a finding. The claims of the findings are CLP-01 (values) and
+    CLP-02 (gradients) for clip, CLP-12 for siglip, and CLP-11 (both) for shards.
 
-    Claims of the findings: CLP-01 (values) and CLP-02 (gradients) for clip, CLP-12 for siglip,
-    CLP-11 (both) for shards. precision: what the code computes in.  What raises or returns another
-    shape is reported so. Raises ValueError for an unknown kind or precision, TypeError and
-    ValueError for shards below 1.  Claims: KIT-07.
+    Units: loss(images, texts, log_scale, bias) -> (value, {"images": (N, d), "texts": (N, d),
+        "log_scale": (), and "bias": () with bias=True}).
+    Raises: ValueError for an unknown kind or precision; TypeError or ValueError for shards below 1.
+    Also called: test of a CLIP loss, gradient check, distributed loss check.
+    Claims: KIT-07.
     """
     if kind not in ask.REFERENCES:
         raise ValueError(

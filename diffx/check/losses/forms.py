@@ -1,6 +1,4 @@
-"""Contrastive losses with their gradients in closed form, the right ones and those that people
-write by mistake.
-"""
+"""Contrastive losses with closed-form gradients: the right ones, and common mistakes."""
 
 from collections.abc import Callable
 from functools import partial
@@ -38,8 +36,9 @@ def _result(batch: Batch, value: float, slope: np.ndarray) -> Result:
 
 
 def clip(batch: Batch, *, rows: float = 0.5, columns: float = 0.5, shift: int = 0) -> Result:
-    """Radford et al. 2021, arXiv:2103.00020, Figure 3: rows and columns are the weights of its two
-    directions.
+    """CLIP's loss; rows and columns are the weights of its two directions.
+
+    Source: Radford et al. 2021, arXiv:2103.00020, Figure 3.
     """
     scores = _scores(batch)
     pairs = np.roll(np.eye(len(scores)), shift, axis=1)
@@ -52,7 +51,7 @@ def clip(batch: Batch, *, rows: float = 0.5, columns: float = 0.5, shift: int = 
 
 
 def _cross_entropy(scores: np.ndarray, pairs: np.ndarray) -> tuple[float, np.ndarray]:
-    """Mean over rows of -log softmax at the partner, and the softmax."""
+    """-log softmax at the partner, averaged over rows, and the softmax."""
     peak = scores.max(1, keepdims=True)
     logs = scores - peak - np.log(np.exp(scores - peak).sum(1, keepdims=True))
     return -float((pairs * logs).sum() / len(scores)), np.exp(logs)
@@ -61,8 +60,9 @@ def _cross_entropy(scores: np.ndarray, pairs: np.ndarray) -> tuple[float, np.nda
 def siglip(
     batch: Batch, *, over: int = 1, negatives: float = -1.0, bias_sign: float = 1.0
 ) -> Result:
-    """Zhai et al. 2023, arXiv:2303.15343, Algorithm 1: -(1/N) sum_ij log sigmoid(z_ij S_ij); over:
-    the power of N.
+    """-(1/N) sum_ij log sigmoid(z_ij S_ij); over: the power of N.
+
+    Source: Zhai et al. 2023, arXiv:2303.15343, Algorithm 1.
     """
     scores = _scores(batch._replace(bias=bias_sign * (batch.bias or 0.0)))
     n = len(scores)
@@ -73,7 +73,7 @@ def siglip(
 
 
 def in_shards(form: Callable[[Batch], Result], shards: int, batch: Batch) -> Result:
-    """The mean over shards, each of which sees its own rows alone."""
+    """The mean over shards, each of which sees only its own rows."""
     cut = zip(np.split(batch.images, shards), np.split(batch.texts, shards), strict=True)
     parts = [form(batch._replace(images=images, texts=texts)) for images, texts in cut]
     stacked = {

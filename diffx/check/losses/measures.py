@@ -1,5 +1,5 @@
-"""The questions of check_contrastive_loss: the values of a loss and the gradient of each of its
-parameters.
+"""The questions of check_contrastive_loss: the value of a loss and the gradient of each
+parameter.
 """
 
 from collections.abc import Callable, Mapping
@@ -125,7 +125,7 @@ def _which_value(
 
 
 def has_gradients(case: Case) -> Answer:
-    """CLP-02, CLP-11, CLP-12: the derivative for each parameter."""
+    """CLP-02, CLP-11, CLP-12: the derivative with respect to each parameter."""
     right, batch = REFERENCES[case.kind][0], _batches(case)["random rows"]
     got, wanted = case.gradients(batch), right(batch).gradients
     tangent = {

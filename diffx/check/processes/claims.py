@@ -1,6 +1,4 @@
-r"""check_process: do the parts of a forward process agree with each other? Asked of its functions
-alone.
-"""
+r"""check_process: the parts of a forward process, compared with each other."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -32,24 +30,31 @@ def check_process(
 ) -> tuple[Finding, ...]:
     r"""Findings on x_t = alpha(t) x0 + sigma(t) eps and all that a library derives from it.
 
-    alpha(t), sigma(t): one number each, t in the library's own time.  times (n,), n >= 3: where to
-    ask, strictly monotone from data to noise, alpha and sigma > 0 there (alpha may be 0 at the
-    last).  What is left out is "not provided":
+    alpha(t) and sigma(t) are numbers, t in the library's own time. At the given times alpha and
+    sigma must be > 0 (alpha may be 0 at the last). A part that is left out has the verdict "not
+    provided", and an exception or a result of another shape is reported as a finding. precision is
+    that of the code's own arithmetic. The parts are:
 
-    perturb(x0, eps, t) -> x_t, rows (B, d): FWD-01.  f(t), g(t) of dx = f x dt + g dw, t growing
-    towards noise, against f = alpha'/alpha and g^2 = (sigma^2)' - 2 f sigma^2, at times[1:-1]:
-    FWD-02.  log_snr(t) = log(alpha^2/sigma^2), which must fall: FWD-05.  start: the deviation of
-    the noise that sampling starts with, against sqrt(alpha^2 + sigma^2) at times[-1], to 1e-3, with
-    the terminal SNR: FWD-12.  grid(n) -> the n training steps (counted from 0 or 1, or over
-    training_steps) that a sampler visits, from noise; spacing: "leading", "trailing" or "linspace",
-    which Lin et al. 2024, arXiv:2305.08891, Table 2 gives for training_steps: FWD-19.  convert:
-    name -> (predict(x0, eps, alpha, sigma) -> prediction, recover(x_t, prediction, t) -> x0), there
-    and back: DEN-01.  velocity(x0, eps, t) = alpha' x0 + sigma' eps, the derivative in the
-    library's own time; where that runs to data, its opposite is a convention too: FM-01.
+    - perturb(x0, eps, t) -> x_t, rows (B, d): FWD-01.
+    - f(t), g(t) of dx = f x dt + g dw, t growing towards noise, compared with f = alpha'/alpha
+      and g^2 = (sigma^2)' - 2 f sigma^2 at times[1:-1]: FWD-02.
+    - log_snr(t) = log(alpha^2/sigma^2), which must fall: FWD-05.
+    - start, the deviation of the noise that sampling starts with, compared with sqrt(alpha^2 +
+      sigma^2) at times[-1], to 1e-3, with the terminal SNR: FWD-12.
+    - grid(n) -> the n training steps (counted from 0 or 1, or over training_steps) that a sampler
+      visits, from noise; spacing is "leading", "trailing" or "linspace", whose steps Lin et al.
+      2024, arXiv:2305.08891, Table 2, gives for training_steps: FWD-19.
+    - convert: name -> (predict(x0, eps, alpha, sigma) -> prediction, recover(x_t, prediction, t)
+      -> x0), there and back: DEN-01.
+    - velocity(x0, eps, t) = alpha' x0 + sigma' eps, the derivative in the library's own time;
+      where that runs to data, its opposite is a convention too: FM-01.
 
-    precision: what the code computes in.  Arrays are numpy float64 in and out.  What raises or
-    returns another shape is reported so.  Raises ValueError for times, a spacing or a precision
-    that are none.  Claims: KIT-04.
+    Units: times (n,), strictly monotone from data to noise; arrays are numpy float64 in and out.
+    Domain: n >= 3.
+    Raises: ValueError for invalid times, an unknown spacing or an unknown precision.
+    Also called: test of a noise schedule, terminal SNR check, zero terminal SNR, timestep spacing
+        check.
+    Claims: KIT-04.
     """
     path = Path(alpha, sigma, ask.check_times(times), check_precision(precision))
     grid_rules.check_arguments(grid, spacing, training_steps)

@@ -24,9 +24,7 @@ def converts(path: Path, convert: Mapping[str, tuple[Callable, Callable]]) -> An
 
 
 def _round_trip(path: Path, predict: Callable, recover: Callable) -> tuple[bool, float, str]:
-    """Whether x0 comes back, the largest share of what rounding allows (in units of rounding), and
-    what came back.
-    """
+    """Whether x0 is recovered, the largest error, and a sentence on what came back instead."""
     x0, eps = batch()
     good, largest, said = True, 0.0, ""
     for t, (alpha, sigma) in zip(path.times, path.levels(), strict=True):

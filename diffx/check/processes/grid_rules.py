@@ -1,5 +1,5 @@
-"""Rules for the training steps that a sampler visits, the three of Lin et al. 2024,
-arXiv:2305.08891, Table 2.
+"""Rules for the training steps that a sampler visits: Lin et al. 2024, arXiv:2305.08891, Table
+2.
 """
 
 from collections.abc import Callable
@@ -34,9 +34,7 @@ def rule(spacing: str, n: int, total: int) -> np.ndarray:
 
 
 def visits(grid: Callable, spacing: str | None, total: int | None) -> Answer:
-    """FWD-19: n distinct steps, each nearer to the data, by the rule that the library says it
-    has.
-    """
+    """FWD-19: n distinct steps, each nearer to the data, by the documented rule."""
     counts = [n for n in STEPS if total is None or n <= total]
     for n in counts:
         got = np.asarray(grid(n), np.float64).ravel()
@@ -105,9 +103,7 @@ def _not_the_rule(got: np.ndarray, spacing: str, n: int, total: int) -> str:
 
 
 def _is(steps: np.ndarray, wanted: np.ndarray, spacing: str) -> bool:
-    """Equal, counted from 1 or from 0; a rule that is rounded may be rounded either way at a tie,
-    or not at all.
-    """
+    """Equal, counted from 1 or from 0; rounding may go either way at a tie, or be left out."""
     allowed = 1e-3 if spacing == "leading" else 0.5 + 1e-3
     return any(bool(np.all(np.abs(steps + first - wanted) <= allowed)) for first in (0, 1))
 

@@ -1,6 +1,4 @@
-"""A forward process under test, and the questions about its noise levels: one function for each
-claim, giving an Answer.
-"""
+"""A forward process under test, and the questions about its noise levels, each giving an Answer."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -39,8 +37,8 @@ class Path(NamedTuple):
         return levels
 
     def slopes(self) -> np.ndarray:
-        """alpha', its error, sigma', its error, in the library's own time at the inner times, (n -
-        2, 4).
+        """alpha', its error, sigma', its error, in the library's own time at the inner times, (n
+        - 2, 4).
         """
         reach = np.minimum(np.abs(np.diff(self.times))[1:], np.abs(np.diff(self.times))[:-1])
         places = zip(self.times[1:-1], reach, *self.grains().T, strict=True)
@@ -49,9 +47,9 @@ class Path(NamedTuple):
         )
 
     def grains(self) -> np.ndarray:
-        """What rounding leaves in alpha and sigma of right code at the inner times, (n - 2, 2).
+        """Rounding errors in alpha and sigma of correct code at the inner times, (n - 2, 2).
 
-        alpha = 1 - t or cos(t) is rounded to the size of 1, and sigma = sqrt(1 - alpha^2) in its
+        alpha = 1 - t or cos(t) is rounded at the size of 1, and sigma = sqrt(1 - alpha^2) in its
         square.
         """
         eps, levels = float(np.finfo(self.precision).eps), self.levels(self.times[1:-1])
@@ -60,7 +58,7 @@ class Path(NamedTuple):
 
     @property
     def runs_to_data(self) -> bool:
-        """The library's time runs from noise to data."""
+        """Whether the library's time runs from noise to data."""
         return self.times[-1] < self.times[0]
 
     @property
@@ -141,7 +139,7 @@ def _path_words(
 
 
 def log_snr_falls(path: Path, log_snr: Callable | None) -> Answer:
-    """FWD-05: log(alpha^2/sigma^2) falls, and log_snr says the same."""
+    """FWD-05: log(alpha^2/sigma^2) falls, and log_snr agrees with it."""
     levels = path.levels()
     with np.errstate(divide="ignore"):  # alpha may be 0 at the last time
         wanted = 2 * np.log(levels[:, 0] / levels[:, 1])

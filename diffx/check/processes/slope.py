@@ -1,4 +1,4 @@
-"""Derivatives of functions that nobody opened, with an error that can be believed."""
+"""Derivatives of unknown functions, with a reliable bound of their error."""
 
 from collections.abc import Callable
 
@@ -10,11 +10,12 @@ LEVELS = 8
 def slope(
     function: Callable[[float], float], t: float, reach: float, grain: float
 ) -> tuple[float, float]:
-    """f'(t) and a bound of its error, from central differences within t +- reach/2, extrapolated to
-    no distance.
+    """f'(t) and a bound of its error, from central differences within t +- reach/2.
 
-    The entry of the extrapolation table that differs least from the two it came from is taken; what
-    its arguments lose to rounding, grain/h, is added; grain: the absolute rounding of f near t.
+    The differences are extrapolated to distance 0, and the entry of the table that differs least
+    from its two predecessors is taken. What the arguments lose to rounding, grain/h, is added to
+    the error; grain is the absolute rounding of f near t.
+
     Source: Ridders 1982, doi:10.1016/S0141-1195(82)80057-0.
     """
     best, error, before = 0.0, float("inf"), []

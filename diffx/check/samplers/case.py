@@ -1,6 +1,4 @@
-"""A sampler under test: what it is told, what comes out of it, and the noise levels of its
-nodes.
-"""
+"""A sampler under test: its input, its output, and the noise levels of its nodes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -51,7 +49,7 @@ class Case(NamedTuple):
     def rows(
         self, denoise: Denoise, x: np.ndarray, n: int, stop: int, normal: Callable | None = None
     ) -> np.ndarray:
-        """What comes out, which must have the shape of what went in."""
+        """The sampler's output, which must have the shape of its input."""
         out = np.asarray(self.run(denoise, x, n, stop, normal))
         if out.dtype.kind not in "fiu":
             raise TypeError(f"rows came back as {out.dtype}, wanted float64")
@@ -65,12 +63,13 @@ class Case(NamedTuple):
 
     @property
     def zeros(self) -> Callable | None:
-        """Normals that are 0, where any are drawn."""
+        """Normals that are 0, for a sampler that draws any."""
         return np.zeros if self.noise else None
 
     def stop(self, n: int) -> int:
-        """The number of steps to where the coarsest grid has its last node with tau >= STOP: errors
-        of one place compare.
+        """The number of steps to the last node of the coarsest grid with tau >= STOP.
+
+        Errors are then compared at the same place.
         """
         least = min((tau for tau in _taus(self.levels(self.steps[0])) if tau >= STOP), default=STOP)
         return max(

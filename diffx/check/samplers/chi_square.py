@@ -1,6 +1,4 @@
-r"""check_samples: are these rows drawn from this Gaussian? With a stated chance of a false alarm,
-and a stated power.
-"""
+r"""check_samples: draws against a Gaussian, with a stated false-alarm rate and a stated power."""
 
 from typing import Any, NamedTuple
 
@@ -24,17 +22,22 @@ class Power(NamedTuple):
 
 
 def check_samples(samples: Any, mean: Any, cov: Any, *, claim: str = "REV-01") -> Finding:
-    r"""Are the rows (n, d) independent draws from N(mean, cov)? Exact quantiles, no tolerance.
+    r"""Rows (n, d) as independent draws from N(mean, cov), tested by exact quantiles.
 
-    Rows whitened by cov are N(0, I) along each axis, and along (e_i + e_j)/sqrt 2 and (e_i -
-    e_j)/sqrt 2, which see the correlations: the sum of squares about the rows' mean is chi2_{n-1}
-    exactly, the mean N(0, 1/n).  Each of the d^2 variances and d means is compared two-sided at
-    1e-9: right samplers fail once in 1e9/(d^2 + d) calls.  The finding states its power, the least
-    relative error of a variance found with probability .99: hi/F^-1(.01) - 1 of F = chi2_{n-1}, or
-    1 - lo/F^-1(.99), whichever is larger.  Source: Fisher 1925, Statistical Methods for Research
-    Workers. A direction of variance 0 must be met exactly, to 1e-6 of the largest deviation.
-    Raises ValueError where mean and cov are not (d,) and (d, d) or not finite, or cov is not a
-    covariance.  Claims: KIT-08.
+    Rows whitened by cov are N(0, I) along each axis, and along (e_i + e_j)/sqrt 2 and
+    (e_i - e_j)/sqrt 2, which see the correlations: the sum of squares about the rows' mean is
+    chi2_{n-1} exactly, the mean N(0, 1/n). Each of the d^2 variances and d means is compared
+    two-sided at 1e-9: right samplers fail once in 1e9/(d^2 + d) calls. The finding states its
+    power, the least relative error of a variance found with probability .99: hi/F^-1(.01) - 1 of F
+    = chi2_{n-1}, or 1 - lo/F^-1(.99), whichever is larger. A direction of variance 0 must be met
+    exactly, to 1e-6 of the largest deviation.
+
+    Units: samples (n, d), mean (d,), cov (d, d), any unit.
+    Raises: ValueError where mean and cov are not (d,) and (d, d) or not finite, or cov is not a
+        covariance.
+    Source: Fisher 1925, Statistical Methods for Research Workers.
+    Also called: chi-squared test, hypothesis test of samples, false-alarm rate, power of a test.
+    Claims: KIT-08.
     """
     mean, cov = np.asarray(mean, np.float64), np.asarray(cov, np.float64)
     values, axes = _spectrum(mean, cov)
@@ -94,7 +97,7 @@ def _compare(
 
 
 def _variances(cov: np.ndarray) -> np.ndarray:
-    """Along the axes and along the sums and differences of each two of them."""
+    """Variances along the axes, and along the sums and differences of each two of them."""
     own, (i, j) = np.diag(cov), np.triu_indices(len(cov), 1)
     half, cross = (own[i] + own[j]) / 2, cov[i, j]
     return np.concatenate([own, half + cross, half - cross])
@@ -115,7 +118,7 @@ def _say(good: bool, worst: float, mean: float, n: int, at: Power) -> str:
 
 
 def power(n: int) -> Power:
-    """What one comparison at n rows allows and finds; closed form."""
+    """The bounds and the power of one comparison at n rows, in closed form."""
     from scipy.stats import chi2, norm
 
     low, high = float(chi2.ppf(ALARM / 2, n - 1)), float(chi2.isf(ALARM / 2, n - 1))

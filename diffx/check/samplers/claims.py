@@ -1,4 +1,4 @@
-r"""check_sampler: is this sampler of anybody's right? Asked of its outputs alone."""
+r"""check_sampler: any sampler, judged by its outputs alone."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -28,27 +28,31 @@ def check_sampler(
     precision: str = "float64",
     steps: Sequence[int] = STEPS,
 ) -> tuple[Finding, ...]:
-    r"""Findings on a sampler from its outputs alone: is it a function, is its law right, how fast
-    does it come there?
+    r"""Findings on a sampler from its outputs alone: purity, law and order of convergence.
 
-    run(denoise, x, n, stop, normal) -> x': start from rows x (B, d) at the first of the nodes of n
-    steps, take the first `stop` steps, return the rows; numpy float64 in and out.  denoise(x,
-    alpha, sigma) -> E[x_0 | x] is the network, in whatever parametrisation the adapter turns it;
-    normal(shape) is where every standard normal comes from (None unless noise=True).  nodes(n) ->
-    (alphas, sigmas): the library's own noise levels from noise to data, one more than steps.
+    run starts from rows x (B, d) at the first of the nodes of n steps, takes the first `stop` steps
+    and returns the rows. denoise(x, alpha, sigma) -> E[x_0 | x] is the network, in whatever
+    parametrisation the adapter turns it; normal(shape) is the source of every standard normal (None
+    unless noise=True). nodes gives the library's own noise levels from noise to data, one more than
+    steps.
 
-    noise: False for a deterministic method.  "own": normal is None and the sampler draws by itself;
-    it is then judged by 100,000 samples with the chances that check_samples states, REV-16 exactly,
-    REV-01 roughly, REV-17 and REV-19 not.
+    noise is False for a deterministic method. With "own" normal is None and the sampler draws its
+    own noise; it is then judged by 100,000 samples with the chances that check_samples states:
+    REV-16 exactly, REV-01 roughly, REV-17 and REV-19 not at all.
 
-    order: what its authors state, of trajectories where there is no noise, else of the law; None:
-    not asked.  eta: the member of the first-order family that it says it is, 0 for DDIM and every
-    Euler step in disguise (REV-15), 1 for ancestral sampling (REV-16); None: none.
-    exact_on_points: an exponential integrator (REV-17).  precision: what the code computes in,
-    arrays are float64 all the same.  steps: each twice the one before.  The findings' claims:
-    API-01, API-04, REV-01 or REV-02, REV-11 or REV-16, REV-17, REV-19.  What raises or returns
-    another shape is reported so. Raises ValueError for a noise, order, eta, precision or steps that
-    are none.  Claims: KIT-01.
+    order is the one that its authors state, of trajectories where there is no noise, else of the
+    law; None: not asked. eta is the stated member of the first-order family, 0 for DDIM and every
+    Euler step in disguise (REV-15), 1 for ancestral sampling (REV-16); None: none. exact_on_points
+    says that it is an exponential integrator (REV-17). precision is that of the code's own
+    arithmetic; arrays are float64 all the same. Each number of steps is twice the one before. The
+    claims of the findings are API-01, API-04, REV-01 or REV-02, REV-11 or REV-16, REV-17 and
+    REV-19. An exception or a result of another shape is reported as a finding.
+
+    Units: run(denoise, x, n, stop, normal) -> x', numpy float64 in and out; nodes(n) -> (alphas,
+        sigmas).
+    Raises: ValueError for an invalid noise, order, eta, precision or steps.
+    Also called: test of a sampler, order of convergence, convergence test, scheduler test.
+    Claims: KIT-01.
     """
     _check_arguments(noise, order, eta, steps)
     check_precision(precision)
@@ -75,7 +79,7 @@ def check_sampler(
 
 
 def _check_arguments(noise: object, order: object, eta: object, steps: Sequence[int]) -> None:
-    """A mistake of the caller's is not one of the sampler."""
+    """Refuse invalid arguments: a mistake of the caller is not one of the sampler."""
     if not isinstance(noise, bool) and noise != "own":
         raise ValueError(f'noise must be False, True or "own", got {noise!r}')
     for name, value, least in (("order", order, 1), ("eta", eta, 0)):

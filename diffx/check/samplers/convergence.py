@@ -16,11 +16,11 @@ FLOOR = 1e-12  # what the reference solution leaves
 
 
 def has_order(case: Case, *, order: int) -> Answer:
-    """REV-19: errors fall as N^-order; of trajectories on a mixture, or of the law on a Gaussian
-    where there is noise.
+    """REV-19: errors fall as N^-order.
 
-    What does not hold is asked again at FINER times the steps, and is believed only if it does not
-    hold there either: at 16 to 128 steps a right UniPC-3 shows order 3.3, at 32 to 256 its 4.0.
+    They are errors of trajectories on a mixture, or of the law on a Gaussian where there is noise.
+    A claim that does not hold is asked again at FINER times the steps, and fails only if it does
+    not hold there either: at 16 to 128 steps a right UniPC-3 shows order 3.3, at 32 to 256 its 4.0.
     """
     try:
         answer = _at_steps(case, order)
@@ -83,8 +83,8 @@ def _law_error(case: Case, n: int) -> float:
 
 
 def _flow_error(case: Case, n: int) -> float:
-    """Largest error over five starts, the denoiser closed over the first steps of the coarsest
-    grid.
+    """The largest error over five starts, with the denoiser gated over the coarsest grid's first
+    steps.
     """
     coarse = case.levels(case.steps[0])
     if len(coarse) <= STARTUP + 1:

@@ -1,5 +1,5 @@
-"""In words: which law came out, where the expected one did not. Guesses that fit, and nothing where
-none does.
+"""Sentences on a law that is not the expected one: guesses that fit, and nothing where none
+fits.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from diffx.check.samplers.probe import Affine
 
 
 def which_law(law: Gaussian, wanted: Gaussian, n: int) -> str:
-    """How far a law is from the wanted one, axis by axis."""
+    """The difference of a law from the wanted one, axis by axis."""
     if not np.all(np.isfinite(law.cov)):
         return f"At N = {n} some outputs are not finite."
     axes = np.linalg.eigh(wanted.cov)[1]
@@ -26,7 +26,9 @@ def which_law(law: Gaussian, wanted: Gaussian, n: int) -> str:
 
 
 def what_came(got: Affine, levels: Sequence[Level], *, noise: bool) -> str:
-    """A sentence more on a map that does not lead to the marginal at the last node, or nothing."""
+    """A further sentence on a map that does not lead to the marginal at the last node, or
+    nothing.
+    """
     law, wanted = got.law(PLANE.marginal(*levels[0])), PLANE.marginal(*levels[-1])
     if not np.all(np.isfinite(law.cov)):
         return ""
@@ -39,7 +41,7 @@ def what_came(got: Affine, levels: Sequence[Level], *, noise: bool) -> str:
 
 
 def _draws(got: Affine, n: int) -> str:
-    """On the noise of a stochastic method."""
+    """A sentence on the noise of a stochastic method."""
     count = len(got.noises)
     if count == 0:
         return "It draws no noise."
@@ -51,7 +53,9 @@ def _draws(got: Affine, n: int) -> str:
 
 
 def _power(got: Affine, levels: Sequence[Level]) -> str:
-    """In y = x/alpha the flow stretches by r; c times its drift stretches by r^c."""
+    """A sentence on a wrong weight: in y = x/alpha the flow stretches by r, c times its drift by
+    r^c.
+    """
     (before, _), (after, _) = levels[0], levels[-1]
     stretch = [
         _diagonal(matrix) * before / after
@@ -71,7 +75,7 @@ def _power(got: Affine, levels: Sequence[Level]) -> str:
 
 
 def _marginal(law: Gaussian, end: Level) -> str:
-    """The noise level whose marginal this is, from the variances along both axes; the mean must
+    """A sentence on the noise level whose marginal this is, from both variances; the mean must
     agree.
     """
     values, along = np.linalg.eigh(PLANE.cov)[0], _diagonal(law.cov)
@@ -90,7 +94,7 @@ def _marginal(law: Gaussian, end: Level) -> str:
 
 
 def _mean(law: Gaussian, wanted: Gaussian) -> str:
-    """Right variances with a wrong mean."""
+    """A sentence on right variances with a wrong mean."""
     if np.any(np.abs(_diagonal(law.cov) / _diagonal(wanted.cov) - 1) > 0.1):
         return ""
     size = np.abs(wanted.mean).max()
@@ -110,7 +114,7 @@ def _diagonal(matrix: np.ndarray) -> np.ndarray:
 
 
 def relatives(got: Affine, levels: list[Level], eta: float) -> dict[str, Affine]:
-    """Maps that a first-order step becomes by one mistake, by what one would say of them."""
+    """Maps of a first-order step with one mistake, each under the sentence that describes it."""
     right, spreads = first_order(PLANE, levels, eta), np.array(deviations(levels, eta))
     size = float((right.noises**2).sum())
     scale = float(((got.noises**2).sum() / size) ** 0.5) if size else 1.0
@@ -146,8 +150,9 @@ def relatives(got: Affine, levels: list[Level], eta: float) -> dict[str, Affine]
 
 
 def where_it_went(got: Affine, start: Level, end: Level) -> str:
-    """The noise level at which data that are one point come out: x' = alpha' m + sigma' (x - alpha
-    m)/sigma.
+    """The noise level of the output where all data are one point.
+
+    x' = alpha' m + sigma' (x - alpha m)/sigma.
     """
     scale = got.matrix[0, 0]
     if not np.isfinite(scale) or np.abs(

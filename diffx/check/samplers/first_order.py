@@ -1,6 +1,4 @@
-"""The first-order family on Gaussian data, its law at any number of steps: the closed forms that a
-step must have.
-"""
+"""Closed forms of the first-order family on Gaussian data: its law at any number of steps."""
 
 import itertools
 from typing import Any
@@ -14,10 +12,10 @@ Level = tuple[float, float]  # (alpha, sigma)
 
 
 def first_order(data: Gaussian, levels: list[Level], eta: float, *, upper: bool = False) -> Affine:
-    """The affine map of DDIM(eta), 0 deterministic and 1 ancestral, on given noise levels: REV-11,
-    REV-16.
+    """The affine map of DDIM(eta) on given noise levels: REV-11, REV-16.
 
-    upper: the noise of the forward step, beta, where the posterior's is beta-tilde (REV-06).
+    eta = 0 is deterministic and 1 ancestral. upper: the noise of the forward step, beta, where the
+    posterior's is beta-tilde (REV-06).
     """
     return of_steps(data, list(itertools.pairwise(levels)), eta, upper=upper)
 
@@ -46,8 +44,8 @@ def deviations(levels: list[Level], eta: float) -> list[float]:
 
 
 def _step(values: Any, before: Level, after: Level, eta: float, upper: bool) -> tuple[Any, float]:
-    """Gain of the deviation from the mean in each direction, and the deviation of the noise, of one
-    step.
+    """Gain of the deviation from the mean in each direction, and the deviation of a step's
+    noise.
     """
     (a, s), (a1, s1) = before, after
     spread = np.sqrt(a**2 * values + s**2)

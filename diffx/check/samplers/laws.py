@@ -1,4 +1,4 @@
-"""The questions of check_sampler, one function for each claim: of a case, giving an Answer."""
+"""The questions of check_sampler, one function for each claim, each giving an Answer."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from diffx.check.samplers.probe import Affine
 
 
 def is_a_function(case: Case) -> Answer:
-    """API-01: one result for one input, row by row, and the input is left as it was."""
+    """API-01: the same result for the same input, row by row, with the input left unchanged."""
     given = ROWS.copy()
     once, again = (
         case.rows(PLANE.denoise, given, FEW, case.last(FEW), case.zeros) for _ in range(2)
@@ -47,7 +47,7 @@ def is_a_function(case: Case) -> Answer:
 
 
 def keeps_the_type(case: Case) -> Answer:
-    """API-04: floats of the shape that came, all finite."""
+    """API-04: floats of the shape of the input, all finite."""
     out = np.asarray(case.run(PLANE.denoise, ROWS.copy(), FEW, case.last(FEW), case.zeros))
     finite = out.dtype.kind not in "fiu" or bool(np.all(np.isfinite(out)))
     got = f"{out.dtype}{list(out.shape)}" + ("" if finite else " with NaN or infinite numbers")
@@ -98,11 +98,10 @@ def converges(case: Case) -> Answer:
 def _fall(
     errors: list[float], rounding: float, before: tuple[float, float], end: tuple[float, float]
 ) -> bool:
-    """Whether errors go to 0: by 1.5 over the last doubling, where a method of order 1 has 2, and
-    by 2 in all.
+    """Whether errors go to 0: by 1.5 over the last doubling, where order 1 has 2, and by 2 in all.
 
-    A last step from tau to 0 costs 2 tau^2 for this data, whatever the steps before: a grid of a
-    fixed least tau stops there.
+    A last step from tau to 0 costs 2 tau^2 for this data, whatever the steps before it, so a grid
+    with a fixed least tau stops there.
     """
     last_step = 4 * (before[1] / max(before[0], 1e-9)) ** 2 if end[1] == 0 else 0.0
     falls = errors[-1] <= min(errors[0] / 2, errors[-2] / 1.5)
@@ -127,8 +126,8 @@ def is_first_order(case: Case, *, eta: float) -> Answer:
 
 
 def member(levels: list[tuple[float, float]], eta: float) -> Affine:
-    """The map of the first-order family.  Raises NotImplementedError where a step has none, as from
-    data to noise.
+    """The map of the first-order family; NotImplementedError where a step has none (data to
+    noise).
     """
     with np.errstate(invalid="ignore"):
         found = first_order(PLANE, levels, eta)
@@ -154,11 +153,11 @@ def _map_distance(a: Affine, b: Affine, start: tuple[float, float]) -> float:
 
 
 def is_exact_on_points(case: Case) -> Answer:
-    """REV-17: where all data are one point, the denoiser's answer is constant and so is the noise:
-    no error at any N.
+    """REV-17: no error at any N where all data are one point.
 
-    Asked at the last node with noise, and without noise of its own at the end too: any step to
-    sigma = 0 that returns the denoiser's answer is exact there, whatever came before.
+    There the denoiser's answer is constant and so is the noise. It is asked at the last node with
+    noise, and, for a sampler without noise of its own, at the end too: any step to sigma = 0 that
+    returns the denoiser's answer is exact there, whatever came before.
     """
     levels = case.levels(FEW)
     inner = max(k for k, (_, sigma) in enumerate(levels) if sigma > 0)
@@ -176,7 +175,7 @@ def is_exact_on_points(case: Case) -> Answer:
 
 
 def _first_wrong_step(case: Case, levels: list[tuple[float, float]]) -> str:
-    """The first step that does not come to its node, and where it comes to."""
+    """The first step that does not reach its node, and the level that it reaches."""
     for k in range(1, len(levels)) if not case.noise else ():
         got = case.affine(POINT, FEW, k)
         if not off_in_map(got, levels[0], levels[k]) <= 16 * case.rounding:

@@ -1,4 +1,4 @@
-"""The observed order of a method: how fast its error falls when its steps are halved."""
+"""The observed order of a method: how fast its error falls when the step size is halved."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -16,13 +16,13 @@ class Order(NamedTuple):
 
     @property
     def slope(self) -> float:
-        """Of the finest pair; NaN where rounding leaves none."""
+        """The slope of the finest pair, NaN where rounding leaves none."""
         return self.slopes[-1] if self.slopes else float("nan")
 
     def has_settled(self, order: float) -> bool:
         """Whether `order` can be judged: the last two slopes agree, or both are below it and fall.
 
-        Slopes that rise are not below it yet where as much again would bring them there.
+        Slopes that rise do not count as below where as much again would bring them there.
         """
         if len(self.slopes) < 2:
             return False
@@ -35,11 +35,14 @@ class Order(NamedTuple):
 
 
 def observed_order(error: Callable[[int], float], steps: Sequence[int], *, floor: float) -> Order:
-    r"""log2(error(N) / error(2 N)) at the finest pair of steps, (N, 2 N, 4 N, ...), whose errors
-    are above floor.
+    r"""log2(error(N) / error(2 N)) at the finest pair of steps whose errors are above floor.
 
-    error: N -> a positive number.  floor: what rounding leaves; errors below 8 of it are not used,
-    an error of 0 is exact. Raises ValueError unless each number of steps is twice the one before.
+    floor is the error that rounding leaves: errors below 8 times it are not used, and an error of 0
+    is exact.
+
+    Units: error N -> a positive number; steps (N, 2 N, 4 N, ...).
+    Raises: ValueError unless each number of steps is twice the one before.
+    Also called: empirical order of convergence, convergence rate, EOC.
     Claims: KIT-03.
     """
     if any(b != 2 * a for a, b in itertools.pairwise(steps)):

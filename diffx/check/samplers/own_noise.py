@@ -1,6 +1,4 @@
-"""The questions to a stochastic sampler that draws its own noise: by samples, with a stated
-power.
-"""
+"""The questions to a stochastic sampler that draws its own noise: by samples, with stated power."""
 
 import numpy as np
 
@@ -14,7 +12,7 @@ COUNT = 100_000  # rows: a variance 4% wrong is found with probability .99
 
 
 def leaves_its_input(case: Case) -> Answer:
-    """API-01, as far as it goes where two calls may differ."""
+    """API-01, as far as it applies where two calls may differ."""
     given = ROWS.copy()
     case.rows(PLANE.denoise, given, FEW, case.last(FEW))
     if not np.array_equal(given, ROWS):
@@ -33,9 +31,7 @@ def leaves_its_input(case: Case) -> Answer:
 
 
 def draws_first_order(case: Case, *, eta: float) -> Answer:
-    """REV-11, REV-16: samples of a few steps against the exact law of the first-order family at
-    these steps.
-    """
+    """REV-11, REV-16: samples of a few steps against the exact law of the first-order family."""
     levels = case.levels(FEW)
     law = member(levels, eta).law(PLANE.marginal(*levels[0]))
     found = check_samples(_samples(case, FEW), law.mean, law.cov)
@@ -48,8 +44,8 @@ def draws_first_order(case: Case, *, eta: float) -> Answer:
 
 
 def draws_marginal(case: Case) -> Answer:
-    """REV-01, not exact: thrice the error that ancestral sampling has at these levels is allowed,
-    and what chance adds.
+    """REV-01, not exact: three times the error of ancestral sampling at these levels, plus
+    chance.
     """
     n = case.steps[-1]
     levels, rows = case.levels(n), _samples(case, n)
@@ -66,7 +62,7 @@ def draws_marginal(case: Case) -> Answer:
 
 
 def refuse(case: Case) -> Answer:
-    """What samples cannot tell."""
+    """The answer to questions that samples cannot settle."""
     raise NotImplementedError(
         "it draws its own noise, and samples cannot resolve this: inject the noise"
     )

@@ -16,6 +16,8 @@ def off_in_map(got: Affine, start: Level, end: Level) -> float:
 
 
 def off_in_law(got: Affine, start: Level, end: Level) -> float:
-    """At an end with sigma > 0: fresh noise may take the place of the old, the law stays."""
+    """The error at an end with sigma > 0, where fresh noise may replace the old: the law is the
+    same.
+    """
     law, wanted = got.law(POINT.marginal(*start)), POINT.marginal(*end)
     return float(max(np.abs(law.mean - wanted.mean).max(), np.abs(law.cov - wanted.cov).max()))

@@ -1,4 +1,4 @@
-r"""The affine probe: the exact law of a sampler that nobody opened, from the rows of one batch."""
+r"""The affine probe: the exact law of an unknown sampler, from the rows of one batch."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,8 +12,8 @@ Run = Callable[[np.ndarray, Callable | None], np.ndarray]  # (x, normal) -> outp
 
 
 class Affine(NamedTuple):
-    """output = offset + x @ matrix + sum_k z_k @ noises[k]; bend: how far the code is from that,
-    relatively.
+    """output = offset + x @ matrix + sum_k z_k @ noises[k]; bend: the relative deviation from
+    that.
     """
 
     matrix: np.ndarray  # (d, d)
@@ -22,9 +22,7 @@ class Affine(NamedTuple):
     bend: float
 
     def law(self, start: Gaussian) -> Gaussian:
-        """The law of the output for a Gaussian start: the sum of what each source of randomness
-        carries.
-        """
+        """The law of the output for a Gaussian start: each source of randomness adds its part."""
         cov = self.matrix.T @ start.cov @ self.matrix + np.einsum(
             "kia,kib->ab", self.noises, self.noises
         )
@@ -32,15 +30,20 @@ class Affine(NamedTuple):
 
 
 def affine_probe(run: Run, dimension: int, *, noise: bool = False) -> Affine:
-    r"""The affine map that a sampler is on Gaussian data, in one call on 2 + d (1 + K) rows, K the
-    normals that it draws.
+    r"""output = offset + x @ matrix + sum_k z_k @ noises[k]: a sampler on Gaussian data.
 
-    run(x, normal) maps rows x (B, d) to rows; with noise=True it takes every standard normal from
-    normal(shape).  Row 0 starts at 0, the next d at unit vectors, then one row for each coordinate
-    of each normal; the last row checks that the map is affine, a combination of all.  What is not
-    affine (a clip, a threshold) shows as bend.  Exact to the rounding of the code under test;
-    nothing is sampled.  Source: derived here (REV-07 holds the law). Raises ValueError where a
-    normal of another shape than x is drawn.  Claims: KIT-02.
+    One call on 2 + d (1 + K) rows finds it, K the number of normals that the sampler draws. Row 0
+    starts at 0, the next d at unit vectors, then one row for each coordinate of each normal; the
+    last row, a combination of all, checks that the map is affine. A clip or a threshold, which is
+    not affine, shows as bend. The result is exact to the rounding of the code under test; nothing
+    is sampled.
+
+    Units: run(x, normal) maps rows x (B, d) to rows; with noise=True it takes every standard normal
+        from normal(shape).
+    Raises: ValueError where a normal of another shape than x is drawn.
+    Source: derived here (REV-07 holds the law).
+    Also called: exact law of a black-box sampler, affine map.
+    Claims: KIT-02.
     """
     count = _count(run, dimension) if noise else 0
     rng = np.random.default_rng(0)
@@ -61,8 +64,9 @@ def affine_probe(run: Run, dimension: int, *, noise: bool = False) -> Affine:
 
 
 class Units:
-    """normal(shape) for the probe: the k-th draw is 0 but for the rows of its own unit vectors, and
-    for the last row.
+    """normal(shape) for the probe: the k-th draw is 0 except in its own rows and in the last.
+
+    Its own rows hold the unit vectors.
     """
 
     def __init__(self, dimension: int, count: int, rng: np.random.Generator):
@@ -89,7 +93,7 @@ class Units:
 
 
 def _count(run: Run, dimension: int) -> int:
-    """How many normals one run draws."""
+    """The number of normals that one run draws."""
     drawn = []
     run(np.zeros((1, dimension)), lambda shape: drawn.append(shape) or np.zeros(shape))
     return len(drawn)
