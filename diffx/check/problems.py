@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-Denoise = Callable[
-    [Any, Any, Any], np.ndarray
-]  # (x, alpha, sigma) -> E[x_0 | x], rows of x are a batch
+# (x, alpha, sigma) -> E[x_0 | x], rows of x are a batch
+Denoise = Callable[[Any, Any, Any], np.ndarray]
 
 
 def level(alpha: Any, sigma: Any) -> tuple[float, float]:
@@ -62,9 +61,8 @@ class Gaussian(NamedTuple):
 
 
 PLANE = Gaussian(np.array([0.6, -0.4]), np.array([[1.3, 0.5], [0.5, 0.5]]))
-POINT = Gaussian(
-    PLANE.mean, np.zeros((2, 2))
-)  # all data at one point: exponential integrators are exact (REV-17)
+# all data at one point: exponential integrators are exact (REV-17)
+POINT = Gaussian(PLANE.mean, np.zeros((2, 2)))
 
 
 def w2(p: Gaussian, q: Gaussian) -> float:
@@ -73,9 +71,8 @@ def w2(p: Gaussian, q: Gaussian) -> float:
     Source: Dowson and Landau 1982, doi:10.1016/0047-259X(82)90077-X.
     """
     a, b = _root(p.cov), _root(q.cov)
-    left, _, right = np.linalg.svd(
-        b @ a
-    )  # the orthogonal U that brings b U nearest to a: no difference of traces cancels
+    # the orthogonal U that brings b U nearest to a: no difference of traces cancels
+    left, _, right = np.linalg.svd(b @ a)
     return float(np.sqrt(((p.mean - q.mean) ** 2).sum() + ((a - b @ (left @ right)) ** 2).sum()))
 
 

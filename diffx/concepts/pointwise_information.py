@@ -34,9 +34,8 @@ def pmi(joint: Float[Array, "*texts n"]) -> Float[Array, "*texts n"]:
     joint = _probabilities(joint)
     of_images = joint.sum(tuple(range(joint.ndim - 1)))
     of_texts = joint.sum(-1, keepdims=True)
-    return jnp.log(
-        joint / of_texts / of_images
-    )  # three logarithms would round at the size of the largest
+    # three logarithms would round at the size of the largest
+    return jnp.log(joint / of_texts / of_images)
 
 
 def _probabilities(joint: Array) -> Array:

@@ -31,9 +31,8 @@ def wide(name: str, x: Array) -> Array:
 
 def _inverse_length(x: Array) -> Array:
     square = (x**2).sum(-1)
-    return 1 / jnp.sqrt(
-        jnp.where(square == 0, jnp.inf, square)
-    )  # 1/inf: a zero vector has score 0; NaN stays NaN
+    # 1/inf: a zero vector has score 0; NaN stays NaN
+    return 1 / jnp.sqrt(jnp.where(square == 0, jnp.inf, square))
 
 
 @jax.custom_jvp

@@ -124,9 +124,8 @@ def _gather(x: Array, y: Array, positives: Any, mask: Any, axis_name: str) -> tu
     n, size = x.shape[0], _axis_size(axis_name)
     names, counted, table = pairs_of(positives, mask, n, n * size)
     if positives is None or table is not None:
-        names = names + n * jax.lax.axis_index(
-            axis_name
-        )  # its rows stand behind those of the devices before it
+        # its rows stand behind those of the devices before it
+        names = names + n * jax.lax.axis_index(axis_name)
     of_all = partial(jax.lax.all_gather, axis_name=axis_name, tiled=True)
     return Rows(x, names, counted, table), Columns(
         of_all(y), of_all(names), of_all(counted), jnp.arange(n * size)
@@ -175,9 +174,8 @@ def _place(mesh: Mesh, spec: PartitionSpec, value: Any) -> Any:
     return None if value is None else jax.device_put(value, NamedSharding(mesh, spec))
 
 
-@partial(
-    jax.jit, static_argnums=(0, 1, 2, 3)
-)  # outside jit, a gradient over a mesh with explicit axes is refused
+# outside jit, a gradient over a mesh with explicit axes is refused
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _map_devices(
     loss: Callable, mesh: Mesh, axis_name: str, tile: int | None, *arrays: Any
 ) -> Number:

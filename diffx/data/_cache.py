@@ -16,9 +16,8 @@ def directory(cache: str | os.PathLike | None) -> Path:
     """cache itself, or else $XDG_CACHE_HOME/diffx, or else ~/.cache/diffx."""
     if cache is not None:
         return Path(cache).expanduser()
-    home = os.environ.get(
-        "XDG_CACHE_HOME"
-    )  # the XDG specification ignores paths that are not absolute
+    # the XDG specification ignores paths that are not absolute
+    home = os.environ.get("XDG_CACHE_HOME")
     return (Path(home) if home and Path(home).is_absolute() else Path.home() / ".cache") / "diffx"
 
 

@@ -139,9 +139,8 @@ class TextTower(nnx.Module):
 
     def __call__(self, tokens: Array) -> Array:
         words = tokens != 0
-        known = jnp.where(
-            tokens < 0, self.vocabulary, tokens
-        )  # jax would count a negative id from the end; beyond it: NaN
+        # jax would count a negative id from the end; beyond it: NaN
+        known = jnp.where(tokens < 0, self.vocabulary, tokens)
         h = self.words(known) + self.places[: tokens.shape[1]]
         for block in self.blocks:
             h = block(h, words)

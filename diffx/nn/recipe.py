@@ -37,10 +37,8 @@ from diffx.training import train
 SMALL = {"patch": 8, "image_width": 192, "image_layers": 1, "text_width": 96, "text_layers": 1}
 LARGE = {"patch": 4, "image_width": 256, "image_layers": 4, "text_width": 192, "text_layers": 2}
 CONTROLS = ("none", "corner", "shuffled")
-POOL, DRAWN = (
-    8_192,
-    1_024,
-)  # scenes of a pool, and how many of them are drawn in one compiled call: 13 MB of pictures
+# scenes of a pool, and how many of them are drawn in one compiled call: 13 MB of pictures
+POOL, DRAWN = (8_192, 1_024)
 
 
 class Pool(NamedTuple):

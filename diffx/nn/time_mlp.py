@@ -106,9 +106,8 @@ def _label(label: Any, null: int) -> Array:
         f"label must lie in 0 to {null}, where {null} means no label, got {label}"
     )
     _arguments.require_that(lambda label: (label >= 0) & (label <= null), message, label)
-    return jnp.where(
-        label < 0, null + 1, label
-    )  # jax would count a negative index from the end; beyond it answers NaN
+    # jax would count a negative index from the end; beyond it answers NaN
+    return jnp.where(label < 0, null + 1, label)
 
 
 def _layers(widths: Sequence[int], rngs: nnx.Rngs) -> nnx.List:

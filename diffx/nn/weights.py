@@ -17,9 +17,8 @@ from diffx import _arguments
 from diffx.data.world.words import VOCABULARY
 from diffx.nn.encoders import DualEncoder
 
-SHIPPED = (
-    Path(__file__).parent / "shipped"
-)  # the file, and weights.toml: its name, its sha256 and the command that made it
+# the file, and weights.toml: its name, its sha256 and the command that made it
+SHIPPED = Path(__file__).parent / "shipped"
 Tensors = dict[str, np.ndarray]
 
 

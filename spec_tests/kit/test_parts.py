@@ -157,7 +157,11 @@ WRONG_PROCESSES = {
     ),
     "alpha and sigma exchanged": ({"alpha": sigma, "sigma": alpha}, "FWD-05", "does not fall"),
     "a start too wide": ({"start": 1.5}, "FWD-12", "1.5 times the marginal's deviation"),
-    "a start of the signal's part": ({"start": 0.5}, "FWD-12", "0.5 times the marginal's deviation"),
+    "a start of the signal's part": (
+        {"start": 0.5},
+        "FWD-12",
+        "0.5 times the marginal's deviation",
+    ),
     "a stride in floats": (
         {"grid": lambda n: np.arange(1000, 0, -1000 / n).round() - 1},
         "FWD-19",

@@ -7,10 +7,8 @@ import numpy as np
 from diffx.check._ask import fit, recognise, relative_error, rounding, rows, sum_text, whole
 from diffx.check.finding import Answer
 
-CONVENTIONS = {
-    "w": lambda w: (w, 1 - w),
-    "1 + w": lambda w: (1 + w, -w),
-}  # w -> coefficients of cond and of uncond
+# w -> coefficients of cond and of uncond
+CONVENTIONS = {"w": lambda w: (w, 1 - w), "1 + w": lambda w: (1 + w, -w)}
 FORMULAS = {"w": "u + w (c - u)", "1 + w": "(1 + w) c - w u"}
 WEIGHTS = (0.0, 0.5, 1.0, 2.0, 7.5)
 STRONG = 3.0  # where the deviation is rescaled

@@ -10,9 +10,8 @@ from diffx.check.finding import Answer
 from diffx.check.likelihoods.networks import Level, LineNetwork, Parts, PlaneNetwork
 from diffx.check.problems import PLANE, TWO
 
-POINTS = np.array(
-    [[0.6, -0.4], [0.0, 0.0], [1.4, 0.2], [-1.5, 0.9], [3.0, 2.0], [-4.0, -3.0]]
-)  # near and far
+# near and far
+POINTS = np.array([[0.6, -0.4], [0.0, 0.0], [1.4, 0.2], [-1.5, 0.9], [3.0, 2.0], [-4.0, -3.0]])
 INTEGRAL = 1e-3  # how near to 1 the density integrates, where the tolerance is not wider
 SIGMAS = 5.0  # of the mean over the draws
 ON_THE_LINE = "It is right on Gaussian data, where the flow is affine, and wrong on a mixture."
@@ -184,9 +183,8 @@ def is_unbiased(case: Case, draws: int) -> Answer:
     out = np.stack([case.ask(EXACT_PLANE, x) for _ in range(draws)])
     parts, wanted, allowed = case.parts(EXACT_PLANE, x)
     off, spread = out.mean(0) - wanted, float(out.std(0, ddof=1).max())
-    bound = min(most, spread) / np.sqrt(
-        draws
-    )  # Rademacher probes scatter less than the bound, and are held to that
+    # Rademacher probes scatter less than the bound, and are held to that
+    bound = min(most, spread) / np.sqrt(draws)
     beyond = np.abs(off) - allowed - case.tolerance * (1 + np.abs(wanted)) - SIGMAS * bound
     good = bool(np.all(beyond <= 0))
     measured = f"mean of {draws} off by {np.abs(off).max():.2g}, deviation of one {spread:.2g}"

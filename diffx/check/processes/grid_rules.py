@@ -9,13 +9,8 @@ import numpy as np
 
 from diffx.check.finding import Answer
 
-STEPS = (
-    10,
-    20,
-    7,
-    30,
-    61,
-)  # two that divide 1000, two that do not, one where arange by a float of 1000/61 is one too long
+# two that divide 1000, two that do not, one where arange by a float of 1000/61 is one too long
+STEPS = (10, 20, 7, 30, 61)
 RULES = ("leading", "trailing", "linspace")
 
 

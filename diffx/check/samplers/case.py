@@ -9,9 +9,8 @@ from diffx.check._ask import TINY
 from diffx.check.problems import Denoise, Gaussian
 from diffx.check.samplers.probe import Affine, affine_probe
 
-Nodes = Callable[
-    [int], tuple[Any, Any]
-]  # n -> (alphas, sigmas), the noise levels of the n + 1 nodes, from noise to data
+# n -> (alphas, sigmas), the noise levels of the n + 1 nodes, from noise to data
+Nodes = Callable[[int], tuple[Any, Any]]
 SampleRun = Callable[[Denoise, np.ndarray, int, int, Callable | None], np.ndarray]
 FEW = 10  # steps of the claims that hold at any number of them
 ROWS = np.array([[0.3, -1.0], [1.5, 0.2], [-0.7, 0.8]])  # what is asked of manners, not of laws

@@ -49,9 +49,8 @@ def _step(values: Any, before: Level, after: Level, eta: float, upper: bool) -> 
     """
     (a, s), (a1, s1) = before, after
     spread = np.sqrt(a**2 * values + s**2)
-    if (
-        eta == 0 and not upper
-    ):  # REV-11: a rotation by the angle between the two levels, then the exact stretch
+    # REV-11: a rotation by the angle between the two levels, then the exact stretch
+    if eta == 0 and not upper:
         turned = np.arctan2(s, a * np.sqrt(values)) - np.arctan2(s1, a1 * np.sqrt(values))
         return np.sqrt(a1**2 * values + s1**2) / spread * np.cos(turned), 0.0
     fresh = s**2 - (a / a1) ** 2 * s1**2  # variance of the forward step from s to t

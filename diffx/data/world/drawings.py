@@ -33,9 +33,8 @@ class Drawings(NamedTuple):
     legwear: np.ndarray
     neckwear: np.ndarray
     pose_marks: np.ndarray
-    in_corner: (
-        np.ndarray
-    )  # (kinds of headwear,): 1 where it is drawn in the frame of the picture, not of the head
+    # (kinds of headwear,): 1 where it is drawn in the frame of the picture, not of the head
+    in_corner: np.ndarray
 
 
 def _drawings() -> Drawings:

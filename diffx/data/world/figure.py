@@ -12,12 +12,8 @@ from diffx.data.world.placing import PICTURE, Part, Place
 from diffx.data.world.scene import Scene
 from diffx.data.world.shapes import table
 
-SHOULDER, HIP, ARM, LEG = (
-    (0.92, -1.25),
-    (0.42, -2.45),
-    (0.62, 0.22),
-    (0.5, 0.27),
-)  # joints; half length and half width
+# joints; half length and half width
+SHOULDER, HIP, ARM, LEG = ((0.92, -1.25), (0.42, -2.45), (0.62, 0.22), (0.5, 0.27))
 HELD_THINGS = np.asarray([list(THINGS).index(name) for name in HELD])
 EYES_TABLE = table([EYES], 1)[0]
 

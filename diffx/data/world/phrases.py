@@ -38,13 +38,8 @@ A, AN, WITH, WITHOUT, IN, ON, AT, BY, OF, AND, NO, THE, WEARING = (
         "wearing",
     )
 )
-NO_SWAP = (
-    "pair",
-    "raining",
-    "snowing",
-    "foggy",
-    "storm",
-)  # of another kind than their first: only as single words
+# of another kind than their first: only as single words
+NO_SWAP = ("pair", "raining", "snowing", "foggy", "storm")
 
 
 def _other_words() -> np.ndarray:

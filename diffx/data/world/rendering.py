@@ -14,9 +14,8 @@ from diffx.data.world.placing import BLACK, PICTURE, Part, Place, arrange
 from diffx.data.world.scene import Scene
 from diffx.data.world.shapes import paint
 
-NIGHT_LIGHT = np.asarray(
-    [(1, 1, 1), (0.42, 0.45, 0.62), (0.92, 0.72, 0.66)], np.float32
-)  # day, night, sunset
+# day, night, sunset
+NIGHT_LIGHT = np.asarray([(1, 1, 1), (0.42, 0.45, 0.62), (0.92, 0.72, 0.66)], np.float32)
 
 
 def _background(scene: Scene, size: int) -> Array:

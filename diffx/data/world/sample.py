@@ -64,9 +64,8 @@ def pick(u: Array, weights: Array) -> Array:
     weights.
     """
     edges = jnp.cumsum(weights)
-    last = jnp.max(
-        jnp.where(weights > 0, jnp.arange(weights.shape[0]), 0)
-    )  # u * total may round up to total
+    # u * total may round up to total
+    last = jnp.max(jnp.where(weights > 0, jnp.arange(weights.shape[0]), 0))
     return jnp.minimum(jnp.sum(u * edges[-1] >= edges), last).astype(jnp.int32)
 
 

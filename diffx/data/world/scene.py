@@ -54,9 +54,8 @@ class Scene(NamedTuple):
     person_x: Array  # of the head's centre, before its pose moves it
     person_y: Array
     person_scale: Array  # half the head's height
-    swing: (
-        Array  # radians that legs and arms swing from their pose; a film of steps is a sine of time
-    )
+    # radians that legs and arms swing from their pose; a film of steps is a sine of time
+    swing: Array
     headwear_lift: Array  # 0 on the head; 1: lifted by one head
     thing_x: Array
     thing_y: Array
