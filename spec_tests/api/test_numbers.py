@@ -83,7 +83,7 @@ def outputs(x, wide) -> dict:
 def test_results_have_the_dtype_of_x():
     with_x64 = output_dtypes()
     program = (
-        "import json; from spec_tests.test_api import output_dtypes; "
+        "import json; from spec_tests.api.test_numbers import output_dtypes; "
         "print(json.dumps(output_dtypes()))"
     )
     environment = {"JAX_ENABLE_X64": "0", "JAX_PLATFORMS": "cpu"}

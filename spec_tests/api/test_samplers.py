@@ -141,7 +141,7 @@ import jax, jax.numpy as jnp
 from functools import partial
 from jax.sharding import Mesh, PartitionSpec as P
 import diffx
-from spec_tests.test_api import D, N, ddpm, law
+from spec_tests.support.running import D, N, ddpm, law
 mesh = Mesh(np.array(jax.devices()), ("batch",))
 found = {"devices": len(jax.devices())}
 for dtype in (np.dtype("float64"), np.dtype("float32")):
