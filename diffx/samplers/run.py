@@ -88,9 +88,8 @@ def checked_run(
             "sampler must be a Sampler, such as diffx.ddim(process, denoise), got "
             f"{type(sampler).__name__}"
         )
-    functions = Sampler(
-        *(None if function is None else as_pytree(function) for function in sampler)
-    )  # type: ignore[arg-type]
+    parts = (None if function is None else as_pytree(function) for function in sampler)
+    functions = Sampler(*parts)  # type: ignore[arg-type]
     return (
         functions,
         _arguments.floats("x", x),
