@@ -18,10 +18,10 @@ hold.
 # .. math::
 #
 #    x_s = \alpha_s\, D + \sqrt{\sigma_s^2 - \sigma_\eta^2}\; \hat\varepsilon + \sigma_\eta\, z,
-# \qquad
+#    \qquad
 #    \hat\varepsilon = \frac{x_t - \alpha_t D}{\sigma_t}, \qquad
 #    \sigma_\eta = \eta\,\frac{\sigma_s}{\sigma_t}\,\sqrt{\sigma_t^2 -
-# \frac{\alpha_t^2}{\alpha_s^2}\,\sigma_s^2} .
+#    \frac{\alpha_t^2}{\alpha_s^2}\,\sigma_s^2} .
 
 import jax.numpy as jnp
 import matplotlib.pyplot as plt

@@ -72,7 +72,7 @@ plt.show()
 # How far apart the two differences are is an identity (CON-01):
 #
 # .. math:: \operatorname{PMI}(x; 11) - \operatorname{PMI}(x; 10) - \operatorname{PMI}(x; 01) +
-# \operatorname{PMI}(x; 00)
+#    \operatorname{PMI}(x; 00)
 #     = \log\operatorname{OR}(z_1, z_2 \mid x) - \log\operatorname{OR}(z_1, z_2).
 #
 # Analogy is independence: the odds ratio of the two words in each picture against that over all

@@ -12,7 +12,7 @@ cosines those of the :math:`N` true pairs be the largest of their row and of the
 ``clip_loss`` says how far they are from it, in nats:
 
 .. math:: \mathcal L = -\frac1{2N}\sum_i \left(\log\frac{e^{s\,x_i\cdot y_i}}{\sum_j e^{s\,x_i\cdot
-y_j}}
+   y_j}}
     + \log\frac{e^{s\,x_i\cdot y_i}}{\sum_j e^{s\,x_j\cdot y_i}}\right).
 
 Who knows nothing pays :math:`\log N` (CLP-01). The scale :math:`s` is learned too.

@@ -141,7 +141,7 @@ plt.show()
 # differential entropy (LIK-04):
 #
 # .. math:: h(x_0) = \tfrac{1}{2}\log 2\pi e - \int \tfrac{1}{2} \left[ \frac{g}{1 + g} - g\,
-# E\,|x_0 - D|^2 \right] d\log g .
+#    E\,|x_0 - D|^2 \right] d\log g .
 
 weights = np.array([0.4, 0.25, 0.15, 0.1, 0.06, 0.04])
 atoms = diffx.PointSet(spiral(len(weights), last=7 * np.pi / 2, std=1), jnp.asarray(weights))

@@ -12,7 +12,7 @@ deviation :math:`\sqrt{L}`. At time :math:`t` the sample has a part from the dat
 Together they are an arrow, and what matters of it is its angle:
 
 .. math:: \phi(t) = \operatorname{atan2}\left(\sigma,\; \alpha\sqrt{L}\right), \qquad \text{noise: }
-\phi = \pi/2,
+   \phi = \pi/2,
    \quad \text{data: } \phi = 0 .
 """
 

@@ -109,7 +109,7 @@ plt.show()
 # on top is its squared distance from the exact field:
 #
 # .. math:: L(\hat\varepsilon) = L(\varepsilon^*) + E\,\tfrac{1}{2}\,|\hat\varepsilon -
-# \varepsilon^*|^2 .
+#    \varepsilon^*|^2 .
 #
 # (The left side compares with the noise, which training can do; the right with the truth, DEN-08.)
 
