@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from demos import _rst
+from spec_tests.conformance.libraries import kept_records
 from spec_tests.families import FAMILIES
 
 CONFORMANCE = Path(__file__).parent.parent / "spec_tests" / "conformance"
-RESULTS, EXAMPLE = CONFORMANCE / "results", CONFORMANCE / "example.py"
+EXAMPLE = CONFORMANCE / "example.py"
 CHECKED = "Checked by hand:"  # how the detail of a failure begins whose source somebody has read
 FAILS, DEVIATION, HOLDS, ABSENT = (
     "fails",
@@ -47,13 +48,12 @@ class Library(NamedTuple):
         )
 
 
-def libraries(folder: Path = RESULTS) -> list[Library]:
+def libraries() -> list[Library]:
     """What `python -m spec_tests.conformance --library NAME --keep` wrote, by name."""
-    found = [
-        (path.stem, json.loads(path.read_text(encoding="utf-8")))
-        for path in sorted(folder.glob("*.json"))
-    ]
-    return [Library(name, content["date"], content["records"]) for name, content in found]
+    found = {
+        name: json.loads(path.read_text(encoding="utf-8")) for name, path in kept_records().items()
+    }
+    return [Library(name, kept["date"], kept["records"]) for name, kept in found.items()]
 
 
 def claims_of(found: list[Library]) -> list[str]:

@@ -14,7 +14,15 @@ from spec_tests.conformance.run import records_of
 from spec_tests.instrument import registry
 from spec_tests.support.rooms import ROOMS, ROOT
 
-FOLDERS = (ROOT, ROOT / "diffx", ROOT / "spec_tests")
+KIT = ROOT / "spec_tests" / "conformance"
+FOLDERS = (
+    ROOT,
+    ROOT / "diffx",
+    ROOT / "spec_tests",
+    KIT,
+    KIT / "libraries",
+    KIT / "libraries/diffusers",
+)
 MADE = {"gallery/", "_x.py"}  # what a command makes, and what stands for any name
 LONGEST_README = 90  # lines: one screen and a half
 
