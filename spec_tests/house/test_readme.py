@@ -67,7 +67,7 @@ def test_the_claim_of_the_contributing_page_holds(monkeypatch):
 
 
 def test_the_code_of_pictures_and_words_runs(capsys):
-    text = read("demos/pictures_and_words.rst")
+    text = read("demos/site/pictures_and_words.rst")
     found = re.findall(r"^\.\. code-block:: python\n\n((?:   .*\n|\n)+)", text, re.MULTILINE)
     assert len(found) == text.count("code-block:: python") >= 1
     exec("\n".join(line[3:] for line in found[0].splitlines()), {})
