@@ -16,10 +16,11 @@ from spec_tests.support.rooms import ROOMS, is_public
 
 ROOT = Path(__file__).parent.parent.parent
 LONGEST = 110  # letters in a line of a signature
+# what joins these rooms is found without a line in the table of subjects
 GROWING = (
     "processes",
     "samplers",
-)  # what joins these rooms is found without a line in the table of subjects
+)
 HARD = "\xa0"  # a space at which no line ends
 
 
@@ -132,9 +133,8 @@ def _signature(node: ast.FunctionDef | ast.ClassDef) -> str:
         fields = [ast.unparse(line) for line in node.body if isinstance(line, ast.AnnAssign)]
         return _wrapped(node.name, fields, "") if fields else node.name
     arguments = _arguments(node.args)
-    if any(
-        ast.unparse(decorator) == "step" for decorator in node.decorator_list
-    ):  # what a formula is called with
+    # what a formula is called with
+    if any(ast.unparse(decorator) == "step" for decorator in node.decorator_list):
         named = arguments[arguments.index("*") :]
         return _wrapped(
             node.name,
@@ -177,9 +177,8 @@ def _wrapped(name: str, words: list[str], returns: str) -> str:
     line = f"{name}({', '.join(words)}){returns}"
     if len(line) <= LONGEST:
         return line
-    whole = (
-        ", ".join(word.replace(" ", HARD) for word in words) + ","
-    )  # no line ends inside an argument
+    # no line ends inside an argument
+    whole = ", ".join(word.replace(" ", HARD) for word in words) + ","
     inside = textwrap.fill(
         whole, LONGEST, initial_indent="    ", subsequent_indent="    ", break_long_words=False
     )

@@ -16,12 +16,13 @@ from spec_tests.families import FAMILIES
 CONFORMANCE = Path(__file__).parent.parent.parent / "spec_tests" / "conformance"
 EXAMPLE = CONFORMANCE / "example.py"
 CHECKED = "Checked by hand:"  # how the detail of a failure begins whose source somebody has read
+# the most telling first
 FAILS, DEVIATION, HOLDS, ABSENT = (
     "fails",
     "documented deviation",
     "holds",
     "not provided",
-)  # the most telling first
+)
 
 
 TABLES = {

@@ -17,9 +17,8 @@ REMOTE_ICONS = '<link rel="stylesheet"\nhref="https://maxcdn.bootstrapcdn.com/fo
 
 def build(folder: Path, names: tuple[str, ...]) -> int:
     """Run all demos in this order and write folder/index.html; 1 where a demo fails."""
-    with (
-        tempfile.TemporaryDirectory() as source
-    ):  # new each time: a page may depend on any code that it imports
+    # new each time: a page may depend on any code that it imports
+    with tempfile.TemporaryDirectory() as source:
         return _build(Path(source).resolve(), folder, names)
 
 

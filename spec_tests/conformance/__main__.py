@@ -22,9 +22,8 @@ from spec_tests.conformance.table import table
 def main(arguments: list[str] | None = None) -> int:
     """0 where every failure is declared, 1 where one is not, 2 for a wrong command."""
     options = _parser().parse_args(arguments)
-    if (
-        options.json and not Path(options.json).absolute().parent.is_dir()
-    ):  # before the run, not after it
+    # before the run, not after it
+    if options.json and not Path(options.json).absolute().parent.is_dir():
         _refuse(f"there is no folder to write {options.json} to")
     if options.path:
         sys.path.insert(0, options.path)
@@ -48,9 +47,7 @@ def _records(options: argparse.Namespace) -> tuple[list[Record], list[str]]:
     name = options.adapter or f"spec_tests.conformance.libraries.{options.library}.adapter"
     try:
         adapter = importlib.import_module(name)
-    except (
-        Exception
-    ) as error:  # whatever a library raises on import, in versions that do not go together
+    except Exception as error:  # a library may raise anything on import, if versions do not match
         if options.library not in libraries():
             _refuse(_no_adapter(name, error))
         how = (

@@ -19,9 +19,8 @@ from spec_tests.conformance.libraries._torch import array, in_float64, tensor
 # their log-SNR is infinite at 0; nearer to it the last steps of a grid in t stay long whatever
 # their number
 END = 0.02
-COSINE = (
-    np.cos((np.linspace(0, 1, 1001) + 0.008) / 1.008 * np.pi / 2) ** 2
-)  # Nichol and Dhariwal 2021, eq. 17
+# Nichol and Dhariwal 2021, eq. 17
+COSINE = np.cos((np.linspace(0, 1, 1001) + 0.008) / 1.008 * np.pi / 2) ** 2
 
 
 def commit(module: Any) -> str:

@@ -13,9 +13,8 @@ import numpy as np
 
 jax.config.update("jax_enable_x64", True)
 
-Levels = Callable[
-    [Any], tuple[float, float]
-]  # whatever the library hands its network for a time -> (alpha, sigma)
+# whatever the library hands its network for a time -> (alpha, sigma)
+Levels = Callable[[Any], tuple[float, float]]
 
 
 def array(x: Any) -> np.ndarray:

@@ -31,12 +31,13 @@ MULTISTEP = (
     sample.xEABSampler,
     sample.REABSampler,
 )
+# with fewer steps the slopes of some multi-step methods have not settled
 FINE = (
     64,
     128,
     256,
     512,
-)  # with fewer steps the slopes of some multi-step methods have not settled
+)
 # the sum of the delta of all corrector steps of PCSampler: each is a Langevin step of first order
 # in delta
 LANGEVIN = 0.5
@@ -58,10 +59,8 @@ def _one_step(schedule: str) -> Iterator[Target]:
     quiet = {"order": 1, "eta": 0.0, "exact_on_points": True}
     yield _target(sample.DDPMSampler, schedule, {}, noise=True, eta=1.0)
     yield _target(sample.DDIMSampler, schedule, {"eta": 0.0}, **quiet)
-    for eta, family in (
-        (0.5, 0.5),
-        (0.25, 0.5),
-    ):  # its eta multiplies the variance, the paper's the deviation
+    # its eta multiplies the variance, the paper's the deviation
+    for eta, family in ((0.5, 0.5), (0.25, 0.5)):
         yield _target(sample.DDIMSampler, schedule, {"eta": eta}, noise=True, eta=family)
     yield _target(sample.DDIMSampler, schedule, {"eta": 1.0}, noise=True, eta=1.0)
     yield _target(sample.EulerSampler, schedule, {}, **quiet)

@@ -50,18 +50,20 @@ NOISY = {  # strong orders for additive noise, which the order of the law is not
     diffrax.SlowRK: 1.5,
     diffrax.SPaRK: 1.5,
 }
+# no Levy area
 PLAIN = (
     diffrax.Euler,
     diffrax.EulerHeun,
     diffrax.Heun,
     diffrax.ItoMilstein,
     diffrax.StratonovichMilstein,
-)  # no Levy area
+)
+# FINE for those of a small region of stability
 FEW, COARSE, FINE = (
     (16, 32, 64),
     (8, 16, 32),
     (128, 256, 512, 1024),
-)  # FINE for those of a small region of stability
+)
 
 
 def version() -> str:
@@ -78,9 +80,8 @@ def samplers() -> Iterator[Target]:
             {"run": partial(_flow, solver), "nodes": _nodes, "order": order, **steps},
         )
     eighth = {"run": partial(_flow, diffrax.Dopri8), "nodes": _nodes, "order": 5, "steps": COARSE}
-    yield Target(
-        "Dopri8(), asked for order 5", eighth
-    )  # the kit's problem has no more smoothness to show
+    # the kit's problem has no more smoothness to show
+    yield Target("Dopri8(), asked for order 5", eighth)
     for solver, order in NOISY.items():
         arguments = {
             "run": partial(_reverse, solver),
@@ -107,9 +108,8 @@ def _flow(
 @cache
 def _solve(kind: Any) -> Callable:
     """Compiled once for each shape of x."""
-    newton = optimistix.Newton(
-        rtol=1e-11, atol=1e-11
-    )  # VeryChord, the default, gives up at steps as long as the first
+    # VeryChord, the default, gives up at steps as long as the first
+    newton = optimistix.Newton(rtol=1e-11, atol=1e-11)
     solver = kind(root_finder=newton) if kind in IMPLICIT or kind in SPLIT else kind()
     whole = diffrax.ODETerm(lambda u, y, args: y - _network(y, jnp.exp(u)))
     parts = (
@@ -135,9 +135,8 @@ def _reverse(
 ) -> np.ndarray:
     assert normal is not None
     ends, draws = -np.log(_nodes(n)[1][[0, stop]]), 1 if solver in PLAIN else 2
-    normals = np.zeros(
-        (max(FEW), draws, *x.shape)
-    )  # room for the most steps, so that less is compiled
+    # room for the most steps, so that less is compiled
+    normals = np.zeros((max(FEW), draws, *x.shape))
     normals[:stop] = [[normal(x.shape) for _ in range(draws)] for _ in range(stop)]
     with _asked(denoise):
         return array(

@@ -44,9 +44,8 @@ def version() -> str:
 
 def samplers() -> Iterator[Target]:
     for name in ("SDE, linear", "Flow", "EDM"):
-        orders = (
-            (1, 2) if name != "EDM" else (None, None)
-        )  # an order needs a grid that begins deep in the noise
+        # an order needs a grid that begins deep in the noise
+        orders = (1, 2) if name != "EDM" else (None, None)
         yield _target(name, EULER, order=orders[0])
         yield _target(name, HEUN, order=orders[1])
         yield _target(name, DDIM, order=orders[0], eta=0.0, exact_on_points=True)
@@ -103,9 +102,8 @@ def _level(model: Any, t: float) -> tuple[float, float]:
 
 def processes() -> Iterator[Target]:
     yield _process("SDE, linear", np.linspace(0.02, 2.0, 8))
-    yield _process(
-        "SDE, cosine", np.linspace(0.05, 0.85, 8), start=None
-    )  # where neither of its limits binds
+    # where neither of its limits binds
+    yield _process("SDE, cosine", np.linspace(0.05, 0.85, 8), start=None)
     to_its_end = np.array([0.05, 0.3, 0.6, 0.8, 0.93, 0.96, 0.98])
     yield _process("SDE, cosine", to_its_end, title="SDE, cosine, to its end", start=None)
     yield _process("Flow", np.linspace(0.02, 0.98, 8), start=None)

@@ -80,9 +80,8 @@ def _preconditioned(scheduler: Any, output: torch.Tensor, k: int, x: torch.Tenso
     sample.
     """
     sigma = float(scheduler.sigmas[k])
-    x0 = (x - sigma * output) / (
-        1 + sigma**2
-    )  # of v_prediction with alpha = 1: output = eps - sigma x0
+    # of v_prediction with alpha = 1: output = eps - sigma x0
+    x0 = (x - sigma * output) / (1 + sigma**2)
     bare, unit = (
         scheduler.precondition_outputs(x, torch.full_like(x, one), sigma) for one in (0.0, 1.0)
     )

@@ -96,12 +96,10 @@ def _whole_steps(scheduler: Any) -> np.ndarray:
 
 
 def _perturb(scheduler: Any, x0: np.ndarray, eps: np.ndarray, t: float) -> np.ndarray:
-    own = scheduler.timesteps[torch.argmin((scheduler.timesteps - t).abs())].repeat(
-        len(x0)
-    )  # as it stands in the list
-    if isinstance(
-        scheduler, diffusers.FlowMatchHeunDiscreteScheduler
-    ):  # takes one timestep for a batch
+    # as it stands in the list
+    own = scheduler.timesteps[torch.argmin((scheduler.timesteps - t).abs())].repeat(len(x0))
+    # takes one timestep for a batch
+    if isinstance(scheduler, diffusers.FlowMatchHeunDiscreteScheduler):
         return array(scheduler.scale_noise(tensor(x0), own[0], tensor(eps)))
     if hasattr(scheduler, "scale_noise"):
         return array(scheduler.scale_noise(tensor(x0), own, tensor(eps)))

@@ -47,9 +47,8 @@ def _discrete() -> Iterator[Target]:
     for name in ("HeunDiscreteScheduler", "KDPM2DiscreteScheduler"):
         for options in _grids("epsilon" if "KDPM2" in name else "sample"):
             yield _target(name, options, order=2)
-    for number, options in enumerate(
-        _grids("sample")
-    ):  # order 4 shows late; it computes its coefficients by quadrature, slowly
+    # order 4 shows late; it computes its coefficients by quadrature, slowly
+    for number, options in enumerate(_grids("sample")):
         late = (
             {"order": 4, "steps": (32, 64, 128, 256), "precision": "float64"}
             if number in (2, 3)
@@ -65,9 +64,8 @@ def _euler() -> Iterator[Target]:
     for options in [*_grids("sample"), *_more_of_euler()]:
         yield _target("EulerDiscreteScheduler", options, order=1, eta=0.0)
     for options in _grids("sample"):
-        churn = {
-            "s_churn": 1.0 if "use_beta_sigmas" in options else 5.0
-        }  # with more, that grid needs thousands of steps
+        # with more, that grid needs thousands of steps
+        churn = {"s_churn": 1.0 if "use_beta_sigmas" in options else 5.0}
         yield _target("EulerDiscreteScheduler", options, churn, order=1, noise=True)
     for options in [
         *({"timestep_spacing": one} for one in SPACINGS),

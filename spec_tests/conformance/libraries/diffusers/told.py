@@ -17,9 +17,8 @@ from diffusers.utils import logging
 from spec_tests.conformance.libraries._torch import array, normals, tensor
 from spec_tests.conformance.target import Target
 
-Network = Callable[
-    [Any, Callable, np.ndarray, torch.Tensor], np.ndarray
-]  # (scheduler, denoise, scaled x, t) -> output
+# (scheduler, denoise, scaled x, t) -> output
+Network = Callable[[Any, Callable, np.ndarray, torch.Tensor], np.ndarray]
 # LTXEulerAncestralRFScheduler warns at every set_timesteps of its own arguments
 logging.set_verbosity_error()
 NO_STEP: dict[str, Any] = {}
@@ -34,9 +33,8 @@ class Told(NamedTuple):
     network: Network
     levels: Callable[[Any], tuple[np.ndarray, np.ndarray]]
     step: dict[str, Any] = NO_STEP  # further arguments of step
-    prepare: Callable[[Any, Callable], Any] = lambda scheduler, draw: (
-        None
-    )  # where noise comes by another way
+    # where noise comes by another way
+    prepare: Callable[[Any, Callable], Any] = lambda scheduler, draw: None
 
     def run(
         self, denoise: Callable, x: np.ndarray, n: int, stop: int, normal: Callable | None

@@ -19,9 +19,8 @@ from spec_tests.conformance.target import Target
 
 LIBRARY = "diffusionjax"
 SIGMA = {"sigma_min": 0.01, "sigma_max": 20.0}
-BETA = utils.get_linear_beta_function(beta_min=0.1, beta_max=8.0)[
-    0
-]  # at 10 steps the default of 20 leaves beta dt > 1
+# at 10 steps the default of 20 leaves beta dt > 1
+BETA = utils.get_linear_beta_function(beta_min=0.1, beta_max=8.0)[0]
 LANGEVIN = 0.5  # the Langevin time that the corrector spends in all, shared out over the steps
 
 
@@ -85,9 +84,8 @@ def _run(
     """
     outer, inner = make(denoise, n)
     outer.ts = outer.ts[len(outer.ts) - stop :]
-    euler_last = (
-        isinstance(outer, solvers.EDMHeun) and stop == n
-    )  # x_mean is then the Euler step of Algorithm 2
+    # x_mean is then the Euler step of Algorithm 2
+    euler_last = isinstance(outer, solvers.EDMHeun) and stop == n
     with eager(normal or np.ones), fixed_norms():
         sampler = utils.get_sampler(x.shape, outer, inner, denoise=euler_last)
         return array(sampler(jax.random.key(0), jnp.asarray(x))[0])

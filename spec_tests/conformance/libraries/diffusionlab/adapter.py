@@ -29,9 +29,8 @@ def version() -> str:
 
 def samplers() -> Iterator[Target]:
     for name in PROCESSES:
-        steps = (
-            (16, 32, 64) if name in ("VPCosine", "FlowMatching") else (8, 16, 32)
-        )  # the latter are dear, and enough
+        # the latter are dear, and enough
+        steps = (16, 32, 64) if name in ("VPCosine", "FlowMatching") else (8, 16, 32)
         yield _target(f"EulerSampler({name})", name, continuous.EulerSampler, order=1, steps=steps)
     for name, eta in (
         ("VPCosine", 0.0),
@@ -55,11 +54,12 @@ def samplers() -> Iterator[Target]:
         eta=0.0,
         exact_on_points=True,
     )
+    # from the denoiser: the first-order guess of it
     flow_map = {
         "kind": "x_s",
         "eta": 0.0,
         "exact_on_points": True,
-    }  # from the denoiser: the first-order guess of it
+    }
     yield _target("EulerSampler(VPLinear, x_s)", "VPLinear", continuous.EulerSampler, **flow_map)
 
 

@@ -35,9 +35,8 @@ def version() -> str:
 def samplers() -> Iterator[Target]:
     for name in SCHEDULES:
         for c in (0.0, 0.5, 1.0):
-            eta = (
-                {} if c == 0.5 else {"eta": c}
-            )  # between the two it mixes the noises, another family than eta's
+            # between the two it mixes the noises, another family than eta's
+            eta = {} if c == 0.5 else {"eta": c}
             make = partial(steps.DDIMStep, stoch_coeff=c, stochastic_last_step=True)
             yield _target(
                 f"DDIMStep({name}, stoch_coeff={c})",

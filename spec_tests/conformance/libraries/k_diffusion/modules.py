@@ -18,9 +18,8 @@ from spec_tests.conformance.libraries._torch import tensor
 _spec = importlib.util.find_spec("k_diffusion")
 if _spec is None:
     raise ImportError("k_diffusion")
-if (
-    "k_diffusion" not in sys.modules
-):  # the package imports CLIP and FID networks; two of its modules are wanted
+# the package imports CLIP and FID networks; two of its modules are wanted
+if "k_diffusion" not in sys.modules:
     _bare = types.ModuleType("k_diffusion")
     _bare.__path__ = list(_spec.submodule_search_locations or [])
     sys.modules["k_diffusion"] = _bare
@@ -38,9 +37,8 @@ class Path:
         self.normal, self.known = normal, [(float(t1), w0)]
 
     def at(self, t: float) -> torch.Tensor:
-        near = [
-            w for s, w in self.known if abs(s - t) <= 1e-9 * s
-        ]  # its exp(log(sigma)) is sigma to rounding
+        # its exp(log(sigma)) is sigma to rounding
+        near = [w for s, w in self.known if abs(s - t) <= 1e-9 * s]
         if near:
             return near[0]
         before, w = self.known[-1]

@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-os.environ.setdefault(
-    "MEMEFF_INPUT_PRECISION", "ieee"
-)  # its own setting for comparisons in float32
-os.environ.setdefault(
-    "TRITON_INTERPRET", str(int(not torch.cuda.is_available()))
-)  # read where kernels are defined
+# its own setting for comparisons in float32
+os.environ.setdefault("MEMEFF_INPUT_PRECISION", "ieee")
+# read where kernels are defined
+os.environ.setdefault("TRITON_INTERPRET", str(int(not torch.cuda.is_available())))
 
 from memeff import clip_loss
 
@@ -30,10 +28,8 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 WIDTH = 32  # its kernels want a power of two
 if DEVICE == "cpu":
     clip_loss._validate_features = lambda x, y: None
-    torch.cuda.get_device_capability = lambda device=None: (
-        8,
-        0,
-    )  # it chooses the sizes of blocks by it
+    # it chooses the sizes of blocks by it
+    torch.cuda.get_device_capability = lambda device=None: (8, 0)
 
 
 def version() -> str:
@@ -53,9 +49,8 @@ def _loss(
     sum of x dL/dx.
     """
     width = images.shape[1]
-    padded = (
-        np.pad(rows, ((0, 0), (0, WIDTH - width))) for rows in (images, texts)
-    )  # with zeros, which change no score
+    # with zeros, which change no score
+    padded = (np.pad(rows, ((0, 0), (0, WIDTH - width))) for rows in (images, texts))
     x, y = (
         torch.tensor(rows, dtype=torch.float32, device=DEVICE, requires_grad=True)
         for rows in padded

@@ -38,12 +38,13 @@ MODELS: dict[str, tuple[Any, Callable]] = {  # x0, eps, alpha, sigma -> what the
     "VelocityModel": (models.VelocityModel(), lambda x0, eps, a, s: a * eps - s * x0),
 }
 FINE = (32, 64, 128, 256)
+# where the last step to 0 is long, or the weights of a method change along the way
 FINEST = (
     64,
     128,
     256,
     512,
-)  # where the last step to 0 is long, or the weights of a method change along the way
+)
 FEW = (10, 20, 40)  # where the error of order 10 is not yet rounding
 Adapt = StructuredFunctionalAdapter
 

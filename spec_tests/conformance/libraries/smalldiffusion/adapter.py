@@ -40,12 +40,13 @@ FLOWS: dict[str, Callable] = {
     "ScheduleFlow()": library.ScheduleFlow,
     "ScheduleLogNormalFlow()": library.ScheduleLogNormalFlow,
 }
+# of 1000 training steps; at more the rounding to a whole one shows in the steps
 STEPS = (
     8,
     16,
     32,
     64,
-)  # of 1000 training steps; at more the rounding to a whole one shows in the steps
+)
 EVEN = (16, 32, 64, 128)  # where nothing is rounded
 
 
@@ -80,9 +81,8 @@ def _target(schedule: str, prediction: str, *, gam: float, mu: float, **claims: 
         "nodes": partial(_nodes, schedule),
     }
     given |= {"steps": EVEN if schedule in FLOWS else STEPS}
-    given |= (
-        {"precision": "float32"} if schedule == "ScheduleCosine()" else {}
-    )  # it makes its betas float32
+    # it makes its betas float32
+    given |= {"precision": "float32"} if schedule == "ScheduleCosine()" else {}
     return Target(name, {**given, **claims}, partial(snippets.of, name))
 
 
