@@ -34,10 +34,11 @@ from diffx.nn import dual_encoder, load_provenance, recipe, report
 
 RESULTS = Path(__file__).with_name("hat_results.json")
 PAIRS = 256
+# keys of the held-out scenes, and of those that random pairs take for partners
 SCENES, OTHERS = (
     1_000_003,
     1_000_033,
-)  # keys of the held-out scenes, and of those that random pairs take for partners
+)
 RESAMPLES = 1_000
 CHANCE = 1 / (len(VOCABULARY) - 1)
 SHIPPED = "seed 0"
@@ -123,9 +124,8 @@ def of_word(word: str, worn: Array, bare: Array, words: Array) -> Facts:
 def of_random_pairs(one: Array, other: Array, words: Array) -> Facts:
     """Two men who wear the same: nothing about a hat is in their difference."""
     own, differences = report.row_of("hat"), normalise(one) - normalise(other)
-    signs = np.random.default_rng(1).choice(
-        np.float32([-1, 1]), (RESAMPLES, len(one))
-    )  # which of two is first is chance
+    # which of two is first is chance
+    signs = np.random.default_rng(1).choice(np.float32([-1, 1]), (RESAMPLES, len(one)))
     cosines = np.asarray(rank_words(signs @ np.asarray(differences), words).scores)[:, own]
     first = float((report.ranks(differences, words, own, centre=False) == 1).mean())
     return lists(differences.mean(0), words) | {

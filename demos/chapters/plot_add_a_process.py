@@ -5,20 +5,19 @@ Add a process
 *A noise schedule from a paper becomes a process of its own: four formulas, four facts, and the
 checks that it must pass.*
 
-A process is a path :math:`x_t = \alpha(t)\, x_0 + \sigma(t)\, \varepsilon` from data at :math:`t =
-0` to noise at
-:math:`t = 1`. This page makes one in the order in which ``diffx.processes.SigmoidVP`` was made. The
-class below is complete and works with every sampler of the library, wherever it stands; the last
-section says what it takes to contribute one.
+A process is a path :math:`x_t = \alpha(t)\, x_0 + \sigma(t)\, \varepsilon` from data at
+:math:`t = 0` to noise at :math:`t = 1`. This page makes one in the order in which
+``diffx.processes.SigmoidVP`` was made. The class below is complete and works with every sampler of
+the library, wherever it stands; the last section says what it takes to contribute one.
 
 The schedule is that of Jabri et al. 2022 (arXiv:2212.11972). Its noise rises along a piece of the
-sigmoid :math:`S`, from
-:math:`a = \mathrm{start}/\tau` to :math:`b = \mathrm{end}/\tau`:
+sigmoid :math:`S`, from :math:`a = \mathrm{start}/\tau` to :math:`b = \mathrm{end}/\tau`:
 
 .. math::
 
-   \alpha^2 = \frac{S(b) - S(u)}{S(b) - S(a)}, \qquad \sigma^2 = 1 - \alpha^2 = \frac{S(u) -
-   S(a)}{S(b) - S(a)}, \qquad u = a + (b - a)\, t .
+   \alpha^2 = \frac{S(b) - S(u)}{S(b) - S(a)}, \qquad
+   \sigma^2 = 1 - \alpha^2 = \frac{S(u) - S(a)}{S(b) - S(a)}, \qquad
+   u = a + (b - a)\, t .
 
 From formulas to code
 ---------------------
@@ -30,13 +29,12 @@ As printed, both are differences of nearly equal numbers, :math:`\sigma` near da
 
    S(v) - S(u) = \frac{\sinh\frac{v - u}{2}}{2 \cosh\frac{u}{2} \cosh\frac{v}{2}}
    \quad\Rightarrow\quad
-   \frac{\alpha^2}{\sigma^2} = \frac{\cosh\frac{a}{2}}{\cosh\frac{b}{2}}\, \frac{\sinh w (1 -
-   t)}{\sinh w t} .
+   \frac{\alpha^2}{\sigma^2} = \frac{\cosh\frac{a}{2}}{\cosh\frac{b}{2}}\,
+   \frac{\sinh w (1 - t)}{\sinh w t} .
 
 The class owes four methods: :math:`\alpha`, :math:`\sigma`, the increment :math:`l_t - l_s` of the
-log-SNR
-:math:`l = \log(\alpha^2/\sigma^2)` in closed form, and the inverse :math:`t(l)`. It says what it is
-in four attributes, and ``gaussian_path`` derives :math:`f`, :math:`g` and the log-SNR.
+log-SNR :math:`l = \log(\alpha^2/\sigma^2)` in closed form, and the inverse :math:`t(l)`. It says
+what it is in four attributes, and ``gaussian_path`` derives :math:`f`, :math:`g` and the log-SNR.
 """
 
 # %%
@@ -95,8 +93,7 @@ print(
 
 # %%
 # The facts are read where it matters: ``variance_preserving`` makes :math:`g^2 = -2f`, which has
-# its limit at
-# :math:`t = 0`, and the tests ask each process only for what it has.
+# its limit at :math:`t = 0`, and the tests ask each process only for what it has.
 #
 # It works everywhere
 # -------------------
@@ -124,10 +121,8 @@ print(
 # Other processes beside it
 # -------------------------
 # In time they differ; how far a sampler gets depends on the log-SNR. The sigmoid falls as a square
-# root at the end, so that
-# :math:`\alpha'(1)` is infinite: a method that steps in the process's own time, such as Heun, has
-# to start before
-# :math:`t = 1`.
+# root at the end, so that :math:`\alpha'(1)` is infinite: a method that steps in the process's own
+# time, such as Heun, has to start before :math:`t = 1`.
 
 shown = {
     "VP": (diffx.VP(), BLUE, "--"),
@@ -153,10 +148,9 @@ plt.show()
 # Is it right?
 # ------------
 # No check repeats the formulas of the class: the printed differences in numpy; the variance
-# equation by quadrature,
-# :math:`\sigma(t)^2 = \int_0^t g(r)^2\, \alpha(t)^2/\alpha(r)^2\, dr`, which ties :math:`g` and
-# :math:`f` to the path (FWD-02); the inverse on the log-SNR (FWD-05); the increments added up
-# (FWD-04).
+# equation by quadrature, :math:`\sigma(t)^2 = \int_0^t g(r)^2\, \alpha(t)^2/\alpha(r)^2\, dr`,
+# which ties :math:`g` and :math:`f` to the path (FWD-02); the inverse on the log-SNR (FWD-05); the
+# increments added up (FWD-04).
 
 inner = jnp.linspace(0.02, 0.98, 49)
 
@@ -212,8 +206,7 @@ print(
 
 # %%
 # ``check_process`` asks the same of code in any language, and says what is wrong: here with the
-# square root of
-# :math:`\alpha^2` forgotten.
+# square root of :math:`\alpha^2` forgotten.
 
 
 def findings(alpha):
@@ -240,8 +233,8 @@ for title, found in (("as above", right), ("without the root", slipped)):
 # 1. ``diffx/processes/sigmoid.py``: the class, with its formula, source and domain in the
 #    docstring. Arguments pass ``_arguments.times`` and ``_arguments.log_snrs``; where
 #    :math:`\alpha` or :math:`\sigma` is 0, ``_increments`` keeps derivatives finite and the
-#    increment :math:`-\infty`. For a type checker the class body names what is derived: ``g,
-#    log_snr = g_of_path, log_snr_of_path``.
+#    increment :math:`-\infty`. For a type checker the class body names what is derived:
+#    ``g, log_snr = g_of_path, log_snr_of_path``.
 # 2. ``diffx/processes/__init__.py``: the line that hands it on.
 # 3. ``spec_tests/oracles/paths.py``: the path as its paper prints it, in 60 decimal digits, with
 #    :math:`f` and :math:`g^2`.
@@ -253,9 +246,9 @@ for title, found in (("as above", right), ("without the root", slipped)):
 # 6. ``CHANGELOG.md``: a line.
 #
 # Then break the formula on purpose, drop a root, swap ``start`` and ``end``, forget :math:`\tau`,
-# and see claims fall: ``pytest spec_tests/fwd/test_paths.py spec_tests/num``. Where a
-# derived :math:`f`, :math:`g` or log-SNR is not within the bound of a claim, write it out and put
-# the number beside it. ``SigmoidVP`` writes :math:`f`, since the derivative of a sigmoid near 1 is
+# and see claims fall: ``pytest spec_tests/fwd/test_paths.py spec_tests/num``. Where a derived
+# :math:`f`, :math:`g` or log-SNR is not within the bound of a claim, write it out and put the
+# number beside it. ``SigmoidVP`` writes :math:`f`, since the derivative of a sigmoid near 1 is
 # known to an ulp of 1 only.
 #
 # What this page asserts

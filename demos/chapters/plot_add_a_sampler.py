@@ -74,8 +74,10 @@ plain = np.array([mean_after(guided, n) for n in counts])
 # %%
 # Why? One line of algebra: a step of CFG++ *is* a step of DDIM whose guidance weight is
 #
-# .. math::  w' = \frac{w}{1 - e^{-h}}, \qquad h = \log\frac{\alpha_s}{\sigma_s} -
-#    \log\frac{\alpha_t}{\sigma_t} .
+# .. math::
+#
+#    w' = \frac{w}{1 - e^{-h}}, \qquad
+#    h = \log\frac{\alpha_s}{\sigma_s} - \log\frac{\alpha_t}{\sigma_t} .
 #
 # For a small step this is :math:`w/h`: halve the steps and the weight doubles. A scale in CFG++
 # means something only together with the grid; the usual guidance has a limit (CFG-20, CFG-21).

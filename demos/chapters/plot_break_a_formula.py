@@ -18,10 +18,9 @@ hold.
 # .. math::
 #
 #    x_s = \alpha_s\, D + \sqrt{\sigma_s^2 - \sigma_\eta^2}\; \hat\varepsilon + \sigma_\eta\, z,
-#    \qquad
-#    \hat\varepsilon = \frac{x_t - \alpha_t D}{\sigma_t}, \qquad
-#    \sigma_\eta = \eta\,\frac{\sigma_s}{\sigma_t}\,\sqrt{\sigma_t^2 -
-#    \frac{\alpha_t^2}{\alpha_s^2}\,\sigma_s^2} .
+#    \qquad \hat\varepsilon = \frac{x_t - \alpha_t D}{\sigma_t}, \qquad
+#    \sigma_\eta = \eta\,\frac{\sigma_s}{\sigma_t}\,
+#    \sqrt{\sigma_t^2 - \frac{\alpha_t^2}{\alpha_s^2}\,\sigma_s^2} .
 
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -108,9 +107,8 @@ def ddpm_draws_from_the_posterior(slip):
     one = output(1.0, slip, ts[:2])
     (a_t, a_s), (s_t, s_s) = alpha[:2], sigma[:2]
     bridge = s_s**2 * (s_t**2 - (a_t / a_s) ** 2 * s_s**2) / s_t**2
-    slope = (
-        a_t / a_s * (deviation[1] / deviation[0]) ** 2
-    )  # Cov(x_s, x_t)/Var(x_t): how E[x_s | x_t] follows x_t
+    # Cov(x_s, x_t)/Var(x_t): how E[x_s | x_t] follows x_t
+    slope = a_t / a_s * (deviation[1] / deviation[0]) ** 2
     return np.abs(np.diag(one.cov) - (slope**2 * deviation[0] ** 2 + bridge)).max()
 
 

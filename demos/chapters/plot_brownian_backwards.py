@@ -6,16 +6,15 @@ Brownian motion, run backwards
 who watches the film from its end.*
 
 Drop ink at a few places and let every particle do a random walk :math:`dy = dw`. After a time
-:math:`\tau` the cloud is
-:math:`y_\tau = x_0 + \sqrt{\tau}\,\varepsilon`: data plus noise, with
+:math:`\tau` the cloud is :math:`y_\tau = x_0 + \sqrt{\tau}\,\varepsilon`: data plus noise, with
 :math:`\tau = (\sigma/\alpha)^2`. Nothing else is in a forward process; a schedule only says when
 which :math:`\tau` is met (FWD-06). Now run the film backwards. The particles walk as randomly as
 before, but on the whole they assemble: there is a drift towards where they came from,
 
 .. math::
 
-   \nabla \log p_\tau(y) = -\,\frac{y - D(y, \tau)}{\tau}, \qquad D(y, \tau) = E[x_0 \mid y_\tau =
-   y] .
+   \nabla \log p_\tau(y) = -\,\frac{y - D(y, \tau)}{\tau}, \qquad
+   D(y, \tau) = E[x_0 \mid y_\tau = y] .
 
 The left side is the *score*, learned by diffusion models; the right side is the pull that a walker
 feels who must be home after a time :math:`\tau`, and does not know more about home than :math:`D`
@@ -68,9 +67,8 @@ def log_density(y, t):
 def arrows(axes, law, times, places):
     """The drift of the reversed walk at a grid of times and places."""
     pull = np.array(scores(law, clock(times), jnp.asarray(places)[:, None]))[..., 0].T
-    length = 3 * np.hypot(
-        4.0, pull
-    )  # about the same on the page for all: what counts is where they point
+    # about the same on the page for all: what counts is where they point
+    length = 3 * np.hypot(4.0, pull)
     axes.quiver(
         times,
         places,
@@ -212,9 +210,9 @@ plt.show()
 # --------------------
 # The film's own drift is zero. Whoever reverses it by walking on with that drift and fresh noise,
 # without the score, gets no reverse at all: the ink goes on spreading. The price of the forgotten
-# score is a divergence between the two laws of *paths*, :math:`\frac{1}{2}\int_0^T E|\nabla \log
-# p_\tau|^2\,d\tau`, and it equals the entropy that the spreading made (BRN-07): what the film lost
-# is what the score knows.
+# score is a divergence between the two laws of *paths*,
+# :math:`\frac{1}{2}\int_0^T E|\nabla \log p_\tau|^2\,d\tau`, and it equals the entropy that the
+# spreading made (BRN-07): what the film lost is what the score knows.
 
 naive = np.array(start)[:, 0] + np.concatenate([np.zeros((1, walkers)), np.asarray(walk)[..., 0]])
 figure, axes = plt.subplots(figsize=(6.2, 3.7))
@@ -276,9 +274,8 @@ def three_ways(y, tau):
 
 ways = np.array(three_ways(jnp.linspace(-5, 5, 41)[:, None], 0.7))
 assert np.abs(ways - ways[0]).max() < 1e-12
-assert max(gaps) < 3.5 / np.sqrt(walkers), (
-    gaps
-)  # Kolmogorov and Smirnov: 2.5 sqrt(2/walkers) is passed once in 1e5
+# Kolmogorov and Smirnov: 2.5 sqrt(2/walkers) is passed once in 1e5
+assert max(gaps) < 3.5 / np.sqrt(walkers), gaps
 for paths in (tied, led):
     assert abs(paths[n // 2].var() - T / 4) < 6 * T / 4 * np.sqrt(2 / many)
     assert abs(paths[n // 2].mean() - (place + arrival) / 2) < 6 * np.sqrt(T / 4 / many)

@@ -8,18 +8,16 @@ lines give the exact answer.*
 A sampler is a step from :math:`t` to :math:`s`. Write it as a function and give it a Gaussian, for
 which the right answer is known. ``exact_law`` differentiates *your code* and returns the mean and
 the covariance of what it really outputs. No sample is drawn, so that an error of :math:`10^{-6}` is
-seen as easily as one of
-:math:`10^{-1}`.
+seen as easily as one of :math:`10^{-1}`.
 """
 
 # %%
 # Fifteen lines
 # -------------
 # The step under test is DPM-Solver-2 (Lu et al. 2022, arXiv:2206.00927, Algorithm 1): in the
-# half-log-SNR
-# :math:`\lambda = \log(\alpha/\sigma)` go half of a DDIM step, ask the denoiser again there, and
-# take the whole step with the second answer. It claims order 2: half the step, a quarter of the
-# error.
+# half-log-SNR :math:`\lambda = \log(\alpha/\sigma)` go half of a DDIM step, ask the denoiser again
+# there, and take the whole step with the second answer. It claims order 2: half the step, a quarter
+# of the error.
 
 from functools import partial
 

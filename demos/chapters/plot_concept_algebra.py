@@ -33,9 +33,8 @@ texts = ("(nothing)", "hat", "man", "man, hat")
 bodies, heads = ("cat", "child", "man"), ("bare", "cap", "hat")
 of_body = np.array([[0.30, 0.20, 0.10], [0.02, 0.08, 0.30]])  # p(is it said "man"?, body)
 of_head = np.array([[0.34, 0.12, 0.06], [0.04, 0.16, 0.28]])  # p(is it said "hat"?, head)
-habit = np.array([1.0, -1.0, 1.5])[:, None] * np.array(
-    [-1.0, 0.5, 1.0]
-)  # who is said to wear what, together
+# who is said to wear what, together
+habit = np.array([1.0, -1.0, 1.5])[:, None] * np.array([-1.0, 0.5, 1.0])
 
 
 def joint(eps):
@@ -71,9 +70,11 @@ plt.show()
 # -------------
 # How far apart the two differences are is an identity (CON-01):
 #
-# .. math:: \operatorname{PMI}(x; 11) - \operatorname{PMI}(x; 10) - \operatorname{PMI}(x; 01) +
-#    \operatorname{PMI}(x; 00)
-#     = \log\operatorname{OR}(z_1, z_2 \mid x) - \log\operatorname{OR}(z_1, z_2).
+# .. math::
+#
+#    \operatorname{PMI}(x; 11) - \operatorname{PMI}(x; 10) - \operatorname{PMI}(x; 01)
+#    + \operatorname{PMI}(x; 00)
+#    = \log\operatorname{OR}(z_1, z_2 \mid x) - \log\operatorname{OR}(z_1, z_2).
 #
 # Analogy is independence: the odds ratio of the two words in each picture against that over all
 # pictures. Where the words are independent given the picture, but not in the mean of all pictures,
@@ -118,9 +119,8 @@ for panel, eps in zip(panels, (0.0, 1.0), strict=False):
         side = (
             "center" if abs(point[0]) < 0.5 * abs(point[1]) else "left" if point[0] > 0 else "right"
         )
-        panel.annotate(
-            name, point + 0.11 * reach * unit(point), ha=side, va="center"
-        )  # outside, where no arrow goes
+        # outside, where no arrow goes
+        panel.annotate(name, point + 0.11 * reach * unit(point), ha=side, va="center")
 
 strengths = np.linspace(0, 2.5, 26)
 cosines, predicted = [], []

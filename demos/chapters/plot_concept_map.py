@@ -50,9 +50,8 @@ words = np.asarray(words)
 middle = np.concatenate([plain, hatted]).mean(0)
 _, singular, rows = np.linalg.svd(np.concatenate([plain, hatted]) - middle, full_matrices=False)
 hat = np.asarray(diffx.concepts.concept_direction(hatted, plain))
-axes = (
-    rows[:2] * np.sign(rows[:2] @ hat)[:, None]
-)  # a component has no sign: let hats go right and up
+# a component has no sign: let hats go right and up
+axes = rows[:2] * np.sign(rows[:2] @ hat)[:, None]
 share = singular[:2] ** 2 / (singular**2).sum()
 length = np.linalg.norm((hatted - plain).mean(0))
 
@@ -93,9 +92,8 @@ for names, marker, color in ((HEADWEAR_WORDS, "^", ORANGE), (others, "s", BLUE))
     at = spread[[VOCABULARY.index(name) - 1 for name in names]]
     right.plot(*at.T, marker, color=color, mec=BLACK, ms=6)
     for name, place in zip(names, at, strict=True):
-        where, side = (
-            ((-5, -3), "right") if name == "helmet" else ((5, 3), "left")
-        )  # horns are beside it
+        # horns are beside it
+        where, side = ((-5, -3), "right") if name == "helmet" else ((5, 3), "left")
         right.annotate(name, place, where, textcoords="offset points", fontsize=8, ha=side)
 right.set_title("words on the same plane, from their mean")
 for panel in (left, right):
@@ -122,9 +120,9 @@ print(
 # The arrows look parallel on the whole, not one by one. In all 512 dimensions the same: left the
 # cosine of every two hat differences, beside that of differences between two people. So a single
 # pair is a noisy hat. But what disagrees from person to person averages out: if two differences
-# have the cosine :math:`\rho`, the means of two groups of :math:`n` have nearly :math:`\rho / (\rho
-# + (1 - \rho)/n)` (derived here, for differences of one length). CON-08 has the case where nothing
-# disagrees.
+# have the cosine :math:`\rho`, the means of two groups of :math:`n` have nearly
+# :math:`\rho / (\rho + (1 - \rho)/n)` (derived here, for differences of one length). CON-08 has the
+# case where nothing disagrees.
 
 
 def unit(x):

@@ -11,9 +11,11 @@ pictures with their captions at a time, and one thing is asked of them: that amo
 cosines those of the :math:`N` true pairs be the largest of their row and of their column.
 ``clip_loss`` says how far they are from it, in nats:
 
-.. math:: \mathcal L = -\frac1{2N}\sum_i \left(\log\frac{e^{s\,x_i\cdot y_i}}{\sum_j e^{s\,x_i\cdot
-   y_j}}
-    + \log\frac{e^{s\,x_i\cdot y_i}}{\sum_j e^{s\,x_j\cdot y_i}}\right).
+.. math::
+
+   \mathcal L = -\frac1{2N}\sum_i \left(
+   \log\frac{e^{s\,x_i\cdot y_i}}{\sum_j e^{s\,x_i\cdot y_j}}
+   + \log\frac{e^{s\,x_i\cdot y_i}}{\sum_j e^{s\,x_j\cdot y_i}}\right).
 
 Who knows nothing pays :math:`\log N` (CLP-01). The scale :math:`s` is learned too.
 """

@@ -6,10 +6,9 @@ What is left to know
 in bits.*
 
 See a point of a data set through noise, :math:`x_t = \alpha x_0 + \sigma\varepsilon`. How wrong is
-the best guess
-:math:`D(x_t, t)`? Its mean squared error, the *mmse*, depends only on the signal-to-noise ratio
-:math:`g = \alpha^2/\sigma^2`, and half its integral is the information that the noisy picture has
-about the clean one:
+the best guess :math:`D(x_t, t)`? Its mean squared error, the *mmse*, depends only on the
+signal-to-noise ratio :math:`g = \alpha^2/\sigma^2`, and half its integral is the information that
+the noisy picture has about the clean one:
 
 .. math::
 
@@ -135,13 +134,15 @@ plt.show()
 #
 # Unequal weights, and a density
 # ------------------------------
-# Held for one point :math:`x` at a time, half the integrated error is its *surprisal*: :math:`-\log
-# w` for a point of weight :math:`w` (LIK-06). And where the data have a density, the area no longer
-# ends. What is finite is the area between the curve and that of a standard normal, and it is the
-# differential entropy (LIK-04):
+# Held for one point :math:`x` at a time, half the integrated error is its *surprisal*:
+# :math:`-\log w` for a point of weight :math:`w` (LIK-06). And where the data have a density, the
+# area no longer ends. What is finite is the area between the curve and that of a standard normal,
+# and it is the differential entropy (LIK-04):
 #
-# .. math:: h(x_0) = \tfrac{1}{2}\log 2\pi e - \int \tfrac{1}{2} \left[ \frac{g}{1 + g} - g\,
-#    E\,|x_0 - D|^2 \right] d\log g .
+# .. math::
+#
+#    h(x_0) = \tfrac{1}{2}\log 2\pi e
+#    - \int \tfrac{1}{2} \left[ \frac{g}{1 + g} - g\, E\,|x_0 - D|^2 \right] d\log g .
 
 weights = np.array([0.4, 0.25, 0.15, 0.1, 0.06, 0.04])
 atoms = diffx.PointSet(spiral(len(weights), last=7 * np.pi / 2, std=1), jnp.asarray(weights))

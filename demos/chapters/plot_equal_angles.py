@@ -11,9 +11,10 @@ deviation :math:`\sqrt{L}`. At time :math:`t` the sample has a part from the dat
 :math:`\alpha\sqrt{L}`, and at right angles to it a part of noise, of deviation :math:`\sigma`.
 Together they are an arrow, and what matters of it is its angle:
 
-.. math:: \phi(t) = \operatorname{atan2}\left(\sigma,\; \alpha\sqrt{L}\right), \qquad \text{noise: }
-   \phi = \pi/2,
-   \quad \text{data: } \phi = 0 .
+.. math::
+
+   \phi(t) = \operatorname{atan2}\left(\sigma,\; \alpha\sqrt{L}\right), \qquad
+   \text{noise: } \phi = \pi/2, \quad \text{data: } \phi = 0 .
 """
 
 # %%
@@ -21,10 +22,8 @@ Together they are an arrow, and what matters of it is its angle:
 # ----------------------
 # DDIM splits a sample into its guess of the data and its guess of the noise, and mixes them anew.
 # For Gaussian data the guesses are projections, and so is the step: what arrives on the next ray is
-# the foot of a perpendicular,
-# :math:`\cos(\phi_t - \phi_s)` times as long as it should be (REV-11). Lengths in the picture are
-# shares of the true
-# deviation. It should be 1 all the way.
+# the foot of a perpendicular, :math:`\cos(\phi_t - \phi_s)` times as long as it should be (REV-11).
+# Lengths in the picture are shares of the true deviation. It should be 1 all the way.
 
 from functools import partial
 
@@ -40,11 +39,12 @@ begin(float64=True)
 flow = diffx.RectifiedFlow()
 
 
+# N(0, .25), from sigma/alpha = 80 to .002: Karras' range
 C, NOISIEST, CLEANEST = (
     0.5,
     80 / 81,
     0.002 / 1.002,
-)  # N(0, .25), from sigma/alpha = 80 to .002: Karras' range
+)
 rows = {
     "equal angles": (
         BLACK,
@@ -200,11 +200,12 @@ for i, name in enumerate(rows):
 # %%
 # Small steps, exactly
 # --------------------
-# For many steps the loss is :math:`1 - \prod \cos \Delta\phi_i \approx \frac{1}{2}\sum
-# \Delta\phi_i^2`, so that :math:`N` times the loss tends to :math:`\frac{1}{2}\int (d\phi/du)^2\,
-# du`, where :math:`u` counts the share of the steps. For the rectified flow in equal steps of time
-# that is :math:`\frac{1}{2}\left[1 + \frac{\pi}{4}\, (1 + L)/\sqrt{L}\right]` (REV-12), and for
-# equal angles :math:`\pi^2/8`, the least there is.
+# For many steps the loss is
+# :math:`1 - \prod \cos \Delta\phi_i \approx \frac{1}{2}\sum \Delta\phi_i^2`, so that :math:`N`
+# times the loss tends to :math:`\frac{1}{2}\int (d\phi/du)^2\, du`, where :math:`u` counts the
+# share of the steps. For the rectified flow in equal steps of time that is
+# :math:`\frac{1}{2}\left[1 + \frac{\pi}{4}\, (1 + L)/\sqrt{L}\right]` (REV-12), and for equal
+# angles :math:`\pi^2/8`, the least there is.
 
 constants = [(1 + np.pi / 4 * (1 + L) / np.sqrt(L)) / 2 for L in widths] + [np.pi**2 / 8]
 figure, axes = plt.subplots(figsize=(7.4, 3.7))

@@ -107,8 +107,8 @@ plt.show()
 # To stop earlier leaves more noise, to go on makes the last steps stiffer, and in between lies the
 # best :math:`t_{\min}`. Heun's method pays dearly for going too far: along the small variances its
 # last long step amplifies (REV-29). More steps move the best place towards the data. The initial
-# error is no matter here, thanks to
-# :math:`\alpha(1) = 0.0066`; but the way back treats it differently:
+# error is no matter here, thanks to :math:`\alpha(1) = 0.0066`; but the way back treats it
+# differently:
 
 down = [diffx.uniform(20, t_min=1e-3)]
 start_ode, start_sde = (
@@ -122,8 +122,7 @@ print(f"what is left of the wrong start: {start_ode:.1e} by the ODE, {start_sde:
 # What more steps cannot buy
 # --------------------------
 # Now the network: its answer is 1% too small, at every noise. The grid is uniform in log-SNR and
-# goes down to
-# :math:`t = 10^{-4}`.
+# goes down to :math:`t = 10^{-4}`.
 
 counts = by_mode([5, 10, 20, 40, 80, 160], [20, 40])
 grids = [diffx.grids.uniform_log_snr(process, n, t_min=1e-4) for n in counts]

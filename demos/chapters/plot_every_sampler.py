@@ -15,9 +15,9 @@ covariance of its output off its code, and the distance of two Gaussians is a fo
 # ----------
 # The data have five directions, with variances from 1 down to :math:`10^{-4}`: like pictures, which
 # vary much in a few ways and hardly in most. All methods get the exact denoiser, the same grid,
-# uniform in log-SNR from
-# :math:`t = 1` to :math:`t = 10^{-3}` of the usual VP process, and start at the exact law, so that
-# the steps are all that is wrong. A method that asks twice a step gets half of the steps.
+# uniform in log-SNR from :math:`t = 1` to :math:`t = 10^{-3}` of the usual VP process, and start at
+# the exact law, so that the steps are all that is wrong. A method that asks twice a step gets half
+# of the steps.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -39,13 +39,14 @@ begin(float64=True)
 process = diffx.VP()
 law = diffx.GaussianLaw(jnp.zeros(5), jnp.array([1.0, 1e-1, 1e-2, 1e-3, 1e-4]))
 field = diffx.denoiser(process, law)
+# by order; 0: exact
 LOOK = {
     1: (BLACK, "-"),
     2: (BLUE, "--"),
     3: (ORANGE, "-."),
     4: (GREEN, ":"),
     0: (RED, "-"),
-}  # by order; 0: exact
+}
 DARK = {3: "#9a6400", 4: "#00704f"}  # for words
 
 
@@ -62,9 +63,8 @@ def of(method, **settings):
 
 
 def churned(process, denoise, n):
-    return diffx.samplers.edm_stochastic(
-        process, denoise, gamma=min(4 / n, 2**0.5 - 1)
-    )  # the paper's S_churn = 4
+    # the paper's S_churn = 4
+    return diffx.samplers.edm_stochastic(process, denoise, gamma=min(4 / n, 2**0.5 - 1))
 
 
 without_noise = {
@@ -133,9 +133,8 @@ def errors(method):
         pair = diffx.Sampler(Partial(joint_init), Partial(joint_step, sampler, law.mean), noise)
         for i in range(0, n, stride):
             joint = diffx.exact_law(pair, joint, ts[i : i + stride + 1])
-        got = diffx.GaussianLaw(
-            joint.mean[:d], joint.cov[:d, :d]
-        )  # the point comes first, then the memory
+        # the point comes first, then the memory
+        got = diffx.GaussianLaw(joint.mean[:d], joint.cov[:d, :d])
         out.append([diffx.w2(got, end), *np.sqrt(np.diag(got.cov)) - np.sqrt(end.cov)])
     return np.array(out).T
 
@@ -257,11 +256,10 @@ for name in [
 # %%
 # Heun's method fails along the small variances, where the field is stiff in the process's own time.
 # (Along variance 1 the flow of this process stands still; Euler owes its good place to that.) So
-# too on 256 directions of variances
-# :math:`k^{-2}` in equal time steps: after 10 steps Heun, with 20 evaluations, is at 6.4, Euler at
-# 0.54 and DDIM at
-# 0.37 (REV-22; why: REV-29). Where answers of earlier steps are used again a higher order costs one
-# evaluation a step, and a multi-step method leads at every budget.
+# too on 256 directions of variances :math:`k^{-2}` in equal time steps: after 10 steps Heun, with
+# 20 evaluations, is at 6.4, Euler at 0.54 and DDIM at 0.37 (REV-22; why: REV-29). Where answers of
+# earlier steps are used again a higher order costs one evaluation a step, and a multi-step method
+# leads at every budget.
 #
 # **What is wrong with DDPM is its variance.** With the optimal one (Bao et al. 2022,
 # arXiv:2201.06503) it is exact at any number of steps, one included (REV-07): the line at the rim.
@@ -295,9 +293,8 @@ alphas, ratios = (
 answer = jax.jit(two_clouds)
 
 
-def slope_of(
-    r, y
-):  # dy/dr of y = x/alpha, r = sigma/alpha: the probability flow of every process (REV-14)
+# dy/dr of y = x/alpha, r = sigma/alpha: the probability flow of every process (REV-14)
+def slope_of(r, y):
     alpha = 1 / np.sqrt(1 + r**2)
     return (
         y - np.asarray(answer(alpha * y[:, None], process.time_of_log_snr(-2 * np.log(r))))[:, 0]
@@ -345,9 +342,8 @@ def released_3m():
             told.append(np.asarray(answer(x, ts[i])))
             first, second = told[-1] - told[-2], (told[-1] - 2 * told[-2] + told[-3]) / 2
             phi_2 = np.expm1(-h) / h + 1
-            bend = (
-                phi_2 * (first + second) - (phi_2 / h - 0.5) * second
-            )  # the parabola through all three has twice this
+            # the parabola through all three has twice this
+            bend = phi_2 * (first + second) - (phi_2 / h - 0.5) * second
             x = s[i + 1] / s[i] * x - a[i + 1] * np.expm1(-h) * told[-1] + a[i + 1] * bend
         out.append(float(np.abs(x - xs[-1]).max()))
     return np.array(out)

@@ -5,20 +5,22 @@ Guidance
 *Chapters 10 and 11. Result = unconditional + scale (conditional - unconditional). What does that
 do, exactly?*
 
-A model that knows the caption :math:`c` gives :math:`D_c(x, t)`, and without caption :math:`D_u(x,
-t)`. Guidance goes on past the first, in the direction in which the caption changed the mind:
+A model that knows the caption :math:`c` gives :math:`D_c(x, t)`, and without caption
+:math:`D_u(x, t)`. Guidance goes on past the first, in the direction in which the caption changed
+the mind:
 
 .. math:: D_w(x, t) = D_u(x, t) + w\,\left(D_c(x, t) - D_u(x, t)\right).
 
-Here :math:`w = 0` is unconditional, :math:`w = 1` conditional. (Papers that write :math:`(1 +
-w')D_c - w' D_u` mean :math:`w = 1 + w'`.) With two Gaussians everything about it can be computed.
+Here :math:`w = 0` is unconditional, :math:`w = 1` conditional. (Papers that write
+:math:`(1 + w')D_c - w' D_u` mean :math:`w = 1 + w'`.) With two Gaussians everything about it can be
+computed.
 """
 
 # %%
 # Three fields
 # ------------
-# All pictures are the wide cloud, those with the caption the narrow one. An arrow points
-# from :math:`x` to the guess of the clean picture.
+# All pictures are the wide cloud, those with the caption the narrow one. An arrow points from
+# :math:`x` to the guess of the clean picture.
 
 import jax
 import jax.numpy as jnp
@@ -140,8 +142,8 @@ plt.show()
 # A negative prompt
 # -----------------
 # To steer *away* from something, put it in place of the unconditional branch. For clouds of one
-# shape the answer is simple (CFG-06, CFG-09): the shape stays, and the mean goes to :math:`\mu_n +
-# w\,(\mu_c - \mu_n)`, away from the unwanted :math:`\mu_n`.
+# shape the answer is simple (CFG-06, CFG-09): the shape stays, and the mean goes to
+# :math:`\mu_n + w\,(\mu_c - \mu_n)`, away from the unwanted :math:`\mu_n`.
 
 wanted = diffx.GaussianLaw(jnp.array([1.0, 1.0]), jnp.array([0.5, 0.5]))
 unwanted = diffx.GaussianLaw(jnp.array([1.0, -1.0]), jnp.array([0.5, 0.5]))

@@ -267,9 +267,8 @@ def flow_law(process, cond, uncond, w):
     return diffx.guidance.guided_flow_law(process, cond, uncond, w=w)
 
 
-straight = (
-    diffx.RectifiedFlow()
-)  # from pure noise, alpha(1) = 0: no trace of the data is left in the start
+# from pure noise, alpha(1) = 0: no trace of the data is left in the start
+straight = diffx.RectifiedFlow()
 flow_laws = jax.jit(jax.vmap(partial(flow_law, straight), (None, None, 0)))
 inner, everything = gaussian(INNER), gaussian(NONE)
 of_flow = flow_laws(inner, everything, fine).cov[:, 0]
@@ -376,8 +375,8 @@ plt.show()
 # %%
 # Left: how often the outer stretch is still drawn when it is unwanted. The curve beside it is
 # exact: for Gaussians of one shape the mean goes to :math:`\mu_n + w\,(\mu_u - \mu_n)` and the
-# shape stays (CFG-06), so the part that is nearer to the unwanted mean is :math:`\Phi((1/2 -
-# w)\,d)`, at a distance of :math:`d = 2` standard deviations.
+# shape stays (CFG-06), so the part that is nearer to the unwanted mean is
+# :math:`\Phi((1/2 - w)\,d)`, at a distance of :math:`d = 2` standard deviations.
 #
 # Right: what to beware of. The inner stretch is *narrower* than what is asked for, and to flee from
 # it has no end: the variance :math:`L_u^w L_n^{1-w}` grows with :math:`w` (CFG-03), the samples
@@ -388,10 +387,9 @@ plt.show()
 # What this page asserts
 # ----------------------
 # With the exact field nothing is missed; the networks miss the more the less they have learned, and
-# less at
-# :math:`w = 3`. Variety falls, the network's faster, and the median distance to the data stays
-# small. An unwanted outer stretch vanishes while the samples stay near the data; an unwanted inner
-# one drives them away. The Gaussian laws are the formulas.
+# less at :math:`w = 3`. Variety falls, the network's faster, and the median distance to the data
+# stays small. An unwanted outer stretch vanishes while the samples stay near the data; an unwanted
+# inner one drives them away. The Gaussian laws are the formulas.
 
 three, inside = (
     list(weights).index(3),

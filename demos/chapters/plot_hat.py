@@ -51,12 +51,13 @@ bald, hats = judge.see(without_headwear(men)), judge.see(with_headwear(men, "hat
 direction = diffx.concepts.concept_direction(hats, bald)
 found = report.first_words(direction, judge.words, 8)
 
+# cited: ViT-B/32, 198 words
 LECTURE = {
     "hat": 0.165,
     "cap": 0.113,
     "helmet": 0.106,
     "the next one": 0.061,
-}  # cited: ViT-B/32, 198 words
+}
 
 
 def look(word):
@@ -85,9 +86,8 @@ def key(figure):
 
 
 large = jax.jit(jax.vmap(lambda scene: render(scene, size=64)))
-shown = jax.tree.map(
-    lambda leaf: leaf[np.flatnonzero(np.asarray(men.view) == 1)[:4]], men
-)  # portraits
+# portraits
+shown = jax.tree.map(lambda leaf: leaf[np.flatnonzero(np.asarray(men.view) == 1)[:4]], men)
 figure = plt.figure(figsize=(9.8, 4.1))
 grid = figure.add_gridspec(2, 6, width_ratios=[1, 1, 1, 1, 1.9, 1.9])
 for row, (scenes, name) in enumerate(
@@ -164,9 +164,8 @@ plt.show()
 # The table is made from ``demos/chapters/hat_results.json``: 256 pairs for each of nine words, all
 # words of the vocabulary ranked. Seed 0 is the network that ships; seeds 1 and 2 had half as many
 # steps, and so had the two controls. *mean*: the rank of the word by the mean difference, raw and
-# centred.
-# *one*: the share of single pairs that put the word first, with its 95% interval. *bare*: the same
-# without subtraction.
+# centred. *one*: the share of single pairs that put the word first, with its 95% interval. *bare*:
+# the same without subtraction.
 
 seeds = [name for name in runs if name.startswith("seed")]
 print(

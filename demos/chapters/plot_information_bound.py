@@ -20,11 +20,9 @@ information and the best scores are formulas.
 # The best scores
 # ---------------
 # Let :math:`x` and :math:`y` be standard normal with correlation :math:`r` in each of :math:`d`
-# dimensions. They share
-# :math:`I = -\frac d2 \log(1 - r^2)`, and the best score of a pair is its pointwise mutual
-# information
-# :math:`\log p(x, y) - \log p(x) - \log p(y)`, a quadratic form. One batch of eight pairs, and what
-# each pair scores:
+# dimensions. They share :math:`I = -\frac d2 \log(1 - r^2)`, and the best score of a pair is its
+# pointwise mutual information :math:`\log p(x, y) - \log p(x) - \log p(y)`, a quadratic form. One
+# batch of eight pairs, and what each pair scores:
 
 import jax
 import jax.numpy as jnp
@@ -128,11 +126,9 @@ for i, n in enumerate(sizes):
 
 # %%
 # Pairs that share 1 nat are measured to a hundredth by a batch of 512. Those that share 12 would
-# need
-# :math:`e^{12} \approx 160{,}000`: until then the loss measures the batch and not the pairs. That
-# is a reason why contrastive training wants large batches, and why its loss should never be
-# compared between batch
-# sizes.
+# need :math:`e^{12} \approx 160{,}000`: until then the loss measures the batch and not the pairs.
+# That is a reason why contrastive training wants large batches, and why its loss should never be
+# compared between batch sizes.
 #
 # What this page asserts
 # ----------------------

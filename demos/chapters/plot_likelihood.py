@@ -67,9 +67,8 @@ points = jax.jit(lambda key: law.sample(key, (by_mode(1024, 256),)))(jax.random.
 side, reach, depth = by_mode(111, 71), 3.6, 12
 line = np.linspace(-reach, reach, side)
 plane = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
-everywhere = np.concatenate(
-    [plane, points]
-)  # the map, and points of the mixture for the next figure
+# the map, and points of the mixture for the next figure
+everywhere = np.concatenate([plane, points])
 (found, traced), (true, exact) = (
     np.split(f(everywhere), [side**2]) for f in (lambda x: log_density(x, 32), truth)
 )
@@ -124,11 +123,11 @@ print(f"largest difference {gap.max():.1e} nats; the density from the denoiser s
 # Two things cost accuracy. One is the number of steps: the error falls like :math:`1/N^4`, and
 # soonest on a grid of angles that knows how wide a cloud is. The other is the divergence of
 # :math:`D`. Exactly, it takes one derivative per dimension. Large models cannot afford that and
-# take Hutchinson's estimate: for random signs :math:`z_i = \pm 1` the number :math:`z^\top
-# (\partial D/\partial x)\, z` has the divergence as its mean, and one derivative is enough. Its
-# variance is :math:`2 \sum_{i \ne j} S_{ij}^2`, where :math:`S` is the symmetric part of
-# :math:`\partial D/\partial x`; for standard normal numbers in place of signs it is :math:`2
-# \sum_{ij} S_{ij}^2` (DEN-17).
+# take Hutchinson's estimate: for random signs :math:`z_i = \pm 1` the number
+# :math:`z^\top (\partial D/\partial x)\, z` has the divergence as its mean, and one derivative is
+# enough. Its variance is :math:`2 \sum_{i \ne j} S_{ij}^2`, where :math:`S` is the symmetric part
+# of :math:`\partial D/\partial x`; for standard normal numbers in place of signs it is
+# :math:`2 \sum_{ij} S_{ij}^2` (DEN-17).
 #
 # One probe serves the whole way, so :math:`S` may as well be the weighted integral along the way,
 # and three fixed probes read it off: :math:`e_1`, :math:`e_2` and :math:`e_1 + e_2`. The lines on
@@ -167,9 +166,8 @@ probed, predicted, singles = {}, {}, {}
 for name, (draw, variance, *_) in draws.items():
     each = [log_density(points, 32, draw((1, *points.shape))) for _ in range(most)]
     singles[name] = each[0]
-    means = (
-        np.cumsum(each, axis=0) / np.arange(1, most + 1)[:, None]
-    )  # log p is linear in the estimate
+    # log p is linear in the estimate
+    means = np.cumsum(each, axis=0) / np.arange(1, most + 1)[:, None]
     probed[name] = np.array([rms(means[k - 1]) for k in counts])
     predicted[name] = np.sqrt(float(jax.jit(jax.vmap(variance))(matrices).mean()) / counts)
 
@@ -264,12 +262,11 @@ print(
 # %%
 # In few steps the clouds come out too small and too dense. The distance in the titles is the exact
 # Kullback-Leibler divergence of the output from the data, an integral over the noise. It needs that
-# no two noises end in one place, and they do not: a step of DDIM adds :math:`x_t` and :math:`D(x_t,
-# t)` with factors
-# :math:`\sigma_s/\sigma_t` and :math:`\alpha_s - \alpha_t \sigma_s/\sigma_t` that are not negative,
-# and the Jacobian of
-# :math:`D` is :math:`\alpha_t/\sigma_t^2` times a covariance. Such a step is the gradient of a
-# strictly convex function.
+# no two noises end in one place, and they do not: a step of DDIM adds :math:`x_t` and
+# :math:`D(x_t, t)` with factors :math:`\sigma_s/\sigma_t` and
+# :math:`\alpha_s - \alpha_t \sigma_s/\sigma_t` that are not negative, and the Jacobian of :math:`D`
+# is :math:`\alpha_t/\sigma_t^2` times a covariance. Such a step is the gradient of a strictly
+# convex function.
 #
 # What this page asserts
 # ----------------------

@@ -7,9 +7,8 @@ noise and data by that flow, draw the lines again, and it is straight.*
 
 *"Isn't this literally a straight line from x_1 to x_0? My mental image of this is the same as DDPM.
 What's different here?"*, asks the author of the lecture of flow matching. Each pair's line is
-straight,
-:math:`x_t = (1-t)\, x_0 + t\, \varepsilon`. But the pairs are drawn at random, their lines cross,
-and where they cross a field has one velocity for all, the mean
+straight, :math:`x_t = (1-t)\, x_0 + t\, \varepsilon`. But the pairs are drawn at random, their
+lines cross, and where they cross a field has one velocity for all, the mean
 :math:`u(x, t) = E[\varepsilon - x_0 \mid x_t = x]`. Its roads cannot cross, so they bend, and one
 long step along a bent road ends in the wrong place. What would be different are pairs whose lines
 do not cross.
@@ -55,16 +54,14 @@ def fitted(pairs, x, t):
     off = at - x[..., None, :]
     far = (off**2).sum(-1)
     nearest = far.min(-1, keepdims=True)
-    weights = jnp.exp(
-        (nearest - far) / (2 * (bandwidth**2 + nearest))
-    )  # wider where pairs are rare
+    # wider where pairs are rare
+    weights = jnp.exp((nearest - far) / (2 * (bandwidth**2 + nearest)))
     ones = jnp.ones_like(off[..., :1])
     design = jnp.concatenate([ones, off], -1)
     normal = jnp.einsum("...n,...ni,...nj->...ij", weights, design, design)
     right = jnp.einsum("...n,...ni,nj->...ij", weights, design, velocities)
-    ridge = (
-        1e-3 * bandwidth**2 * normal[..., :1, :1] * jnp.diag(jnp.array([0.0, 1.0, 1.0]))
-    )  # for the last lonely pair
+    # for the last lonely pair
+    ridge = 1e-3 * bandwidth**2 * normal[..., :1, :1] * jnp.diag(jnp.array([0.0, 1.0, 1.0]))
     return jnp.linalg.solve(normal + ridge, right)[..., 0, :]
 
 
@@ -129,11 +126,12 @@ for panel, (name, (xs, bend, _)) in zip(panels.flat[1:], roads.items(), strict=T
 plt.show()
 
 # %%
-# Crosses are noise, dots are data. In the titles :math:`S = E\int_0^1 |(\text{chord}) - dx/dt|^2\,
-# dt`, the bend of the roads in squared data units (FM-07): 0 is straight at constant speed. The
-# reflowed roads are nearly straight; what is left is the error of the fit on a few thousand pairs.
-# Below right the other way to pairs whose lines hardly cross: match each batch of noise and data by
-# *minibatch optimal transport*, before any flow is learned.
+# Crosses are noise, dots are data. In the titles
+# :math:`S = E\int_0^1 |(\text{chord}) - dx/dt|^2\, dt`, the bend of the roads in squared data units
+# (FM-07): 0 is straight at constant speed. The reflowed roads are nearly straight; what is left is
+# the error of the fit on a few thousand pairs. Below right the other way to pairs whose lines
+# hardly cross: match each batch of noise and data by *minibatch optimal transport*, before any flow
+# is learned.
 #
 # One step
 # --------
@@ -165,27 +163,24 @@ plt.show()
 #
 # Exactly, on a Gaussian
 # ----------------------
-# For Gaussian noise and data everything is a formula. Here the noise is :math:`N(0,
-# \operatorname{diag}(4, 0.3))` and the data have unit variances and a correlation of 0.9. After one
-# reflow the field is straight and one Euler step is exact to rounding (FM-08). Is it then the
-# shortest way? No: straight and short are two things.
+# For Gaussian noise and data everything is a formula. Here the noise is
+# :math:`N(0, \operatorname{diag}(4, 0.3))` and the data have unit variances and a correlation of
+# 0.9. After one reflow the field is straight and one Euler step is exact to rounding (FM-08). Is it
+# then the shortest way? No: straight and short are two things.
 
 spread, target = np.diag([4.0, 0.3]), np.array([[1.0, 0.9], [0.9, 1.0]])
-before, after = (
-    diffx.GaussianLaw(jnp.zeros(2), jnp.asarray(cov)) for cov in (target, spread)
-)  # x0 and x1
+# x0 and x1
+before, after = (diffx.GaussianLaw(jnp.zeros(2), jnp.asarray(cov)) for cov in (target, spread))
 straight = diffx.flow_matching.Interpolant(0.0)
-corners = np.sqrt(2) * np.array(
-    [[1, 0], [-1, 0], [0, 1], [0, -1.0]]
-)  # mean 0, covariance 1: exact means of squares
+# mean 0, covariance 1: exact means of squares
+corners = np.sqrt(2) * np.array([[1, 0], [-1, 0], [0, 1], [0, -1.0]])
 root = np.sqrt(spread)
 white = diffx.GaussianLaw(
     jnp.zeros(2), jnp.asarray(target / np.sqrt(np.outer(np.diag(spread), np.diag(spread))))
 )
 to_data = np.asarray(diffx.fold(diffx.samplers.exact_flow(process, white), jnp.eye(2), single)[0])
-matrix = (
-    root @ to_data.T @ np.linalg.inv(root)
-)  # the first flow, exactly: eps -> matrix eps; the flow commutes with scaling
+# the first flow, exactly: eps -> matrix eps; the flow commutes with scaling
+matrix = root @ to_data.T @ np.linalg.inv(root)
 both = np.block([[target, matrix @ spread], [spread @ matrix.T, spread]])
 apart = diffx.flow_matching.independent_coupling(before, after)
 joint = diffx.GaussianLaw(jnp.zeros(4), jnp.asarray((both + both.T) / 2))

@@ -6,8 +6,8 @@ Sculpting noise
 does it see on the way?*
 
 Take the 1,797 handwritten digits of scikit-learn as *all* the pictures there are. Then no network
-is needed: the best guess of the clean picture is a formula. With :math:`x_t = \alpha(t)\,x_0 +
-\sigma(t)\,\varepsilon`,
+is needed: the best guess of the clean picture is a formula. With
+:math:`x_t = \alpha(t)\,x_0 + \sigma(t)\,\varepsilon`,
 
 .. math::
 
@@ -37,9 +37,8 @@ process = diffx.VP()
 data = diffx.PointSet(digits().images)
 denoise = jax.jit(diffx.denoiser(process, data))
 
-levels = jnp.array(
-    [0.1, 0.3, 0.6, 1.0, 1.6, 2.5, 4.0, 8.0, 20.0, 100.0]
-)  # noise-to-signal ratio sigma/alpha
+# noise-to-signal ratio sigma/alpha
+levels = jnp.array([0.1, 0.3, 0.6, 1.0, 1.6, 2.5, 4.0, 8.0, 20.0, 100.0])
 ts = process.time_of_log_snr(-2 * jnp.log(levels))
 x0, eps = data.points[7], jax.random.normal(jax.random.key(3), (8, 8))
 noised = jnp.stack([diffx.perturb(process, x0, eps, t) for t in ts])
@@ -111,9 +110,9 @@ plt.show()
 # What this page asserts
 # ----------------------
 # Far in the noise the guess is the mean picture, within the bound :math:`2R\tanh(\mathrm{osc}/4)`
-# of PTS-01, where
-# :math:`R` is the largest distance of a digit from the mean and osc the largest difference of two
-# exponents; near the data it is the picture itself; and each sample is a digit of the data.
+# of PTS-01, where :math:`R` is the largest distance of a digit from the mean and osc the largest
+# difference of two exponents; near the data it is the picture itself; and each sample is a digit of
+# the data.
 
 mean = data.points.mean(0)
 distances = jnp.sqrt(((data.points - mean) ** 2).sum((1, 2)))

@@ -71,9 +71,10 @@ trained = train(
 # %%
 # Two fields
 # ----------
-# An arrow starts at :math:`x` and points to the guess :math:`D(x, t) = x -
-# \sigma\,\hat\varepsilon`: the way home. Above, the exact field of the 100 points (DEN-06); below,
-# the network's. The arrows are drawn at one length; their true lengths grow with :math:`\sigma`.
+# An arrow starts at :math:`x` and points to the guess
+# :math:`D(x, t) = x - \sigma\,\hat\varepsilon`: the way home. Above, the exact field of the 100
+# points (DEN-06); below, the network's. The arrows are drawn at one length; their true lengths grow
+# with :math:`\sigma`.
 
 exact = diffx.denoiser(process, data)
 learned = diffx.denoiser_of_eps(process, Partial(predict_eps, trained.ema))
@@ -108,8 +109,10 @@ plt.show()
 # and what cannot be known costs :math:`E\,\mathrm{Var}(\varepsilon \mid x_t)`. What a network loses
 # on top is its squared distance from the exact field:
 #
-# .. math:: L(\hat\varepsilon) = L(\varepsilon^*) + E\,\tfrac{1}{2}\,|\hat\varepsilon -
-#    \varepsilon^*|^2 .
+# .. math::
+#
+#    L(\hat\varepsilon) = L(\varepsilon^*)
+#    + E\,\tfrac{1}{2}\,|\hat\varepsilon - \varepsilon^*|^2 .
 #
 # (The left side compares with the noise, which training can do; the right with the truth, DEN-08.)
 
@@ -162,12 +165,10 @@ plt.show()
 # network a smooth curve: that is what makes it invent points between them.
 #
 # *"Scaling by sigma here matters a lot: why is that?"* asks the lecture's notebook. The network's
-# output
-# :math:`\hat\varepsilon` has size 1 at every noise level; the way home has size :math:`\sigma`,
-# here 0.01 to 10, and the score :math:`-\hat\varepsilon/\sigma` has size :math:`1/\sigma`. Each
-# differs from the
-# next by a factor
-# :math:`\sigma` (DEN-01): leave it out and every step is wrong by up to a factor 100.
+# output :math:`\hat\varepsilon` has size 1 at every noise level; the way home has size
+# :math:`\sigma`, here 0.01 to 10, and the score :math:`-\hat\varepsilon/\sigma` has size
+# :math:`1/\sigma`. Each differs from the next by a factor :math:`\sigma` (DEN-01): leave it out and
+# every step is wrong by up to a factor 100.
 #
 # Home in 20 steps
 # ----------------
@@ -193,9 +194,8 @@ plt.show()
 # network's error is a small part of its loss; half of its samples are nearer to the data than the
 # data's outer points are to each other (0.17).
 
-np.testing.assert_allclose(
-    network_loss - floor, distance, atol=0.02
-)  # 3 standard errors of the cross term
+# 3 standard errors of the cross term
+np.testing.assert_allclose(network_loss - floor, distance, atol=0.02)
 coarse = levels >= 0.1
 off, away = distance[coarse].mean(), np.median(distances["learned"])
 print(

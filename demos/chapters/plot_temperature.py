@@ -7,9 +7,9 @@ learns it. What is learnt?*
 
 The scores of a contrastive loss are :math:`s\,\cos(x_i, y_j)`, with a learnt scale :math:`s`. It
 sets how much attention near misses get, and what it converges to is a property of the data: if the
-captions of a picture :math:`x` scatter around it like a von Mises-Fisher law, :math:`p(y \mid x)
-\propto \exp(\kappa \cos(x, y))`, the scale that costs least is
-:math:`\kappa`, exactly, for every batch size.
+captions of a picture :math:`x` scatter around it like a von Mises-Fisher law,
+:math:`p(y \mid x) \propto \exp(\kappa \cos(x, y))`, the scale that costs least is :math:`\kappa`,
+exactly, for every batch size.
 """
 
 # %%
@@ -82,9 +82,9 @@ plt.show()
 #
 # The scale that the data wants
 # -----------------------------
-# Now captions that scatter. Pictures and texts are 8 points of a circle, and :math:`p(y \mid x)
-# \propto \exp(\kappa\cos)`. All batches of two pairs can be listed with their probabilities, so
-# this is the expected loss itself.
+# Now captions that scatter. Pictures and texts are 8 points of a circle, and
+# :math:`p(y \mid x) \propto \exp(\kappa\cos)`. All batches of two pairs can be listed with their
+# probabilities, so this is the expected loss itself.
 
 side = 8
 ring = circle(side)
@@ -127,9 +127,8 @@ plt.show()
 # %%
 # Both sides of the minimum cost: a scale that is too small does not believe its eyes, one that is
 # too large is sure of what chance decides. The best scores are pointwise mutual information plus a
-# constant, and here that is
-# :math:`\kappa\cos`: hence :math:`s = \kappa` to the last digit. A scale that runs into its cap of
-# 100 says that the captions of the training set are seldom confused.
+# constant, and here that is :math:`\kappa\cos`: hence :math:`s = \kappa` to the last digit. A scale
+# that runs into its cap of 100 says that the captions of the training set are seldom confused.
 #
 # Learning it, and the cap
 # ------------------------

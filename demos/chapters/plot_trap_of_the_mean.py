@@ -68,10 +68,8 @@ plt.show()
 # %%
 # More steps do not help at all. The reason fits on a line: along an eigenvector of variance
 # :math:`L` the posterior mean multiplies the deviation from the mean by
-# :math:`(\alpha_t/\alpha_s)\,v_s/v_t` with
-# :math:`v_t = \alpha_t^2 L + \sigma_t^2`, and a product of such factors telescopes. Whatever the
-# grid, the whole
-# run is one jump to the first guess,
+# :math:`(\alpha_t/\alpha_s)\,v_s/v_t` with :math:`v_t = \alpha_t^2 L + \sigma_t^2`, and a product
+# of such factors telescopes. Whatever the grid, the whole run is one jump to the first guess,
 #
 # .. math:: x_1 \;\mapsto\; \mu + \frac{\alpha_1 L}{v_1}\,(x_1 - \alpha_1 \mu) = E[x_0 \mid x_1] ,
 #
@@ -79,11 +77,11 @@ plt.show()
 # :math:`L = 1` the factor is :math:`\alpha_1 = 0.006353`, the number above.
 #
 # *"So smaller steps, interesting. With DDPM step sizes we overshoot"*, notes the author of the
-# lecture in his notebook. Measured in :math:`\sigma/\alpha`, DDIM goes the share :math:`1 -
-# \sigma_s/\sigma_t` of the way to
-# :math:`D`, and DDPM's mean the share :math:`1 - \sigma_s^2/\sigma_t^2`: for small steps exactly
-# twice as far. DDPM walks two steps home and lets the noise carry it one step back. Without the
-# noise nothing carries it back; DDIM takes the single step from the start (REV-11).
+# lecture in his notebook. Measured in :math:`\sigma/\alpha`, DDIM goes the share
+# :math:`1 - \sigma_s/\sigma_t` of the way to :math:`D`, and DDPM's mean the share
+# :math:`1 - \sigma_s^2/\sigma_t^2`: for small steps exactly twice as far. DDPM walks two steps home
+# and lets the noise carry it one step back. Without the noise nothing carries it back; DDIM takes
+# the single step from the start (REV-11).
 #
 # On the spiral
 # -------------

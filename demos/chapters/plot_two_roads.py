@@ -127,14 +127,12 @@ plt.show()
 # %%
 # All of them are right in the end, and all but Heun's method approach the truth like :math:`1/N`:
 # DDPM's extra noise costs a constant factor, not an order. Three lines stand out. DDIM on equal
-# angles
-# :math:`\arctan(\sigma/\alpha)` is the best that DDIM can do for unit variance (a product of
+# angles :math:`\arctan(\sigma/\alpha)` is the best that DDIM can do for unit variance (a product of
 # cosines is largest when the angles are equal, REV-11); flow matching in equal time steps comes
 # close to it without being asked. WAN's shift spends its steps in the noise, which pays for large
 # pictures and not here. And DDPM with the *optimal* variance has no error at any number of steps,
 # one included (REV-07; drawn at the rim): for Gaussian data the only thing DDPM gets wrong is how
-# much noise to
-# add.
+# much noise to add.
 #
 # *"Isn't this literally a straight line from x_1 to x_0? What's different here?"*
 # --------------------------------------------------------------------------------

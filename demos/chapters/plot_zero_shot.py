@@ -6,10 +6,10 @@ Zero-shot classification
 When is that right?*
 
 A dual encoder classifies without having been trained to: it turns the names of the classes into
-vectors :math:`w_c` and gives a picture :math:`x` the class of the largest :math:`\langle x,
-w_c\rangle`. A straight rule like this is not a makeshift. If the pictures of each class are a
-Gaussian cloud of one shape :math:`C` around a mean :math:`\mu_c`, the best rule that there is,
-Bayes' own, is of just this form:
+vectors :math:`w_c` and gives a picture :math:`x` the class of the largest
+:math:`\langle x, w_c\rangle`. A straight rule like this is not a makeshift. If the pictures of each
+class are a Gaussian cloud of one shape :math:`C` around a mean :math:`\mu_c`, the best rule that
+there is, Bayes' own, is of just this form:
 
 .. math:: \log p(c \mid x) = \langle x, w_c\rangle + b_c + \text{what is the same for all classes},
     \qquad w_c = C^{-1}\mu_c, \quad b_c = -\tfrac12\, \mu_c^\top C^{-1} \mu_c + \log \pi_c.
@@ -104,9 +104,9 @@ plt.show()
 # No rule is better
 # -----------------
 # For two classes the error has a closed form. The difference of their scores is a number with
-# variance
-# :math:`\Delta^2` and mean :math:`\pm\Delta^2/2`, where :math:`\Delta` is Mahalanobis' distance of
-# the two means; half of it is the wrong side of zero with probability :math:`\Phi(-\Delta/2)`.
+# variance :math:`\Delta^2` and mean :math:`\pm\Delta^2/2`, where :math:`\Delta` is Mahalanobis'
+# distance of the two means; half of it is the wrong side of zero with probability
+# :math:`\Phi(-\Delta/2)`.
 
 pair, shape = jnp.array([[0.5, 1.0], [1.5, -1.0]]), jnp.array([[1.0, 0.3], [0.3, 0.7]])
 rule = diffx.concepts.discriminant(pair, shape)
