@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).parent
+CHAPTERS = Path(__file__).parent / "chapters"
 # In the order of the story.
 NAMES = (
     "sculpting_noise",
@@ -50,14 +50,14 @@ def main(argv: list[str] | None = None) -> int:
     except Refusal as refusal:
         print(f"demos: {refusal}", file=sys.stderr)
         return 2
-    from demos._settings import QUICK_VARIABLE
+    from demos.chapters._settings import QUICK_VARIABLE
 
     os.environ[QUICK_VARIABLE] = "1" if arguments.quick else "0"
     if name:
         return _run_one(name, folder)
-    from demos import _gallery
+    from demos.site import gallery
 
-    return _gallery.build(folder, NAMES)
+    return gallery.build(folder, NAMES)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -124,7 +124,7 @@ def _run_one(name: str, folder: Path) -> int:
     from matplotlib.animation import Animation
 
     begun = time.perf_counter()
-    made = runpy.run_path(str(HERE / f"plot_{name}.py"), run_name="__main__")
+    made = runpy.run_path(str(CHAPTERS / f"plot_{name}.py"), run_name="__main__")
     files = []
     for animation in (value for value in made.values() if isinstance(value, Animation)):
         files.append(folder / f"{name}-{len(files) + 1}.gif")

@@ -4,5 +4,6 @@
     python -m spec_tests.conformance --adapter my_module
 
 target.py what an adapter offers; run.py adapter -> records; notes.py what was declared or checked
-by hand; table.py for people; adapters/ one short module a library, with a .toml of notes beside it.
+by hand; table.py for people; libraries/ a folder for each library: its adapter, snippets, notes
+and kept record.
 """

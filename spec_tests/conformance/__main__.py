@@ -9,23 +9,21 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 from diffx.check.finding import FAILS, NOT_PROVIDED
-from spec_tests.conformance.adapters import INSTALL
+from spec_tests.conformance.libraries import FOLDER, INSTALL, libraries
 from spec_tests.conformance.notes import annotated, read_notes
 from spec_tests.conformance.run import Record, records_of
 from spec_tests.conformance.table import table
-
-ADAPTERS, RESULTS = (Path(__file__).parent / name for name in ("adapters", "results"))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """0 where every failure is declared, 1 where one is not, 2 for a wrong command."""
     options = _parser().parse_args(arguments)
-    if (
-        options.json and not Path(options.json).absolute().parent.is_dir()
-    ):  # before the run, not after it
+    # before the run, not after it
+    if options.json and not Path(options.json).absolute().parent.is_dir():
         _refuse(f"there is no folder to write {options.json} to")
     if options.path:
         sys.path.insert(0, options.path)
@@ -46,12 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _records(options: argparse.Namespace) -> tuple[list[Record], list[str]]:
-    name = options.adapter or f"spec_tests.conformance.adapters.{options.library}"
+    name = options.adapter or f"spec_tests.conformance.libraries.{options.library}.adapter"
     try:
         adapter = importlib.import_module(name)
-    except (
-        Exception
-    ) as error:  # whatever a library raises on import, in versions that do not go together
+    except Exception as error:  # a library may raise anything on import, if versions do not match
         if options.library not in libraries():
             _refuse(_no_adapter(name, error))
         how = (
@@ -61,10 +57,17 @@ def _records(options: argparse.Namespace) -> tuple[list[Record], list[str]]:
         return [Record(options.library, "-", "-", "-", NOT_PROVIDED, "-", "-", how)], []
     say = partial(print, file=sys.stderr, flush=True) if options.verbose else lambda line: None
     try:
-        notes = read_notes(Path(str(adapter.__file__)).with_suffix(".toml"))
+        notes = read_notes(notes_of(adapter))
     except ValueError as error:
         _refuse(f"the notes cannot be read: {error}")
     return annotated(records_of(adapter, only=options.only, say=say), notes)
+
+
+def notes_of(adapter: ModuleType) -> Path:
+    """notes.toml beside an adapter of this kit, my_module.toml beside a module of yours."""
+    path = Path(str(adapter.__file__))
+    ours = path.is_relative_to(FOLDER)
+    return path.with_name("notes.toml") if ours else path.with_suffix(".toml")
 
 
 def _refuse(line: str) -> NoReturn:
@@ -87,12 +90,9 @@ def _keep(records: list[Record], name: str) -> None:
     """For the gallery's table: a record a line, with the day."""
     lines = ",\n".join(json.dumps(record._asdict()) for record in records)
     text = f'{{"date": "{datetime.date.today()}", "records": [\n{lines}\n]}}\n'
-    (RESULTS / f"{name.rpartition('.')[2]}.json").write_text(text)
-
-
-def libraries() -> list[str]:
-    """The libraries with an adapter here."""
-    return sorted(path.stem for path in ADAPTERS.glob("*.py") if not path.stem.startswith("_"))
+    folder = FOLDER / name.removesuffix(".adapter").rpartition(".")[2]
+    folder.mkdir(exist_ok=True)
+    (folder / "record.json").write_text(text)
 
 
 def _parser() -> argparse.ArgumentParser:

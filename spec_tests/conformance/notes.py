@@ -1,7 +1,7 @@
 """What people add to records: deviations declared with a reason, and findings checked by hand
 against the source.
 
-Beside an adapter stands a .toml of the same name:
+They are in notes.toml beside an adapter of libraries/, and in my_module.toml beside my_module.py:
 
     [[deviation]]                 # turns "fails" into "documented deviation"
     target = "DDPMScheduler*"     # a pattern of names

@@ -92,9 +92,7 @@ def _targets(offer: Callable, kind: str) -> Iterator[Target | Finding]:
 def _checked(kind: str, target: Target) -> list[Finding]:
     try:
         findings = list(KINDS[kind].check(**target.arguments))
-    except (
-        Exception
-    ) as error:  # of the arguments themselves: checks report what foreign code raises
+    except Exception as error:  # of the arguments: checks report what foreign code raises
         return [
             _failed(
                 kind, "a check", f"the adapter's arguments: {type(error).__name__}: {error}", error

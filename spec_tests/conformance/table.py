@@ -9,10 +9,11 @@ from itertools import groupby
 from diffx.check.finding import DEVIATION, FAILS, NOT_PROVIDED
 from spec_tests.conformance.run import Record
 
+# of the columns; the last one, measured and expected, takes what it needs
 WIDTHS = {
     "claim": 6,
     "verdict": 20,
-}  # of the columns; the last one, measured and expected, takes what it needs
+}
 
 
 def table(records: list[Record], *, everything: bool = False) -> str:

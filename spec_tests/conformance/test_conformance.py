@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from diffx.check.finding import DEVIATION, FAILS, HOLDS, NOT_PROVIDED
-from spec_tests.conformance import adapters
-from spec_tests.conformance.__main__ import libraries, main
+from spec_tests.conformance.__main__ import main, notes_of
+from spec_tests.conformance.libraries import FOLDER, INSTALL, kept_records, libraries
 from spec_tests.conformance.notes import read_notes
 from spec_tests.conformance.run import records_of
 from spec_tests.conformance.target import KINDS, Target
@@ -204,21 +204,29 @@ def test_table_has_whole_names_and_snippets_of_what_fails_alone(box, capsys):
 def test_a_library_that_is_not_installed_prints_how_to_get_it(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setitem(sys.modules, "diffusers", None)
-    sys.modules.pop("spec_tests.conformance.adapters.diffusers", None)
+    sys.modules.pop("spec_tests.conformance.libraries.diffusers.adapter", None)
     assert main(["--library", "diffusers"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert "to install it: pip install torch diffusers" in out[0] and len(out) == 2
 
 
 def test_every_adapter_says_how_to_install_its_library():
-    assert set(libraries()) <= set(adapters.INSTALL), set(libraries()) - set(adapters.INSTALL)
-    assert set(adapters.INSTALL) <= set(libraries()), "an entry without an adapter"
+    assert set(libraries()) <= set(INSTALL), set(libraries()) - set(INSTALL)
+    assert set(INSTALL) <= set(libraries()), "an entry without an adapter"
+
+
+@pytest.mark.parametrize("library", libraries())
+def test_everything_of_a_library_is_in_its_folder(library):
+    adapter = SimpleNamespace(__file__=str(FOLDER / library / "adapter.py"))
+    assert notes_of(adapter) == FOLDER / library / "notes.toml"
+    assert set(read_notes(notes_of(adapter))) == {"deviation", "finding"}
+    assert library in kept_records(), f"python -m spec_tests.conformance --library {library} --keep"
 
 
 @pytest.mark.parametrize("library", libraries())
 def test_snippets_are_at_most_ten_lines_of_the_library_alone(library):
     try:
-        adapter = importlib.import_module(f"spec_tests.conformance.adapters.{library}")
+        adapter = importlib.import_module(f"spec_tests.conformance.libraries.{library}.adapter")
     except ImportError:
         pytest.skip(f"{library} is not installed")
     for kind in KINDS:

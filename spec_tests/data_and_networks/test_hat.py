@@ -8,7 +8,15 @@ import json
 import jax
 import pytest
 
-from demos.hat_experiment import RESULTS, SCENES, SHIPPED, judge_of, judged, of_word, wilson
+from demos.chapters.hat_experiment import (
+    RESULTS,
+    SCENES,
+    SHIPPED,
+    judge_of,
+    judged,
+    of_word,
+    wilson,
+)
 from diffx.data.world import with_headwear, without_headwear
 from diffx.nn import report, weights
 

@@ -3,12 +3,12 @@ it is.
 """
 
 import re
-from pathlib import Path
 
 import pytest
 
-from demos import _conformance
-from demos._conformance import Library
+from demos.site import conformance
+from demos.site.conformance import Library
+from spec_tests.conformance.libraries import kept_records
 from spec_tests.conformance.target import KINDS
 
 RECORD = {
@@ -25,7 +25,7 @@ def library(*changes: dict[str, str]) -> Library:
 
 
 def index(*changes: dict[str, str]) -> str:
-    return _conformance.pages([library(*changes)])["conformance/index"]
+    return conformance.pages([library(*changes)])["conformance/index"]
 
 
 def test_a_cell_counts_what_holds_and_what_fails():
@@ -37,7 +37,7 @@ def test_a_cell_counts_what_holds_and_what_fails():
 
 
 def test_every_cell_leads_to_records():
-    pages = _conformance.pages()
+    pages = conformance.pages()
     links = re.findall(
         r'<td class="\w+"><a href="([\w-]+)\.html#([\w-]+)"', pages["conformance/index"]
     )
@@ -49,8 +49,8 @@ def test_every_cell_leads_to_records():
 
 def test_every_claim_that_is_asked_is_said_in_a_sentence():
     asked = {claim for kind in KINDS.values() for claim in kind.claims}
-    asked |= set(_conformance.claims_of(_conformance.libraries()))
-    assert asked <= set(_conformance.MEANING)
+    asked |= set(conformance.claims_of(conformance.libraries()))
+    assert asked <= set(conformance.MEANING)
 
 
 def test_what_was_checked_by_hand_is_listed_once_with_its_count():
@@ -61,7 +61,7 @@ def test_what_was_checked_by_hand_is_listed_once_with_its_count():
 
 
 def test_words_of_foreign_code_are_no_markup():
-    page = _conformance.pages([library({"verdict": "fails", "detail": NOTE})])["conformance/lib"]
+    page = conformance.pages([library({"verdict": "fails", "detail": NOTE})])["conformance/lib"]
     assert "A(x=&#x27;&lt;b&gt;&#x27;)" in page and "a &amp; b" in page and "<b>'" not in page
 
 
@@ -72,28 +72,21 @@ def test_a_library_that_is_not_installed_says_how_to_get_it():
         "verdict": "not provided",
         "detail": "not installed here; pip install lib",
     }
-    pages = _conformance.pages([library(absent)])
+    pages = conformance.pages([library(absent)])
     assert "pip install lib" in pages["conformance/lib"]
 
 
-@pytest.mark.parametrize(
-    "path", sorted(_conformance.RESULTS.glob("*.json")), ids=lambda path: Path(path).stem
-)
-def test_every_failure_that_is_kept_has_been_looked_at(path):
+@pytest.mark.parametrize("name", kept_records())
+def test_every_failure_that_is_kept_has_been_looked_at(name):
     """A failure on a public page is an accusation: each must carry a finding, checked by hand."""
-    failed = [
-        one
-        for found in _conformance.libraries()
-        if found.name == path.stem
-        for one in found.records
-    ]
+    (kept,) = (found for found in conformance.libraries() if found.name == name)
     unread = {
         (one["target"], one["claim"])
-        for one in failed
+        for one in kept.records
         if one["verdict"] == "fails" and not said(one)
     }
     assert not unread
 
 
 def said(one: dict[str, str]) -> bool:
-    return one["detail"].startswith(_conformance.CHECKED)
+    return one["detail"].startswith(conformance.CHECKED)

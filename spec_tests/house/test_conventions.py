@@ -5,8 +5,8 @@ does not.
 import numpy as np
 import pytest
 
-from demos._conventions import check, page
-from demos._translations import ROWS, Result, Row
+from demos.site.conventions import check, page
+from demos.site.translations import ROWS, Result, Row
 from spec_tests.instrument.certificate import has_float64
 
 TABLE = {row.about: row for row in ROWS}

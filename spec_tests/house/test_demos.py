@@ -16,7 +16,7 @@ from spec_tests.support.rooms import ROOT
 
 PAGES = {
     path.stem.removeprefix("plot_"): path.read_text(encoding="utf-8")
-    for path in (ROOT / "demos").glob("plot_*.py")
+    for path in (ROOT / "demos" / "chapters").glob("plot_*.py")
 }
 
 
@@ -74,7 +74,7 @@ def test_every_demo_asserts_its_point_and_cites_its_claims(name):
 def test_quick_mode_is_read_in_one_place():
     readers = [
         path.name
-        for path in (ROOT / "demos").glob("*.py")
+        for path in (ROOT / "demos").rglob("*.py")
         if "DIFFX_DEMOS_QUICK" in path.read_text(encoding="utf-8")
     ]
     assert readers == ["_settings.py"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from demos import _api, _claims
+from demos.site import api, claims
 from spec_tests.instrument.registry import CLAIMS, Claim, resolve
 from spec_tests.support.rooms import AT_FIRST_USE, front_door, import_every_test, public
 
@@ -32,20 +32,20 @@ def declared() -> dict[str, Claim]:
 
 
 @pytest.fixture(scope="module")
-def entries() -> dict[str, _api.Entry]:
-    return {entry.name: entry for entry in _api.entries()}
+def entries() -> dict[str, api.Entry]:
+    return {entry.name: entry for entry in api.entries()}
 
 
 @pytest.fixture(scope="module")
 def pages() -> dict[str, str]:
     pytest.importorskip("sphinx.application", reason="the gallery comes with the extra 'demos'")
-    from demos._pages import written
+    from demos.site.pages import written
 
     return written()
 
 
 def shortest(name: str) -> str:
-    return _api.aliases().get(name, name)
+    return api.aliases().get(name, name)
 
 
 def write_certificate(folder: Path, *rows: dict, device: str = "cpu") -> Path:
@@ -63,7 +63,7 @@ def write_certificate(folder: Path, *rows: dict, device: str = "cpu") -> Path:
 def test_claims_read_from_the_text_are_those_that_the_tests_declare(declared):
     read = {
         id: (claim.statement, claim.source, f"{claim.file}::{claim.test}")
-        for id, claim in _claims.claims().items()
+        for id, claim in claims.claims().items()
     }
     assert read == {
         id: (claim.statement, claim.source, claim.test) for id, claim in declared.items()
@@ -71,7 +71,7 @@ def test_claims_read_from_the_text_are_those_that_the_tests_declare(declared):
 
 
 def test_the_code_of_a_claim_is_its_test():
-    for id, claim in _claims.claims().items():
+    for id, claim in claims.claims().items():
         assert (
             claim.code.startswith("@claim(")
             and id in claim.code
@@ -99,7 +99,7 @@ def test_entries_say_what_the_objects_say(entries, declared):
 
 
 def test_claims_and_functions_lead_to_each_other(entries, declared):
-    held = _api.held(list(entries.values()))
+    held = api.held(list(entries.values()))
     for id, claim in declared.items():
         assert {re.sub(r".*<(.*)>`$", r"\1", link) for link in held[id]} == {
             entries[shortest(name)].label for name in claim.of
@@ -109,12 +109,12 @@ def test_claims_and_functions_lead_to_each_other(entries, declared):
 def test_every_name_of_the_front_door_has_a_subject(entries):
     linked = {
         label
-        for _, names in _api.subjects(list(entries.values()))
+        for _, names in api.subjects(list(entries.values()))
         for label in re.findall(r"<(.*?)>`", names)
     }
     heart = {name for name, value in front_door().items() if not inspect.ismodule(value)}
     missing = heart - {entry.short for entry in entries.values() if entry.label in linked}
-    assert not missing, "give these a place in demos/_subjects.py"
+    assert not missing, "give these a place in demos/site/subjects.py"
 
 
 def test_every_link_of_the_pages_has_its_target_once(pages):
@@ -122,7 +122,7 @@ def test_every_link_of_the_pages_has_its_target_once(pages):
     targets = re.findall(r"^\.\. _(.*):$", text, re.MULTILINE)
     assert len({target.lower() for target in targets}) == len(targets)
     assert set(re.findall(r":ref:`[^`]*<(.*?)>`", text)) <= set(targets)
-    assert {id.lower() for id in _claims.cited([text])} <= set(targets)
+    assert {id.lower() for id in claims.cited([text])} <= set(targets)
     documents = {
         match for page in pages.values() for match in re.findall(r":doc:`[^`<]*<(.*?)>`", page)
     }
@@ -135,13 +135,13 @@ def test_ids_in_docstrings_and_prose_become_links():
     from docutils.core import publish_doctree
     from sphinx.addnodes import pending_xref
 
-    from demos import _pages, _rst
+    from demos.site import _rst, pages
 
     text = "\n".join(
         [*_rst.docstring("x_t = a*b|c\n\nClaims: FWD-01, REV-02."), "See FWD-03, not ``FWD-04``."]
     )
     tree = publish_doctree(text)
-    _pages._link_claims(None, tree)
+    pages._link_claims(None, tree)
     assert [link["reftarget"] for link in tree.findall(pending_xref)] == [
         "fwd-01",
         "rev-02",
@@ -157,7 +157,7 @@ def test_a_claim_that_no_test_declares_stops_the_pages():
     pytest.importorskip("sphinx.application", reason="the gallery comes with the extra 'demos'")
     from sphinx.errors import ExtensionError
 
-    from demos._pages import _refuse_unknown
+    from demos.site.pages import _refuse_unknown
 
     _refuse_unknown(["FWD-01"], {"here": "FWD-01"})
     with pytest.raises(
@@ -172,9 +172,7 @@ def test_signatures_are_written_as_in_the_source():
         "C:\n    '''Doc.'''\n    x: int\n"
     )
     found = list(
-        _api._members(
-            _api.ast.parse(source), "house.m.n", "m.py", source, {"house.m.n.f": "house.f"}
-        )
+        api._members(api.ast.parse(source), "house.m.n", "m.py", source, {"house.m.n.f": "house.f"})
     )
     assert found[0].signature == "f(x: int, y=2, *rest, a, b: float = 0.5, **more) -> int"
     assert [(entry.name, entry.offered) for entry in found] == [
@@ -188,7 +186,7 @@ def test_the_signature_of_a_formula_is_that_of_its_step():
     source = (
         "@step\ndef f_step(x: Array, t: Array, s: Array, *, process: Process):\n    '''Doc.'''\n"
     )
-    (entry,) = _api._members(_api.ast.parse(source), "toy.m.n", "m.py", source, {})
+    (entry,) = api._members(api.ast.parse(source), "toy.m.n", "m.py", source, {})
     wanted = (
         "f_step(state: State, t: Array, s: Array, z: Any = None, *, process: Process) -> "
         "tuple[State, Info]"
@@ -198,11 +196,11 @@ def test_the_signature_of_a_formula_is_that_of_its_step():
 
 def test_long_signatures_break_between_arguments():
     words = [f"argument_{i}: Callable[[Array, Scalar], Array] = default" for i in range(4)]
-    lines = _api._wrapped("name", words, " -> Array").splitlines()
+    lines = api._wrapped("name", words, " -> Array").splitlines()
     assert (
         lines[0] == "name("
         and lines[-1] == ") -> Array"
-        and all(len(line) <= _api.LONGEST for line in lines)
+        and all(len(line) <= api.LONGEST for line in lines)
     )
     assert ", ".join(line.strip().rstrip(",") for line in lines[1:-1]) == ", ".join(words)
 
@@ -210,7 +208,7 @@ def test_long_signatures_break_between_arguments():
 def test_verdicts_of_a_certificate_are_the_worst_of_its_dtypes(tmp_path):
     fails = {"dtype": "float64", "verdict": "fails"}
     write_certificate(tmp_path, {}, fails, {"id": "FWD-02"}, {"id": "FWD-03", "verdict": "not run"})
-    (found,) = _claims.certificates(tmp_path)
+    (found,) = claims.certificates(tmp_path)
     assert found.device == "CPU"
     assert [found.verdict(f"FWD-0{i}") for i in range(1, 5)] == [
         "fails",
@@ -218,34 +216,34 @@ def test_verdicts_of_a_certificate_are_the_worst_of_its_dtypes(tmp_path):
         "not run",
         "not run",
     ]
-    assert _claims._verdict("FWD-01", [found]) == "**fails** on CPU"
-    assert _claims._verdict("FWD-03", [found]) == "not measured yet"
+    assert claims._verdict("FWD-01", [found]) == "**fails** on CPU"
+    assert claims._verdict("FWD-03", [found]) == "not measured yet"
 
 
 def test_devices_are_named_where_only_some_have_run_a_claim(tmp_path):
     write_certificate(tmp_path, {}, {"id": "FWD-02"})
     write_certificate(tmp_path, {}, device="GPU")
-    found = _claims.certificates(tmp_path)
-    assert [_claims._verdict(f"FWD-0{i}", found) for i in (1, 2)] == ["holds", "holds on CPU"]
+    found = claims.certificates(tmp_path)
+    assert [claims._verdict(f"FWD-0{i}", found) for i in (1, 2)] == ["holds", "holds on CPU"]
 
 
 def test_a_number_measured_for_an_earlier_sentence_says_so(tmp_path):
     write_certificate(tmp_path, {"measured": None, "bound": 3.0})
-    (found,) = _claims.certificates(tmp_path)
-    claim = _claims.Claim("FWD-01", "s", "source", "file", "test", "code")
-    assert _claims._measured(found, found.rows["FWD-01"][0], claim) == (
+    (found,) = claims.certificates(tmp_path)
+    claim = claims.Claim("FWD-01", "s", "source", "file", "test", "code")
+    assert claims._measured(found, found.rows["FWD-01"][0], claim) == (
         "CPU",
         "float32",
         "",
         "3 ulp",
         "holds",
     )
-    assert _claims._measured(found, found.rows["FWD-01"][0], claim._replace(statement="new"))[
+    assert claims._measured(found, found.rows["FWD-01"][0], claim._replace(statement="new"))[
         -1
     ].endswith("earlier sentence)")
 
 
 def test_shipped_certificates_name_no_failing_claim():
-    found = _claims.certificates()
+    found = claims.certificates()
     assert found
     assert not [(c.device, id) for c in found for id in c.rows if c.verdict(id) == "fails"]

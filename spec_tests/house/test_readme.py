@@ -14,7 +14,15 @@ from spec_tests.conformance.run import records_of
 from spec_tests.instrument import registry
 from spec_tests.support.rooms import ROOMS, ROOT
 
-FOLDERS = (ROOT, ROOT / "diffx", ROOT / "spec_tests")
+KIT = ROOT / "spec_tests" / "conformance"
+FOLDERS = (
+    ROOT,
+    ROOT / "diffx",
+    ROOT / "spec_tests",
+    KIT,
+    KIT / "libraries",
+    KIT / "libraries/diffusers",
+)
 MADE = {"gallery/", "_x.py"}  # what a command makes, and what stands for any name
 LONGEST_README = 90  # lines: one screen and a half
 
@@ -59,7 +67,7 @@ def test_the_claim_of_the_contributing_page_holds(monkeypatch):
 
 
 def test_the_code_of_pictures_and_words_runs(capsys):
-    text = read("demos/pictures_and_words.rst")
+    text = read("demos/site/pictures_and_words.rst")
     found = re.findall(r"^\.\. code-block:: python\n\n((?:   .*\n|\n)+)", text, re.MULTILINE)
     assert len(found) == text.count("code-block:: python") >= 1
     exec("\n".join(line[3:] for line in found[0].splitlines()), {})
