@@ -13,7 +13,8 @@ for _name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 from spec_tests.mutants import choice, equivalent, report  # noqa: E402
 from spec_tests.mutants.edits import Mutant, sample  # noqa: E402
-from spec_tests.mutants.engine import Engine, Plan  # noqa: E402
+from spec_tests.mutants.engine import PROFILE, Engine, Plan  # noqa: E402
+from spec_tests.mutants.trials import Limits  # noqa: E402
 
 HERE = Path(__file__).parent
 
@@ -105,8 +106,10 @@ def judge(options: argparse.Namespace, generated: list[Mutant], chosen: list[Mut
 
     listed = {} if options.recheck else equivalent.read_list(options.equivalent)
     modules = sorted({mutant.module for mutant in generated})
-    limits = (options.jobs, options.minutes, options.patience, options.grace)
-    engine = Engine(Plan(chosen, modules, listed, options.examples, options.cache, *limits))
+    package = choice.modules(options.package)
+    limits = Limits(options.jobs, options.minutes, options.patience, options.grace)
+    cache = options.cache.resolve()
+    engine = Engine(Plan(chosen, modules, package, listed, options.examples, cache, limits))
     quiet = [
         "-qq",
         "--no-header",
@@ -117,7 +120,7 @@ def judge(options: argparse.Namespace, generated: list[Mutant], chosen: list[Mut
         "-o",
         "addopts=",
     ]
-    pytest.main([*options.tests, *quiet, "--spec-profile", "dev"], plugins=[engine])
+    pytest.main([*options.tests, *quiet, "--spec-profile", PROFILE], plugins=[engine])
     if not engine.complete:
         raise SystemExit("no edit was judged, for the reason above")
     return engine

@@ -32,15 +32,20 @@ def every_mutant(package: str) -> list[Mutant]:
 
 
 def formula_modules(package: str) -> list[str]:
-    """Dotted names, sorted."""
+    """Those whose functions are edited; dotted names, sorted."""
+    apart = {*NOT_FORMULAS, "__init__", "__main__"}
+    return [".".join(parts) for parts in _parts(package) if not {*parts} & apart]
+
+
+def modules(package: str) -> list[str]:
+    """All, folders too."""
+    return [".".join(parts).removesuffix(".__init__") for parts in _parts(package)]
+
+
+def _parts(package: str) -> list[tuple[str, ...]]:
     root = Path(str(importlib.import_module(package).__file__)).parent
-    names = [
-        (package, *path.relative_to(root).with_suffix("").parts)
-        for path in sorted(root.rglob("*.py"))
-    ]
-    return [
-        ".".join(name) for name in names if not set(name) & {*NOT_FORMULAS, "__init__", "__main__"}
-    ]
+    files = [path.relative_to(root).with_suffix("") for path in sorted(root.rglob("*.py"))]
+    return [(package, *file.parts) for file in files]
 
 
 def choose(mutants: list[Mutant], only: str, since: str | None) -> list[Mutant]:
