@@ -115,7 +115,9 @@ def _content(file: Path) -> str:
 
 @cache
 def _outline(file: Path, but: frozenset[str] | None) -> str:
-    """A digest of the code of a file; of functions, unless but is None, only the bodies of these."""
+    """A digest of the code of a file, without the bodies of functions unless `but` names them; of
+    all code where it is None.
+    """
     tree = ast.parse(ast.unparse(code(file)))
     return _digest(ast.dump(tree if but is None else _Outline(but).visit(tree)))
 

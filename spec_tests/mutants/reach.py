@@ -57,6 +57,5 @@ def share(answer: forks.Answer, instances: int) -> list[Trace]:
 
 def _probe_all(modules: list[str]) -> set[str]:
     reached: set[str] = set()
-    for module in modules:
-        patch.probe(module, reached.add)
+    patch.probe(modules, reached.add)
     return reached

@@ -134,7 +134,7 @@ def test_edits_reach_what_a_decorator_has_made_at_import(tmp_path, monkeypatch):
     (tmp_path / "decorated_toy.py").write_text(DECORATED)
     monkeypatch.syspath_prepend(tmp_path)
     toy, reached = importlib.import_module("decorated_toy"), []
-    patch.probe("decorated_toy", reached.append)
+    patch.probe(["decorated_toy"], reached.append)
     assert toy.f(1) == 4 and reached == ["decorated_toy:twice", "decorated_toy:f"]
     edits = [
         edit for edit in generate(DECORATED, "decorated_toy") if edit.before == "2 * function(x)"

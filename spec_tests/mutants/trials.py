@@ -86,7 +86,7 @@ class Trials:
         """Let an edit meet tests, or compare its programs, if there is something to be done."""
         for trial in [*self.waiting]:
             unmet = self._unmet(trial)
-            if not trial.compared and (trial.planned > EARLY or not unmet):
+            if not trial.compared and (trial.planned > EARLY or not (unmet or self._near(trial))):
                 job = self._compare(trial)
             else:
                 job = self._meet(trial, unmet) if unmet else self._survive(trial)
@@ -99,6 +99,10 @@ class Trials:
         chosen = self.witnesses.chosen(where, self.killers[where], self.limits.patience)
         return [item for item in chosen if item.nodeid not in trial.met]
 
+    def _near(self, trial: Trial) -> bool:
+        """Whether the first test is still to come."""
+        return not trial.met and bool(self.witnesses.untraced(trial.mutant.where))
+
     def _next_trace(self) -> forks.Job | None:
         """Trace the nearest test for the first edit that needs one."""
         for trial in self.waiting:
@@ -110,6 +114,8 @@ class Trials:
     # --- jobs -----------------------------------------------------------------------------------
 
     def _trace(self, name: str) -> forks.Job:
+        for module in self.modules:
+            patch.probed(module)  # here, for all children
         self.tracing.add(name)
         group = self.witnesses.groups[name]
         record = lambda answer: self.witnesses.record(name, share(answer, len(group)))
@@ -146,7 +152,7 @@ class Trials:
             lambda answer: self._answer(trial, answer), work, self.limits.grace + seconds
         )
 
-    # --- in a child: (verdict or "", by, note), and whether what is edited was executed -------------
+    # --- in a child: (verdict or "", by, note, whether what is edited was executed) ----------
 
     def _run(self, mutant: Mutant, tests: list[pytest.Item]) -> tuple[str, str, str, bool]:
         hits = _install(mutant)

@@ -112,7 +112,12 @@ def distance(item: pytest.Item, where: str) -> int:
     if any(where == target or where.startswith(target + ".") for target in targets):
         return again
     module = where.partition(":")[0]
-    return again * (3 if any(target.startswith(module + ":") for target in targets) else 9)
+    room = ".".join(module.split(".")[:2])
+    if any(target.startswith(module + ":") for target in targets):
+        return 3 * again
+    return again * (
+        6 if any(target.startswith((room + ":", room + ".")) for target in targets) else 9
+    )
 
 
 def _place(name: str) -> str:
