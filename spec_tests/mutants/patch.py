@@ -89,13 +89,15 @@ def _compiled(module: str, tree: ast.Module) -> dict[Place, CodeType]:
 
 def _exchange_code(
     module: str, codes: dict[Place, CodeType], names: list[str]
-) -> dict[int, CodeType]:
-    """Exchange the code of functions; the code to exchange for that of nested ones, by its id."""
+) -> dict[int, tuple[CodeType, CodeType]]:
+    """Exchange the code of functions; (old, new) of nested ones by the id of the old, which lives
+    on, so that nothing else gets its id.
+    """
     made = {}
     for name in names:
         function = find(module, name)
         made |= {
-            id(code): codes[code.co_qualname, code.co_firstlineno]
+            id(code): (code, codes[code.co_qualname, code.co_firstlineno])
             for code in _codes(function.__code__)
             if _is_named(code)
         }
@@ -108,13 +110,11 @@ def _is_named(code: CodeType) -> bool:
     return not code.co_name.startswith("<")  # a lambda, a comprehension
 
 
-def _exchange_closures(codes: dict[int, CodeType]) -> None:
-    """The functions that a decorator has made already, at import; codes: the new code by the id of
-    the old.
-    """
+def _exchange_closures(codes: dict[int, tuple[CodeType, CodeType]]) -> None:
+    """The functions that a decorator has made already, at import."""
     for found in gc.get_objects() if codes else ():
         if isinstance(found, FunctionType) and id(found.__code__) in codes:
-            found.__code__ = codes[id(found.__code__)]
+            found.__code__ = codes[id(found.__code__)][1]
 
 
 def _codes(code: CodeType):

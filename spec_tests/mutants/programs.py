@@ -4,7 +4,7 @@ from pathlib import Path
 
 from spec_tests.mutants import equivalent, forks
 from spec_tests.mutants.kept import Kept, Trace
-from spec_tests.mutants.reach import trace_programs
+from spec_tests.mutants.reach import trace_job, trace_programs
 
 
 class Programs:
@@ -21,7 +21,7 @@ class Programs:
         """Trace those that are missing."""
         self.asked = True
         missing = {n: example for n, example in self.examples.items() if n not in self.traces}
-        return forks.Job(self._record, lambda: trace_programs(missing, modules), 1200.0)
+        return trace_job(self._record, lambda names: trace_programs(missing, names), modules)
 
     @property
     def broken(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import pytest
@@ -12,6 +13,15 @@ from spec_tests.mutants.kept import Trace
 RunItem = Callable[
     [pytest.Item, pytest.Item | None], str
 ]  # a test and the one after it -> why it failed, or ""
+
+
+def trace_job(
+    record: Callable[[forks.Answer], None], trace: Callable[[list[str]], Any], modules: list[str]
+) -> forks.Job:
+    """Work with every function of some modules announcing itself."""
+    for module in modules:
+        patch.probed(module)  # compiled here, once for all children
+    return forks.Job(record, lambda: trace(modules), 1200.0)
 
 
 def trace_group(group: list[pytest.Item], modules: list[str], run: RunItem) -> list[Trace]:

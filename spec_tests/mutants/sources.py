@@ -72,7 +72,6 @@ def read(modules: Iterable[str]) -> Sources:
     """These modules and all that they may import."""
     sources = Sources({}, defaultdict(list), defaultdict(set), {})
     waiting = {*modules}
-    known = {*waiting}
     while waiting:
         module = waiting.pop()
         file = sources.files[module] = find(module) or Path()
@@ -82,9 +81,8 @@ def read(modules: Iterable[str]) -> Sources:
             if not item.alias:
                 sources.homes[item.name].add(module)
         mentions = {m for item in items if item.name != AT_REQUEST for m in item.mentions}
-        sources.imports[module] = {*_imports(mentions, known)}
-        waiting |= sources.imports[module] - known
-        known |= waiting
+        sources.imports[module] = {*_imports(mentions)}
+        waiting |= sources.imports[module] - {*sources.files}
     return sources
 
 
@@ -130,10 +128,17 @@ def _packages() -> frozenset[str]:
     return frozenset(path.stem for root in ROOTS for path in root.iterdir())
 
 
-def _imports(mentions: Iterable[str], known: Iterable[str]) -> Iterator[str]:
+def _imports(mentions: Iterable[str]) -> Iterator[str]:
     """The modules among mentions, and the packages around them."""
     for name in {mention.partition(":")[0] for mention in mentions if ":" in mention}:
-        for module in matching(known, name) if "*" in name else [name]:
+        for module in _matching(name) if "*" in name else [name]:
             parts = module.split(".")
             names = (".".join(parts[: i + 1]) for i in range(len(parts)))
-            yield from (name for name in names if find(name))
+            yield from (name for name in names if all(parts) and find(name))
+
+
+@cache
+def _matching(pattern: str) -> list[str]:
+    folder = pattern.partition("*")[0].rpartition(".")[0].split(".")
+    files = (file for root in ROOTS for file in root.joinpath(*folder).rglob("*.py"))
+    return matching({module_of(file) for file in files}, pattern) if all(folder) else []

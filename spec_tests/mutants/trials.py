@@ -16,7 +16,7 @@ import pytest
 from spec_tests.mutants import forks, patch
 from spec_tests.mutants.edits import Mutant, in_defaults
 from spec_tests.mutants.programs import Programs
-from spec_tests.mutants.reach import RunItem, share, trace_group
+from spec_tests.mutants.reach import RunItem, share, trace_group, trace_job
 from spec_tests.mutants.witnesses import Witnesses
 
 EARLY = 10.0  # seconds of tests before the slower look at jaxprs
@@ -114,12 +114,10 @@ class Trials:
     # --- jobs -----------------------------------------------------------------------------------
 
     def _trace(self, name: str) -> forks.Job:
-        for module in self.modules:
-            patch.probed(module)  # here, for all children
         self.tracing.add(name)
         group = self.witnesses.groups[name]
         record = lambda answer: self.witnesses.record(name, share(answer, len(group)))
-        return forks.Job(record, lambda: trace_group(group, self.modules, self.run), 1200.0)
+        return trace_job(record, lambda names: trace_group(group, names, self.run), self.modules)
 
     def _meet(self, trial: Trial, unmet: list[pytest.Item]) -> forks.Job:
         self.waiting.remove(trial)
