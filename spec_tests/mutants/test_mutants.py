@@ -14,9 +14,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from spec_tests.mutants import equivalent, forks, patch
+from spec_tests.mutants import choice, equivalent, forks, patch, sources
 from spec_tests.mutants.choice import changed_functions
 from spec_tests.mutants.edits import Mutant, generate, mutate, sample
+from spec_tests.mutants.kept import Kept, Trace
 from spec_tests.support.rooms import ROOT
 
 
@@ -197,6 +198,116 @@ def test_list_of_equivalent_edits_needs_reasons(tmp_path):
     file.write_text("[[equivalent]]\nmutant = 'm:f:sign:-x -> x'\nreason = ' '\n")
     with pytest.raises(ValueError, match="reason"):
         equivalent.read_list(file)
+
+
+# --- what tests may execute ------------------------------------------------------------------------
+
+READ = """
+import functools
+from reading import helpers
+from reading.helpers import renamed as other, star
+
+def test_that_calls(): helpers.plain()
+def test_that_renames(): other()
+def test_that_writes_a_name(): getattr(helpers, "written")()
+def test_that_puts_a_name_together(): getattr(helpers, f"{1}_together")()
+def test_that_reads_a_table(): [f() for f in TABLE]
+def test_that_makes_an_object(): helpers.Thing().method()
+def test_that_uses_a_fixture(given): pass
+def test_that_asks_for_all(): [f() for f in vars(helpers).values()]
+def test_that_calls_nothing(): functools.reduce
+def test_that_shadows(plain): plain = 1
+
+TABLE = [helpers.in_table]
+"""
+
+HELPERS = """
+def plain(): return deeper()
+def deeper(): pass
+def renamed(): pass
+def written(): pass
+def put_together(): pass
+def in_table(): pass
+def of_fixture(): pass
+def at_import(): pass
+def star(): pass
+at_import()
+
+class Thing:
+    def method(self): return in_method()
+
+def in_method(): pass
+
+@star.defjvp
+def rule(): pass
+"""
+
+CONFTEST = """
+import pytest
+from reading.helpers import of_fixture
+
+@pytest.fixture
+def given(): return of_fixture()
+"""
+
+
+@pytest.fixture
+def reading(tmp_path, monkeypatch):
+    """What the tests above may execute of the helpers, as a function of the test."""
+    monkeypatch.setattr(sources, "ROOTS", (tmp_path,))
+    for function in (sources.find, sources._packages, sources._matching):
+        function.cache_clear()
+    (tmp_path / "reading").mkdir()
+    texts = {"__init__": "", "helpers": HELPERS, "conftest": CONFTEST, "test_reading": READ}
+    for name, text in texts.items():
+        (tmp_path / "reading" / f"{name}.py").write_text(text)
+    file = tmp_path / "reading" / "test_reading.py"
+    reach = sources.Reach(sources.read(["reading.test_reading", "reading.conftest"]), file)
+    yield (
+        lambda test: (
+            {
+                name.partition(":")[2]
+                for name in reach.of(test)
+                if name.startswith("reading.helpers:")
+            }
+            - {""}
+        )
+    )
+    for function in (sources.find, sources._packages, sources._matching):
+        function.cache_clear()
+
+
+ALWAYS = {"at_import", "of_fixture"}  # imports and fixtures are no choice of a test
+EVERYTHING = {"plain", "deeper", "renamed", "written", "put_together", "in_table", "star", "rule"}
+EVERYTHING |= {"Thing", "in_method"}
+
+
+@pytest.mark.parametrize(
+    ("test", "more"),
+    [
+        ("calls", {"plain", "deeper"}),
+        ("renames", {"renamed"}),
+        ("writes_a_name", {"written"}),
+        ("puts_a_name_together", {"put_together"}),
+        ("reads_a_table", {"in_table"}),
+        ("makes_an_object", {"Thing", "in_method"}),
+        ("uses_a_fixture", set()),
+        ("asks_for_all", EVERYTHING),
+        ("calls_nothing", set()),
+        ("shadows", set()),
+    ],
+)
+def test_a_test_may_execute_what_it_mentions_directly_or_not(reading, test, more):
+    assert reading(f"test_that_{test}") == ALWAYS | more
+
+
+def test_a_test_that_stands_nowhere_may_execute_everything(reading):
+    assert reading("test_of_another_name") == ALWAYS | EVERYTHING
+
+
+def test_who_calls_a_function_calls_its_rule_of_differentiation(reading):
+    names = reading("test_that_asks_for_all")
+    assert {"star", "rule"} <= names
 
 
 # --- a whole run --------------------------------------------------------------------------------

@@ -11,6 +11,9 @@ from spec_tests.instrument.registry import claim_of, resolve
 from spec_tests.mutants.kept import Kept, Trace
 from spec_tests.mutants.sources import Reach, Sources
 
+FAR = 9  # distance of a test that claims nothing about the room
+START = 0.5  # seconds that any test costs, so that fifty cheap ones do not go before a claim
+
 
 class Witnesses:
     """All tests; those of which a trace is kept are known from the beginning."""
@@ -51,11 +54,11 @@ class Witnesses:
         """
         order = lambda item: (
             -kills[item.nodeid],
-            distance(item, where) * self.traces[item.nodeid].seconds,
+            distance(item, where) * (START + self.traces[item.nodeid].seconds),
             item.nodeid,
         )
         chosen, planned = [], 0.0
-        for item in sorted(self.executing[where], key=order):
+        for item in sorted(self.executing.get(where, ()), key=order):
             if planned < patience:
                 chosen.append(item)
                 planned += self.traces[item.nodeid].seconds
@@ -104,20 +107,22 @@ def _reach(sources: Sources, file: Path) -> Reach:
 
 def distance(item: pytest.Item, where: str) -> int:
     """How many times cheaper another test has to be to go first: claims of the function are the
-    nearest.
+    nearest, then those of its module, of its room.
     """
     claim = claim_of(getattr(item, "function", None))
     again = 2 if "float32" in item.name else 1  # sees what the float64 instance has seen, mostly
-    targets = [_place(name) for name in claim.of] if claim else []
-    if any(where == target or where.startswith(target + ".") for target in targets):
-        return again
+    found = [_apart(_place(name), where) for name in claim.of] if claim else []
+    return again * min([*found, FAR])
+
+
+def _apart(target: str, where: str) -> int:
     module = where.partition(":")[0]
     room = ".".join(module.split(".")[:2])
-    if any(target.startswith(module + ":") for target in targets):
-        return 3 * again
-    return again * (
-        6 if any(target.startswith((room + ":", room + ".")) for target in targets) else 9
-    )
+    if where == target or where.startswith(target + "."):
+        return 1
+    if target.startswith(module + ":"):
+        return 2
+    return 3 if target.startswith((room + ":", room + ".")) else FAR
 
 
 def _place(name: str) -> str:
