@@ -129,7 +129,8 @@ class Engine:
         files = {item.path for item in items}
         files |= {path for file in files for path in sources.conftests(file)}
         modules = {*self.plan.package, *map(sources.module_of, files), *_given(self.plan.examples)}
-        kept = Kept(self.plan.cache / "traces", sources.read(modules), self.plan.modules, PROFILE)
+        read = sources.read(modules, self.plan.cache / "sources.json")
+        kept = Kept(self.plan.cache / "traces", read, self.plan.modules, PROFILE)
         kept.discard()
         return kept
 

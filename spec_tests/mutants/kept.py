@@ -9,7 +9,6 @@ import ast
 import hashlib
 import importlib.metadata
 import json
-import os
 import sys
 from collections.abc import Iterable
 from functools import cache
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from spec_tests.mutants.mentions import FUNCTIONS, code
-from spec_tests.mutants.sources import Sources, conftests, find, imported, module_of
+from spec_tests.mutants.sources import Sources, conftests, find, imported, module_of, write
 
 INSTALLED = ("jax", "jaxlib", "numpy", "scipy", "hypothesis", "pytest", "flax", "optax", "diffrax")
 
@@ -59,11 +58,7 @@ class Kept:
         """Add traces to those of a file, and write them."""
         self.of(file).update(traces)
         rows = {name: (trace, self._used(trace.functions)) for name, trace in self.of(file).items()}
-        path = self._path(file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(f".{os.getpid()}")
-        new.write_text(json.dumps({"key": self._key(file), "traces": rows}))
-        new.replace(path)  # whole, whoever else writes
+        write(self._path(file), {"key": self._key(file), "traces": rows})
 
     def discard(self) -> None:
         """Remove what was kept of files that are gone."""

@@ -2,6 +2,10 @@
 executes, and never less.
 """
 
+import hashlib
+import json
+import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from fnmatch import filter as matching
@@ -9,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from spec_tests.mutants import mentions
 from spec_tests.mutants.mentions import Definition, definitions
 
 ROOTS = (Path.cwd(), Path(__file__).parents[2])  # whatever lies elsewhere is foreign
@@ -68,22 +73,61 @@ class Reach:
         return {f"{home}:{mention}" for home in sources.homes.get(mention, set()) & self.modules}
 
 
-def read(modules: Iterable[str]) -> Sources:
-    """These modules and all that they may import."""
+def read(modules: Iterable[str], shelf: Path | None = None) -> Sources:
+    """These modules and all that they may import; shelf: a file that keeps what was read before."""
     sources = Sources({}, defaultdict(list), defaultdict(set), {})
+    before, after = _taken_from(shelf), {}
     waiting = {*modules}
     while waiting:
         module = waiting.pop()
         file = sources.files[module] = find(module) or Path()
-        items = definitions(module, file, _packages())
+        key = f"{module} {hashlib.sha256(file.read_bytes()).hexdigest()}"
+        items = after[key] = before.get(key) or definitions(module, file, _packages())
         for item in items:
             sources.definitions[f"{module}:{item.name}"].append(item)
             if not item.alias:
                 sources.homes[item.name].add(module)
-        mentions = {m for item in items if item.name != AT_REQUEST for m in item.mentions}
-        sources.imports[module] = {*_imports(mentions)}
+        found = {m for item in items if item.name != AT_REQUEST for m in item.mentions}
+        sources.imports[module] = {*_imports(found)}
         waiting |= sources.imports[module] - {*sources.files}
+    if shelf and after.keys() != before.keys():
+        _put_on(shelf, after)
     return sources
+
+
+def _taken_from(shelf: Path | None) -> dict[str, list[Definition]]:
+    """{} where there is nothing, or something that this program did not write."""
+    try:
+        content = json.loads(shelf.read_text()) if shelf else {}
+        rows = content["modules"] if content.get("reader") == _reader() else {}
+        return {
+            key: [Definition(name, frozenset(mentions), *flags) for name, mentions, *flags in items]
+            for key, items in rows.items()
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def _put_on(shelf: Path, modules: dict[str, list[Definition]]) -> None:
+    rows = {
+        key: [(item.name, sorted(item.mentions), item.collected, item.alias) for item in items]
+        for key, items in modules.items()
+    }
+    write(shelf, {"reader": _reader(), "modules": rows})
+
+
+def _reader() -> str:
+    """What the definitions depend on beside the file that they are read from."""
+    own = Path(str(mentions.__file__)).read_text()
+    return hashlib.sha256(repr((sys.version, own, sorted(_packages()))).encode()).hexdigest()
+
+
+def write(path: Path, content: dict) -> None:
+    """A JSON file, whole, whoever else writes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(f".{os.getpid()}")
+    new.write_text(json.dumps(content))
+    new.replace(path)
 
 
 def imported(sources: Sources, modules: Iterable[str]) -> set[str]:
