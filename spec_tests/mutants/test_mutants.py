@@ -489,6 +489,9 @@ def loop(n):
 def unused(x):
     return -x
 
+def far(x):
+    return x + 5
+
 def listed(x):
     return jnp.abs(x * x)
 '''
@@ -519,6 +522,13 @@ def test_square_is_positive(dtype):
 
 def test_that_fails_as_things_are():
     assert toy.unheld(1, 2) == 3
+"""
+
+FAR_TESTS = """
+import toy.core
+
+def test_that_finds_a_function_by_a_name_that_nobody_wrote():
+    assert vars(toy.core)["".join(["f", "a", "r"])](1) == 6
 """
 
 TOY_EXAMPLES = """
@@ -583,6 +593,7 @@ def toy_run(tmp_path_factory):
     (folder / "toy" / "core.py").write_text(TOY)
     (folder / "tests" / "conftest.py").write_text("from spec_tests.conftest import *\n")
     (folder / "tests" / "test_toy.py").write_text(TOY_TESTS)
+    (folder / "tests" / "test_far.py").write_text(FAR_TESTS)
     (folder / "examples.py").write_text(TOY_EXAMPLES)
     (folder / "equivalent.toml").write_text(TOY_LISTED.replace("toy:listed", "toy.core:listed"))
     run = run_toy(folder)
@@ -603,6 +614,17 @@ def test_edits_of_methods_and_jitted_functions_are_killed(toy_run):
     assert toy_run.rows["area:binary:x * t -> x / t"]["by"].startswith(
         "tests/test_toy.py::test_area_is_a_product"
     )
+
+
+def test_edit_meets_tests_that_do_not_name_its_function(toy_run):
+    row = toy_run.rows["far:binary:x + 5 -> x - 5"]
+    assert (row["verdict"], row["by"].partition("::")[0]) == ("killed", "tests/test_far.py")
+
+
+def test_traces_of_the_run_before_are_known_from_the_beginning(toy_run):
+    run = run_toy(toy_run.folder, "--only", "toy.core.area")
+    first = run.text.partition("\n")[0]
+    assert first.startswith("1 of ") and "5 of 6 tests traced" in first, "all but the failing one"
 
 
 def test_survivor_is_reported_with_its_edit(toy_run):

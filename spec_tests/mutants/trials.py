@@ -47,6 +47,7 @@ class Trial:
     seconds: float = 0.0  # of all children
     executed: bool = False
     compared: bool = False  # with the programs of the examples
+    idle: tuple[int, bool, bool] | None = None  # what was known when there was nothing to be done
 
 
 class Trials:
@@ -85,14 +86,23 @@ class Trials:
     def _next_trial(self) -> forks.Job | None:
         """Let an edit meet tests, or compare its programs, if there is something to be done."""
         for trial in [*self.waiting]:
-            unmet = self._unmet(trial)
-            if not trial.compared and (trial.planned > EARLY or not (unmet or self._near(trial))):
-                job = self._compare(trial)
-            else:
-                job = self._meet(trial, unmet) if unmet else self._survive(trial)
-            if job:
-                return job
+            known = self._known(trial.mutant.where)
+            if trial.idle != known:
+                if job := self._trial_job(trial):
+                    return job
+                trial.idle = known
         return None
+
+    def _trial_job(self, trial: Trial) -> forks.Job | None:
+        unmet = self._unmet(trial)
+        if not trial.compared and (trial.planned > EARLY or not (unmet or self._near(trial))):
+            return self._compare(trial)
+        return self._meet(trial, unmet) if unmet else self._survive(trial)
+
+    def _known(self, where: str) -> tuple[int, bool, bool]:
+        """All that what an edit can do next depends on."""
+        executing = len(self.witnesses.executing.get(where, ()))
+        return executing, self.programs.ready, bool(self.witnesses.untraced(where))
 
     def _unmet(self, trial: Trial) -> list[pytest.Item]:
         where = trial.mutant.where
@@ -177,6 +187,7 @@ class Trials:
         trial.executed |= executed
         if verdict:
             return self._decide(trial, verdict, by, note)
+        trial.idle = None
         self.waiting.append(trial)
         return None
 

@@ -105,6 +105,7 @@ def _reach(sources: Sources, file: Path) -> Reach:
     return _reaches[file]
 
 
+@cache
 def distance(item: pytest.Item, where: str) -> int:
     """How many times cheaper another test has to be to go first: claims of the function are the
     nearest, then those of its module, of its room.
