@@ -364,7 +364,7 @@ class Shelf(NamedTuple):
     folder: Path
 
     @property
-    def tests(self) -> Path:
+    def file(self) -> Path:
         return self.folder / "pack_tests" / "test_pack.py"
 
     def kept(self, profile: str = "dev") -> Kept:
@@ -374,7 +374,7 @@ class Shelf(NamedTuple):
         return Kept(self.folder / "traces", read, names[1:], profile)
 
     def valid(self, **options: str) -> set[str]:
-        return {*self.kept(**options).of(self.tests)}
+        return {*self.kept(**options).of(self.file)}
 
     def change(self, name: str, old: str, new: str) -> None:
         file = self.folder / name
@@ -404,7 +404,7 @@ def shelf(tmp_path, monkeypatch):
     (tmp_path / "pack_tests" / "helpers.py").write_text("def say(x): return x\n")
     found = Shelf(tmp_path)
     traces = {"f": Trace("", 1.0, ["pack.a:f"]), "g": Trace("", 1.0, ["pack.b:g"])}
-    found.kept().put(found.tests, {**traces, "failing": Trace("it failed", 1.0, ["pack.a:f"])})
+    found.kept().put(found.file, {**traces, "failing": Trace("it failed", 1.0, ["pack.a:f"])})
     yield found
     forget()
 
@@ -455,7 +455,7 @@ def test_files_that_are_not_ours_are_ignored(shelf, text):
 
 
 def test_traces_of_files_that_are_gone_are_removed(shelf):
-    shelf.tests.unlink()
+    shelf.file.unlink()
     forget()
     read = sources.read(["pack", "pack.a", "pack.b"])
     Kept(shelf.folder / "traces", read, ["pack.a"], "dev").discard()
