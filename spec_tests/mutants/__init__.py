@@ -1,7 +1,8 @@
 """Small wrong edits of the formulas, made mechanically: the specification has to notice every one
 of them.
 
-`python -m spec_tests.mutants --help`.  edits: what is changed.  patch: how a change gets into a
-running process. forks: one child for each piece of work.  reach: which test executes which
-function.  engine: the run. equivalent: edits that change nothing.  report: the score.
+`python -m spec_tests.mutants --help`.  What is changed: edits, choice, equivalent. How a change
+gets into a running process: patch, forks. Tests that may execute a function, from the sources:
+mentions, sources; those that do: reach, kept between runs, witnesses. The run: engine, trials,
+programs; the score: report.
 """

@@ -13,7 +13,8 @@ for _name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 from spec_tests.mutants import choice, equivalent, report  # noqa: E402
 from spec_tests.mutants.edits import Mutant, sample  # noqa: E402
-from spec_tests.mutants.engine import Engine, Plan  # noqa: E402
+from spec_tests.mutants.engine import PROFILE, Engine, Plan  # noqa: E402
+from spec_tests.mutants.trials import Limits  # noqa: E402
 
 HERE = Path(__file__).parent
 
@@ -83,30 +84,32 @@ def main(words: list[str] | None = None) -> int:
     """Exit status: 0 if at least 97% of the edits that change something are noticed, else 1."""
     options = arguments(words)
     sys.path.insert(0, os.getcwd())
-    generated = choice.every_mutant(options.package)
+    matching = choice.mutants(options.package, options.only)
     chosen = sample(
-        choice.choose(generated, options.only, options.since), options.most, options.seed
+        choice.choose(matching, options.only, options.since), options.most, options.seed
     )
     if not chosen:
         raise SystemExit("no function with an edit matches --only and --since")
     if options.list:
         print("\n".join(f"{mutant.line:4} {mutant.key}" for mutant in chosen))
         return 0
-    engine = judge(options, generated, chosen)
+    engine = judge(options, chosen)
+    generated = choice.mutants(options.package)
     print("\n".join(report.summary(engine, generated)))
     if options.json:
         report.write(options.json, engine, generated)
     return int(report.score(engine.verdicts) < report.WANTED)
 
 
-def judge(options: argparse.Namespace, generated: list[Mutant], chosen: list[Mutant]) -> Engine:
+def judge(options: argparse.Namespace, chosen: list[Mutant]) -> Engine:
     """Run the chosen edits under pytest."""
     import pytest
 
     listed = {} if options.recheck else equivalent.read_list(options.equivalent)
-    modules = sorted({mutant.module for mutant in generated})
-    limits = (options.jobs, options.minutes, options.patience, options.grace)
-    engine = Engine(Plan(chosen, modules, listed, options.examples, options.cache, *limits))
+    modules, package = choice.formula_modules(options.package), choice.modules(options.package)
+    limits = Limits(options.jobs, options.minutes, options.patience, options.grace)
+    cache = options.cache.resolve()
+    engine = Engine(Plan(chosen, modules, package, listed, options.examples, cache, limits))
     quiet = [
         "-qq",
         "--no-header",
@@ -117,7 +120,7 @@ def judge(options: argparse.Namespace, generated: list[Mutant], chosen: list[Mut
         "-o",
         "addopts=",
     ]
-    pytest.main([*options.tests, *quiet, "--spec-profile", "dev"], plugins=[engine])
+    pytest.main([*options.tests, *quiet, "--spec-profile", PROFILE], plugins=[engine])
     if not engine.complete:
         raise SystemExit("no edit was judged, for the reason above")
     return engine

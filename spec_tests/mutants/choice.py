@@ -22,33 +22,46 @@ ON_REQUEST = (
 )  # no formulas either, but what they say of others is held: drawn where a pattern names them
 
 
-def every_mutant(package: str) -> list[Mutant]:
-    """All edits of the formula modules of a package, and of those that are edited on request."""
+def mutants(package: str, only: str = "*") -> list[Mutant]:
+    """The edits of those formula modules of a package that have a function that matches a pattern,
+    and of those that are edited on request.
+    """
     return [
         mutant
         for module in formula_modules(package)
+        if _has(module, only)
         for mutant in generate(patch.source_of(module), module)
     ]
 
 
+def _has(module: str, only: str) -> bool:
+    found = functions(ast.parse(patch.source_of(module))) if only != "*" else ()
+    return only == "*" or any(fnmatch(f"{module}.{name}", only) for _, _, name in found)
+
+
 def formula_modules(package: str) -> list[str]:
-    """Dotted names, sorted."""
+    """Those whose functions are edited; dotted names, sorted."""
+    apart = {*NOT_FORMULAS, "__init__", "__main__"}
+    return [".".join(parts) for parts in _parts(package) if not {*parts} & apart]
+
+
+def modules(package: str) -> list[str]:
+    """All, folders too."""
+    return [".".join(parts).removesuffix(".__init__") for parts in _parts(package)]
+
+
+def _parts(package: str) -> list[tuple[str, ...]]:
     root = Path(str(importlib.import_module(package).__file__)).parent
-    names = [
-        (package, *path.relative_to(root).with_suffix("").parts)
-        for path in sorted(root.rglob("*.py"))
-    ]
-    return [
-        ".".join(name) for name in names if not set(name) & {*NOT_FORMULAS, "__init__", "__main__"}
-    ]
+    files = [path.relative_to(root).with_suffix("") for path in sorted(root.rglob("*.py"))]
+    return [(package, *file.parts) for file in files]
 
 
-def choose(mutants: list[Mutant], only: str, since: str | None) -> list[Mutant]:
+def choose(found: list[Mutant], only: str, since: str | None) -> list[Mutant]:
     """Those in functions that match a pattern and, if asked, have changed; a room of ON_REQUEST
     only if it is named.
     """
     unasked = {*ON_REQUEST} - {*only.split(".")}
-    found = [mutant for mutant in mutants if fnmatch(mutant.where.replace(":", "."), only)]
+    found = [mutant for mutant in found if fnmatch(mutant.where.replace(":", "."), only)]
     found = [mutant for mutant in found if not unasked & {*mutant.module.split(".")}]
     if since is None:
         return found

@@ -35,9 +35,9 @@ class _Child(NamedTuple):
     chunks: list[bytes]
 
 
-def run(jobs: Iterator[Job], at_once: int) -> Iterator[Answer]:
+def run(jobs: Iterator[Job | None], at_once: int) -> Iterator[Answer]:
     """Answers as they come.  A job is asked for when a child is free, so it may depend on earlier
-    answers.
+    answers; None: there is nothing to do until the next answer.
     """
     jobs = iter(jobs)
     running: list[_Child] = []

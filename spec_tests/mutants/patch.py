@@ -8,7 +8,7 @@ import ast
 import gc
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from types import CodeType, FunctionType
 from typing import Any
@@ -17,6 +17,7 @@ from spec_tests.mutants.edits import Mutant, Steps, functions, in_defaults, muta
 
 HIT = "__mutant_hit__"  # each evaluation of an edited expression passes through this
 REACHED = "__reached__"  # each call of a probed function announces itself here
+Place = tuple[str, int]  # qualified name and first line of a function
 
 
 def install(mutant: Mutant, on_hit: Callable[[], None]) -> None:
@@ -36,11 +37,22 @@ def install(mutant: Mutant, on_hit: Callable[[], None]) -> None:
             find(mutant.module, mutant.function), _number_at(tree, mutant.path), mutant.path
         )
     else:
-        _exchange_code(mutant.module, tree, [mutant.function])
+        codes = _compiled(mutant.module, tree)
+        _exchange_closures(_exchange_code(mutant.module, codes, [mutant.function]))
 
 
-def probe(module: str, announce: Callable[[str], None]) -> None:
-    """Let every function of a module announce "module:function" when it is called."""
+def probe(modules: Iterable[str], announce: Callable[[str], None]) -> None:
+    """Let every function of some modules announce "module:function" when it is called."""
+    exchanged = {}
+    for module in modules:
+        vars(importlib.import_module(module))[REACHED] = announce
+        exchanged |= _exchange_code(module, *probed(module))
+    _exchange_closures(exchanged)
+
+
+@cache
+def probed(module: str) -> tuple[dict[Place, CodeType], list[str]]:
+    """The code of a module whose functions announce themselves, and their names."""
     tree = ast.parse(source_of(module))
     names = []
     for function, _, name in functions(tree):
@@ -48,8 +60,7 @@ def probe(module: str, announce: Callable[[str], None]) -> None:
         for inner in [node for node in ast.walk(function) if isinstance(node, ast.FunctionDef)]:
             inner.body.insert(1 if ast.get_docstring(inner) else 0, ast.Expr(call))
         names.append(name)
-    vars(importlib.import_module(module))[REACHED] = announce
-    _exchange_code(module, ast.fix_missing_locations(tree), names)
+    return _compiled(module, ast.fix_missing_locations(tree)), names
 
 
 @cache
@@ -70,35 +81,40 @@ def find(module: str, qualname: str) -> FunctionType:
     return found
 
 
-def _exchange_code(module: str, tree: ast.Module, names: list[str]) -> None:
-    compiled = compile(
-        tree, str(importlib.import_module(module).__file__), "exec", dont_inherit=True
-    )
-    codes = {(code.co_qualname, code.co_firstlineno): code for code in _codes(compiled)}
+def _compiled(module: str, tree: ast.Module) -> dict[Place, CodeType]:
+    file = str(importlib.import_module(module).__file__)
+    compiled = compile(tree, file, "exec", dont_inherit=True)
+    return {(code.co_qualname, code.co_firstlineno): code for code in _codes(compiled)}
+
+
+def _exchange_code(
+    module: str, codes: dict[Place, CodeType], names: list[str]
+) -> dict[int, tuple[CodeType, CodeType]]:
+    """Exchange the code of functions; (old, new) of nested ones by the id of the old, which lives
+    on, so that nothing else gets its id.
+    """
     made = {}
     for name in names:
         function = find(module, name)
         made |= {
-            id(code): (code.co_qualname, code.co_firstlineno)
+            id(code): (code, codes[code.co_qualname, code.co_firstlineno])
             for code in _codes(function.__code__)
             if _is_named(code)
         }
         del made[id(function.__code__)]
         function.__code__ = codes[name, function.__code__.co_firstlineno]
-    _exchange_closures({old: codes[key] for old, key in made.items()})
+    return made
 
 
 def _is_named(code: CodeType) -> bool:
     return not code.co_name.startswith("<")  # a lambda, a comprehension
 
 
-def _exchange_closures(codes: dict[int, CodeType]) -> None:
-    """The functions that a decorator has made already, at import; codes: the new code by the id of
-    the old.
-    """
+def _exchange_closures(codes: dict[int, tuple[CodeType, CodeType]]) -> None:
+    """The functions that a decorator has made already, at import."""
     for found in gc.get_objects() if codes else ():
         if isinstance(found, FunctionType) and id(found.__code__) in codes:
-            found.__code__ = codes[id(found.__code__)]
+            found.__code__ = codes[id(found.__code__)][1]
 
 
 def _codes(code: CodeType):

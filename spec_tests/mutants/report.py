@@ -5,7 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 from spec_tests.mutants.edits import Mutant
-from spec_tests.mutants.engine import Engine, Verdict
+from spec_tests.mutants.engine import Engine
+from spec_tests.mutants.trials import Verdict
 
 KILLED = ("killed", "timeout", "crash")
 WANTED = 0.97
@@ -22,8 +23,8 @@ def score(verdicts: list[Verdict]) -> float:
 def summary(engine: Engine, generated: list[Mutant]) -> list[str]:
     """All that a reader needs, the survivors ready to be listed or killed."""
     verdicts = engine.verdicts
-    reached = {name for trace in engine.traces.values() for name in trace.functions}
-    unseen = sorted({verdict.mutant.where for verdict in verdicts} - reached)
+    survived = {verdict.mutant.where for verdict in verdicts if verdict.verdict == "survived"}
+    unseen = sorted(survived - engine.executed)  # all that may execute them are traced
     stale = sorted(set(engine.plan.listed) - {mutant.key for mutant in generated})
     return [
         *(f"warning: {warning}" for warning in engine.warnings),

@@ -11,12 +11,14 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 
-from spec_tests.mutants import equivalent, forks, patch
+from spec_tests.mutants import equivalent, forks, kept, mentions, patch, sources
 from spec_tests.mutants.choice import changed_functions
 from spec_tests.mutants.edits import Mutant, generate, mutate, sample
+from spec_tests.mutants.kept import Kept, Trace
 from spec_tests.support.rooms import ROOT
 
 
@@ -134,7 +136,7 @@ def test_edits_reach_what_a_decorator_has_made_at_import(tmp_path, monkeypatch):
     (tmp_path / "decorated_toy.py").write_text(DECORATED)
     monkeypatch.syspath_prepend(tmp_path)
     toy, reached = importlib.import_module("decorated_toy"), []
-    patch.probe("decorated_toy", reached.append)
+    patch.probe(["decorated_toy"], reached.append)
     assert toy.f(1) == 4 and reached == ["decorated_toy:twice", "decorated_toy:f"]
     edits = [
         edit for edit in generate(DECORATED, "decorated_toy") if edit.before == "2 * function(x)"
@@ -199,6 +201,267 @@ def test_list_of_equivalent_edits_needs_reasons(tmp_path):
         equivalent.read_list(file)
 
 
+# --- what tests may execute --------------------------------------------------------------------
+
+READ = """
+import functools
+from reading import helpers
+from reading.helpers import renamed as other, star
+
+def test_that_calls(): helpers.plain()
+def test_that_renames(): other()
+def test_that_writes_a_name(): getattr(helpers, "written")()
+def test_that_puts_a_name_together(): getattr(helpers, f"{1}_together")()
+def test_that_reads_a_table(): [f() for f in TABLE]
+def test_that_makes_an_object(): helpers.Thing().method()
+def test_that_uses_a_fixture(given): pass
+def test_that_asks_for_all(): [f() for f in vars(helpers).values()]
+def test_that_calls_nothing(): functools.reduce
+def test_that_shadows(plain): plain = 1
+def test_that_has_a_rule(): star()
+
+TABLE = [helpers.in_table]
+"""
+
+HELPERS = """
+def plain(): return deeper()
+def deeper(): pass
+def renamed(): pass
+def written(): pass
+def put_together(): pass
+def in_table(): pass
+def of_fixture(): pass
+def at_import(): pass
+def star(): pass
+at_import()
+
+class Thing:
+    def method(self): return in_method()
+
+def in_method(): pass
+
+@star.defjvp
+def rule(): pass
+"""
+
+CONFTEST = """
+import pytest
+from reading.helpers import of_fixture
+
+@pytest.fixture
+def given(): return of_fixture()
+"""
+
+
+@pytest.fixture
+def reading(tmp_path, monkeypatch):
+    """What the tests above may execute of the helpers, as a function of the test."""
+    monkeypatch.setattr(sources, "ROOTS", (tmp_path,))
+    forget()
+    (tmp_path / "reading").mkdir()
+    texts = {"__init__": "", "helpers": HELPERS, "conftest": CONFTEST, "test_reading": READ}
+    for name, text in texts.items():
+        (tmp_path / "reading" / f"{name}.py").write_text(text)
+    file = tmp_path / "reading" / "test_reading.py"
+    reach = sources.Reach(sources.read(["reading.test_reading", "reading.conftest"]), file)
+    yield (
+        lambda test: (
+            {
+                name.partition(":")[2]
+                for name in reach.of(test)
+                if name.startswith("reading.helpers:")
+            }
+            - {""}
+        )
+    )
+    for function in (sources.find, sources._packages, sources._matching):
+        function.cache_clear()
+
+
+ALWAYS = {"at_import", "of_fixture"}  # imports and fixtures are no choice of a test
+EVERYTHING = {"plain", "deeper", "renamed", "written", "put_together", "in_table", "star", "rule"}
+EVERYTHING |= {"Thing", "in_method"}
+
+
+@pytest.mark.parametrize(
+    ("test", "more"),
+    [
+        ("calls", {"plain", "deeper"}),
+        ("renames", {"renamed"}),
+        ("writes_a_name", {"written"}),
+        ("puts_a_name_together", {"put_together"}),
+        ("reads_a_table", {"in_table"}),
+        ("makes_an_object", {"Thing", "in_method"}),
+        ("uses_a_fixture", set()),
+        ("asks_for_all", EVERYTHING),
+        ("calls_nothing", set()),
+        ("has_a_rule", {"star", "rule"}),
+        ("shadows", set()),
+    ],
+)
+def test_a_test_may_execute_what_it_mentions_directly_or_not(reading, test, more):
+    assert reading(f"test_that_{test}") == ALWAYS | more
+
+
+def test_a_test_that_stands_nowhere_may_execute_everything(reading):
+    assert reading("test_of_another_name") == ALWAYS | EVERYTHING
+
+
+EXECUTED = """
+import json, os, sys
+from pathlib import Path
+import pytest
+from spec_tests.mutants import choice, engine, forks, reach, trials, witnesses
+
+class Measure(engine.Engine):
+    def pytest_runtestloop(self, session):
+        self._prepare()
+        kept = self._read_kept(session.items)
+        tests = witnesses.Witnesses(session.items, kept.sources, kept)
+        court = trials.Trials([], self.plan.modules, tests, None, self.run, self.plan.limits)
+        for answer in forks.run(iter([court._trace(name) for name in tests.groups]), 2):
+            answer.task(answer)
+        count = sum(len(trace.functions) for trace in tests.traces.values())
+        print("measured", json.dumps([count, len(tests.traced), tests.missed]))
+        self.complete = True
+        return True
+
+limits = trials.Limits(2, 60.0, 90.0, 30.0)
+modules, package = choice.formula_modules("diffx"), choice.modules("diffx")
+plan = engine.Plan([], modules, package, {}, "", Path(sys.argv[1]), limits)
+options = ["-qq", "--capture=no", "-p", "no:cacheprovider", "-o", "addopts=", "--no-summary"]
+pytest.main([*sys.argv[2:], *options, "--spec-profile", "dev"], plugins=[Measure(plan)])
+"""
+MEASURED = (  # names in tables, put together, of fixtures, of helpers
+    "spec_tests/den/test_predictions.py",
+    "spec_tests/den/test_matrices.py",
+    "spec_tests/lit/test_schedules.py",
+    "spec_tests/clp/test_zero_shot.py",
+)
+
+
+def test_tests_execute_nothing_that_the_sources_do_not_say(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-c", EXECUTED, str(tmp_path), *MEASURED],
+        cwd=ROOT,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+    )
+    found = [line for line in run.stdout.splitlines() if line.startswith("measured")]
+    assert found, run.stdout + run.stderr
+    functions, tests, missed = json.loads(found[0].removeprefix("measured"))
+    assert functions > 100 and tests > 10, "a measurement"
+    assert missed == []
+
+
+# --- what is kept -------------------------------------------------------------------------------
+
+
+class Shelf(NamedTuple):
+    """A package `pack` with two modules, a file of tests, and what is kept of it."""
+
+    folder: Path
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "pack_tests" / "test_pack.py"
+
+    def kept(self, profile: str = "dev") -> Kept:
+        forget()
+        names = ["pack", "pack.a", "pack.b"]
+        read = sources.read([*names, "pack_tests.test_pack"], self.folder / "sources.json")
+        return Kept(self.folder / "traces", read, names[1:], profile)
+
+    def valid(self, **options: str) -> set[str]:
+        return {*self.kept(**options).of(self.file)}
+
+    def change(self, name: str, old: str, new: str) -> None:
+        file = self.folder / name
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new))
+
+
+def forget() -> None:
+    """What one run reads once."""
+    for module in (sources, kept, mentions):
+        for function in vars(module).values():
+            getattr(function, "cache_clear", lambda: None)()
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "ROOTS", (tmp_path,))
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack_tests").mkdir()
+    (tmp_path / "pack" / "__init__.py").write_text("from pack import a, b\n")
+    (tmp_path / "pack" / "a.py").write_text('"""a"""\n\ndef f(x):\n    return x + 1\n')
+    table = "def g(x):\n    return x\n\ndef h(x):\n    return x\n\nTABLE = h(3)\n"
+    (tmp_path / "pack" / "b.py").write_text(table)
+    (tmp_path / "pack_tests" / "test_pack.py").write_text(
+        "import pack\nfrom pack_tests.helpers import say\n\ndef test_f(): say(pack.a.f(1))\n"
+    )
+    (tmp_path / "pack_tests" / "helpers.py").write_text("def say(x): return x\n")
+    found = Shelf(tmp_path)
+    traces = {"f": Trace("", 1.0, ["pack.a:f"]), "g": Trace("", 1.0, ["pack.b:g"])}
+    found.kept().put(found.file, {**traces, "failing": Trace("it failed", 1.0, ["pack.a:f"])})
+    yield found
+    forget()
+
+
+def test_traces_are_kept_unless_the_test_failed(shelf):
+    assert shelf.valid() == {"f", "g"}
+
+
+def test_a_changed_function_discards_the_tests_that_executed_its_file(shelf):
+    shelf.change("pack/a.py", "x + 1", "x + 2")
+    assert shelf.valid() == {"g"}
+
+
+def test_a_changed_docstring_discards_nothing(shelf):
+    shelf.change("pack/a.py", '"a"', '"what a is"')
+    assert shelf.valid() == {"f", "g"}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("pack/b.py", "h(3)", "h(4)"),
+        ("pack/b.py", "def h(x):\n    return x", "def h(x):\n    return -x"),
+        ("pack_tests/test_pack.py", "f(1)", "f(2)"),
+        ("pack_tests/helpers.py", "return x", "return -x"),
+    ],
+)
+def test_what_is_executed_on_import_and_the_tests_discard_all(shelf, file, old, new):
+    shelf.change(file, old, new)
+    assert shelf.valid() == set()
+
+
+def test_data_beside_the_tests_discard_all(shelf):
+    (shelf.folder / "pack_tests" / "data.json").write_text("[]")
+    assert shelf.valid() == set()
+
+
+def test_another_profile_discards_all(shelf):
+    assert shelf.valid(profile="deep") == set()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"key": 1, "traces": {"f": [1]}}'])
+def test_files_that_are_not_ours_are_ignored(shelf, text):
+    file = next((shelf.folder / "traces").glob("*.json"))
+    for path in (file, shelf.folder / "sources.json"):
+        path.write_text(text)
+    assert shelf.valid() == set()
+
+
+def test_traces_of_files_that_are_gone_are_removed(shelf):
+    shelf.file.unlink()
+    forget()
+    read = sources.read(["pack", "pack.a", "pack.b"])
+    Kept(shelf.folder / "traces", read, ["pack.a"], "dev").discard()
+    assert not [*(shelf.folder / "traces").iterdir()]
+
+
 # --- a whole run --------------------------------------------------------------------------------
 
 TOY = '''
@@ -225,6 +488,9 @@ def loop(n):
 
 def unused(x):
     return -x
+
+def far(x):
+    return x + 5
 
 def listed(x):
     return jnp.abs(x * x)
@@ -256,6 +522,13 @@ def test_square_is_positive(dtype):
 
 def test_that_fails_as_things_are():
     assert toy.unheld(1, 2) == 3
+"""
+
+FAR_TESTS = """
+import toy.core
+
+def test_that_finds_a_function_by_a_name_that_nobody_wrote():
+    assert vars(toy.core)["".join(["f", "a", "r"])](1) == 6
 """
 
 TOY_EXAMPLES = """
@@ -320,6 +593,7 @@ def toy_run(tmp_path_factory):
     (folder / "toy" / "core.py").write_text(TOY)
     (folder / "tests" / "conftest.py").write_text("from spec_tests.conftest import *\n")
     (folder / "tests" / "test_toy.py").write_text(TOY_TESTS)
+    (folder / "tests" / "test_far.py").write_text(FAR_TESTS)
     (folder / "examples.py").write_text(TOY_EXAMPLES)
     (folder / "equivalent.toml").write_text(TOY_LISTED.replace("toy:listed", "toy.core:listed"))
     run = run_toy(folder)
@@ -340,6 +614,17 @@ def test_edits_of_methods_and_jitted_functions_are_killed(toy_run):
     assert toy_run.rows["area:binary:x * t -> x / t"]["by"].startswith(
         "tests/test_toy.py::test_area_is_a_product"
     )
+
+
+def test_edit_meets_tests_that_do_not_name_its_function(toy_run):
+    row = toy_run.rows["far:binary:x + 5 -> x - 5"]
+    assert (row["verdict"], row["by"].partition("::")[0]) == ("killed", "tests/test_far.py")
+
+
+def test_traces_of_the_run_before_are_known_from_the_beginning(toy_run):
+    run = run_toy(toy_run.folder, "--only", "toy.core.area")
+    first = run.text.partition("\n")[0]
+    assert first.startswith("1 of ") and "5 of 6 tests traced" in first, "all but the failing one"
 
 
 def test_survivor_is_reported_with_its_edit(toy_run):
