@@ -468,7 +468,7 @@ MISSED = 2e-5  # how often fewer than 386 of 400 are found where one in a hundre
 
 @claim(
     "KIT-08",
-    "samples of the law itself raise no alarm, and an error of the stated size is found with the "
+    "Samples of the law itself raise no alarm, and an error of the stated size is found with the "
     "stated probability",
     of="diffx.check.check_samples",
     source=(

@@ -276,7 +276,7 @@ def test_first_loss_of_siglip_is_that_of_its_bias(dtype):
 
 @claim(
     "LIT-15",
-    "without its noise DDPM collapses the lecture's spiral of 100 points to a place .107 from "
+    "Without its noise DDPM collapses the lecture's spiral of 100 points to a place .107 from "
     "their mean",
     of="diffx.ddpm",
     source=(
