@@ -10,8 +10,7 @@ GRADES = {
     "order": "An error falls at the stated rate as steps are added, and with the stated constant "
     "where one is known.",
     "bounded": "An inequality, whose proof the source names or gives.",
-    "sampled": "Random draws are compared with exact quantiles of their law, at a stated rate of "
-    "false alarms.",
+    "sampled": "Random draws are compared with their law, at a stated rate of false alarms.",
 }
 TRIVIAL = {"", "-", "here", "ours", "derived here", "measured", "measured here"}
 
@@ -22,7 +21,7 @@ def names_a_proof(source: str) -> bool:
 
 
 def objection(grade: str, kinds: set[str], false_alarm: float, dtype: str) -> str:
-    """What the comparisons of a test say against its grade; empty where they agree with it.
+    """The reason why a grade does not fit the comparisons of a test; empty where it fits.
 
     kinds: names of the comparisons that ran.  false_alarm: the sum of the rates that they stated.
     dtype: that of the instance; slopes need float64, so that in float32 an order may go unmeasured.
@@ -36,7 +35,7 @@ def objection(grade: str, kinds: set[str], false_alarm: float, dtype: str) -> st
     if grade in ("identity", "computed law") and "slope" in kinds:
         return f"slope was called, so that the claim is at most an order, not {grade}"
     if grade == "identity" and "below" in kinds:
-        return "below was called, which does not compare to rounding; the claim is no identity"
+        return "below was called, which does not compare to rounding; the claim is not an identity"
     if grade == "bounded" and not kinds & {"below", "holds"}:
         return "a bounded claim calls below, or holds with an inequality"
     return ""
