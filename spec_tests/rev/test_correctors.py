@@ -45,6 +45,7 @@ def churn_by_parts(process, t, gammas):
         "diffx.samplers.edm_stochastic_step",
     ),
     source="Karras et al. 2022, arXiv:2206.00364, Algorithm 2",
+    grade="computed law",
 )
 def test_churning_leads_to_the_marginal_of_more_noise(dtype):
     """Mean and variance of N(m, L) noised to r and churned are those at r_hat; on EDM with gamma =
@@ -99,8 +100,8 @@ def langevin_by_parts(process, variance, mean, t, step_size):
 
 @claim(
     "REV-25",
-    "Langevin steps of size e settle at the variance v/(1 - e/(2v)), and blow up for e > 2v; a "
-    "predictor takes them in between",
+    "Langevin steps of size e settle at the variance v/(1 - e/(2v)) and diverge for e > 2v; a "
+    "predictor-corrector takes them in between",
     of=(
         "diffx.samplers.langevin_step",
         "diffx.samplers.langevin_corrector",
@@ -111,6 +112,7 @@ def langevin_by_parts(process, variance, mean, t, step_size):
         "Song et al. 2021, arXiv:2011.13456, section 4.2 and Algorithm 1; derived here for "
         "Gaussians"
     ),
+    grade="computed law",
 )
 def test_langevin_steps_settle_at_their_stationary_variance(dtype):
     """The fixed point of V' = gain^2 V + noise^2 from the code's own gain and noise; then whole
@@ -309,12 +311,13 @@ def test_stochastic_samplers_refuse_wrong_kinds(build, message):
 @claim(
     "REV-31",
     "n restarts multiply an error of the variance by c^n and one of the mean by c^(n/2), c = "
-    "(alpha_b/alpha_a)^2 v_a/v_b, "
-    "where the way down from b to a is exact; with DDIM they are those of a recursion",
+    "(alpha_b/alpha_a)^2 v_a/v_b, where the way down from b to a is exact; with DDIM they follow "
+    "a recursion",
     of=("diffx.samplers.restart", "diffx.samplers.restart_step"),
     source=(
         "Xu et al. 2023, arXiv:2306.14878, Algorithm 1, for the method; the factor: derived here"
     ),
+    grade="computed law",
 )
 def test_restarts_contract_the_errors_of_the_start(dtype):
     """From N(0, I) instead of the marginal: exact flow from b = .7 to a = .4, no grid in between,

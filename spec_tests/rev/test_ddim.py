@@ -40,6 +40,7 @@ from spec_tests.support.samplers import (
     "process",
     of=("diffx.ddim", "diffx.samplers.ddim_step", "diffx.grids.equal_angle", "diffx.exact_law"),
     source="derived here; compare Sun, Poor and Zhang, arXiv:2601.13602",
+    grade="computed law",
 )
 def test_ddim_gain_is_a_product_of_cosines(dtype):
     """x_0 - m = (rho_0/rho_T) prod cos(phi_t - phi_s) (x_T - alpha_T m); equal angles over pi/2
@@ -124,6 +125,7 @@ def equal_angles_are_equal(dtype):
     "order",
     of="diffx.ddim",
     source="derived here: N (1 - prod cos) -> (1/2) int (dphi/du)^2 du",
+    grade="order",
     dtypes=("float64",),
     why_dtypes="a leading constant is the limit of many steps: rounding in float32 hides it",
 )
@@ -166,6 +168,7 @@ def mixture_answer(a, s, x):
     "same for all processes",
     of=("diffx.ddim", "diffx.samplers.ddim_step", *exact_starts.OF),
     source="Karras et al. 2022, arXiv:2206.00364, section 4; derived here",
+    grade="identity",
 )
 def test_ddim_does_not_see_the_schedule(dtype):
     """In y = x/alpha and r = sigma/alpha DDIM is y + (r_s - r_t) (y - D)/r: a mixture in plain
@@ -237,6 +240,7 @@ def trajectory_at_levels(make, levels, start):
         *exact_starts.FIRST_ORDER_OF,
     ),
     source="Lu et al. 2022, arXiv:2206.00927, section 4; Karras et al. 2022, arXiv:2206.00364",
+    grade="identity",
 )
 def test_ddim_is_euler_on_straight_paths_only(dtype):
     """A mixture: x + (s - t) (x - D)/t in numpy, where the noise level is the time."""
@@ -304,8 +308,8 @@ def straight_steps(path, ts, x):
 
 @claim(
     "REV-16",
-    "DDIM's noise eta has variance eta^2 beta-tilde: eta = 1 is DDPM and SDE-DPM-Solver++1, eta = "
-    "0 DDIM; all tend to the data",
+    "DDIM with noise eta has the variance eta^2 beta-tilde: eta = 1 is DDPM and "
+    "SDE-DPM-Solver++1, eta = 0 is DDIM; all tend to the law of the data",
     of=(
         "diffx.ddim",
         "diffx.samplers.ddim_eta_step",
@@ -318,6 +322,7 @@ def straight_steps(path, ts, x):
         "Song, Meng and Ermon 2021, arXiv:2010.02502, eqs. (12), (16); Lu et al. 2022, "
         "arXiv:2211.01095, section 6"
     ),
+    grade="order",
 )
 def test_eta_family_runs_from_ddim_to_ddpm(dtype):
     """Exact output laws against the recursion of eq. (12); the error of eta = 1/2 falls as 1/N."""
@@ -398,6 +403,7 @@ def error_falls_as_one_over_n():
         "derived here: log cos is concave; the same grid in Sabour et al. 2024, "
         "arXiv:2404.14507, Theorem 3.1"
     ),
+    grade="bounded",
 )
 def test_equal_angles_are_the_best_grid(dtype):
     """An optimiser over all grids finds no better one, and finds this one; Karras' grid reaches

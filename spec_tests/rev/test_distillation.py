@@ -16,8 +16,8 @@ from spec_tests.support.samplers import MEAN, VARIANCES, grid, law_of, mixture, 
 
 @claim(
     "REV-18",
-    "DDIM inversion and DDIM over one grid multiply the deviation from the mean by prod cos^2: "
-    "lossy, never expansive",
+    "DDIM inversion followed by DDIM over the same grid multiplies the deviation from the mean by "
+    "prod cos^2: the round trip shrinks and never expands",
     of=(
         "diffx.samplers.ddim_invert",
         "diffx.samplers.ddim_inversion_step",
@@ -26,6 +26,7 @@ from spec_tests.support.samplers import MEAN, VARIANCES, grid, law_of, mixture, 
     source=(
         "derived here; Song, Meng and Ermon 2021, arXiv:2010.02502, section 5.4, for the inversion"
     ),
+    grade="computed law",
 )
 def test_inversion_round_trip_is_a_product_of_squared_cosines(dtype):
     """x at t = 1/16 up to 15/16 and back over 4 uneven steps: the latent, and where it leads, from
@@ -53,9 +54,10 @@ def test_inversion_round_trip_is_a_product_of_squared_cosines(dtype):
 @claim(
     "REV-27",
     "The target of progressive distillation takes a student in one DDIM step to where its teacher "
-    "came in two",
+    "arrives in two",
     of="diffx.distillation.progressive_target",
     source="Salimans and Ho 2022, arXiv:2202.00512",
+    grade="identity",
 )
 def test_progressive_target_makes_one_step_of_two(dtype):
     """A mixture on VP and on the rectified flow: alpha_s x0 + sigma_s (x - alpha_t x0)/sigma_t is
@@ -90,6 +92,7 @@ def test_progressive_target_makes_one_step_of_two(dtype):
     "the point itself at t = 0",
     of="diffx.distillation.consistency",
     source="Song et al. 2023, arXiv:2303.01469, for the notion; derived here for Gaussians",
+    grade="identity",
 )
 def test_consistency_function_is_constant_along_the_flow(dtype):
     """alpha m + sqrt(alpha^2 C + sigma^2) u with one u is a line; there f is m + sqrt(C) u, at t =

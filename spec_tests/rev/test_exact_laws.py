@@ -55,8 +55,8 @@ STOCHASTIC_SAMPLERS = (
 
 @claim(
     "REV-22",
-    "What N steps of Euler-Maruyama, Euler, Heun and others really output has the mean, covariance "
-    "and W2 of plain recursions",
+    "The output of N steps of Euler-Maruyama, Euler, Heun and others has the mean, covariance and "
+    "W2 that plain recursions give",
     of=(
         "diffx.exact_law",
         "diffx.error_budget",
@@ -74,6 +74,7 @@ STOCHASTIC_SAMPLERS = (
         "Pierret and Galerne 2024, arXiv:2405.14250, for the schemes; the spectrum 1/k^2 and "
         "its numbers: here"
     ),
+    grade="computed law",
 )
 def test_output_laws_are_those_of_the_recursions(dtype):
     """Four steps of each scheme in rotated axes; in float64 the spectrum SYN-256, Jacobians of
@@ -546,6 +547,7 @@ def law_of_the_output_is_carried(ts):
         "diffx.prior",
     ),
     source="Lin et al. 2024, arXiv:2305.08891, section 3.1; derived here",
+    grade="computed law",
 )
 def test_wrong_mean_at_the_start_survives(dtype):
     """With Stable Diffusion's schedule x_T = .068265 x_0 + .997667 eps; from the prior itself no

@@ -76,10 +76,11 @@ def deviation_scale(path, mean, x, t, cond):
 
 @claim(
     "REV-01",
-    "Anderson's reverse SDE has the marginals of the forward SDE: its moments move as alpha m and "
-    "alpha^2 C + sigma^2 I do",
+    "Anderson's reverse SDE has the marginals of the forward SDE: its moments are alpha m and "
+    "alpha^2 C + sigma^2 I at every time",
     of="diffx.reverse.reverse_drift",
     source="Anderson 1982; Song et al. 2021, arXiv:2011.13456, eq. (6)",
+    grade="identity",
 )
 @FEW
 @given(mean=st_.points(D), cov=covariances(), x=st_.points(BATCH, D), t=st_.times(0.03125, 0.96875))
@@ -110,6 +111,7 @@ def test_reverse_sde_reproduces_the_marginals(dtype, mean, cov, x, t):
     "difference is g^2 score/2",
     of=("diffx.reverse.reverse_drift", "diffx.reverse.probability_flow"),
     source="Nelson 1967: current and osmotic velocity; derived here",
+    grade="identity",
 )
 def test_current_and_osmotic_velocities_are_nelsons(dtype):
     """b+ = f x in numpy, b- from the code; the score by precisions."""
@@ -161,6 +163,7 @@ def transport(now, then):
         "diffx.samplers.exact_flow_step",
     ),
     source="Song et al. 2021, arXiv:2011.13456, eq. (13); derived here for Gaussians",
+    grade="identity",
 )
 def test_probability_flow_is_the_transport_between_marginals(dtype):
     """x_s = alpha_s m + T (x_t - alpha_t m), T C_t T = C_s; the field is its derivative; VP of N(0,
@@ -345,6 +348,7 @@ def current_drift(path, weights, means, variances, x, t, eta):
         "Karras et al. 2022, arXiv:2206.00364, eq. (6); Song et al. 2021, arXiv:2011.13456, "
         "Appendix D.1"
     ),
+    grade="computed law",
 )
 @FEW
 @given(
@@ -427,6 +431,7 @@ def moves_rotated_data(dtype, mean, variances, z, t, s):
     "its variance is beta-tilde",
     of="diffx.posterior",
     source="Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7)",
+    grade="identity",
 )
 def test_posterior_is_gaussian_conditioning(dtype):
     """By precisions: x_0 says x_s ~ N(alpha_s x_0, sigma_s^2), and x_t says alpha_{t|s} x_s = x_t

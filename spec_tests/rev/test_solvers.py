@@ -44,12 +44,13 @@ NOISY_OF = tuple(f"diffx.samplers.sde_dpm_solver_pp_{which}_step" for which in (
 
 @claim(
     "REV-20",
-    "Solvers in Newton's form are their papers' maps; UniPC predicts as 2M, 3M; both noises of 2S "
-    "are of one Brownian path",
+    "Solvers in Newton's form are the maps of their papers; UniPC predicts as 2M and 3M do; both "
+    "noises of 2S come from one Brownian path",
     of=(*OF, *NOISY_OF, "diffx.samplers.with_past"),
     source=(
         "Lu et al. 2022, arXiv:2206.00927 and arXiv:2211.01095; Zhao et al. 2023, arXiv:2302.04867"
     ),
+    grade="identity",
 )
 def test_solvers_are_the_maps_of_their_papers(dtype):
     """Six uneven steps on a mixture in plain numpy; polynomials by Lagrange and quadrature, UniPC
@@ -228,6 +229,7 @@ def at_the_true_point(state, x, before):
         "Lu et al. 2022, arXiv:2206.00927, Theorem 3.2, and arXiv:2211.01095; Zhao et al. 2023, "
         "arXiv:2302.04867"
     ),
+    grade="order",
     dtypes=("float64",),
     why_dtypes="an order is seen in errors down to 1e-9",
 )
@@ -413,6 +415,7 @@ def constant_noise(process, eps, x, t):
     "noise is constant",
     of=("diffx.ddim", "diffx.samplers.ddim_step", *exact_starts.OF, *exact_starts.SDE_OF),
     source="Song, Meng and Ermon 2021, arXiv:2010.02502, section 4; derived here",
+    grade="identity",
 )
 def test_solvers_are_exact_where_the_prediction_is_constant(dtype):
     """DDIM for drawn points and grids; every solver once."""
