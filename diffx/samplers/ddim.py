@@ -50,8 +50,8 @@ def ddim(process: Process, denoise: Denoiser, *, eta: Scalar | None = None) -> S
 
     denoise: (x, t) -> x0.  A given eta draws noise at every step, eta = 0 too (drawing costs 30
     times the step). Raises ValueError for eta outside [0, 1].
-    Claims: REV-11, REV-12, REV-13, REV-14, REV-15, REV-16, REV-17, REV-18, REV-19, REV-30,
-    PTS-04, PTS-07, PTS-09, NUM-08, FM-15.
+    Claims: REV-11, REV-12, REV-13, REV-14, REV-15, REV-16, REV-17, REV-18, REV-19, REV-30, REV-41,
+    REV-50, PTS-04, PTS-07, PTS-09, NUM-08, FM-15.
     """
     if eta is None:
         return sampler_of_step(ddim_step, process=process, denoise=denoise)
