@@ -7,7 +7,8 @@ Every sampler, exactly
 The cost of a picture is the number of times that the denoiser is asked. The error is usually
 estimated, from many samples and a network that has errors of its own. For Gaussian data nothing
 needs to be estimated: every sampler is an affine map of its noise, ``exact_law`` reads mean and
-covariance of its output off its code, and the distance of two Gaussians is a formula (REV-36, REV-40).
+covariance of its output off its code (REV-36), and the distance of two Gaussians is a formula
+(REV-40).
 """
 
 # %%
