@@ -238,7 +238,7 @@ plt.show()
 # ----------------
 # **The slope is the order.** Twice the evaluations divide the error by 2, 4, 8 or 16. The noise of
 # DDPM costs a constant factor and no order; noise is no obstacle to order 2 either
-# (SDE-DPM-Solver++, REV-19).
+# (SDE-DPM-Solver++, REV-51).
 #
 # **Higher order is not better at few steps.** At six evaluations Heun's method, EDM's and
 # DPM-Solver-2 have errors above the spread of the data itself, 1.05, and the simplest ones, DDIM
@@ -407,7 +407,7 @@ plt.show()
 # Right: how an order is lost. Begun without a memory, as implementations do, the first steps are of
 # order 1 and 2, and their error stays: order 2 in the end. And the third-order multi-step update of
 # released code takes half of the parabola that it needs: its order is 2 after a true start too
-# (REV-19).
+# (REV-52).
 #
 # What this page asserts
 # ----------------------
