@@ -19,7 +19,7 @@ def ddim_step(
 
     Source: Song, Meng and Ermon 2021, arXiv:2010.02502, eq. (12) with sigma = 0.  t, s: scalar
     times, s < t.
-    Domain: sigma(t) > 0.  Claims: REV-11, REV-14, REV-15, REV-17, REV-19, NUM-08.
+    Domain: sigma(t) > 0.  Claims: REV-11, REV-14, REV-15, REV-17, REV-19, REV-57, NUM-08.
     """
     x0 = denoise(x, t)
     eps = (x - process.alpha(t) * x0) / process.sigma(t)
@@ -50,8 +50,8 @@ def ddim(process: Process, denoise: Denoiser, *, eta: Scalar | None = None) -> S
 
     denoise: (x, t) -> x0.  A given eta draws noise at every step, eta = 0 too (drawing costs 30
     times the step). Raises ValueError for eta outside [0, 1].
-    Claims: REV-11, REV-12, REV-13, REV-14, REV-15, REV-16, REV-17, REV-18, REV-19, REV-30,
-    PTS-04, PTS-07, PTS-09, NUM-08, FM-15.
+    Claims: REV-11, REV-12, REV-13, REV-14, REV-15, REV-16, REV-17, REV-18, REV-19, REV-30, REV-41,
+    REV-50, REV-57, PTS-04, PTS-07, PTS-09, NUM-08, FM-15.
     """
     if eta is None:
         return sampler_of_step(ddim_step, process=process, denoise=denoise)

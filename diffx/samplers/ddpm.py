@@ -30,6 +30,6 @@ def ddpm_step(
 def ddpm(process: Process, denoise: Denoiser) -> Sampler:
     r"""The ancestral sampler with variance beta-tilde. See `ddpm_step`.
 
-    Claims: REV-06, REV-09, REV-10, REV-16, PTS-05, PTS-07, LIT-15, LIT-16.
+    Claims: REV-06, REV-09, REV-10, REV-16, REV-41, PTS-05, PTS-07, LIT-15, LIT-16.
     """
     return sampler_of_step(ddpm_step, process=process, denoise=denoise)

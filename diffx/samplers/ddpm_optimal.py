@@ -38,7 +38,7 @@ def ddpm_optimal(process: Process, denoise: Denoiser, *, law: GaussianLaw) -> Sa
     r"""The ancestral sampler with the variance that is optimal for data of this Gaussian law. See
     `ddpm_optimal_step`.
 
-    Raises TypeError unless law is a GaussianLaw.  Claims: REV-07, REV-23, REV-24.
+    Raises TypeError unless law is a GaussianLaw.  Claims: REV-07, REV-23, REV-24, REV-41.
     """
     cov = diagonalise(require_gaussian(law, "the optimal variance").cov)
     return sampler_of_step(ddpm_optimal_step, process=process, denoise=denoise, cov=cov)

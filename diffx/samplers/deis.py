@@ -27,7 +27,7 @@ def deis_step(
     DDIM's step.
     Source: Zhang and Chen 2023, arXiv:2204.13902, with the polynomial in log(sigma/alpha) and its
     integral in closed form. t, s: scalar times, s < t.  One evaluation.  Domain: sigma(t) > 0.
-    Claims: REV-14, REV-17, REV-19, REV-20.
+    Claims: REV-14, REV-19, REV-20, REV-57.
     """
     x0, h = denoise(state.x, t), span(process, t, s)
     eps, memory = eps_of_x0(process, state.x, x0, t), recall(process, state, t)
@@ -42,7 +42,7 @@ def deis(process: Process, denoise: Denoiser, *, order: int = 3) -> Sampler:
 
     A start without memory takes its first steps at lower order: the error is then of order 2 at
     most; for an exact start see `with_past`.  Raises ValueError for another order.  Claims: REV-14,
-    REV-15, REV-17, REV-19, REV-20.
+    REV-15, REV-19, REV-20, REV-57.
     """
     order = an_order(order, 4, "DEIS")
     return multistep(deis_step, order - 1, process=process, denoise=denoise)

@@ -27,7 +27,7 @@ def dpm2_ancestral_step(
 
     Where sigma(s) = 0 Euler's step.  eta = 0 is DPM-Solver-2.  Two evaluations a step.
     Source: k-diffusion, sampling.py, sample_dpm_2_ancestral.  Domain: alpha(t) > 0, sigma(t) > 0.
-    Claims: REV-19, REV-22.
+    Claims: REV-19, REV-33, REV-34, REV-35.
     """
     x0 = denoise(x, t)
     eps = eps_of_x0(process, x, x0, t)
@@ -47,7 +47,7 @@ def dpm2_ancestral_step(
 def dpm2_ancestral(process: Process, denoise: Denoiser, *, eta: Scalar = 1.0) -> Sampler:
     r"""DPM-Solver-2 down to sigma_down, then noise sigma_up. See `dpm2_ancestral_step`.
 
-    Raises ValueError for eta outside [0, 1].  Claims: REV-19, REV-22.
+    Raises ValueError for eta outside [0, 1].  Claims: REV-19, REV-33, REV-34, REV-35.
     """
     _arguments.unit_interval("eta", eta, "0 is DPM-Solver-2, above 1 sigma_up exceeds sigma")
     return sampler_of_step(dpm2_ancestral_step, process=process, denoise=denoise, eta=eta)

@@ -30,7 +30,7 @@ def dpm_solver_2_step(
     Source: Lu et al. 2022, arXiv:2206.00927, Algorithm 1.  Written as DDIM's step and a correction.
     t, s: scalar times, s < t.  Two evaluations.  Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's
     step.
-    Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
+    Domain: sigma(t) > 0.  Claims: REV-14, REV-19, REV-20, REV-57.
     """
     x0 = denoise(x, t)
     middle, h = time_between(process, t, s, 1 / 2), span(process, t, s)
@@ -52,7 +52,7 @@ def dpm_solver_3_step(
     Source: Lu et al. 2022, arXiv:2206.00927, Algorithm 2 (h phi_2(h) is its (e^h - 1)/h - 1).
     t, s: scalar times, s < t.  Three evaluations.  Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's
     step.
-    Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
+    Domain: sigma(t) > 0.  Claims: REV-14, REV-19, REV-20, REV-53, REV-57.
     """
     x0 = denoise(x, t)
     eps, h = eps_of_x0(process, x, x0, t), span(process, t, s)
@@ -72,7 +72,7 @@ def dpm_solver(process: Process, denoise: Denoiser, *, order: int = 2) -> Sample
     r"""DPM-Solver of order 1 (DDIM), 2 or 3: as many evaluations a step. See `dpm_solver_2_step`,
     `dpm_solver_3_step`.
 
-    Raises ValueError for another order.  Claims: REV-14, REV-15, REV-17, REV-19, REV-20.
+    Raises ValueError for another order.  Claims: REV-14, REV-15, REV-19, REV-20, REV-53, REV-57.
     """
     method = (ddim_step, dpm_solver_2_step, dpm_solver_3_step)[an_order(order, 3, "DPM-Solver") - 1]
     return sampler_of_step(method, process=process, denoise=denoise)

@@ -26,7 +26,7 @@ def dpm_solver_pp_2m_step(
     r: the time of the step before; without one the step is DDIM's, and so it is where sigma(s) = 0.
     Source: Lu et al. 2022, arXiv:2211.01095, Algorithm 2.  t, s: scalar times, s < t.  One
     evaluation.
-    Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
+    Domain: sigma(t) > 0.  Claims: REV-14, REV-19, REV-20, REV-57.
     """
     x0, h = denoise(state.x, t), span(process, t, s)
     (slope,) = slopes(x0, recall(process, state, t))
@@ -46,7 +46,7 @@ def dpm_solver_pp_3m_step(
     here).  The third-order multi-step update of released code has half of this parabola's weight
     (phi_3 D_2 where D_2 is half a second derivative) and is of order 2.  t, s: scalar times, s < t.
     One evaluation.
-    Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
+    Domain: sigma(t) > 0.  Claims: REV-14, REV-19, REV-20, REV-53, REV-57.
     """
     x0, memory = denoise(state.x, t), recall(process, state, t)
     more = bend(x0, memory, weights(memory, span(process, t, s), rate=-1))
@@ -61,7 +61,7 @@ def dpm_solver_pp(process: Process, denoise: Denoiser, *, order: int = 2) -> Sam
 
     A start without memory takes its first steps at lower order: the error is then of order 2 at
     most; for an exact start see `with_past`.  Raises ValueError for another order.  Claims: REV-14,
-    REV-15, REV-17, REV-19, REV-20.
+    REV-15, REV-19, REV-20, REV-52, REV-53, REV-56, REV-57.
     """
     order = an_order(order, 3, "DPM-Solver++ (multi-step)")
     if order == 1:

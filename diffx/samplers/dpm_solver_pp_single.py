@@ -23,7 +23,7 @@ def dpm_solver_pp_2s_step(
 
     Source: Lu et al. 2022, arXiv:2211.01095, Algorithm 1 with r = 1/2.  t, s: scalar times, s < t.
     Two evaluations. Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's step.  Domain: sigma(t) > 0.
-    Claims: REV-14, REV-17, REV-19, REV-20.
+    Claims: REV-14, REV-19, REV-20, REV-57.
     """
     x0 = denoise(x, t)
     middle = time_between(process, t, s, 1 / 2)
@@ -43,7 +43,7 @@ def dpm_solver_pp_3s_step(
     Source: the data form of `dpm_solver_3_step`, by the same expansion (derived here); the authors'
     code has it as singlestep_dpm_solver_third_update.  t, s: scalar times, s < t.  Three
     evaluations. Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's step.  Domain: sigma(t) > 0.
-    Claims: REV-14, REV-17, REV-19, REV-20.
+    Claims: REV-14, REV-19, REV-20, REV-53, REV-57.
     """
     x0, h = denoise(x, t), span(process, t, s)
     first, second = time_between(process, t, s, 1 / 3), time_between(process, t, s, 2 / 3)
@@ -62,7 +62,7 @@ def dpm_solver_pp_single(process: Process, denoise: Denoiser, *, order: int = 2)
     r"""DPM-Solver++ of order 1 (DDIM), 2 (2S) or 3 (3S), as many evaluations a step. See
     `dpm_solver_pp_2s_step`.
 
-    Raises ValueError for another order.  Claims: REV-14, REV-15, REV-17, REV-19, REV-20.
+    Raises ValueError for another order.  Claims: REV-14, REV-15, REV-19, REV-20, REV-53, REV-57.
     """
     order = an_order(order, 3, "DPM-Solver++ (single-step)")
     method = (ddim_step, dpm_solver_pp_2s_step, dpm_solver_pp_3s_step)[order - 1]

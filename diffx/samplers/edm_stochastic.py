@@ -56,7 +56,7 @@ def edm_stochastic_step(
     sigma_high].
     Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 2.  Two evaluations a step; info.x0 is
     the answer at y_hat.
-    Domain: alpha(t) > 0, sigma(t) > 0.  Claims: REV-19, REV-22, REV-26.
+    Domain: alpha(t) > 0, sigma(t) > 0.  Claims: REV-19, REV-26, REV-33, REV-35.
     """
     r = jnp.exp(-process.log_snr(t) / 2)
     gamma = jnp.where((sigma_low <= r) & (r <= sigma_high), gamma, 0)
@@ -90,7 +90,7 @@ def edm_stochastic(
     the largest from which churning stays within the process, sigma(1)/alpha(1)/(1 + gamma); beyond
     it the denoiser would be asked at times above 1. Raises ValueError for gamma < 0 or gamma >
     sqrt(2) - 1, where more noise would be added than there is, and for a sigma_high that leads
-    beyond the process.  Claims: REV-19, REV-22, REV-26.
+    beyond the process.  Claims: REV-19, REV-26, REV-33, REV-35.
     """
     _arguments.not_negative(gamma=gamma, noise_scale=noise_scale, sigma_low=sigma_low)
     most = jnp.exp(-process.log_snr(1.0) / 2) / (1 + gamma)

@@ -16,7 +16,7 @@ def euler_step(
 
     Source: Song et al. 2021, arXiv:2011.13456, eq. (13).  In rectified-flow or EDM time this is
     DDIM, in VP time it is not.  t, s: scalar times, s < t.  Domain: sigma(t) > 0.  Claims: REV-15,
-    REV-19, REV-22.
+    REV-19, REV-22, REV-32, REV-34, REV-35.
     """
     x0 = denoise(x, t)
     return x + (s - t) * velocity_of_x0(process, x, x0, t), x0
@@ -25,6 +25,6 @@ def euler_step(
 def euler(process: Process, denoise: Denoiser) -> Sampler:
     r"""Euler's method on the probability flow, order 1. See `euler_step`.
 
-    Claims: REV-15, REV-19, REV-22, REV-30, PTS-04, FM-15.
+    Claims: REV-15, REV-19, REV-22, REV-30, REV-32, REV-34, REV-35, REV-41, PTS-04, FM-15.
     """
     return sampler_of_step(euler_step, process=process, denoise=denoise)

@@ -12,6 +12,6 @@ def euler_ancestral(process: Process, denoise: Denoiser, *, eta: Scalar = 1.0) -
 
     Source: k-diffusion, sampling.py, sample_euler_ancestral; the identity: derived here.  See
     `ddim_eta_step`. Raises ValueError for eta outside [0, 1]: above 1 sigma_up would exceed sigma.
-    Claims: REV-22.
+    Claims: REV-33, REV-34, REV-35.
     """
     return ddim(process, denoise, eta=eta)

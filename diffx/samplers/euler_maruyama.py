@@ -17,7 +17,7 @@ def euler_maruyama_step(
 
     Source: Song et al. 2021, arXiv:2011.13456, eq. (6).  t, s: scalar times, s < t.
     Domain: sigma(t) > 0 and alpha(t) > 0, so start below t = 1 where alpha(1) = 0.  Claims: REV-21,
-    REV-22.
+    REV-22, REV-32, REV-34, REV-35.
     """
     x0 = denoise(x, t)
     return x - (t - s) * reverse_drift_of_x0(process, x, x0, t) + process.g(t) * jnp.sqrt(
@@ -27,6 +27,6 @@ def euler_maruyama_step(
 
 def euler_maruyama(process: Process, denoise: Denoiser) -> Sampler:
     r"""The Euler-Maruyama method on the reverse SDE. See `euler_maruyama_step`.  Claims: REV-21,
-    REV-22.
+    REV-22, REV-32, REV-34, REV-35, REV-41.
     """
     return sampler_of_step(euler_maruyama_step, process=process, denoise=denoise)

@@ -22,7 +22,7 @@ def exponential_sde_step(
     alpha^2 + sigma^2 = 1.
 
     Source: the exponential integrator of Pierret and Galerne 2024, arXiv:2405.14250, section 4.
-    Domain: alpha(t) > 0, sigma(t) > 0.  Claims: REV-22.
+    Domain: alpha(t) > 0, sigma(t) > 0.  Claims: REV-33, REV-34, REV-35, REV-42.
     """
     x0 = denoise(x, t)
     score = score_of_x0(process, x, x0, t)
@@ -39,7 +39,7 @@ def exponential_sde(process: Process, denoise: Denoiser) -> Sampler:
 
     Raises ValueError unless alpha^2 + sigma^2 = 1: of other processes int g^2/alpha has no one
     form.  For alpha = 1 (VE, EDM) this is `ddpm_beta`; for any process `sde_dpm_solver` holds eps
-    fixed, `ddpm` x0.  Claims: REV-22.
+    fixed, `ddpm` x0.  Claims: REV-33, REV-34, REV-35, REV-42.
     """
     _arguments.require(
         process.variance_preserving,

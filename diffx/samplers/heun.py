@@ -18,7 +18,7 @@ def heun_step(
 
     Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 1, in the process's own time.  Two
     evaluations a step. t, s: scalar times, s < t.  Domain: sigma(t) > 0.  Claims: REV-19, REV-22,
-    REV-29, LIT-08.
+    REV-29, REV-32, REV-34, REV-35, LIT-08.
     """
     x0 = denoise(x, t)
     u = velocity_of_x0(process, x, x0, t)
@@ -34,6 +34,6 @@ def heun_step(
 def heun(process: Process, denoise: Denoiser) -> Sampler:
     r"""Heun's method on the probability flow, order 2. See `heun_step`.
 
-    Claims: REV-19, REV-22, REV-29, REV-30, PTS-04, LIT-08.
+    Claims: REV-19, REV-22, REV-29, REV-30, REV-32, REV-34, REV-35, REV-41, PTS-04, LIT-08.
     """
     return sampler_of_step(heun_step, process=process, denoise=denoise)

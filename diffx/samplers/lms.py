@@ -27,7 +27,7 @@ def adams_weights(process: Process, t: Scalar, s: Scalar, times: Array, known: A
 
     times: (k,), before t; known: (k,), which of them count.  Returns (k,): the weights of the steps
     before; the weight of the step from t is 1 less their sum.  A time of r = infinity does not
-    count.  Claims: REV-22.
+    count.  Claims: REV-46.
     """
     u = jnp.expm1(-process.log_snr_step(times, t) / 2) / jnp.expm1(process.log_snr_step(t, s) / 2)
     known = jnp.append(True, known & jnp.isfinite(u))
@@ -49,7 +49,7 @@ def lms_step(
     w_j: the integral of Lagrange's polynomials through the known r_j, see `adams_weights`; a method
     of order p starts at order 1 and gains one a step, or at order p by `with_past`.
     Source: k-diffusion, sampling.py, sample_lms; there by adaptive quadrature, here exactly.
-    Domain: sigma(t) > 0.  Claims: REV-19, REV-22.
+    Domain: sigma(t) > 0.  Claims: REV-19, REV-46, REV-47, REV-48, REV-49.
     """
     x0 = denoise(state.x, t)
     eps = eps_of_x0(process, state.x, x0, t)
@@ -69,6 +69,6 @@ def lms(process: Process, denoise: Denoiser, *, order: int = 4) -> Sampler:
     r"""The linear multi-step method of order 1 (DDIM) to 4, one evaluation a step. See `lms_step`.
 
     Raises TypeError unless order is an integer, ValueError unless it is 1, 2, 3 or 4.  Claims:
-    REV-19, REV-22.
+    REV-19, REV-46, REV-47, REV-48, REV-49.
     """
     return multistep(lms_step, an_order(order, 4, "lms") - 1, process=process, denoise=denoise)

@@ -79,7 +79,7 @@ def with_past(sampler: Sampler, xs: Array, ts: Array) -> Sampler:
     limit its error; given points of the true solution it shows order p.  xs: (k, *x.shape), at the
     times ts[:-1].  ts: (k + 1,), decreasing; the last is the first time of the grid to fold over.
     The memory costs k evaluations at `init`. Raises ValueError for another number of times or
-    points of another shape than x.  Claims: REV-20.
+    points of another shape than x.  Claims: REV-48, REV-56.
     """
     xs, ts = _arguments.floats("xs", xs), _arguments.grid(ts)
     _arguments.require(

@@ -17,7 +17,7 @@ def sde_dpm_solver_step(
     held fixed, any process.
 
     Source: SDE-DPM-Solver-1 of Lu et al. 2022, arXiv:2211.01095.  Domain: alpha(t) > 0, sigma(t) >
-    0.  Claims: REV-22.
+    0.  Claims: REV-33, REV-34, REV-35, REV-42.
     """
     x0 = denoise(x, t)
     eps = eps_of_x0(process, x, x0, t)
@@ -30,6 +30,6 @@ def sde_dpm_solver_step(
 
 def sde_dpm_solver(process: Process, denoise: Denoiser) -> Sampler:
     r"""The exponential integrator of the reverse SDE with eps held fixed. See
-    `sde_dpm_solver_step`.  Claims: REV-22.
+    `sde_dpm_solver_step`.  Claims: REV-33, REV-34, REV-35, REV-42.
     """
     return sampler_of_step(sde_dpm_solver_step, process=process, denoise=denoise)

@@ -30,7 +30,7 @@ def sde_dpm_solver_pp_1_step(
 
     Source: Lu et al. 2022, arXiv:2211.01095, section 6.  h = lambda_s - lambda_t.  t, s: scalar
     times, s < t.
-    Domain: sigma(t) > 0.  Claims: REV-16, REV-17, REV-19.
+    Domain: sigma(t) > 0.  Claims: REV-16, REV-51, REV-58.
     """
     x0 = denoise(x, t)
     return sde_mean(process, x, x0, t, s) + sde_deviation(process, t, s) * z, x0
@@ -45,7 +45,7 @@ def sde_dpm_solver_pp_2m_step(
 
     Source: Lu et al. 2022, arXiv:2211.01095, section 6.  On Gaussian data its order in law is 2.
     t, s: scalar times, s < t.  Where sigma(s) = 0 it is the step of order 1.  Domain: sigma(t) > 0.
-    Claims: REV-17, REV-19, REV-20.
+    Claims: REV-51, REV-54, REV-58.
     """
     x0, h = denoise(state.x, t), span(process, t, s)
     (slope,) = slopes(x0, recall(process, state, t))
@@ -60,7 +60,7 @@ def sde_dpm_solver_pp(process: Process, denoise: Denoiser, *, order: int = 2) ->
 
     There is no 3M: with a parabola through three answers, exactly integrated or as released, the
     order in law on Gaussian data is 2 again.  Raises ValueError for another order.  Claims: REV-16,
-    REV-17, REV-19.
+    REV-51, REV-58.
     """
     order = an_order(order, 2, "SDE-DPM-Solver++")
     if order == 1:

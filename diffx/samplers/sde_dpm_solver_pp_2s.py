@@ -31,7 +31,7 @@ def sde_dpm_solver_pp_2s_step(
     Source: Lu et al. 2022, arXiv:2211.01095, section 6, with the stages of k-diffusion's
     sample_dpmpp_sde (r = 1/2). t, s: scalar times, s < t.  Where sigma(s) = 0 or alpha(t) = 0 it is
     the step of order 1.
-    Domain: sigma(t) > 0.  Claims: REV-17, REV-19, REV-20.
+    Domain: sigma(t) > 0.  Claims: REV-51, REV-54, REV-58, REV-59.
     """
     x, x0 = state.x, denoise(state.x, t)
     first, second = (noise_or_zero(part, x) for part in z or (None, None))
@@ -56,7 +56,7 @@ def _two_normals(key: Array, x: Array) -> tuple[Array, Array]:
 def sde_dpm_solver_pp_2s(process: Process, denoise: Denoiser) -> Sampler:
     r"""SDE-DPM-Solver++ 2S: two evaluations and two noises a step. See `sde_dpm_solver_pp_2s_step`.
 
-    Claims: REV-17, REV-19.
+    Claims: REV-51, REV-58, REV-59.
     """
     step = Partial(sde_dpm_solver_pp_2s_step, process=process, denoise=as_pytree(denoise))
     return Sampler(Partial(start), step, Partial(_two_normals))

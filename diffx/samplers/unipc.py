@@ -51,7 +51,7 @@ def unipc_step(
     Source: Zhao et al. 2023, arXiv:2302.04867, Algorithms 1, 2, in Newton's form (derived here):
     from order 3 on nothing depends on B but the first steps.  t, s: scalar times, s < t.  One
     evaluation.
-    Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
+    Domain: sigma(t) > 0.  Claims: REV-14, REV-19, REV-20, REV-53, REV-55, REV-57.
     """
     x0 = denoise(state.x, t)
     x = _correct(process, state, x0, t, first)
@@ -118,13 +118,13 @@ def unipc(process: Process, denoise: Denoiser, *, order: int = 3) -> Sampler:
     `unipc_step`.
 
     A start without memory takes its first steps at lower order; for an exact start see `with_past`.
-    Raises ValueError for another order.  Claims: REV-14, REV-17, REV-19, REV-20.
+    Raises ValueError for another order.  Claims: REV-14, REV-19, REV-20, REV-53, REV-55, REV-57.
     """
     return _unipc(process, denoise, order, _bh2)
 
 
 def unipc_bh1(process: Process, denoise: Denoiser, *, order: int = 3) -> Sampler:
-    r"""UniPC of order 1 to 3 with B(h) = h (bh1). See `unipc_step`.  Claims: REV-14, REV-17,
-    REV-19, REV-20.
+    r"""UniPC of order 1 to 3 with B(h) = h (bh1). See `unipc_step`.  Claims: REV-14, REV-19,
+    REV-20, REV-57.
     """
     return _unipc(process, denoise, order, _bh1)
