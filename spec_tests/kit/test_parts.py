@@ -311,10 +311,10 @@ def signs(seed: int) -> Callable:
 
 @claim(
     "KIT-05",
-    "exact log-likelihoods pass; a wrong divergence, unit or constant falls with the right words",
+    "Exact log-likelihoods pass; a wrong divergence, unit or constant fails, with the right words",
     of="diffx.check.check_log_prob",
     source="change of variables by DOP853 in numpy, derived by hand: spec_tests/specimens/parts.py",
-    grade="sampled",
+    grade="bounded",
     dtypes=(),
     why_dtypes=WHY,
 )
@@ -329,15 +329,19 @@ def test_a_log_likelihood_passes_and_each_wrong_one_is_named(name):
 
 @claim(
     "KIT-09",
-    "probed log-likelihoods pass; probes that are biased, drawn once or not announced fall with "
+    "Probed log-likelihoods pass; probes that are biased, drawn once or not announced fail, with "
     "the right words",
     of="diffx.check.check_log_prob",
     source="probes of signs in numpy: spec_tests/specimens/parts.py",
+    grade="sampled",
     dtypes=(),
     why_dtypes=WHY,
 )
 def test_probes_pass_and_each_wrong_one_is_named():
-    all_hold(check_log_prob(log_prob(probe=signs(0)), exact=False, draws=24, **KNOWN))
+    all_hold(
+        check_log_prob(log_prob(probe=signs(0)), exact=False, draws=24, **KNOWN),
+        false_alarm=2e-4,  # three means of 24 draws beyond 5 of their own deviations: Student's t
+    )
     drawn = signs(1)
     falls(
         check_log_prob(log_prob(probe=lambda x: 1.3 * drawn(x)), exact=False, draws=8, **KNOWN),

@@ -62,6 +62,7 @@ PREDICTIONS = {"x0": of_answer, "x0 of a point mass": of_point_mass, "noise": of
     "DDIM is exact on any grid where the predicted x_0 or the predicted noise is constant",
     of=("diffx.ddim", "diffx.samplers.ddim_step"),
     source=SONG,
+    grade="identity",
 )
 @pytest.mark.parametrize("kind", PREDICTIONS)
 @pytest.mark.parametrize("name", PROCESSES)
@@ -108,6 +109,7 @@ def keeps_a_constant_answer(dtype, make, more):
     "Every exponential solver is exact on any grid where the predicted x_0 is constant",
     of=names_of(EXPONENTIAL[name] for name in EACH_STEP),
     source=SONG,
+    grade="identity",
 )
 @pytest.mark.parametrize("name", EACH_STEP)
 def test_solvers_are_exact_where_the_answer_is_constant(dtype, name):
@@ -126,6 +128,7 @@ SDE_SOLVERS = {
     "Where the predicted x_0 is constant the mean of every SDE solver is exact on any grid",
     of=exact_starts.SDE_OF,
     source=SONG,
+    grade="identity",
 )
 @pytest.mark.parametrize("name", SDE_SOLVERS)
 def test_mean_of_sde_solvers_is_exact_where_the_answer_is_constant(dtype, name):
@@ -138,6 +141,7 @@ def test_mean_of_sde_solvers_is_exact_where_the_answer_is_constant(dtype, name):
     "SDE-DPM-Solver++ (2S) starts without signal and ends without noise where the answer leads it",
     of=("diffx.samplers.sde_dpm_solver_pp_2s", "diffx.samplers.sde_dpm_solver_pp_2s_step"),
     source=SONG,
+    grade="identity",
 )
 def test_two_stage_sde_solver_goes_from_pure_noise_to_data(dtype):
     """From alpha = 0 to sigma = 0 on the rectified flow, one step between."""

@@ -60,6 +60,7 @@ PAIRS = {  # (mean and covariance of both, W2 squared, ulps, scale or None, why)
     "commute",
     of="diffx.w2",
     source="Dowson and Landau 1982",
+    grade="computed law",
 )
 @pytest.mark.parametrize("name", PAIRS)
 def test_w2_is_the_wasserstein_distance(dtype, name):
@@ -119,7 +120,7 @@ def spectrum_has_the_printed_distance(name, n):
 
 @claim(
     "REV-41",
-    "What a method of N steps makes of N(0, I) misses the spectrum 1/k^2 by the printed W2",
+    "From N(0, I), N steps of a method miss the spectrum 1/k^2 by the printed W2",
     of=(
         "diffx.exact_law",
         "diffx.w2",
@@ -131,6 +132,7 @@ def spectrum_has_the_printed_distance(name, n):
         "diffx.samplers.ddpm_optimal",
     ),
     source=f"{PIERRET}, for the schemes; the spectrum and its numbers: here",
+    grade="computed law",
     dtypes=("float64",),
     why_dtypes="the printed numbers have six digits",
 )
@@ -172,6 +174,7 @@ def spectrum_steps(sampler_of, process, variances, t, s):
         "diffx.samplers.sde_dpm_solver_step",
     ),
     source=f"{PIERRET}, for the first scheme; the spectrum and its numbers: here",
+    grade="computed law",
     dtypes=("float64",),
     why_dtypes="the printed numbers have seven digits",
 )
@@ -241,6 +244,7 @@ def distance(p, q):
     "Every term of the error budget is the W2 of two Gaussians in closed form",
     of="diffx.error_budget",
     source=f"{PIERRET}, sections 4, 5; the closed forms: here",
+    grade="computed law",
     dtypes=("float64",),
     why_dtypes=IN_FLOAT64,
 )
@@ -263,6 +267,7 @@ def test_budget_splits_the_error(dtype, name, term):
     "without error",
     of="diffx.error_budget",
     source="here",
+    grade="computed law",
     dtypes=("float64",),
     why_dtypes=IN_FLOAT64,
 )
@@ -283,6 +288,7 @@ def default_budget():
     "The whole error is at most the sum of the four terms of its budget",
     of="diffx.error_budget",
     source="the triangle inequality of W2",
+    grade="bounded",
     dtypes=("float64",),
     why_dtypes=IN_FLOAT64,
 )

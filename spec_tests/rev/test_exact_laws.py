@@ -36,6 +36,7 @@ COVARIANCES = {  # of the start, and their matrices
     "noises",
     of="diffx.exact_law",
     source=HERE,
+    grade="computed law",
     dtypes=("float64",),
     why_dtypes=FLOAT64,
 )
@@ -91,6 +92,7 @@ def two_noises(key, x):
     "The exact law carries the history of a method and every array of its noise",
     of="diffx.exact_law",
     source=HERE,
+    grade="computed law",
     dtypes=("float64",),
     why_dtypes=FLOAT64,
 )
@@ -173,6 +175,7 @@ CURVED = {  # (sampler, mean and variance of the start, relative deviation)
     "The exact law refuses a step that is not affine and says by how much it is not",
     of="diffx.exact_law",
     source="here",
+    grade="identity",
     dtypes=("float64",),
     why_dtypes="a deviation of a fifth is seen in any dtype",
 )
@@ -242,6 +245,7 @@ def stable_diffusion(dtype):
     "On Stable Diffusion's chain the prior keeps .068265 of the mean and as much of the deviation",
     of="diffx.prior",
     source="Lin et al. 2024, arXiv:2305.08891, section 3.1; derived here",
+    grade="computed law",
 )
 def test_prior_of_stable_diffusion_keeps_the_mean(dtype):
     chain, kept = stable_diffusion(dtype)
@@ -256,6 +260,7 @@ def test_prior_of_stable_diffusion_keeps_the_mean(dtype):
     "On Stable Diffusion's chain DDIM from noise without a mean ends off by -gain .068265 m",
     of="diffx.ddim",
     source="Lin et al. 2024, arXiv:2305.08891, section 3.1; derived here",
+    grade="computed law",
 )
 def test_brightness_of_stable_diffusion_is_off(dtype):
     chain, kept = stable_diffusion(dtype)

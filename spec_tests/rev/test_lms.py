@@ -33,6 +33,7 @@ def lms_end(name, process, mean, cov, x, ts):
     "last slopes",
     of=(*LMS, "diffx.samplers.adams_weights"),
     source="k-diffusion, sampling.py, sample_lms",
+    grade="computed law",
 )
 @pytest.mark.parametrize("name", ORDERS)
 def test_multistep_has_the_gain_of_adams(dtype, name):
@@ -61,6 +62,7 @@ def run_from_pure_noise():
     "nothing of it",
     of=LMS,
     source="alpha(1) = 0: the slope in y = x/alpha is infinite; derived here",
+    grade="identity",
     dtypes=("float64",),
     why_dtypes=FLOAT64,
 )
@@ -77,6 +79,7 @@ def test_start_without_signal_leaves_no_memory(dtype):
     "A linear multi-step method that is given its last points goes on as if it had come from them",
     of=("diffx.samplers.with_past", *LMS),
     source="the memory of a multi-step method is its last points; here",
+    grade="identity",
     dtypes=("float64",),
     why_dtypes=FLOAT64,
 )
@@ -92,6 +95,7 @@ def test_given_points_are_remembered_like_visited_ones(dtype):
     "The exact law of the linear multi-step method, its history carried along, is that of one gain",
     of=("diffx.exact_law", *LMS),
     source="k-diffusion, sampling.py, sample_lms; the law: here",
+    grade="computed law",
     dtypes=("float64",),
     why_dtypes=FLOAT64,
 )

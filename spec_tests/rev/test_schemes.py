@@ -80,6 +80,7 @@ FOUR_STEPS = single([0.9375, 0.7, 0.4, 0.125, 0.0])
     "recursion",
     of=("diffx.exact_law", *OF_EULER_AND_HEUN),
     source="Pierret and Galerne 2024, arXiv:2405.14250, for the schemes",
+    grade="computed law",
 )
 @pytest.mark.parametrize("name", EULER_AND_HEUN)
 def test_four_steps_have_the_law_of_their_recursion(dtype, name):
@@ -108,6 +109,7 @@ def four_steps(dtype, name):
     "their recursion",
     of=OF_EULER_AND_HEUN,
     source="Pierret and Galerne 2024, arXiv:2405.14250, for the schemes",
+    grade="computed law",
 )
 @pytest.mark.parametrize("name", EULER_AND_HEUN)
 def test_steps_without_noise_lead_to_the_mean(dtype, name):
@@ -171,6 +173,7 @@ def noisy_recursion(name, alpha, variance):
     "says",
     of=OF_NOISY,
     source="Pierret and Galerne 2024, arXiv:2405.14250; Karras et al. 2022, Algorithm 2",
+    grade="computed law",
 )
 @pytest.mark.parametrize("name", NOISY)
 def test_noisy_steps_are_those_of_their_recursion(dtype, name):
@@ -188,6 +191,7 @@ def test_noisy_steps_are_those_of_their_recursion(dtype, name):
     "A step reports the answer of the denoiser at its start, E[x_0 | x_t]",
     of=(*OF_EULER_AND_HEUN, *OF_ANSWERING),
     source="Bayes' rule",
+    grade="identity",
 )
 @pytest.mark.parametrize("name", [*EULER_AND_HEUN, *ANSWERING])
 def test_steps_report_the_answer_at_their_start(dtype, name):
@@ -216,6 +220,7 @@ def test_steps_report_the_answer_at_their_start(dtype, name):
     "the law and of the noise",
     of=(*OF_EULER_AND_HEUN, *OF_NOISY),
     source="the contract of a step: x decides the dtype",
+    grade="identity",
 )
 @pytest.mark.parametrize("name", EVERY)
 def test_steps_keep_the_dtype_of_the_data(dtype, name):

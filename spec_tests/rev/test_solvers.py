@@ -66,6 +66,7 @@ def is_as_written(dtype, name, grid):
     "Six uneven steps of a solver in Newton's form are the map of its paper",
     of=OF,
     source=f"{LU}; Zhao et al. 2023, arXiv:2302.04867",
+    grade="identity",
     dtypes=("float64",),
     why_dtypes="in float32 REV-53 holds one method of each kind: each would be compiled again",
 )
@@ -80,6 +81,7 @@ def test_solvers_are_the_maps_of_their_papers(dtype, name):
     "of phi_k",
     of=names_of(EXPONENTIAL[name] for name in KINDS),
     source=f"{LU}; Zhao et al. 2023, arXiv:2302.04867",
+    grade="identity",
 )
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("name", KINDS)
@@ -121,6 +123,7 @@ NOISY = {  # (constructor, the noise that it takes, the textbook on x, half log-
     "Brownian path",
     of=NOISY_OF,
     source=LU,
+    grade="identity",
 )
 @pytest.mark.parametrize("name", NOISY)
 def test_noisy_solvers_are_the_maps_of_their_paper(dtype, name):
@@ -137,9 +140,10 @@ def test_noisy_solvers_are_the_maps_of_their_paper(dtype, name):
 
 @claim(
     "REV-55",
-    "What UniPC predicts from its corrected point is a step of DPM-Solver++ (2M) or (3M)",
+    "The prediction of UniPC from its corrected point is a step of DPM-Solver++ (2M) or (3M)",
     of=("diffx.unipc", "diffx.samplers.unipc_step"),
     source="Zhao et al. 2023, arXiv:2302.04867; derived here",
+    grade="identity",
 )
 @pytest.mark.parametrize("order", [2, 3])
 def test_predictor_of_unipc_is_a_multistep_method(dtype, order):
@@ -179,6 +183,7 @@ def of_time_alone(x, t):
     "A multi-step method that is given its last points goes on as if it had come from them",
     of=("diffx.samplers.with_past", "diffx.dpm_solver_pp"),
     source="the memory of a multi-step method is the model's answers at its last points; here",
+    grade="identity",
 )
 def test_given_points_are_remembered_like_visited_ones(dtype):
     ts, _ = grid_of(vp, KS, dtype)
@@ -258,6 +263,7 @@ def at_the_true_point(state, x, before):
     "On a mixture every solver has its order",
     of=names_of(METHODS.values()),
     source=f"{LU_3}; Zhao et al. 2023, arXiv:2302.04867",
+    grade="order",
     **IN_FLOAT64,
 )
 @pytest.mark.parametrize("name", METHODS)
@@ -281,6 +287,7 @@ SDE_SOLVERS = {  # and their orders
     "On Gaussian data the variance that an SDE solver ends with has the order of the solver",
     of=SDE_OF,
     source=LU_3,
+    grade="order",
     **IN_FLOAT64,
 )
 @pytest.mark.parametrize("name", SDE_SOLVERS)
@@ -295,6 +302,7 @@ def test_law_of_sde_solvers_has_their_order(dtype, name):
     "The third-order multi-step update of released code has order 2",
     of="diffx.dpm_solver_pp",
     source=LU_3,
+    grade="order",
     **IN_FLOAT64,
 )
 def test_released_third_order_is_second(dtype):
