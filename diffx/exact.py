@@ -34,7 +34,7 @@ def exact_law(sampler: Sampler, initial_law: GaussianLaw, ts: Array) -> Gaussian
     Units: ts (N + 1,), decreasing.
     Raises: TypeError unless initial_law is Gaussian; ValueError where a step is not affine (a
         mixture, a clip, a network), because then the output is not Gaussian.
-    Source: Pierret and Galerne 2024, arXiv:2405.14250, section 4, for six schemes; by automatic
+    Source: Pierret and Galerne 2024, arXiv:2405.14250, for six schemes; by automatic
         differentiation: here.
     Also called: output distribution of a sampler, exact sampling law, Gaussian propagation, moment
         propagation.
@@ -159,7 +159,7 @@ def error_budget(
         method approximates (default: 0 for a deterministic method, 1 for a stochastic one); W2 in
         data units.
     Raises: the errors of `exact_law`.
-    Source: the four sources of Pierret and Galerne 2024, arXiv:2405.14250, sections 4, 5.
+    Source: the four sources of Pierret and Galerne 2024, arXiv:2405.14250.
     Also called: error decomposition, discretisation error, truncation error, initialisation error,
         score error.
     Claims: REV-43, REV-44, REV-45.

@@ -143,7 +143,7 @@ def gaussian_step(
 
     Units: variance L, any shape, squared data units.
     Domain: alpha(s) > 0.
-    Source: eta = 1 and 0: Pierret and Galerne 2024, arXiv:2405.14250, Propositions 2 and 3 (for
+    Source: eta = 1 and 0: Pierret and Galerne 2024, arXiv:2405.14250 (ICML 2025, PMLR 267; for
         VP); every eta is derived here from d log(x - alpha m)/dt = f + (1 + eta^2)/2 g^2/v and
         g^2/v = v'/v - 2f.
     Also called: exact reverse step, closed-form flow map, Gaussian flow map.

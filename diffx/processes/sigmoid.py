@@ -87,7 +87,7 @@ class SigmoidVP:
         )
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
-        """-log1p of expm1((b - a) (t - s)) R(1)/(R(1 - t) R(s)), by the addition theorem of sinh."""
+        """-log1p of expm1((b - a) (t - s)) R(1)/(R(1 - t) R(s)) (addition theorem of sinh)."""
         t, s, whole = finite_increment(self, t, s)
         grown = (
             jnp.expm1(self._span() * (t - s)) * self._rise(1) / (self._rise(1 - t) * self._rise(s))

@@ -148,7 +148,7 @@ def shown() -> dict[str, list[doctest.DocTest]]:
 
 
 @pytest.mark.parametrize("room", sorted(shown()))
-def test_examples_run(room):
+def test_every_example_of_a_room_runs(room):
     runner, said = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS), []
     for example in shown()[room]:
         example.globs = dict(example_names())
