@@ -287,13 +287,13 @@ def test_time_zero_is_data_and_time_one_has_the_least_signal(dtype, x0, eps):
             x_0.astype(dtype),
             np.asarray(x0, np.float64),
             ulps=8,
-            why=f"{name}: x_0 is the data, alpha(0) = 1",
+            why=f"{make.__name__}: {name}: x_0 is the data, alpha(0) = 1",
         )
-        holds(noise[0] == 0, f"{name}: no noise at t = 0")
-        holds(np.diff(signal) <= 0, f"{name}: the signal never grows")
-        holds(np.diff(noise) > 0, f"{name}: the noise grows")
-        holds(np.diff(log_snr[1:]) < 0, f"{name}: the log-SNR falls with t")
-        holds(log_snr[-1] < -1.0, f"{name}: t = 1 is mostly noise")
+        holds(noise[0] == 0, f"{make.__name__}: {name}: no noise at t = 0")
+        holds(np.diff(signal) <= 0, f"{make.__name__}: {name}: the signal never grows")
+        holds(np.diff(noise) > 0, f"{make.__name__}: {name}: the noise grows")
+        holds(np.diff(log_snr[1:]) < 0, f"{make.__name__}: {name}: the log-SNR falls with t")
+        holds(log_snr[-1] < -1.0, f"{make.__name__}: {name}: t = 1 is mostly noise")
 
 
 @jax.jit

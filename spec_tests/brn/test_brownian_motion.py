@@ -88,7 +88,7 @@ def test_reversed_brownian_motion_returns_to_its_law(dtype, mean, cov, x, varian
             wanted,
             ulps=8,
             scale=scale,
-            why="g^2 (x - D)/tau, D by the eigenvectors of the covariance",
+            why=f"{make.__name__}: g^2 (x - D)/tau, D by the eigenvectors of the covariance",
         )
         for end in (s, 0.0):
             goes_back_to_its_law(make, dtype, variances, t, end)
@@ -149,7 +149,7 @@ def test_posterior_is_the_brownian_bridge(dtype, ts):
             got_gain.astype(dtype),
             gain[:, 0],
             ulps=64,
-            why="two ratios of tau, each behind an exponential",
+            why=f"{make.__name__}: two ratios of tau, each behind an exponential",
         )
         # the Schur complement subtracts tau_s^2/tau_t from tau_s
         close(
@@ -157,13 +157,13 @@ def test_posterior_is_the_brownian_bridge(dtype, ts):
             cov,
             ulps=64,
             scale=np.minimum.outer(tau, tau)[1:, 1:],
-            why="the bridge's covariance",
+            why=f"{make.__name__}: the bridge's covariance",
         )
         close(
             (first[0] * alpha[0] + first[1]).astype(dtype),
             alpha[1],
             ulps=64,
-            why="x_t = alpha_t x_0 has x_s = alpha_s x_0",
+            why=f"{make.__name__}: x_t = alpha_t x_0 has x_s = alpha_s x_0",
         )
 
 
@@ -252,7 +252,7 @@ def test_conditioning_adds_the_gradient_of_log_h(dtype, weights, c, y, r, x, ts)
             wanted,
             ulps=32,
             scale=scale,
-            why="a difference over a variance, averaged by a softmax",
+            why=f"{make.__name__}: a difference over a variance, averaged by a softmax",
         )
     if dtype == np.float64:  # in float32 the derivatives cost seconds and show nothing more
         h_solves_the_backward_equation(cast(dtype, c, y, r, weights, end), x, t)
@@ -314,13 +314,18 @@ def test_random_walk_becomes_brownian_motion(dtype):
         tau = path.variance(end) / path.alpha(end) ** 2
         steps = chained(make(), jnp.asarray(tau * np.arange(1, n + 1) / n, dtype))
         second, fourth = coin_flips(*(np.asarray(part, np.float64) for part in steps))
-        close(second.astype(dtype), path.variance(end), ulps=4 * n, why="a sum of n terms")
+        close(
+            second.astype(dtype),
+            path.variance(end),
+            ulps=4 * n,
+            why=f"{make.__name__}: a sum of n terms",
+        )
         kurtosis = (fourth / second**2).astype(dtype)
         close(
             kurtosis,
             3 - 2 / n,
             ulps=16 * n,
-            why="and a ratio of sums; equal steps but for the rounding of their times",
+            why=f"{make.__name__}: and a ratio of sums; steps equal up to the rounding of times",
         )
     every_walk_of_the_sampler(dtype)
 

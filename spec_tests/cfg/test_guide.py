@@ -146,7 +146,7 @@ def test_guidance_is_affine_in_its_weight(dtype, cond, uncond, w):
             cond - uncond,
             ulps=2,
             scale=size(1, cond, uncond),
-            why="one difference",
+            why=f"{guided.__name__}: one difference",
         )
         wanted = uncond + float(w) * (cond - uncond)
         close(
@@ -154,7 +154,7 @@ def test_guidance_is_affine_in_its_weight(dtype, cond, uncond, w):
             wanted,
             ulps=2,
             scale=size(float(w), cond, uncond),
-            why="three operations round",
+            why=f"{guided.__name__}: three operations round",
         )
 
 
@@ -238,14 +238,19 @@ def test_negative_prompt_replaces_the_unconditional_branch(dtype, cond, negative
             three,
             ulps=3,
             scale=total,
-            why="three operations round",
+            why=f"{guided.__name__}: three operations round",
         )
-        close(guided(w, c, c), cond, ulps=0, why="negative = cond: no guidance, u + w 0")
+        close(
+            guided(w, c, c),
+            cond,
+            ulps=0,
+            why=f"{guided.__name__}: negative = cond: no guidance, u + w 0",
+        )
         ahead, start = np.asarray(guided(3.0, c, n), np.float64), np.asarray(n, np.float64)
         away = (ahead - cond) * (cond - start)
         holds(
             away >= -8 * jnp.finfo(dtype).eps * size(3, cond, negative) ** 2,
-            "w > 1 moves on, away from the negative",
+            f"{guided.__name__}: w > 1 moves on, away from the negative",
         )
 
 

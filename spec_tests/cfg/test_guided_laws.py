@@ -275,7 +275,12 @@ def test_guided_flow_samples_a_geometric_mean(dtype):
         got = diffx.guidance.guided_flow_law(
             make(), law(dtype, [5.0], [0.25]), law(dtype, [1.0], 4.0), w=1.5
         )
-        close(np.asarray(got.cov), [0.25**1.5 * 4**-0.5], ulps=16, why="powers of small integers")
+        close(
+            np.asarray(got.cov),
+            [0.25**1.5 * 4**-0.5],
+            ulps=16,
+            why=f"{make.__name__}: powers of small integers",
+        )
     finite = diffx.guidance.guided_flow_law(
         diffx.EDM(2.0), law(dtype, [5.0], [1.0]), law(dtype, [1.0], 2.0), w=3.0
     )
@@ -313,13 +318,18 @@ def test_guided_sde_samples_half_the_tilted_variance(dtype):
     pair = law(dtype, [5.0], [0.25]), law(dtype, [1.0], 4.0)
     for make in [make for make in PROCESSES if make().pure_noise_at_1]:
         got = diffx.guidance.guided_sde_law(make(), *pair, w=0.5)  # 2w - 1 = 0: a logarithm
-        close(np.asarray(got.cov), [4 * np.log(16) / 15], ulps=16, why="a quotient that is 1 at 0")
+        close(
+            np.asarray(got.cov),
+            [4 * np.log(16) / 15],
+            ulps=16,
+            why=f"{make.__name__}: a quotient that is 1 at 0",
+        )
         close(
             got.mean,
             [1 + 4 * (1 - 0.25) / (1 - 1 / 16)],
             ulps=16,
             scale=5.0,
-            why="powers of small integers",
+            why=f"{make.__name__}: powers of small integers",
         )
     if dtype == np.float64:
         for w, variance in ((3.0, 0.3875), (7.0, 0.15382737)):
@@ -351,7 +361,7 @@ def quotients_are_one_at_zero(dtype):
             quotient(jnp.asarray(x, dtype)),
             wanted,
             ulps=4,
-            why="two roundings; the fourth term is an eighth of an ulp",
+            why=f"{exact.__name__}: two roundings; the fourth term is an eighth of an ulp",
         )
 
 

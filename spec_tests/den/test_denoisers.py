@@ -277,7 +277,7 @@ def test_denoiser_goes_to_the_mean_of_any_data(dtype):
             MEANS[[0, 0]],
             ulps=4,
             scale=2.0,
-            why="alpha(1) = 0 in every such process, with no 0/0",
+            why=f"{type(process).__name__}: alpha(1) = 0 in every such process, with no 0/0",
         )
 
 

@@ -372,7 +372,7 @@ def test_mmse_falls_and_gaussians_are_the_hardest(dtype):
                 wanted,
                 ulps=32,
                 scale=scale,
-                why="squares of x0 - D, whose terms are of the size of x0",
+                why=f"{make.__name__}: squares of x0 - D, whose terms are of the size of x0",
             )
     alike = mmse(make(), diffx.denoiser(make(), law), x0, eps, jnp.asarray(t, dtype))
     error = np.asarray(x0) - np.asarray(
@@ -523,7 +523,7 @@ def test_preconditioning_is_least_squares_of_gaussian_data(dtype, sigma, std, x,
             1.0,
             ulps=16,
             scale=power,
-            why="the weighted least loss is 1 at every level",
+            why=f"{make.__name__}: the weighted least loss is 1 at every level",
         )
     without_signal(dtype, std, x)
 

@@ -116,7 +116,7 @@ def test_marginals_are_what_the_sde_makes_of_the_data(dtype, mean, means, varian
             0 * rate,
             ulps=16,
             scale=size,
-            why="V' = 2 f V + g^2 of the coded f, g",
+            why=f"{make.__name__}: V' = 2 f V + g^2 of the coded f, g",
         )
 
 
@@ -275,13 +275,13 @@ def test_variance_preserving_paths_contract_to_the_unit_gaussian(dtype, means, v
     )
     for make in [make for make in PROCESSES if make().variance_preserving]:
         mean, cov = unit_at(make(), jnp.asarray(t, dtype))
-        holds(mean == 0, "the mean stays 0")
+        holds(mean == 0, f"{make.__name__}: the mean stays 0")
         close(
             cov,
             np.ones(3),
             ulps=16,
             scale=1,
-            why="alpha^2 + sigma^2 = 1; exp(-B) is rounded by B < 7",
+            why=f"{make.__name__}: alpha^2 + sigma^2 = 1; exp(-B) is rounded by B < 7",
         )
 
 
@@ -626,13 +626,13 @@ def test_transitions_compose_and_match_the_difference_of_variances(dtype, grid):
             joined,
             ulps=64,
             scale=joined * powers[0] * wide[0] * LOG1P[dtype.name],
-            why="through s and at once: the same law",
+            why=f"{make.__name__}: through s and at once: the same law",
         )
         holds(
             (v[:3] > 0) & (v[3] == 0), f"{make.__name__}: variances are positive, and 0 where s = t"
         )
         close(got.alpha[3], 1.0, ulps=2, why=f"{make.__name__}: x/x, which a GPU divides to 2 ulps")
-        holds(step[3] == 0, "no step, no increment")
+        holds(step[3] == 0, f"{make.__name__}: no step, no increment")
 
 
 @jax.jit

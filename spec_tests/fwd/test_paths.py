@@ -96,7 +96,7 @@ def test_every_path_has_the_kernel_of_its_paper(dtype, ts, x0, eps):
             at[0] * x0 + at[1] * eps,
             ulps=8,
             scale=size,
-            why="alpha x0 + sigma eps: each part as exact as its factor",
+            why=f"{make.__name__}: alpha x0 + sigma eps: each part as exact as its factor",
         )
         ends = paths_at(process, jnp.asarray([0.0] * 8, dtype))
         holds((ends[0] == 1) & (ends[1] == 0), f"{make.__name__}: t = 0 is data, exactly")

@@ -19,7 +19,7 @@ x_0 + .997667 eps | LIT-01 |
 | Kingma and Gao, 2303.00848 | sech^2(l/4)/8, sech(l/2)/(2 pi) | LIT-13 |
 | Sabour et al., 2404.14507; kl_optimal | tan of equal angles | LIT-14 |
 | the lecture | DDPM without noise collapses: .107 | LIT-15 |
-| SYN-256, ours | without noise 1.27486; REV-22 holds the samplers | LIT-16 |
+| SYN-256, ours | without noise 1.27486; REV-41 holds the samplers | LIT-16 |
 """
 
 import jax
@@ -314,7 +314,7 @@ def test_lectured_spiral_collapses_without_noise(dtype):
     **ONLY_64,
 )
 def test_golden_spectrum_is_missed_by_the_same_without_noise(dtype):
-    """1.281029 is the distance to a point; REV-22 holds what the samplers with their noise miss."""
+    """1.281029 is the distance to a point; REV-41 holds what the samplers with their noise miss."""
     variances = 1 / np.arange(1.0, 257) ** 2
     as_printed(variances.sum(), "1.641035436", "the sum")
     process, data = diffx.VP(0.1, 20.0), diffx.GaussianLaw(jnp.zeros(256), jnp.asarray(variances))

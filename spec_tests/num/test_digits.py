@@ -104,14 +104,14 @@ def test_log_snr_increment_keeps_the_digits_of_a_small_step(dtype):
             1 / np.sqrt(1 + np.exp(-given)),
             ulps=8,
             scale=size / np.sqrt(1 + np.exp(-given)),
-            why="alpha^2 = sigmoid(l)",
+            why=f"{make.__name__}: alpha^2 = sigmoid(l)",
         )
         close(
             sigma,
             1 / np.sqrt(1 + np.exp(given)),
             ulps=8,
             scale=size / np.sqrt(1 + np.exp(given)),
-            why="sigma^2 = sigmoid(-l)",
+            why=f"{make.__name__}: sigma^2 = sigmoid(-l)",
         )
 
 

@@ -133,13 +133,13 @@ def test_no_derivative_is_nan_at_the_ends():
         process = jax.tree_util.tree_map(lambda leaf: jnp.asarray(leaf, dtype), make())
         holds(
             finite(slopes_at_the_ends(process, zeros)),
-            f"{type(process).__name__}: parameters, x and times at the ends",
+            f"{make.__name__}: {type(process).__name__}: parameters, x and times at the ends",
         )
         if make is vp:
             law = GaussianLaw(zeros, jnp.asarray([0.0, 1.0], dtype))
             holds(
                 finite(slopes_of_a_run(process, law, zeros, ts, jnp.ones((2, 2), dtype))),
-                "DDPM from 1 to 0",
+                f"{make.__name__}: DDPM from 1 to 0",
             )
     tied = jnp.asarray([[1.0, 0.0], [-1.0, 0.0]], dtype)
     laws = (

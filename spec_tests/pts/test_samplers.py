@@ -175,7 +175,7 @@ def test_few_steps_of_ddim_beat_as_many_of_ddpm(dtype):
         below(
             np.abs(np.asarray(found.cov) - printed),
             5e-5,
-            "all printed digits of the final variance",
+            f"{method.__name__}: all printed digits of the final variance",
         )
     found = costs(5, 12)
     below(

@@ -59,13 +59,25 @@ def test_churning_leads_to_the_marginal_of_more_noise(dtype):
         a_hat, r_hat = path.alpha(there), path.sigma(there) / path.alpha(there)
         steep = 1 + np.abs(path.log_snr(t)) + np.abs(t * path.log_snr_rate(t))
         why = "a time of a log-SNR, where both are as steep as this"
-        close((r_hat / r).astype(dtype), 1 + gammas, ulps=16, scale=steep, why=why)
-        close(gain.astype(dtype), a_hat / a, ulps=16, scale=steep, why=why)
+        close(
+            (r_hat / r).astype(dtype),
+            1 + gammas,
+            ulps=16,
+            scale=steep,
+            why=f"{make.__name__}: {why}",
+        )
+        close(gain.astype(dtype), a_hat / a, ulps=16, scale=steep, why=f"{make.__name__}: {why}")
         wanted = a_hat**2 * (r_hat**2 - r**2)  # what the variance of x_hat lacks
-        close((noise**2).astype(dtype), wanted, ulps=32, scale=steep * (a_hat * r) ** 2, why=why)
+        close(
+            (noise**2).astype(dtype),
+            wanted,
+            ulps=32,
+            scale=steep * (a_hat * r) ** 2,
+            why=f"{make.__name__}: {why}",
+        )
         holds(
             noise**2 <= (a_hat * r) ** 2 * (1 + 1e-4),
-            "gamma <= sqrt 2 - 1 adds no more noise than there is",
+            f"{make.__name__}: gamma <= sqrt 2 - 1 adds no more noise than there is",
         )
     without_churn_the_step_is_heuns(dtype)
 
@@ -183,8 +195,20 @@ def corrected_runs_follow_their_recursion(dtype):
                 r = e / (a**2 * VARIANCES + s2)
                 mean, spread = mean - r * (mean - a * MEAN), (1 - r) ** 2 * spread + 2 * e
         got = output_moments(sampler, ts_, begin.mean, begin.cov, two if n == 2 else one)
-        close(got[0], mean, ulps=32, scale=scale, why="three steps with correctors")
-        close(got[1], spread, ulps=64, scale=scale**2, why="three steps with correctors")
+        close(
+            got[0],
+            mean,
+            ulps=32,
+            scale=scale,
+            why=f"three steps of {method.__name__} with correctors",
+        )
+        close(
+            got[1],
+            spread,
+            ulps=64,
+            scale=scale**2,
+            why=f"three steps of {method.__name__} with correctors",
+        )
     end = diffx.fold(sampler, jnp.ones(3, dtype), ts_)[0]
     holds(
         bool(jnp.isfinite(end).all()) and end.dtype == dtype,
@@ -205,10 +229,11 @@ def noises_are_independent():
         drawn = [*rest] if first is None else [first, *rest]
         holds(
             (first is None) == (method is diffx.ddim) and len(rest) == 2,
-            "a tuple: the predictor's, the correctors'",
+            f"{method.__name__}: a tuple, the predictor's and the correctors'",
         )
         numbers = np.stack([np.asarray(z) for z in drawn]).ravel()
-        holds(len(set(numbers)) == numbers.size and np.abs(numbers).max() < 6, "all numbers differ")
+        different = len(set(numbers)) == numbers.size and np.abs(numbers).max() < 6
+        holds(different, f"{method.__name__}: all numbers differ")
 
 
 def test_gradients_of_stochastic_samplers_at_time_zero_are_finite():
@@ -338,14 +363,20 @@ def test_restarts_contract_the_errors_of_the_start(dtype):
             ts_,
         )
         why = f"four exact steps, and {n} times up and down"
-        close(got.mean, mean, ulps=16, scale=np.abs(MEAN).max(), why=why)
-        close(got.cov, np.diag(spread), ulps=16, scale=(v[-1] + along**2).max(), why=why)
+        close(got.mean, mean, ulps=16, scale=np.abs(MEAN).max(), why=f"{make.__name__}: {why}")
+        close(
+            got.cov,
+            np.diag(spread),
+            ulps=16,
+            scale=(v[-1] + along**2).max(),
+            why=f"{make.__name__}: {why}",
+        )
         ddim = diffx.ddim(make(), diffx.denoiser(make(), law))
         got = diffx.exact_law(diffx.samplers.restart(make(), ddim, ts_[1:4], n=n), begin, ts_)
         has_law(
             got,
             recursion(alpha, variance, n),
-            f"four steps, and {n} times up and two steps down",
+            f"{make.__name__}: four steps, and {n} times up and two steps down",
             ulps=32,
         )
 

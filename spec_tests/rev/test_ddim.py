@@ -94,7 +94,7 @@ def product_of_cosines_is_the_gain(dtype, x, ts):
             wanted,
             ulps=16,
             scale=run.mean_scale,
-            why="four steps, their roundings carried along",
+            why=f"{make.__name__}: four steps, their roundings carried along",
         )
         answers_are_exact(dtype, path, times, x, trajectory, answers)
     steps_keep_the_dtype_of_x(
@@ -199,7 +199,7 @@ def test_ddim_does_not_see_the_schedule(dtype):
             np.array(wanted),
             ulps=16,
             scale=scale,
-            why="four steps of a mixture",
+            why=f"{make.__name__}: four steps of a mixture",
         )
     y64 = (
         [trajectory_at_levels(make, levels, start) for make in PROCESSES]
@@ -263,13 +263,19 @@ def test_ddim_is_euler_on_straight_paths_only(dtype):
             # x - D is 40 times the data with EDM; a step of the mixture stretches errors up to
             # 5-fold
             scale = 10 * np.abs(x).max()
-            close(trajectory[..., 0], wanted, ulps=16, scale=scale, why="three steps of a mixture")
+            close(
+                trajectory[..., 0],
+                wanted,
+                ulps=16,
+                scale=scale,
+                why=f"{make.__name__}: three steps of a mixture",
+            )
             close(
                 answered[..., 0],
                 answers,
                 ulps=16,
                 scale=scale,
-                why="the answer that every step reports",
+                why=f"{make.__name__}: the answer that every step reports",
             )
     for method in STRAIGHT:
         steps_keep_the_dtype_of_x(
@@ -320,7 +326,7 @@ def straight_steps(path, ts, x):
     ),
     source=(
         "Song, Meng and Ermon 2021, arXiv:2010.02502, eqs. (12), (16); Lu et al. 2022, "
-        "arXiv:2211.01095, section 6"
+        "arXiv:2211.01095"
     ),
     grade="order",
 )
@@ -339,10 +345,10 @@ def test_eta_family_runs_from_ddim_to_ddpm(dtype):
         eta_laws[eta] = diffx.exact_law(sampler, start, ts_)
         has_law(eta_laws[eta], wanted, "four steps")
         deterministic_without_noise(dtype, sampler, ts, ts_, eta)
-    for eta, method in (
-        (0.0, diffx.ddim),
-        (1.0, diffx.ddpm),
-        (1.0, Partial(diffx.samplers.sde_dpm_solver_pp, order=1)),
+    for eta, name, method in (
+        (0.0, "DDIM", diffx.ddim),
+        (1.0, "DDPM", diffx.ddpm),
+        (1.0, "SDE-DPM-Solver++", Partial(diffx.samplers.sde_dpm_solver_pp, order=1)),
     ):
         same = diffx.exact_law(method(vp(), denoise), start, ts_)
         end = recursions.run(
@@ -354,14 +360,14 @@ def test_eta_family_runs_from_ddim_to_ddpm(dtype):
             np.asarray(same.cov, np.float64),
             ulps=32,
             scale=scale,
-            why="the same law by another method",
+            why=f"the covariance of {name}",
         )
         close(
             eta_laws[eta].mean,
             np.asarray(same.mean, np.float64),
             ulps=32,
             scale=end.mean_scale,
-            why="the same mean",
+            why=f"the mean of {name}",
         )
     steps_keep_the_dtype_of_x(
         diffx.ddim(vp(), diffx.denoiser(vp(), law_of(jnp.float32, MEAN, VARIANCES)), eta=0.5)

@@ -69,7 +69,7 @@ def test_two_variances_of_ddpm_sandwich_the_data(dtype):
         )
         sampler = method(chain, diffx.denoiser(chain, law))
         got[kind] = diffx.exact_law(sampler, start, ts)
-        has_law(got[kind], wanted, "ten steps of at most 16 ulps", ulps=32)
+        has_law(got[kind], wanted, f"{kind}: ten steps of at most 16 ulps", ulps=32)
         steps_keep_the_dtype_of_x(
             method(vp(), diffx.denoiser(vp(), law_of(jnp.float32, MEAN, VARIANCES)))
         )
@@ -194,7 +194,11 @@ def lands_on_the_posterior_mean(dtype, x, ts):
             MEAN, np.diag(np.sqrt(VARIANCES)), path.alpha(ts[0]), path.sigma(ts[0]), x
         ).mean
         close(
-            got, wanted, ulps=32, scale=np.abs(MEAN) + np.abs(wanted) + np.abs(x), why="three steps"
+            got,
+            wanted,
+            ulps=32,
+            scale=np.abs(MEAN) + np.abs(wanted) + np.abs(x),
+            why=f"{make.__name__}: three steps",
         )
         answers_are_exact(dtype, path, ts, x, trajectory, answers)
 
@@ -323,5 +327,5 @@ def test_final_variance_is_a_sum_over_the_steps(dtype):
             wanted,
             ulps=64,
             scale=2 * wanted + 1,
-            why="four steps; differences of rows around the mean",
+            why=f"{method.__name__}: four steps; differences of rows around the mean",
         )

@@ -45,10 +45,21 @@ def test_inversion_round_trip_is_a_product_of_squared_cosines(dtype):
         wanted = alpha[0] * MEAN + rho[0] / rho[-1] * cosines * away
         grown = np.maximum(rho[0] / rho[-1], 1)
         size = (np.abs(x) + np.abs(MEAN)) * grown
-        close(latent, wanted, ulps=32, scale=size, why="four steps up, each the angle's cosine")
+        close(
+            latent,
+            wanted,
+            ulps=32,
+            scale=size,
+            why=f"{make.__name__}: four steps up, each the angle's cosine",
+        )
         back = diffx.fold(diffx.ddim(make(), denoise), latent, ts_)[0]
-        why = "eight steps; what is rounded above comes back as it went"
-        close(back, alpha[-1] * MEAN + cosines**2 * away, ulps=32, scale=size, why=why)
+        close(
+            back,
+            alpha[-1] * MEAN + cosines**2 * away,
+            ulps=32,
+            scale=size,
+            why=f"{make.__name__}: eight steps; what is rounded above comes back as it went",
+        )
 
 
 @claim(
@@ -75,15 +86,14 @@ def test_progressive_target_makes_one_step_of_two(dtype):
         x0 = np.asarray(target, np.float64)
         eps = (x - path.alpha(ts[0]) * x0) / path.sigma(ts[0])
         got = path.alpha(ts[-1]) * x0 + path.sigma(ts[-1]) * eps
-        why = "a quotient whose rounding the step takes back"
         close(
             got.astype(dtype),
             np.asarray(end, np.float64),
             ulps=16,
             scale=1 + np.abs(x).max(),
-            why=why,
+            why=f"{make.__name__}: a quotient whose rounding the step takes back",
         )
-        holds(target.dtype == dtype, "x decides the dtype")
+        holds(target.dtype == dtype, f"{make.__name__}: x decides the dtype")
 
 
 @claim(
@@ -117,8 +127,17 @@ def test_consistency_function_is_constant_along_the_flow(dtype):
             wanted = (
                 MEAN + (((x - path.alpha(t) * MEAN) @ basis) * np.sqrt(variances) / root) @ basis.T
             )
-            close(got, wanted, ulps=4, scale=scale, why="two products with eigenvectors")
-            holds(np.abs(wanted - end).max() < 1e-5, "the end of the line, whatever the time")
+            close(
+                got,
+                wanted,
+                ulps=4,
+                scale=scale,
+                why=f"{make.__name__}: two products with eigenvectors",
+            )
+            holds(
+                np.abs(wanted - end).max() < 1e-5,
+                f"{make.__name__}: the end of the line, whatever the time",
+            )
 
 
 def test_inversion_and_distillation_keep_the_dtype_of_x():

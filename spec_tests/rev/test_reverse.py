@@ -101,7 +101,7 @@ def test_reverse_sde_reproduces_the_marginals(dtype, mean, cov, x, t):
             wanted,
             ulps=4,
             scale=scale,
-            why="f x - g^2 (alpha D - x)/sigma^2, D with the eigenvalues' condition",
+            why=f"{make.__name__}: f x - g^2 (alpha D - x)/sigma^2, D as good as its eigenvalues",
         )
 
 
@@ -134,14 +134,14 @@ def test_current_and_osmotic_velocities_are_nelsons(dtype):
             (forward + backward) / 2,
             ulps=8,
             scale=scale,
-            why="both fields from one denoiser's answer",
+            why=f"{make.__name__}: both fields from one denoiser's answer",
         )
         close(
             ((forward - backward) / 2).astype(dtype),
             g2 / 2 * score,
             ulps=8,
             scale=scale,
-            why="the osmotic velocity",
+            why=f"{make.__name__}: the osmotic velocity",
         )
 
 
@@ -460,7 +460,7 @@ def drawn_steps_are_conditioned(dtype, ts):
                 value,
                 number,
                 ulps=32,
-                why="products and ratios; an exponential with an argument of at most 14",
+                why=f"{make.__name__}: products, ratios, an exponential of at most 14",
             )
 
 
@@ -472,7 +472,7 @@ def last_step_lands_on_the_data(dtype, t):
             np.array([0.0, 1.0, 0.0]),
             ulps=4,
             scale=1.0,
-            why="at s = 0 the answer is x_0 itself",
+            why=f"{make.__name__}: at s = 0 the answer is x_0 itself",
         )
     for make in [make for make in PROCESSES if make().pure_noise_at_1]:
         path, got = path_of(make), posterior(make(), *cast(dtype, 1.0, t))
@@ -482,7 +482,7 @@ def last_step_lands_on_the_data(dtype, t):
             wanted,
             ulps=16,
             scale=1.0,
-            why="alpha(1) = 0: pure noise tells nothing of x_s",
+            why=f"{make.__name__}: alpha(1) = 0: pure noise tells nothing of x_s",
         )
 
 
