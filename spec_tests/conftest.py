@@ -12,12 +12,10 @@ from spec_tests.instrument import certificate, grades
 from spec_tests.instrument.close import recording
 from spec_tests.instrument.registry import NO_DTYPE, claim_of
 
-jax.config.update(
-    "jax_enable_x64", True
-)  # before jax is used, and nowhere else: oracles and slopes need float64
-jax.config.update(
-    "jax_num_cpu_devices", 4
-)  # before the backend starts: a mesh for sharded losses, at no cost to the rest
+# before jax is used, and nowhere else: oracles and slopes need float64
+jax.config.update("jax_enable_x64", True)
+# before the backend starts: a mesh for sharded losses, at no cost to the rest
+jax.config.update("jax_num_cpu_devices", 4)
 
 PROFILES = {"dev": 5, "default": 20, "deep": 500}  # hypothesis examples a test
 RESULTS = pytest.StashKey[certificate.Results]()
