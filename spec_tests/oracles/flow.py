@@ -6,6 +6,7 @@ quadratic functions are exact.
 """
 
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import permutations
 
 import numpy as np
@@ -23,6 +24,24 @@ def legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
     """Gauss-Legendre nodes and weights on [0, 1]."""
     nodes, weights = np.polynomial.legendre.leggauss(n)
     return (nodes + 1) / 2, weights / 2
+
+
+def bridged_score(
+    mean: np.ndarray, cov: np.ndarray, x: np.ndarray, t: float, scale: float
+) -> np.ndarray:
+    """-S^-1 (x - m) of x_t = (1 - t) x0 + t x1 + scale sqrt(t (1 - t)) z, (x0, x1) ~ N(mean, cov),
+    in fractions, by Cramer's rule: exact for every coupling, however near x1 is to -x0.
+
+    mean: (4,); cov: (4, 4); x: (n, 2).
+    """
+    of = np.vectorize(Fraction, otypes=[object])
+    mean, cov, x = of(mean), of(cov), of(x)
+    t, scale = Fraction(float(t)), Fraction(float(scale))
+    ways = np.kron([[1 - t, t]], of(np.eye(2)))  # x_t = ways (x0, x1) + ...
+    s = ways @ cov @ ways.T + scale**2 * t * (1 - t) * of(np.eye(2))
+    away = x - ways @ mean
+    inverse = np.array([[s[1, 1], -s[0, 1]], [-s[1, 0], s[0, 0]]])
+    return (-away @ inverse / (s[0, 0] * s[1, 1] - s[0, 1] * s[1, 0])).astype(np.float64)
 
 
 def sqrtm(a: np.ndarray) -> np.ndarray:
