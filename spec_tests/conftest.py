@@ -85,6 +85,25 @@ def pytest_runtest_call(item: pytest.Item):
     return result
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """One file runs in this process: a worker would first collect for longer than it saves."""
+    alone = len(config.args) == 1 and config.args[0].split("::")[0].endswith(".py")
+    return 0 if alone else None
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # this process is a worker of pytest-xdist
+        session.config.workeroutput["results"] = session.config.stash[RESULTS].plain()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error: object | None) -> None:
+    results = getattr(node, "workeroutput", {}).get("results")  # none where the worker crashed
+    if results:
+        node.config.stash[RESULTS].merge(results)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     if nextitem is None or nextitem.path != item.path:
