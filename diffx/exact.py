@@ -35,7 +35,8 @@ def exact_law(sampler: Sampler, initial_law: GaussianLaw, ts: Array) -> Gaussian
     Source: Pierret and Galerne 2024, arXiv:2405.14250, section 4, for six schemes; by automatic
     differentiation: here. ts: (N + 1,), decreasing.  Raises TypeError unless initial_law is
     Gaussian, ValueError where a step is not affine (a mixture, a clip, a network), for then the
-    output is not Gaussian.  Claims: REV-07, REV-11, REV-22, API-07.
+    output is not Gaussian.  Claims: REV-07, REV-11, REV-22, REV-36, REV-37, REV-38, REV-41, REV-49,
+    API-07.
     """
     require_gaussian(initial_law, "exact_law")
     sampler, _, ts, _ = checked_run(sampler, initial_law.mean, ts, None)
@@ -146,7 +147,7 @@ def error_budget(
     the method with `denoise` (affine; default: exact). method: (process, denoise) -> Sampler.  eta:
     the member of the reverse family that the method approximates (default: 0 for a deterministic
     method, 1 for a stochastic one).  Source: the four sources of Pierret and Galerne 2024,
-    arXiv:2405.14250, sections 4, 5.  Raises what exact_law raises.  Claims: REV-22.
+    arXiv:2405.14250, sections 4, 5.  Raises what exact_law raises.  Claims: REV-43, REV-44, REV-45.
     """
     require_gaussian(law, "error_budget")
     exact = denoiser(process, law)

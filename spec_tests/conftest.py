@@ -8,7 +8,7 @@ import hypothesis
 import jax
 import pytest
 
-from spec_tests.instrument import certificate
+from spec_tests.instrument import certificate, grades
 from spec_tests.instrument.close import recording
 from spec_tests.instrument.registry import NO_DTYPE, claim_of
 
@@ -77,11 +77,16 @@ def pytest_runtest_call(item: pytest.Item):
     with recording() as record:
         item.stash[certificate.RECORD] = record
         result = yield
-    if _instance(item)[0] and not record.count:
+    claim, dtype = claim_of(getattr(item, "function", None)), _instance(item)[1]
+    if claim and not record.count:
         pytest.fail(
             "a claim is held by close, slope, holds or below; this test called none of them",
             pytrace=False,
         )
+    if claim:
+        against = grades.objection(claim.grade, record.kinds, record.false_alarm, dtype)
+        if against:
+            pytest.fail(f"{claim.id} says that it is {claim.grade}: {against}", pytrace=False)
     return result
 
 

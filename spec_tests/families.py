@@ -18,7 +18,7 @@ FAMILIES = {
     "NUM": "numerics: what float32 keeps",
     "API": "how the library behaves in JAX",
     "LIT": "numbers from the literature",
-    "KIT": "the conformance kit: what it says of other people's code is so",
+    "KIT": "the conformance kit: what it says about other people's code is true",
 }
 ID = re.compile(rf"(?:{'|'.join(FAMILIES)})-\d\d")
 WORD = re.compile(rf"\b{ID.pattern}\b")  # an id in running text

@@ -99,7 +99,7 @@ plt.show()
 
 # %%
 # Both converge, and their samples look alike; the slope tells them apart. Orders, and DDIM's error
-# constant too, are held this way for the samplers of diffx (REV-11, REV-22).
+# constant too, are held this way for the samplers of diffx (REV-12, REV-19).
 #
 # A schedule of your own
 # ----------------------

@@ -14,7 +14,7 @@ arXiv:2405.14250):
 - **score**: the network's denoiser is not the right one.
 
 For Gaussian data each is an exact distance :math:`W_2` between two laws that differ in one thing,
-and the whole is at most their sum (REV-22). ``error_budget`` returns them.
+and the whole is at most their sum (REV-43, REV-45). ``error_budget`` returns them.
 """
 
 # %%

@@ -7,7 +7,8 @@ Every sampler, exactly
 The cost of a picture is the number of times that the denoiser is asked. The error is usually
 estimated, from many samples and a network that has errors of its own. For Gaussian data nothing
 needs to be estimated: every sampler is an affine map of its noise, ``exact_law`` reads mean and
-covariance of its output off its code, and the distance of two Gaussians is a formula (REV-22).
+covariance of its output off its code (REV-36), and the distance of two Gaussians is a formula
+(REV-40).
 """
 
 # %%
@@ -237,7 +238,7 @@ plt.show()
 # ----------------
 # **The slope is the order.** Twice the evaluations divide the error by 2, 4, 8 or 16. The noise of
 # DDPM costs a constant factor and no order; noise is no obstacle to order 2 either
-# (SDE-DPM-Solver++, REV-19).
+# (SDE-DPM-Solver++, REV-51).
 #
 # **Higher order is not better at few steps.** At six evaluations Heun's method, EDM's and
 # DPM-Solver-2 have errors above the spread of the data itself, 1.05, and the simplest ones, DDIM
@@ -257,7 +258,7 @@ for name in [
 # Heun's method fails along the small variances, where the field is stiff in the process's own time.
 # (Along variance 1 the flow of this process stands still; Euler owes its good place to that.) So
 # too on 256 directions of variances :math:`k^{-2}` in equal time steps: after 10 steps Heun, with
-# 20 evaluations, is at 6.4, Euler at 0.54 and DDIM at 0.37 (REV-22; why: REV-29). Where answers of
+# 20 evaluations, is at 6.4, Euler at 0.54 and DDIM at 0.37 (REV-41; why: REV-29). Where answers of
 # earlier steps are used again a higher order costs one evaluation a step, and a multi-step method
 # leads at every budget.
 #
@@ -267,7 +268,7 @@ for name in [
 # :math:`x`.
 #
 # **Names overlap.** The first-order SDE-DPM-Solver++ *is* DDPM and DDIM with :math:`\eta = 1`
-# (REV-16), and so is the ancestral Euler method (REV-22). A dip in a line is an error that changes
+# (REV-16), and so is the ancestral Euler method (REV-33). A dip in a line is an error that changes
 # its sign.
 
 # %%
@@ -406,7 +407,7 @@ plt.show()
 # Right: how an order is lost. Begun without a memory, as implementations do, the first steps are of
 # order 1 and 2, and their error stays: order 2 in the end. And the third-order multi-step update of
 # released code takes half of the parabola that it needs: its order is 2 after a true start too
-# (REV-19).
+# (REV-52).
 #
 # What this page asserts
 # ----------------------

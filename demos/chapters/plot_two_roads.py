@@ -77,7 +77,7 @@ plt.show()
 # -------------------------
 # For Gaussian data each of these samplers is an affine map of its noise, and ``exact_law`` reads
 # mean and covariance of its output off its code. The distance to the data is then a formula too,
-# the Wasserstein distance of two Gaussians (REV-22).
+# the Wasserstein distance of two Gaussians (REV-40).
 
 law = diffx.GaussianLaw(jnp.array([1.0, -0.5]), jnp.array([[1.0, 0.4], [0.4, 0.25]]))
 flow = diffx.RectifiedFlow()

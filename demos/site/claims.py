@@ -4,12 +4,14 @@ measured: a page each family.
 
 import ast
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from demos.site import _rst
 from spec_tests.families import FAMILIES, WORD
+from spec_tests.instrument.grades import GRADES
 
 ROOT = Path(__file__).parent.parent.parent
 TESTS = ROOT / "spec_tests"
@@ -20,6 +22,7 @@ class Claim(NamedTuple):
     id: str
     statement: str
     source: str
+    grade: str
     file: str
     test: str
     code: str
@@ -70,12 +73,14 @@ def _declared(test: ast.FunctionDef, module: ast.Module, path: Path, text: str) 
             and call.func.id == "claim"
         ):
             id, statement = (_words(argument, module) for argument in call.args[:2])
-            source = next(_words(k.value, module) for k in call.keywords if k.arg == "source")
+            named = {k.arg: k.value for k in call.keywords}
+            source, grade = (_words(named[name], module) for name in ("source", "grade"))
             lines = text.splitlines()[test.decorator_list[0].lineno - 1 : test.end_lineno]
             yield Claim(
                 id,
                 statement,
                 source,
+                grade,
                 path.relative_to(ROOT).as_posix(),
                 test.name,
                 "\n".join(lines),
@@ -141,6 +146,7 @@ def _index(written: list[str], known: dict[str, Claim], found: list[Certificate]
         "and float32 by ``pytest``.",
         "An id leads to the test's code, to the functions that it holds, and to what was measured.",
     )
+    lines += _grades(known)
     lines += _rst.table(
         ("family", "about", "claims"),
         [_family_row(family, known) for family in written],
@@ -172,12 +178,29 @@ def _index(written: list[str], known: dict[str, Claim], found: list[Certificate]
     for family in written:
         lines += _rst.heading(f"{family}: {FAMILIES[family]}", "-")
         lines += _rst.table(
-            ("claim", "sentence", "verdict"),
+            ("claim", "sentence", "grade", "verdict"),
             _sentences(family, known, found),
-            (9, 75, 16),
+            (9, 63, 12, 16),
             "claims",
         )
     return "\n".join(lines + _rst.contents([family.lower() for family in written]))
+
+
+def _grades(known: dict[str, Claim]) -> list[str]:
+    """The legend: each grade with its sentence and the number of its claims."""
+    counts = Counter(claim.grade for claim in known.values())
+    return [
+        *_rst.paragraph(
+            "Each claim has a grade, which says how it is known: that of the weakest comparison on "
+            "which it rests. The strongest comes first.",
+            "The tests refuse a grade that does not fit the comparisons that ran.",
+        ),
+        *_rst.table(
+            ("grade", "what it means", "claims"),
+            [(f"*{grade}*", says, str(counts[grade])) for grade, says in GRADES.items()],
+            (16, 72, 12),
+        ),
+    ]
 
 
 def _family_row(family: str, known: dict[str, Claim]) -> tuple[str, str, str]:
@@ -199,9 +222,9 @@ def _certificate_row(certificate: Certificate, known: dict[str, Claim]) -> tuple
 
 def _sentences(
     family: str, known: dict[str, Claim], found: list[Certificate]
-) -> list[tuple[str, str, str]]:
+) -> list[tuple[str, ...]]:
     return [
-        (claim.id, _rst.plain(claim.statement), _verdict(claim.id, found))
+        (claim.id, _rst.plain(claim.statement), claim.grade, _verdict(claim.id, found))
         for claim in known.values()
         if claim.family == family
     ]
@@ -234,6 +257,7 @@ def _entry(claim: Claim, found: list[Certificate], functions: list[str]) -> list
     lines += _rst.paragraph(f"**{_rst.plain(claim.statement)}**")
     lines += _rst.paragraph(f"About {', '.join(functions)}.") if functions else []
     lines += _rst.paragraph(f"Source: {_rst.plain(claim.source).removesuffix('.')}.")
+    lines += _rst.paragraph(f"Grade: *{claim.grade}*. {GRADES[claim.grade]}")
     rows = [
         _measured(certificate, row, claim)
         for certificate in found

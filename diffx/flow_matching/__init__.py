@@ -1,6 +1,4 @@
-r"""Flow matching: velocities and their loss, training times, couplings, reflow, interpolants,
-settings of published models.
-"""
+"""Flow matching: velocities, training times, couplings, reflow, interpolants, bridges, settings."""
 
 from diffx.flow_matching.bridges import (
     entropic_coupling as entropic_coupling,

@@ -1,4 +1,4 @@
-r"""Couplings: which x0 goes with which x1, as pairs of a batch and as joint laws of Gaussians.
+"""Couplings: which x0 goes with which x1, as pairs of a batch and as joint laws of Gaussians.
 
 A Gaussian coupling of two laws of dimension d is the `GaussianLaw` of (x0, x1), of dimension 2d.
 """
@@ -16,14 +16,17 @@ from diffx.laws.gaussian import GaussianLaw
 
 
 def ot_coupling(x0: Array, eps: Array) -> Array:
-    r"""Minibatch optimal transport: the permutation of least sum_i |x0_i - eps_order(i)|^2; the
-    pairs are (x0, eps[order]).
+    """The permutation with least sum_i |x0_i - eps_order(i)|^2: minibatch optimal transport.
 
-    x0, eps: (n, *event), one shape.  Returns order, (n,) integers.  By scipy's assignment on the
-    host: O(n^3), float64. On average over batches the cost is above W2^2: a batch is not its law.
+    The pairs are (x0, eps[order]). Computed by scipy's assignment on the host, in float64, at
+    O(n^3). On average over batches the cost is above W2^2, because a batch is not its law.
+
+    Units: x0 and eps (n, *event); order (n,), integers.
+    Raises: ValueError for unequal shapes or no axis of rows; TypeError under jit or vmap.
     Source: Pooladian et al. 2023, arXiv:2304.14772; Tong et al. 2024, arXiv:2302.00482.
-    Raises ValueError for unequal shapes or no axis of rows, TypeError under jit or vmap.  Claims:
-    FM-10.
+    Also called: minibatch OT, OT-CFM, optimal transport coupling, multisample flow matching,
+        Hungarian assignment.
+    Claims: FM-10.
     """
     x0, eps = _arguments.same_shape(x0=x0, eps=eps)
     _arguments.require(
@@ -45,10 +48,12 @@ def ot_coupling(x0: Array, eps: Array) -> Array:
 
 
 def transport_cost(x0: Array, x1: Array) -> Number:
-    r"""mean over rows of |x0_i - x1_i|^2, summed over the last axis.
+    """The mean over rows of |x0_i - x1_i|^2, summed over the last axis.
 
-    x0, x1: (..., d), one shape.  Returns squared data units.  Raises ValueError for unequal shapes
-    or no axis.
+    Units: x0 and x1 (..., d), one shape; the result in squared data units.
+    Raises: ValueError for unequal shapes or no axis.
+    Source: the definition of the quadratic cost.
+    Also called: quadratic transport cost, squared transport distance.
     Claims: FM-07, FM-08, FM-10.
     """
     x0, x1 = _arguments.same_shape(x0=x0, x1=x1)
@@ -59,15 +64,17 @@ def transport_cost(x0: Array, x1: Array) -> Number:
 
 
 def gaussian_ot_map(p: GaussianLaw, q: GaussianLaw, x: Array) -> Array:
-    r"""The optimal transport map of p to q: x -> m_q + T (x - m_p), T = A^-1 (A C_q A)^(1/2) A^-1,
-    A = C_p^(1/2).
+    """The optimal transport of p to q: x -> m_q + T (x - m_p), T = A^-1 (A C_q A)^(1/2) A^-1.
 
-    Computed as T = B U A^-1, B = C_q^(1/2), U = polar(B A), which squares no condition number.
-    x: (..., d), data units; the result has its shape.  From N(0, I) it is m + C^(1/2) x, the
-    rectified flow's own map.
-    Source: Dowson and Landau 1982.  Raises TypeError unless both are GaussianLaw, ValueError for
-    unequal dimensions.
-    Domain: p of full rank.  Claims: FM-05, FM-09.
+    Here A = C_p^(1/2). Computed as T = B U A^-1, B = C_q^(1/2), U = polar(B A), which squares no
+    condition number. From N(0, I) it is m + C^(1/2) x, the map of the rectified flow itself.
+
+    Units: x (..., d), data units; the result has its shape.
+    Domain: p of full rank.
+    Raises: TypeError unless both are GaussianLaw, ValueError for unequal dimensions.
+    Source: Dowson and Landau 1982.
+    Also called: Monge map, Brenier map, optimal transport map between Gaussians, Bures map.
+    Claims: FM-05, FM-09.
     """
     matrix = _ot_matrix(p, q)
     x = _arguments.events("x", x, p.mean.shape)
@@ -82,21 +89,34 @@ def _ot_matrix(p: GaussianLaw, q: GaussianLaw) -> Array:
 
 
 def independent_coupling(p: GaussianLaw, q: GaussianLaw) -> GaussianLaw:
-    r"""The joint law of x0 ~ p and x1 ~ q, independent: covariance ((C_p, 0), (0, C_q)).
+    """The joint law of independent x0 ~ p and x1 ~ q: covariance ((C_p, 0), (0, C_q)).
 
-    Raises TypeError unless both are GaussianLaw, ValueError for unequal dimensions.  Claims: FM-14.
+    Raises: TypeError unless both are GaussianLaw, ValueError for unequal dimensions.
+    Source: the definition of independence.
+    Also called: product coupling.
+    Claims: FM-14.
+
+    >>> diffx.flow_matching.independent_coupling(law, law).mean.shape
+    (4,)
     """
     d = two_gaussians(p, q)
     return joint_of(p, q, jnp.zeros((d, d), p.mean.dtype))
 
 
 def gaussian_ot_coupling(p: GaussianLaw, q: GaussianLaw) -> GaussianLaw:
-    r"""The joint law of x0 ~ p and x1 = `gaussian_ot_map`(p, q, x0): Cov(x0, x1) = C_p T.
+    """The joint law of x0 ~ p and x1 = `gaussian_ot_map`(p, q, x0): Cov(x0, x1) = C_p T.
 
     The rectified flow of this coupling is straight: one Euler step is exact and the least loss is
-    0. Raises TypeError unless both are GaussianLaw, ValueError for unequal dimensions.  Domain: p
-       of full rank.
+    0.
+
+    Domain: p of full rank.
+    Raises: TypeError unless both are GaussianLaw, ValueError for unequal dimensions.
+    Source: Dowson and Landau 1982.
+    Also called: optimal transport plan, OT plan, OT coupling of Gaussians.
     Claims: FM-09, BRN-08.
+
+    >>> diffx.flow_matching.gaussian_ot_coupling(law, law).mean.shape
+    (4,)
     """
     matrix = _ot_matrix(p, q)
     return joint_of(p, q, contract("ij,jk->ik", dense(p.cov, len(matrix)), matrix))

@@ -1,5 +1,6 @@
-r"""Stochastic interpolants x_t = (1 - t) x0 + t x1 + gamma(t) z: any two laws joined, with a latent
-standard normal z.
+"""Stochastic interpolants x_t = (1 - t) x0 + t x1 + gamma(t) z: any two laws joined.
+
+z is a latent standard normal.
 """
 
 from typing import Any
@@ -18,13 +19,19 @@ from diffx.laws.gaussian import GaussianLaw, require_gaussian
 
 @record
 class Interpolant:
-    r"""x_t = (1 - t) x0 + t x1 + gamma(t) z with gamma = scale sqrt(t (1 - t)), the spread of a
-    Brownian bridge.
+    """x_t = (1 - t) x0 + t x1 + gamma(t) z with gamma = scale sqrt(t (1 - t)).
 
-    x0 is data, at t = 0; x1 is noise or other data, at t = 1.  scale = 0 is the rectified flow of a
-    coupling.
-    Source: Albergo, Boffi and Vanden-Eijnden 2023, arXiv:2303.08797.  scale: data units, not
-    negative. Raises ValueError for a negative scale.  Claims: FM-14.
+    gamma is the spread of a Brownian bridge. x0 is data, at t = 0; x1 is noise or other data, at t
+    = 1. scale = 0 is the rectified flow of a coupling.
+
+    Units: scale in data units, not negative.
+    Raises: ValueError for a negative scale.
+    Source: Albergo, Boffi and Vanden-Eijnden 2023, arXiv:2303.08797.
+    Also called: stochastic interpolant, Brownian bridge interpolant, two-sided interpolant.
+    Claims: FM-14.
+
+    >>> round(float(diffx.flow_matching.Interpolant(scale=1.0).gamma(0.5)), 6)
+    0.5
     """
 
     scale: Scalar = 1.0
@@ -37,15 +44,22 @@ class Interpolant:
         return self.scale * jnp.sqrt(t * (1 - t))
 
     def gamma_rate(self, t: Any) -> Floats:
-        """gamma'(t), infinite at both ends.  Domain: t in (0, 1)."""
+        """gamma'(t), infinite at both ends.
+
+        Domain: t in (0, 1).
+        """
         t = _arguments.times(t)
         return self.scale * (1 - 2 * t) / (2 * jnp.sqrt(t * (1 - t)))
 
 
 def interpolate(interpolant: Interpolant, x0: Points, x1: Points, z: Points, t: Scalar) -> Points:
-    r"""x_t = (1 - t) x0 + t x1 + gamma(t) z.
+    """x_t = (1 - t) x0 + t x1 + gamma(t) z.
 
-    x0, x1, z: one shape; t: scalar time.  Raises ValueError for unequal shapes.  Claims: FM-14.
+    Units: x0, x1 and z of one shape.
+    Raises: ValueError for unequal shapes.
+    Source: Albergo, Boffi and Vanden-Eijnden 2023, arXiv:2303.08797.
+    Also called: stochastic interpolant, linear interpolation with a latent.
+    Claims: FM-14.
     """
     x0, x1, z = _arguments.same_shape(x0=x0, x1=x1, z=z)
     t = _arguments.time(t)
@@ -55,21 +69,29 @@ def interpolate(interpolant: Interpolant, x0: Points, x1: Points, z: Points, t: 
 def interpolant_target(
     interpolant: Interpolant, x0: Points, x1: Points, z: Points, t: Scalar
 ) -> Points:
-    r"""dx_t/dt = x1 - x0 + gamma'(t) z: what a velocity network is trained on; its mean given x_t
-    is the velocity b.
+    """dx_t/dt = x1 - x0 + gamma'(t) z: the target of a velocity network.
 
-    x0, x1, z: one shape; t: scalar time.  Raises ValueError for unequal shapes.  Domain: t in (0,
-    1).  Claims: FM-14.
+    Its mean given x_t is the velocity b.
+
+    Units: x0, x1 and z of one shape; the result in data units/time.
+    Domain: t in (0, 1).
+    Raises: ValueError for unequal shapes.
+    Source: Albergo, Boffi and Vanden-Eijnden 2023, arXiv:2303.08797.
+    Also called: stochastic interpolant regression target.
+    Claims: FM-14.
     """
     x0, x1, z = _arguments.same_shape(x0=x0, x1=x1, z=z)
     return (x1 - x0 + interpolant.gamma_rate(_arguments.time(t)) * z).astype(x0.dtype)
 
 
 def score_of_latent(interpolant: Interpolant, z: Points, t: Scalar) -> Points:
-    r"""grad log p_t(x) = -E[z | x_t = x]/gamma(t), z being that mean or a network's estimate of it.
+    """grad log p_t(x) = -E[z | x_t = x]/gamma(t).
 
-    Source: Albergo, Boffi and Vanden-Eijnden 2023, arXiv:2303.08797.  t: scalar time.
-    Raises ValueError where gamma(t) = 0: at t = 0, at t = 1 and for scale = 0.  Claims: FM-14.
+    Units: z that mean, or a network's estimate of it.
+    Raises: ValueError where gamma(t) = 0: at t = 0, at t = 1 and for scale = 0.
+    Source: Albergo, Boffi and Vanden-Eijnden 2023, arXiv:2303.08797.
+    Also called: score of a stochastic interpolant, score from the denoiser eta_z.
+    Claims: FM-14.
     """
     z, t = _arguments.floats("z", z), _arguments.time(t)
     message = lambda s, t: (
@@ -84,11 +106,15 @@ def score_of_latent(interpolant: Interpolant, z: Points, t: Scalar) -> Points:
 
 
 def interpolant_law(interpolant: Interpolant, joint: GaussianLaw, t: Scalar) -> GaussianLaw:
-    r"""The law of x_t: N((1-t) m0 + t m1, (1-t)^2 C00 + t (1-t) (C01 + C10) + t^2 C11 + gamma^2 I).
+    """The law of x_t: N((1-t) m0 + t m1, (1-t)^2 C00 + t (1-t) (C01 + C10) + t^2 C11 + gamma^2 I).
 
-    joint: the GaussianLaw of (x0, x1), dimension 2d, such as `independent_coupling`,
-    `entropic_coupling`. With `entropic_coupling` of std = scale these are the marginals of the
-    Schroedinger bridge.  Claims: FM-14.
+    With the `entropic_coupling` of std = scale these are the marginals of the Schroedinger bridge.
+
+    Units: joint the GaussianLaw of (x0, x1), dimension 2d, such as `independent_coupling` or
+        `entropic_coupling`.
+    Source: the covariance of a sum of Gaussians.
+    Also called: marginal of a stochastic interpolant.
+    Claims: FM-14.
     """
     t = _arguments.time(t)
     (m0, m1), (to_x0, to_x1) = _parts(joint, t)
@@ -111,14 +137,22 @@ def _parts(joint: GaussianLaw, t: Array) -> tuple[Array, Array]:
 
 
 def interpolant_velocity(interpolant: Interpolant, joint: GaussianLaw) -> Partial:
-    r"""The field (x, t) -> b = E[x1 - x0 | x_t = x] + gamma' E[z | x_t = x] of a Gaussian coupling:
-    a pytree for `flow_euler`.
+    """The field (x, t) -> b = E[x1 - x0 | x_t = x] + gamma' E[z | x_t = x] of a Gaussian coupling.
 
-    It carries the laws of x_t.  gamma gamma' = scale^2 (1 - 2t)/2 is taken as a product, finite at
-    both ends. joint: the GaussianLaw of (x0, x1).  x: (..., d); t: scalar time in [0, 1].
-    Source: Albergo, Boffi and Vanden-Eijnden 2023, arXiv:2303.08797; the closed form: Gaussian
-    conditioning.
-    Domain: x_t of full rank.  Claims: FM-08, FM-09, FM-14.
+    It carries the laws of x_t, and it is a pytree, ready for `flow_euler`. gamma gamma' = scale^2
+    (1 - 2t)/2 is taken as a product, finite at both ends.
+
+    Units: joint the GaussianLaw of (x0, x1); x (..., d); the result in data units/time.
+    Domain: t in [0, 1], x_t of full rank.
+    Source: Albergo, Boffi and Vanden-Eijnden 2023, arXiv:2303.08797; the closed form is Gaussian
+        conditioning.
+    Also called: drift of a stochastic interpolant, velocity field b.
+    Claims: FM-08, FM-09, FM-14.
+
+    >>> joint = diffx.flow_matching.independent_coupling(law, law)
+    >>> field = diffx.flow_matching.interpolant_velocity(diffx.flow_matching.Interpolant(1.0), joint)
+    >>> field(x, 0.5).shape
+    (2,)
     """
     return Partial(_velocity, interpolant, joint)
 
@@ -135,12 +169,21 @@ def _velocity(interpolant: Interpolant, joint: GaussianLaw, x: Array, t: Scalar)
 
 
 def interpolant_latent(interpolant: Interpolant, joint: GaussianLaw) -> Partial:
-    r"""The function (x, t) -> E[z | x_t = x] = gamma Cov(x_t)^-1 (x - E x_t) of a Gaussian
-    coupling: a pytree.
+    """The function (x, t) -> E[z | x_t = x] = gamma Cov(x_t)^-1 (x - E x_t) of a Gaussian coupling.
 
-    joint: the GaussianLaw of (x0, x1).  x: (..., d); t: scalar time.  `score_of_latent` makes it
-    the score.
-    Domain: x_t of full rank.  Claims: FM-14.
+    It is a pytree; `score_of_latent` makes it the score.
+
+    Units: joint the GaussianLaw of (x0, x1); x (..., d).
+    Domain: x_t of full rank.
+    Source: Albergo, Boffi and Vanden-Eijnden 2023, arXiv:2303.08797; the closed form is Gaussian
+        conditioning.
+    Also called: denoiser of a stochastic interpolant, eta_z.
+    Claims: FM-14.
+
+    >>> joint = diffx.flow_matching.independent_coupling(law, law)
+    >>> latent = diffx.flow_matching.interpolant_latent(diffx.flow_matching.Interpolant(1.0), joint)
+    >>> latent(x, 0.5).shape
+    (2,)
     """
     return Partial(_latent, interpolant, joint)
 

@@ -1,6 +1,4 @@
-r"""Settings of published flow-matching models: steps, shift and guidance of their sampling, as
-fixtures.
-"""
+"""Settings of published flow-matching models: steps, shift and guidance of their sampling."""
 
 from typing import NamedTuple
 
@@ -13,10 +11,16 @@ from diffx.grids import time_shift, uniform
 
 
 class FlowSettings(NamedTuple):
-    """steps: of the sampler.  shift: S of `time_shift`.  guidance: w of `cfg`.  n_train: the model
-    is told n_train t.
+    """Steps, shift and guidance with which a published model samples.
 
+    Units: steps of the sampler; shift the S of `time_shift`; guidance the w of `cfg`; n_train: the
+        model receives the time n_train t.
+    Source: the repositories named beside each entry.
+    Also called: inference settings, num_inference_steps, flow_shift, guidance_scale, WAN settings.
     Claims: FM-12.
+
+    >>> diffx.flow_matching.WAN["t2v"].shift
+    5.0
     """
 
     steps: int
@@ -45,31 +49,48 @@ SD3 = {
 
 
 def flow_grid(settings: FlowSettings, *, t_max: Scalar = 1.0) -> Array:
-    r"""time_shift(uniform(steps), shift), shape (steps + 1,): the last time is 0 and the shift is
-    applied once.
+    """time_shift(uniform(steps), shift): the grid of a published model.
 
-    settings: of a published model, such as `WAN["t2v"]`; for numbers of your own see `time_shift`.
+    The last time is 0 and the shift is applied once. For settings of your own see `time_shift`.
     WAN's dpm++ starts at 1; its default, unipc, at the shift of t_max = 0.999.
+
+    Units: settings of a published model, such as `WAN["t2v"]`; the grid (steps + 1,).
     Source: Wan-Video/Wan2.1, wan/utils/fm_solvers.py (get_sampling_sigmas), fm_solvers_unipc.py
-    (set_timesteps).
+        (set_timesteps).
+    Also called: WAN schedule, WAN shift, flow_shift, get_sampling_sigmas, diffusers
+        FlowMatchEulerDiscreteScheduler sigmas.
     Claims: FM-11, FM-12, FM-15, LIT-12.
+
+    >>> diffx.flow_matching.flow_grid(diffx.flow_matching.WAN["t2v"]).shape
+    (51,)
     """
     return time_shift(uniform(settings.steps, t_max=t_max), settings.shift)
 
 
 def model_time(settings: FlowSettings, t: Scalar) -> Floats:
-    """n_train t, the time that the model is told (WAN cuts it to an integer).  t: any shape, in [0,
-    1].  Claims: FM-12.
+    """n_train t, the time that the model receives.
+
+    WAN cuts it to an integer.
+
+    Units: t any shape.
+    Domain: t in [0, 1].
+    Source: Wan-Video/Wan2.1, wan/utils/fm_solvers.py.
+    Also called: timestep, num_train_timesteps, model timestep.
+    Claims: FM-12.
     """
     return settings.n_train * _arguments.times(t)
 
 
 def resolution_shift(m: Scalar, n: Scalar) -> Number:
-    r"""S = sqrt(m/n): the shift from n pixels to m at which the mean of a constant image stays as
-    uncertain as it was.
+    """S = sqrt(m/n): the shift from n pixels to m.
 
-    Source: Esser et al. 2024, arXiv:2403.03206, eq. (23).  m, n: numbers of pixels.
-    Raises ValueError unless both are positive.  Claims: FM-11.
+    With it the mean of a constant image stays as uncertain as it was.
+
+    Units: m and n numbers of pixels.
+    Raises: ValueError unless both are positive.
+    Source: Esser et al. 2024, arXiv:2403.03206, eq. (23).
+    Also called: resolution-dependent shift, SD3 timestep shift, dynamic shifting.
+    Claims: FM-11.
     """
     _arguments.positive(m=m, n=n)
     return jnp.sqrt(jnp.asarray(m / n, jnp.result_type(float)))

@@ -1,6 +1,4 @@
-r"""Reflow: pair each noise with the data that a flow makes of it, and flow again; how straight the
-paths are.
-"""
+"""Reflow: each noise paired with the data that a flow makes of it; the straightness of paths."""
 
 from typing import NamedTuple
 
@@ -14,36 +12,44 @@ from diffx.samplers.run import fold, keep_x
 
 
 class Pairs(NamedTuple):
-    """x0_i, eps_i: row i of one belongs to row i of the other."""
+    """Pairs (x0_i, eps_i): row i of one belongs to row i of the other.
+
+    Units: x0 and eps (n, *event).
+    """
 
     x0: Array
     eps: Array
 
 
 def reflow_pairs(sampler: Sampler, eps: Array, ts: Array) -> Pairs:
-    r"""The pairs (x0 = the sampler's answer to eps over the grid ts, eps), to train the next flow
-    on with `cfm_loss`.
+    """The pairs (x0, eps), x0 what the sampler makes of eps over the grid ts.
 
-    The paths of the next flow are straighter; for Gaussian data they are straight, though not the
-    optimal transport where covariances do not commute.  eps: (n, *event).  ts: (N + 1,),
-    decreasing.
-    Source: Liu et al. 2023, arXiv:2209.03003.  Raises ValueError for a stochastic sampler.  Claims:
-    FM-08.
+    Train the next flow on them with `cfm_loss`. Its paths are straighter; for Gaussian data they
+    are straight, though not the optimal transport where covariances do not commute.
+
+    Units: eps (n, *event); ts (N + 1,), decreasing.
+    Raises: ValueError for a stochastic sampler.
+    Source: Liu et al. 2023, arXiv:2209.03003.
+    Also called: reflow, rectification, 2-rectified flow, InstaFlow.
+    Claims: FM-08.
     """
     _check_deterministic(sampler)
     return Pairs(fold(sampler, eps, ts)[0], _arguments.floats("eps", eps))
 
 
 def straightness(sampler: Sampler, x: Array, ts: Array) -> Number:
-    r"""S = mean over rows of int |chord - dx/dt|^2 dt, chord = (x_N - x_0)/(t_N - t_0), along the
-    polygon that is walked.
+    """S = mean over rows of int |chord - dx/dt|^2 dt, chord = (x_N - x_0)/(t_N - t_0).
 
-    0 where every path is a straight line at constant speed.  With exact steps the polygon's S rises
-    to that of the flow. For the rectified flow of N(m, L): (2 - pi/2) sqrt(L) a direction.  |.|^2
-    sums over the last axis. x: (..., d), where the sampler starts; ts: (N + 1,), decreasing.
-    Returns squared data units/time.
-    Source: Liu et al. 2023, arXiv:2209.03003.  Raises ValueError for a stochastic sampler.  Claims:
-    FM-07, FM-08.
+    Taken along the polygon of the steps. It is 0 where every path is a straight line at constant
+    speed; with exact steps the polygon's S rises to that of the flow. For the rectified flow of
+    N(m, L) it is (2 - pi/2) sqrt(L) per direction. |.|^2 sums over the last axis.
+
+    Units: x (..., d), where the sampler starts; ts (N + 1,), decreasing; the result in squared data
+        units/time.
+    Raises: ValueError for a stochastic sampler.
+    Source: Liu et al. 2023, arXiv:2209.03003.
+    Also called: straightness of a flow, path curvature.
+    Claims: FM-07, FM-08.
     """
     _check_deterministic(sampler)
     end, nodes = fold(sampler, x, ts, keep=keep_x)

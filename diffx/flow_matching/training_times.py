@@ -1,4 +1,4 @@
-r"""Times for training and the density pi(t) that each has: E_pi[loss(t)] = int pi(t) loss(t) dt.
+"""Times for training and their densities pi(t): E_pi[loss(t)] = int pi(t) loss(t) dt.
 
 `time_shift` of a time moves its logit by log S: shifted uniform times are
 time_shift(uniform_times(key, shape), S) and have the density `shift_density`; shifted logit-normal
@@ -15,9 +15,13 @@ from diffx._types import Floats, Scalar
 
 
 def uniform_times(key: Any, shape: tuple[int, ...] = ()) -> Floats:
-    """Independent times, uniform on [0, 1), in jax's default float type; pi(t) = 1.
+    """Independent times, uniform on [0, 1): pi(t) = 1.
 
-    Raises TypeError for a key that is none or a shape that is no tuple.  Claims: FM-13.
+    Units: shape a tuple of integers; the result in jax's default float type.
+    Raises: TypeError for a key that is not a jax.random key or a shape that is not a tuple.
+    Source: Lipman et al. 2023, arXiv:2210.02747.
+    Also called: uniform timestep sampling.
+    Claims: FM-13.
     """
     return jax.random.uniform(key, _arguments.draws(key, shape), jnp.result_type(float))
 
@@ -25,11 +29,16 @@ def uniform_times(key: Any, shape: tuple[int, ...] = ()) -> Floats:
 def logit_normal_times(
     key: Any, shape: tuple[int, ...] = (), *, mean: Scalar = 0.0, std: Scalar = 1.0
 ) -> Floats:
-    r"""Independent times t = sigmoid(mean + std z), z standard normal: more of them near the
-    middle; see the density.
+    """Independent times t = sigmoid(mean + std z), z standard normal.
 
-    Source: Esser et al. 2024, arXiv:2403.03206, section 3.1.  In float32 a logit above 17 gives t =
-    1. Raises ValueError unless std > 0.  Claims: FM-13.
+    There are more of them near the middle; see the density. In float32 a logit above 17 gives t =
+    1.
+
+    Raises: ValueError unless std > 0.
+    Source: Esser et al. 2024, arXiv:2403.03206, section 3.1.
+    Also called: logit-normal timestep sampling, SD3 timestep sampling, diffusers
+        compute_density_for_timestep_sampling.
+    Claims: FM-13.
     """
     _arguments.number("mean", mean)
     _arguments.positive(std=std)
@@ -39,12 +48,17 @@ def logit_normal_times(
 
 
 def logit_normal_density(t: Any, *, mean: Scalar = 0.0, std: Scalar = 1.0) -> Floats:
-    r"""pi(t) = exp(-(logit t - mean)^2/(2 std^2))/(std sqrt(2 pi) t (1 - t)), logit t = log(t/(1 -
-    t)).
+    """pi(t) = exp(-(logit t - mean)^2/(2 std^2))/(std sqrt(2 pi) t (1 - t)).
 
-    `time_shift` by S turns (mean, std) into (mean + log S, std); the median is sigmoid(mean).
-    Source: Esser et al. 2024, arXiv:2403.03206, section 3.1.  t: any shape, in (0, 1).  Returns
-    1/time. Raises ValueError unless std > 0.  Claims: FM-13.
+    Here logit t = log(t/(1 - t)). `time_shift` by S turns (mean, std) into (mean + log S, std); the
+    median is sigmoid(mean).
+
+    Units: t any shape; the result in 1/time.
+    Domain: t in (0, 1).
+    Raises: ValueError unless std > 0.
+    Source: Esser et al. 2024, arXiv:2403.03206, section 3.1.
+    Also called: logit-normal density, timestep density.
+    Claims: FM-13.
     """
     _arguments.number("mean", mean)
     _arguments.positive(std=std)
@@ -54,11 +68,16 @@ def logit_normal_density(t: Any, *, mean: Scalar = 0.0, std: Scalar = 1.0) -> Fl
 
 
 def shift_density(t: Any, *, shift: Scalar) -> Floats:
-    r"""pi(t) = S/(S (1 - t) + t)^2: the density of time_shift(uniform time, S); its median is
-    S/(1 + S).
+    """pi(t) = S/(S (1 - t) + t)^2: the density of time_shift(uniform time, S).
 
-    Source: the derivative of the inverse of Esser et al. 2024, arXiv:2403.03206, eq. (23).  t: any
-    shape, in [0, 1]. Returns 1/time.  Raises ValueError unless S > 0.  Claims: FM-13.
+    Its median is S/(1 + S).
+
+    Units: t any shape; the result in 1/time.
+    Domain: t in [0, 1].
+    Raises: ValueError unless S > 0.
+    Source: the derivative of the inverse of Esser et al. 2024, arXiv:2403.03206, eq. (23).
+    Also called: density of shifted timesteps.
+    Claims: FM-13.
     """
     _arguments.positive(shift=shift)
     t = _arguments.times(t)

@@ -1,5 +1,4 @@
-r"""The velocity of one pair (x0, eps), its mean given x_t, and the loss whose minimiser that mean
-is.
+"""The velocity of one pair (x0, eps), its mean given x_t, and the loss minimised by that mean.
 
 Velocities are those of the house: dx/dt in a time that runs from data (0) to noise (1); rectified
 flow: eps - x0.
@@ -25,13 +24,16 @@ from diffx.reverse import probability_flow
 
 
 def conditional_velocity(process: Process, x0: Points, eps: Points, t: Scalar) -> Points:
-    r"""u(x_t | x0, eps) = alpha' x0 + sigma' eps: the velocity of the path x_t = alpha x0 + sigma
-    eps of one pair.
+    """u(x_t | x0, eps) = alpha' x0 + sigma' eps: the velocity of the path of one pair.
 
-    x0, eps: data units and 1, one shape; t: scalar time.  Returns data units/time.  Rectified flow:
-    eps - x0.
+    For the rectified flow it is eps - x0.
+
+    Units: x0 in data units, eps dimensionless, one shape; the result in data units/time.
+    Domain: sigma'(t) finite.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
     Source: Lipman et al. 2023, arXiv:2210.02747, with time reversed: there 0 is noise.
-    Raises ValueError for unequal shapes or a t that is no scalar.  Domain: sigma'(t) finite.
+    Also called: conditional vector field, flow matching target, velocity target, flow_matching
+        AffineProbPath dx_t.
     Claims: FM-01.
     """
     x0, eps = _arguments.same_shape(x0=x0, eps=eps)
@@ -40,15 +42,21 @@ def conditional_velocity(process: Process, x0: Points, eps: Points, t: Scalar) -
 
 
 def marginal_velocity(process: Process, law: Law) -> Partial:
-    r"""The field (x, t) -> u = E[alpha' x0 + sigma' eps | x_t = x] of a law, exact: a pytree, ready
-    for `flow_euler`.
+    """The field (x, t) -> u = E[alpha' x0 + sigma' eps | x_t = x] of a law, exact.
 
-    It carries the marginals, and it is the probability flow: with D the denoiser, u = alpha' D +
-    sigma' (x - alpha D)/sigma.
-    Rectified flow: u = (x - D)/t = -(x + t score)/(1 - t).
-    x: (..., *event), data units; t: scalar time.  Source: Lipman et al. 2023, arXiv:2210.02747,
-    Theorem 1. Raises TypeError if law is no law.  Domain: sigma(t) > 0.  Claims: FM-01, FM-03,
-    FM-06.
+    It is a pytree, ready for `flow_euler`. It carries the marginals, and it is the probability
+    flow: with D the denoiser, u = alpha' D + sigma' (x - alpha D)/sigma. Rectified flow: u = (x -
+    D)/t = -(x + t score)/(1 - t).
+
+    Units: x (..., *event), data units; the result in data units/time.
+    Domain: sigma(t) > 0.
+    Raises: TypeError if law is not a law.
+    Source: Lipman et al. 2023, arXiv:2210.02747, Theorem 1.
+    Also called: marginal vector field, velocity field, probability flow velocity.
+    Claims: FM-01, FM-03, FM-06.
+
+    >>> diffx.flow_matching.marginal_velocity(diffx.RectifiedFlow(), law)(x, 0.5).shape
+    (2,)
     """
     return Partial(probability_flow, process, denoiser(process, law))
 
@@ -62,16 +70,19 @@ def cfm_loss(
     *,
     weights: Array | None = None,
 ) -> Number:
-    r"""Conditional flow matching: the mean over i of weights_i `velocity_loss`(x0_i, eps_i, t_i),
-    weights 1 unless given.
+    """The mean over i of weights_i `velocity_loss`(x0_i, eps_i, t_i): conditional flow matching.
 
-    With times of density pi, or uniform times and weights pi(t_i), it differs from the marginal
-    loss int pi(t) E|velocity - u|^2 dt (mean over entries) by a constant, and has the same
-    gradient. velocity: (x, t) -> u of one event and its own time.  x0, eps: (n, *event), a pair in
-    each row.  ts, weights: (n,).
-    Source: Lipman et al. 2023, arXiv:2210.02747, Theorem 2.  Raises ValueError for unequal shapes
-    or numbers of rows.
-    Domain: sigma'(t_i) finite.  Claims: FM-02, FM-04, FM-09.
+    The weights are 1 unless given. With times of density pi, or uniform times and weights pi(t_i),
+    it differs from the marginal loss int pi(t) E|velocity - u|^2 dt (mean over entries) by a
+    constant, and has the same gradient.
+
+    Units: velocity (x, t) -> u of one event and its own time; x0 and eps (n, *event), a pair in
+        each row; ts and weights (n,).
+    Domain: sigma'(t_i) finite.
+    Raises: ValueError for unequal shapes or numbers of rows.
+    Source: Lipman et al. 2023, arXiv:2210.02747, Theorem 2.
+    Also called: conditional flow matching, CFM loss, flow matching loss, rectified flow loss.
+    Claims: FM-02, FM-04, FM-09.
     """
     x0, eps = _arguments.same_shape(x0=x0, eps=eps)
     ts = _arguments.times(ts, "ts")
@@ -94,12 +105,15 @@ def _check_rows(x0: Array, **values: Any) -> None:
 
 
 def optimal_cfm_loss(law: GaussianLaw) -> Number:
-    r"""The least cfm_loss of a rectified flow on Gaussian data with uniform times: (pi/2) mean over
-    directions of sqrt(L).
+    """(pi/2) mean over directions of sqrt(L): the least cfm_loss of a rectified flow of a Gaussian.
 
-    int_0^1 L/((1 - t)^2 L + t^2) dt = (pi/2) sqrt(L): summed over the entries it is (pi/2) tr
-    Sigma^(1/2).
-    Source: derived here.  Raises TypeError unless law is a GaussianLaw.  Claims: FM-04, FM-07.
+    It holds for uniform times: int_0^1 L/((1 - t)^2 L + t^2) dt = (pi/2) sqrt(L). Summed over the
+    entries it is (pi/2) tr Sigma^(1/2).
+
+    Raises: TypeError unless law is a GaussianLaw.
+    Source: derived here.
+    Also called: irreducible flow matching loss, minimum of the CFM loss.
+    Claims: FM-04, FM-07.
     """
     law = require_gaussian(law, "optimal_cfm_loss")
     return jnp.pi / 2 * jnp.sqrt(eigenvalues(law.cov, law.mean.shape[0])).mean()

@@ -1,6 +1,4 @@
-"""Guidance: several denoisers combined as one, its variants, and the laws that it samples from
-Gaussians.
-"""
+"""Guidance: several denoisers combined as one, its variants, and the laws it samples."""
 
 from diffx.guidance.combine import (
     cfg as cfg,

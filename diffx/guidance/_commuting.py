@@ -1,5 +1,4 @@
-r"""Two Gaussians with commuting covariances, and what a guided path does along each of their common
-eigenvectors.
+"""Two Gaussians with commuting covariances, and a guided path along their common eigenvectors.
 
 w cond + (1 - w) uncond is the same with the names exchanged and 1 - w for w. So the integrals are
 taken with `narrow` for the smaller variance and `wide` for the larger, whichever is cond: then
@@ -20,8 +19,9 @@ from diffx.processes.protocol import Process
 
 
 class Along(NamedTuple):
-    """Means and variances along the common eigenvectors, which are the columns of basis (None: the
-    axes); all (d,).
+    """Means and variances along the common eigenvectors, all (d,).
+
+    The eigenvectors are the columns of basis; None stands for the axes.
     """
 
     basis: Array | None
@@ -74,9 +74,7 @@ def _off_diagonal(m: Array) -> Array:
 
 
 def turn_back(pair: Along, mean: Array, cov: Array, dtype: Any) -> GaussianLaw:
-    """The law with this mean and covariance, (d,) if diagonal, along the eigenvectors of the
-    pair.
-    """
+    """The law with this mean and covariance, (d,) if diagonal, along the pair's eigenvectors."""
     if pair.basis is not None:
         mean = contract("ik,k->i", pair.basis, mean)
         middle = jnp.diag(cov) if cov.ndim == 1 else cov
@@ -86,7 +84,7 @@ def turn_back(pair: Along, mean: Array, cov: Array, dtype: Any) -> GaussianLaw:
 
 
 class Way(NamedTuple):
-    """A path from t down to s along every eigenvector; v = alpha^2 L + sigma^2. Arrays (d,)."""
+    """A path from t down to s along every eigenvector, arrays (d,); v = alpha^2 L + sigma^2."""
 
     alpha_t: Array
     alpha_s: Array
@@ -143,8 +141,9 @@ def door(
 def push_forward(
     pair: Along, way: Way, start: GaussianLaw, gain: Array, pull: Array, noise: Array
 ) -> GaussianLaw:
-    """The law of alpha_s (centre + pull apart) + gain (x - alpha_t centre) + sqrt(noise) z, x from
-    start.
+    """The law of alpha_s (centre + pull apart) + gain (x - alpha_t centre) + sqrt(noise) z.
+
+    x is drawn from start.
     """
     d, dtype = start.mean.shape[0], pair.m_c.dtype
     mean, simple = start.mean, pair.basis is None and is_diagonal(start.cov)

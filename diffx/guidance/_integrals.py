@@ -1,6 +1,4 @@
-r"""Integrals along a guided path: the mean of the flow, by Gauss's nodes, and quotients that are 1
-at 0.
-"""
+"""Integrals along a guided path: the mean of the flow, by Gauss's nodes."""
 
 from functools import cache
 
@@ -19,12 +17,12 @@ def _nodes() -> tuple[np.ndarray, np.ndarray]:
 
 
 def flow_pull(way: Way) -> Array:
-    r"""(w/tanh y_s) int (cosh y/cosh y_s)^w dy from y_t to y_s, where sinh^2 y = alpha^2 (L_wide -
-    L_narrow)/v_narrow.
+    """(w/tanh y_s) int (cosh y/cosh y_s)^w dy from y_t to y_s.
 
-    With tanh y = q tanh y_s it is w int (u_s/u)^(w/2)/u dq up to q = 1, u = 1 - q^2 tanh^2 y_s.
-    That form is taken where the variances are close: it needs no tanh y_s, which vanishes with
-    their difference, and its integrand is flat there.
+    Here sinh^2 y = alpha^2 (L_wide - L_narrow)/v_narrow. With tanh y = q tanh y_s it is w int
+    (u_s/u)^(w/2)/u dq up to q = 1, u = 1 - q^2 tanh^2 y_s. That form is taken where the variances
+    are close: it needs no tanh y_s, which vanishes with their difference, and its integrand is flat
+    there.
     """
     nodes, weights = (jnp.asarray(part, way.narrow.dtype) for part in _nodes())
     close = way.gap < way.wide / 2

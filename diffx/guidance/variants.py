@@ -1,6 +1,4 @@
-r"""Variants of guidance: an interval of times, rescaling, projection, a classifier's gradient,
-label dropout.
-"""
+"""Variants of guidance: intervals, rescaling, projection, a classifier, label dropout."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,13 +18,19 @@ from diffx.processes.protocol import Process
 def guide_interval(
     cond: Denoiser, uncond: Denoiser, *, w: Scalar, t_min: Scalar, t_max: Scalar
 ) -> Partial:
-    r"""The denoiser uncond + w (cond - uncond) for t_min < t <= t_max, cond at all other times.
+    """The denoiser uncond + w (cond - uncond) for t_min < t <= t_max, cond at all other times.
 
-    t_min, t_max: scalar times; a step from t_max down to t_min, both on the grid, is guided. For an
-    interval in log-SNR use `process.time_of_log_snr`.  Both denoisers are asked at all times.
-    Returns a pytree.
-    Source: Kynkaanniemi et al. 2024, arXiv:2404.07724.  Raises ValueError if t_max < t_min.
+    A step from t_max down to t_min, both on the grid, is guided. For an interval in log-SNR use
+    `process.time_of_log_snr`. Both denoisers are called at all times. The result is a pytree.
+
+    Units: t_min and t_max scalar times; w a scalar, 1.
+    Raises: ValueError if t_max < t_min.
+    Source: Kynkaanniemi et al. 2024, arXiv:2404.07724.
+    Also called: guidance interval, limited-interval guidance, diffusers guidance_interval.
     Claims: CFG-11.
+
+    >>> diffx.guidance.guide_interval(denoise, denoise, w=3.0, t_min=0.2, t_max=0.8)(x, 0.5).shape
+    (2,)
     """
     w, t_min, t_max = (
         _arguments.number("w", w),
@@ -48,13 +52,18 @@ def _interval_guidance(
 
 
 def rescale(guided: Points, cond: Points, *, phi: Scalar, event_ndim: int) -> Points:
-    r"""phi guided std(cond)/std(guided) + (1 - phi) guided, std over the event.
+    """phi guided std(cond)/std(guided) + (1 - phi) guided, std over the event.
 
-    guided, cond: predictions of one kind and shape, (*batch, *event).  phi: scalar in [0, 1].
-    event_ndim: how many of the last axes make one event; the std of an event knows nothing of the
-    batch.  Unlike `cfg` it depends on the kind of prediction.  Source: Lin et al. 2024,
-    arXiv:2305.08891, eqs. (15), (16). Raises ValueError for unequal shapes, phi outside [0, 1] or
-    other axes.  Domain: std(guided) > 0.  Claims: CFG-15.
+    The std of an event does not depend on the batch. Unlike `cfg` the result depends on the kind of
+    prediction.
+
+    Units: guided and cond predictions of one kind and shape, (*batch, *event); event_ndim the
+        number of last axes that make one event; phi a scalar, 1.
+    Domain: std(guided) > 0.
+    Raises: ValueError for unequal shapes, phi outside [0, 1] or more axes than there are.
+    Source: Lin et al. 2024, arXiv:2305.08891, eqs. (15), (16).
+    Also called: CFG rescale, guidance rescale, rescale_noise_cfg, diffusers guidance_rescale.
+    Claims: CFG-15.
     """
     guided, cond = _arguments.same_shape(guided=guided, cond=cond)
     _check_share("phi", phi)
@@ -66,10 +75,16 @@ def rescale(guided: Points, cond: Points, *, phi: Scalar, event_ndim: int) -> Po
 def guide_rescaled(
     cond: Denoiser, uncond: Denoiser, *, w: Scalar, phi: Scalar, event_ndim: int
 ) -> Partial:
-    r"""The denoiser `rescale` of uncond + w (cond - uncond), on predictions of x0.
+    """The denoiser `rescale` of uncond + w (cond - uncond), on predictions of x0.
 
-    See `rescale`, its source too.  Returns a pytree.  Raises ValueError for phi outside [0, 1].
+    The result is a pytree.
+
+    Raises: ValueError for phi outside [0, 1].
+    Source: Lin et al. 2024, arXiv:2305.08891, eqs. (15), (16).
+    Also called: CFG rescale, guidance rescale.
     Claims: CFG-15.
+
+    >>> guided = diffx.guidance.guide_rescaled(denoise, denoise, w=3.0, phi=0.7, event_ndim=1)
     """
     w, event = _arguments.number("w", w), _event(event_ndim)
     _check_share("phi", phi)
@@ -89,8 +104,9 @@ def _check_share(name: str, share: Any) -> None:
 
 
 def _event(event_ndim: int) -> tuple[None, ...]:
-    """One None for each axis of an event: a number that a pytree holds in its structure, where jit
-    does not trace it.
+    """One None for each axis of an event.
+
+    A pytree holds this number in its structure, where jit does not trace it.
     """
     return (None,) * _arguments.count("event_ndim", event_ndim)
 
@@ -112,14 +128,19 @@ def apg(
     eta: Scalar = 0.0,
     radius: Scalar | None = None,
 ) -> Points:
-    r"""cond + (w - 1) (d - (1 - eta) d_par): guidance without the part d_par of d = cond - uncond
-    along cond.
+    """cond + (w - 1) (d - (1 - eta) d_par): d = cond - uncond, d_par its part along cond.
 
-    cond, uncond: predictions of x0 of one shape, (*batch, *event).  event_ndim: how many of the
-    last axes make one event. eta: how much of d_par stays; eta = 1 is `cfg`.  radius: the largest
-    norm of d, data units; None: any. Projected guidance of Sadat et al. 2024, arXiv:2410.02416,
-    without its momentum, which would make a denoiser remember. Raises ValueError for unequal shapes
-    or other axes.  Domain: cond not 0.  Claims: CFG-16.
+    Guidance without the part along cond; eta is how much of d_par stays, and eta = 1 is `cfg`. The
+    momentum of the source is left out, because it would make a denoiser remember.
+
+    Units: cond and uncond predictions of x0 of one shape, (*batch, *event); event_ndim the number
+        of last axes that make one event; radius the largest norm of d, data units, None for no
+        limit.
+    Domain: cond not 0.
+    Raises: ValueError for unequal shapes or more axes than there are.
+    Source: Sadat et al. 2024, arXiv:2410.02416.
+    Also called: adaptive projected guidance, APG, projected guidance.
+    Claims: CFG-16.
     """
     cond, uncond = _arguments.same_shape(cond=cond, uncond=uncond)
     axes = _event_axes(cond, event_ndim)
@@ -144,7 +165,17 @@ def guide_apg(
     eta: Scalar = 0.0,
     radius: Scalar | None = None,
 ) -> Partial:
-    r"""The denoiser `apg` of two denoisers.  Returns a pytree.  Claims: CFG-16."""
+    """The denoiser `apg` of two denoisers.
+
+    The result is a pytree.
+
+    Source: Sadat et al. 2024, arXiv:2410.02416.
+    Also called: adaptive projected guidance, APG.
+    Claims: CFG-16.
+
+    >>> diffx.guidance.guide_apg(denoise, denoise, w=3.0, event_ndim=1)(x, 0.5).shape
+    (2,)
+    """
     numbers = {
         "w": _arguments.number("w", w),
         "eta": _arguments.number("eta", eta),
@@ -166,13 +197,22 @@ def classifier_guidance(
     *,
     w: Scalar,
 ) -> Partial:
-    r"""The denoiser D + w (sigma^2/alpha) grad log p(c | x_t): the score of p(x_t) p(c | x_t)^w.
+    """The denoiser D + w (sigma^2/alpha) grad log p(c | x_t): the score of p(x_t) p(c | x_t)^w.
 
-    log_classifier: (x, t) -> log p(c | x_t = x) in nats, of the noisy x, one number for each event
-    (their sum is differentiated).  w = 1: the conditional denoiser, by Bayes; `guide` of it with
-    weight w for every w.
-    Source: Dhariwal and Nichol 2021, arXiv:2105.05233.  Domain: alpha(t) > 0.  Returns a pytree.
+    With w = 1 it is the conditional denoiser, by Bayes, and for every w it equals `guide` with
+    weight w of that. The result is a pytree.
+
+    Units: log_classifier (x, t) -> log p(c | x_t = x) of the noisy x, in nats, one number for each
+        event (their sum is differentiated); w a scalar, 1.
+    Domain: alpha(t) > 0.
+    Source: Dhariwal and Nichol 2021, arXiv:2105.05233.
+    Also called: classifier guidance, guided diffusion.
     Claims: CFG-14.
+
+    >>> log_classifier = lambda x, t: -jnp.sum(x**2, -1)
+    >>> guided = diffx.guidance.classifier_guidance(process, denoise, log_classifier, w=2.0)
+    >>> guided(x, 0.5).shape
+    (2,)
     """
     log_classifier = as_pytree(log_classifier, "log_classifier (x, t) -> log p(c | x_t)")
     return Partial(
@@ -188,14 +228,19 @@ def _classifier_denoiser(
 
 
 def drop_labels(key: Array, labels: Array, *, null: Any, rate: Scalar) -> Array:
-    r"""labels, each replaced by `null` with probability `rate`, independently along the first axis.
+    """labels, each replaced by `null` with probability `rate`, independently along the first axis.
 
     The optimal network of the loss then answers `null` with the unconditional denoiser and every
     label with its conditional one, whatever the rate in (0, 1): the loss is rate L_uncond + (1 -
-    rate) L_cond. labels: (n, ...), numbers or embeddings.  null: what stands for no label, of the
-    shape of one label.
-    Source: Ho and Salimans 2022, arXiv:2207.12598, Algorithm 1.  Raises ValueError for a rate
-    outside [0, 1] or a null of another shape.  Claims: CFG-19.
+    rate) L_cond.
+
+    Units: labels (n, ...), numbers or embeddings; null stands for no label and has the shape of one
+        label; rate a probability.
+    Raises: ValueError for a rate outside [0, 1] or a null of another shape.
+    Source: Ho and Salimans 2022, arXiv:2207.12598, Algorithm 1.
+    Also called: label dropout, condition dropout, unconditional training, class_dropout_prob,
+        p_uncond.
+    Claims: CFG-19.
     """
     labels, null = jnp.asarray(labels), jnp.asarray(null)
     _arguments.key(key)

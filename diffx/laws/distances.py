@@ -27,7 +27,7 @@ def w2(p: GaussianLaw, q: GaussianLaw) -> Number:
     This form of tr(C_p + C_q - 2 (A C_q A)^(1/2)) subtracts before it squares: it is right near 0,
     where the trace form stops at 1e-8.  Source: Dowson and Landau 1982; Bhatia, Jain and Lim 2019,
     arXiv:1712.01504, eq. (1). Returns a scalar in data units.  Raises TypeError unless both are
-    GaussianLaw.  Claims: FWD-07, REV-22, LIT-16.
+    GaussianLaw.  Claims: FWD-07, REV-40, REV-41, LIT-16.
     """
     d = two_gaussians(p, q)
     if is_diagonal(p.cov) and is_diagonal(q.cov):

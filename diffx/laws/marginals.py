@@ -84,7 +84,7 @@ def prior(process: Process, law: Law) -> GaussianLaw:
 
     For EDM this keeps the mean and the covariance of the data beside sigma_max^2, which N(0,
     sigma_max^2 I) drops.
-    Claims: FWD-03, REV-30.
+    Claims: FWD-03, REV-39.
     """
     gaussian = gaussian_of(law)
     return marginal(

@@ -1,6 +1,4 @@
-"""Squared errors of a denoiser: of each draw, their average, and half their integral over the
-SNR.
-"""
+"""Squared errors of a denoiser: of each draw, their average, half their integral over the SNR."""
 
 from typing import Any
 
@@ -75,11 +73,10 @@ def snr_at_ends(process: Process, ts: Array) -> tuple[Array, Array]:
 
 
 def half_integral(process: Process, values: Array, ts: Array) -> Array:
-    """(1/2) int values d SNR from SNR(ts[0]) to SNR(ts[-1]): the trapezoidal rule in log-SNR, d
-    SNR = SNR dl.
+    """(1/2) int values d SNR from SNR(ts[0]) to SNR(ts[-1]).
 
-    The integrand is flat at both ends of a long grid, so that the rule converges faster than any
-    power of its step.
+    Taken by the trapezoidal rule in log-SNR, d SNR = SNR dl. The integrand is flat at both ends of
+    a long grid, so that the rule converges faster than any power of its step.
     """
     snr_at_ends(process, ts)  # finite, or refused
     heights = jnp.exp(process.log_snr(ts)) * values

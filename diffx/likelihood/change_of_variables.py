@@ -1,6 +1,4 @@
-r"""The density of a point by change of variables: along the probability flow, and through a
-sampler's own steps.
-"""
+"""The density of a point by change of variables: along the flow, and through a sampler's steps."""
 
 import math
 from collections.abc import Callable
@@ -30,27 +28,32 @@ def log_prob_ode(
     ts: Array,
     probes: Array | None = None,
 ) -> Array:
-    r"""log p(x) = log prior(x_T) + d log(r_T/r_0) + int div u dtheta along the probability flow
-    from x up to x_T.
+    """log p(x) = log prior(x_T) + d log(r_T/r_0) + int div u dtheta along the probability flow.
 
-    The flow runs in the angle theta = atan2(sigma, alpha) and the coordinate y = x/r, r =
-    sqrt(alpha^2 + sigma^2): dy/dtheta = u = cos(theta) eps - sin(theta) x0 = (cos(theta) y - D(r y,
-    t))/sin(theta), regular where alpha = 0, and 0 where sigma = 0 for a law with a density.  One
-    classical Runge-Kutta step of order 4 between neighbours of ts, 4 denoiser calls and their
-    divergences. For a mixture with deviations .2 to .5 the largest error of 1,024 points on
-    `equal_angle(process, n, std=0.35)` is 4e-5 nats at n = 32 and 1e-5 at 48 (float32); at std=1 it
-    is 2e-3 at n = 32.
+    The flow takes x up to x_T. It runs in the angle theta = atan2(sigma, alpha) and the coordinate
+    y = x/r, r = sqrt(alpha^2 + sigma^2): dy/dtheta = u = cos(theta) eps - sin(theta) x0 =
+    (cos(theta) y - D(r y, t))/sin(theta), regular where alpha = 0, and 0 where sigma = 0 for a law
+    with a density. One classical Runge-Kutta step of order 4 is taken between neighbours of ts,
+    with 4 calls of the denoiser and their divergences. For a mixture with deviations .2 to .5 the
+    largest error of 1,024 points on `equal_angle(process, n, std=0.35)` is 4e-5 nats at n = 32 and
+    1e-5 at 48 (float32); at std=1 it is 2e-3 at n = 32.
+
+    probes=None takes the exact divergence, d derivatives per call; probes of shape (K, *x.shape)
+    give Hutchinson's estimate, see `hutchinson`, the same along the whole path, which makes log
+    p(x) unbiased up to the step error.
+
+    Units: denoise (x, t) -> x0, each point by itself; x (..., d), data units, at time ts[-1] (0:
+        data); prior the law at ts[0], with log_prob, such as `marginal(process, law, ts[0])`; ts (N
+        + 1,), decreasing; the result (...,), nats, dtype of x.
+    Domain: at ts[-1] = 0 a law with a density.
+    Raises: TypeError for a Sampler or a prior without log_prob; ValueError for other shapes or a
+        grid that does not decrease.
     Source: Chen et al. 2018, arXiv:1806.07366, Theorem 1; Song et al. 2021, arXiv:2011.13456; in
-    the angle: here.
-
-    denoise: (x, t) -> x0, which answers each point by itself.  x: (..., d), data units, at time
-    ts[-1] (0: data). prior: the law at ts[0], with log_prob; such as
-    `marginal(process, law, ts[0])`.  ts: (N + 1,), decreasing. probes: None: the exact divergence,
-    d derivatives a call; (K, *x.shape): Hutchinson's estimate, see `hutchinson`, the same along the
-    whole path, which makes log p(x) unbiased up to the step error.  Returns (...,), nats, dtype of
-    x. Raises TypeError for a Sampler or a prior without log_prob, ValueError for other shapes or a
-    grid that does not decrease.
-    Domain: at ts[-1] = 0 a law with a density.  Claims: LIK-01.
+        the angle: derived here.
+    Also called: log-likelihood, exact likelihood, probability flow likelihood, continuous
+        normalizing flow, CNF, FFJORD, instantaneous change of variables, flow_matching
+        compute_likelihood, k-diffusion log_likelihood.
+    Claims: LIK-01.
     """
     if isinstance(denoise, Sampler):
         raise TypeError(
@@ -65,7 +68,7 @@ def log_prob_ode(
 
 
 def _density(prior: Any) -> Callable[[Array], Array]:
-    """prior.log_prob as a pytree whose leaves are the prior's."""
+    """prior.log_prob as a pytree whose leaves are those of the prior."""
     if not callable(getattr(prior, "log_prob", None)):
         raise TypeError(
             "prior must be a law with log_prob, such as diffx.marginal(process, law, ts[0]), got "
@@ -107,16 +110,18 @@ def _log_prob_ode(
 
 
 def _levels(process: Process, t: Array, spare: Array) -> tuple[Array, Array]:
-    """(alpha, sigma) at t; where sigma is 0 its derivatives, infinite for VP, are those of a
-    constant.
+    """(alpha, sigma) at t.
+
+    Where sigma is 0, its derivatives, infinite for VP, are those of a constant.
     """
     at_data = process.sigma(t) == 0
     return process.alpha(t), jnp.where(at_data, 0, process.sigma(jnp.where(at_data, spare, t)))
 
 
 class Stage(NamedTuple):
-    """One of the four of a Runge-Kutta step: at time t and y + reach u, u the field of the stage
-    before.
+    """One of the four stages of a Runge-Kutta step: at time t and y + reach u.
+
+    u is the field of the stage before.
     """
 
     t: Array
@@ -128,9 +133,7 @@ class Stage(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Where the step began, where it will end, the field of the stage before, and the integral of
-    the divergence.
-    """
+    """Where a step began and will end, its last field, and the integral of the divergence."""
 
     y: Array
     end: Array
@@ -139,8 +142,9 @@ class Progress(NamedTuple):
 
 
 def _stages(process: Process, up: Array, theta: Array) -> Stage:
-    """All stages in a row, (4 N,): as one loop body a stage compiles in a quarter of the time of a
-    step.
+    """All stages in a row, (4 N,).
+
+    As one loop body a stage compiles in a quarter of the time of a step.
     """
     h = jnp.diff(theta)
     middle = process.time_of_log_snr(-2 * jnp.log(jnp.tan(theta[:-1] + h / 2)))
@@ -170,8 +174,9 @@ def _advance(
 def _field(
     process: Process, denoise: Denoiser, probes: Any, y: Array, t: Array, spare: Array
 ) -> tuple[Array, Array]:
-    """u = (cos y - D)/sin and its divergence; both 0 where sigma(t) = 0, the denoiser being asked
-    at `spare` instead.
+    """u = (cos y - D)/sin and its divergence.
+
+    Both are 0 where sigma(t) = 0; there the denoiser is called at `spare` instead.
     """
     at_data = process.sigma(t) == 0
     t = jnp.where(at_data, spare, t)
@@ -183,16 +188,17 @@ def _field(
 
 
 def log_prob_discrete(sampler: Sampler, x: Array, *, prior: Any, ts: Array) -> tuple[Array, Array]:
-    r"""(x_0, log p(x_0)), log p(x_0) = log prior(x) - log |det dx_0/dx|, for x_0 = what the N steps
-    really make of x.
+    """(x_0, log p(x_0)), log p(x_0) = log prior(x) - log |det dx_0/dx|, x_0 from N real steps.
 
     The density of a deterministic sampler's own output, its error included, by the Jacobian of its
     own code: d tangents ride through all steps beside the state, history included; memory does not
-    grow with N. sampler: deterministic; each point moves by itself.  x: (..., d), data units, at
-    ts[0], drawn from prior (a law with log_prob).  ts: (N + 1,), decreasing.  Returns x_0 (..., d)
-    and (...,), nats; inf where a step flattens space.
+    grow with N. It is inf where a step flattens space.
+
+    Units: sampler deterministic, each point by itself; x (..., d), data units, at ts[0], drawn from
+        prior (a law with log_prob); ts (N + 1,), decreasing; x_0 (..., d) and log p (...,), nats.
+    Raises: ValueError for a stochastic sampler; TypeError for what is not a Sampler or not a law.
     Source: the change of variables of a density; Song et al. 2021, arXiv:2011.13456, is its limit.
-    Raises ValueError for a stochastic sampler, TypeError for what is not a Sampler or not a law.
+    Also called: likelihood of a sampler, discrete normalizing flow, density of DDIM samples.
     Claims: LIK-02.
     """
     sampler, x, ts, _ = checked_run(sampler, x, ts, None)
@@ -221,14 +227,18 @@ def _log_prob_discrete(
 
 
 def bits_per_dim(log_prob: Array, dims: int, *, scale: Scalar) -> Array:
-    r"""-log p/(d log 2) + log2(scale), scale = how many of the counted levels lie in one unit of x.
+    """-log p/(d log 2) + log2(scale).
 
-    For pixels 0..255: x/127.5 - 1 has scale 127.5, +6.994353 bits; 256 bins of width 2/256 have
-    128, +7; [0, 1] cut into 256 bins has 256, +8.  The three differ by what they call a level:
-    compare like with like. log_prob: nats, of whole points, any shape.  dims: d, the numbers in a
-    point.  Returns bits, shape of log_prob.
+    scale is the number of counted levels in one unit of x. For pixels 0..255: x/127.5 - 1 has scale
+    127.5, +6.994353 bits; 256 bins of width 2/256 have 128, +7; [0, 1] cut into 256 bins has 256,
+    +8. The three differ by what they call a level: compare like with like.
+
+    Units: log_prob in nats, of whole points, any shape; dims the number d of entries in a point;
+        the result in bits, shape of log_prob.
+    Raises: ValueError unless dims >= 1 and scale > 0.
     Source: Theis, van den Oord and Bethge 2016, arXiv:1511.01844 (uniform dequantisation).
-    Raises ValueError unless dims >= 1 and scale > 0.  Claims: LIK-14.
+    Also called: bits per dimension, bpd, bits/dim, dequantization.
+    Claims: LIK-14.
     """
     log_prob, dims = _arguments.floats("log_prob", log_prob), _arguments.count("dims", dims)
     _arguments.positive(scale=scale)

@@ -1,6 +1,4 @@
-r"""KL divergences of whole paths, by Girsanov: what a sampler of the reverse SDE loses at most. In
-nats.
-"""
+"""KL divergences of whole paths, by Girsanov: an upper bound on the loss of a sampler, in nats."""
 
 from typing import Any
 
@@ -29,18 +27,21 @@ def path_kl(
     eta: Scalar = 1.0,
     weights: Floats | None = None,
 ) -> Number:
-    r"""KL of the paths of two reverse SDEs that start alike: (1/2) int (b - b')^2/(eta g)^2 dt over
-    ts, in nats.
+    """(1/2) int (b - b')^2/(eta g)^2 dt: KL of the paths of two reverse SDEs that start alike.
 
     With drifts f x - (1 + eta^2)/2 g^2 score this is (1 + eta^2)^2/(4 eta^2) times (1/2) int E|D -
-    D'|^2 dSNR, the trapezoidal rule in log-SNR; the expectation is over the paths of the first,
-    which must be exact for the data x0. By data processing no less than the KL of the laws at
-    ts[-1]; for eta = 1 and exact denoisers of two laws it is the difference of their KL at ts[-1]
-    and at ts[0].  With D' = x/alpha, which has no score, it is the price of running the forward
-    drift backwards.  x0, eps: n draws, (n, *event).  ts: (N + 1,), decreasing.  eta > 0.  Jitted.
+    D'|^2 dSNR, the trapezoidal rule in log-SNR over ts; the expectation is over the paths of the
+    first, which must be exact for the data x0. By data processing it is no less than the KL of the
+    laws at ts[-1]; for eta = 1 and exact denoisers of two laws it is the difference of their KL at
+    ts[-1] and at ts[0]. With D' = x/alpha, which has no score, it is the price of running the
+    forward drift backwards. Jitted.
+
+    Units: x0 and eps n draws, (n, *event); ts (N + 1,), decreasing; the result in nats.
+    Domain: eta > 0.
+    Raises: ValueError for unequal shapes, eta <= 0, or an infinite log-SNR.
     Source: Girsanov's theorem; Song et al. 2021, arXiv:2101.09258, for eta = 1.
-    Raises ValueError for unequal shapes, eta <= 0, or an infinite log-SNR.  Claims: LIK-15, BRN-05,
-    BRN-07.
+    Also called: Girsanov's theorem, path-space KL, score matching bound on KL.
+    Claims: LIK-15, BRN-05, BRN-07.
     """
     ts, (x0, eps) = _arguments.grid(ts), draws(x0, eps)
     _arguments.positive(eta=eta)
@@ -67,15 +68,19 @@ def _mean_square_gaps(
 
 
 def frozen_score_kl(process: Process, law: GaussianLaw, ts: Floats) -> Number:
-    r"""Path KL of the reverse SDE whose score is frozen during each step, on Gaussian data, in the
-    coordinates x/alpha.
+    """(1/2) sum over steps and directions of -log(1 - r) - r: the path KL of a frozen score.
 
-    There the SDE is Brownian motion with tau = 1/SNR as time and freezing is Euler-Maruyama:
-    (1/2) sum over steps and directions of -log(1 - r) - r, r = (tau_t - tau_s)/(L + tau_t), L the
-    variances of the data. By data processing no less than the KL of the law at ts[-1] to what the
-    steps give.  A frozen denoiser: `elbo_gap`. ts: (N + 1,), decreasing.  Returns nats.  Source:
-    Girsanov's theorem; the closed form is derived here. Raises TypeError unless law is a
-    GaussianLaw.  Domain: alpha(ts[0]) > 0; L > 0 where sigma(ts[-1]) = 0.
+    The score of the reverse SDE is frozen during each step, on Gaussian data, in the coordinates
+    x/alpha. There the SDE is Brownian motion with tau = 1/SNR as time and freezing is
+    Euler-Maruyama: r = (tau_t - tau_s)/(L + tau_t), L the variances of the data. By data processing
+    it is no less than the KL of the law at ts[-1] to what the steps give. For a frozen denoiser see
+    `elbo_gap`.
+
+    Units: ts (N + 1,), decreasing; the result in nats.
+    Domain: alpha(ts[0]) > 0; L > 0 where sigma(ts[-1]) = 0.
+    Raises: TypeError unless law is a GaussianLaw.
+    Source: Girsanov's theorem; the closed form is derived here.
+    Also called: discretisation error in KL, Euler-Maruyama path KL.
     Claims: LIK-15, BRN-05.
     """
     ts, variances = _arguments.grid(ts), gaussian_variances(law, "frozen_score_kl")

@@ -1,6 +1,4 @@
-r"""The divergence of a field: exact, or estimated by random probes; and the variance of the
-estimate.
-"""
+"""The divergence of a field: exact, or estimated by random probes; the variance of the estimate."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,11 +15,14 @@ LANES = 16  # directions at a time where there are many: memory is 16 times the 
 
 
 def divergence(field: Callable[[Array, Scalar], Array], x: Array, t: Scalar) -> Array:
-    r"""div u(x, t) = sum_j d u_j/d x_j, exactly, by d forward-mode derivatives.
+    """div u(x, t) = sum_j d u_j/d x_j, exactly, by d forward-mode derivatives.
 
-    field: (x, t) -> u of the shape of x, which answers each point by itself (no normalisation over
-    the batch). x: (..., d), data units; t: scalar time.  Returns (...,) in 1/time.
-    Raises ValueError for a field of another shape.  Claims: DEN-17, LIK-01.
+    Units: field (x, t) -> u of the shape of x, each point by itself (no normalisation over the
+        batch); x (..., d), data units; the result (...,), 1/time.
+    Raises: ValueError for a field of another shape.
+    Source: the definition.
+    Also called: trace of the Jacobian, exact divergence.
+    Claims: DEN-17, LIK-01.
     """
     t = _arguments.time(t)
     return value_and_divergence(lambda x: field(x, t), vectors(x), None)[1]
@@ -30,14 +31,18 @@ def divergence(field: Callable[[Array, Scalar], Array], x: Array, t: Scalar) -> 
 def hutchinson(
     field: Callable[[Array, Scalar], Array], x: Array, t: Scalar, probes: Array
 ) -> Array:
-    r"""The estimate (1/K) sum_k z_k' (du/dx) z_k of div u(x, t), without bias where E[z z'] = I.
+    """(1/K) sum_k z_k' (du/dx) z_k: an estimate of div u(x, t) without bias where E[z z'] = I.
 
-    probes: (K, *x.shape), K directions z for every point, drawn by the caller: signs
-    `jax.random.rademacher(key, (K, *x.shape), x.dtype)` or normals.  One derivative a probe,
-    whatever d is.
-    Its variance: `sign_probe_variance(J)/K`, `normal_probe_variance(J)/K` with J = du/dx.
+    One derivative per probe, whatever d is. Its variance is `sign_probe_variance(J)/K` or
+    `normal_probe_variance(J)/K` with J = du/dx.
+
+    Units: probes (K, *x.shape), K directions z for every point, drawn by the caller: signs
+        `jax.random.rademacher(key, (K, *x.shape), x.dtype)` or normals; field, x and the result as
+        for `divergence`.
+    Raises: ValueError for probes of another shape.
     Source: Hutchinson 1989; Grathwohl et al. 2019, arXiv:1810.01367.
-    field, x, t, result: as for `divergence`.  Raises ValueError for probes of another shape.
+    Also called: Hutchinson trace estimator, Skilling-Hutchinson estimator, stochastic trace
+        estimation, Rademacher probes.
     Claims: DEN-17, LIK-01.
     """
     x, t = vectors(x), _arguments.time(t)
@@ -45,23 +50,32 @@ def hutchinson(
 
 
 def sign_probe_variance(matrix: Array) -> Number:
-    r"""Var z' A z = 2 sum_{i != j} S_ij^2 for independent signs z_i = +-1, S = (A + A')/2; the mean
-    is tr A.
+    """Var z' A z = 2 sum_{i != j} S_ij^2 for independent signs z_i = +-1, S = (A + A')/2.
 
-    matrix: A, (d, d).  Zero for a diagonal matrix.  Source: Hutchinson 1989; in this form derived
-    here: the products z_i z_j, i < j, are uncorrelated and of variance 1.  Raises ValueError unless
-    A is square.  Claims: DEN-17.
+    The mean is tr A. The variance is zero for a diagonal matrix.
+
+    Units: matrix A, (d, d).
+    Raises: ValueError unless A is square.
+    Source: Hutchinson 1989; in this form derived here: the products z_i z_j, i < j, are
+        uncorrelated and have variance 1.
+    Also called: variance of Hutchinson's estimator with Rademacher probes.
+    Claims: DEN-17.
     """
     even = _symmetric_part(matrix)
     return 2 * ((even - jnp.diag(jnp.diag(even))) ** 2).sum()
 
 
 def normal_probe_variance(matrix: Array) -> Number:
-    r"""Var z' A z = 2 |S|_F^2 for z ~ N(0, I), S = (A + A')/2; the mean is tr A.
+    """Var z' A z = 2 |S|_F^2 for z ~ N(0, I), S = (A + A')/2.
 
-    matrix: A, (d, d).  Larger than that of signs by 2 sum_i A_ii^2.  Source: Avron and Toledo 2011;
-    derived here: in the eigenvectors of S a sum of independent chi-squares.  Raises ValueError
-    unless A is square.  Claims: DEN-17.
+    The mean is tr A. The variance exceeds that of signs by 2 sum_i A_ii^2.
+
+    Units: matrix A, (d, d).
+    Raises: ValueError unless A is square.
+    Source: Avron and Toledo 2011; derived here: in the eigenvectors of S it is a sum of independent
+        chi-squares.
+    Also called: variance of Hutchinson's estimator with Gaussian probes.
+    Claims: DEN-17.
     """
     return 2 * (_symmetric_part(matrix) ** 2).sum()
 
@@ -103,9 +117,7 @@ def directions(probes: Any, x: Array) -> Array:
 def value_and_divergence(
     function: Callable[[Array], Array], x: Array, probes: Array | None
 ) -> tuple[Array, Array]:
-    """function(x) and the trace of its Jacobian at every point: exact, or the mean over the
-    probes.
-    """
+    """function(x) and the trace of its Jacobian at every point, exact or the mean over probes."""
     value, push = jax.linearize(function, x)
     _arguments.require(
         value.shape == x.shape,

@@ -1,6 +1,4 @@
-"""Samplers: one file for each method, the loop that runs them, and how a step function becomes
-one.
-"""
+"""Samplers: one file for each method, the loop that runs them, and how a step becomes one."""
 
 from diffx.samplers.analytic_ddpm import (
     analytic_ddpm as analytic_ddpm,

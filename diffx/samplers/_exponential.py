@@ -1,11 +1,10 @@
-r"""Exponential integrators: the linear part of the reverse process solved exactly, the model's
-answer as a polynomial.
+"""Exponential integrators: the linear part of the reverse process solved exactly.
 
-In lambda = log(alpha/sigma), half the log-SNR, with h = lambda_s - lambda_t > 0, the reverse family
-of diffusion eta is
+The model's answer is taken as a polynomial. In lambda = log(alpha/sigma), half the log-SNR, with h
+= lambda_s - lambda_t > 0, the reverse family of diffusion eta is
 
-    x_s = sigma_s/sigma_t exp(-eta^2 h) x_t + alpha_s q int_0^h exp(-q (h - tau)) D(tau) dtau +
-    noise,   q = 1 + eta^2,
+    x_s = sigma_s/sigma_t exp(-eta^2 h) x_t + alpha_s q int_0^h exp(-q (h - tau)) D(tau) dtau
+        + noise,   q = 1 + eta^2,
 
 and the probability flow is also x_s = alpha_s/alpha_t x_t - sigma_s int_0^h exp(h - tau) eps(tau)
 dtau: variation of constants, Lu et al. 2022, arXiv:2206.00927, Proposition 3.1, and
@@ -58,7 +57,7 @@ def span(process: Process, t: Array, s: Array) -> Array:
     """h = lambda_s - lambda_t, but 0 where it is infinite (alpha_t = 0 or sigma_s = 0).
 
     There a polynomial in lambda has no meaning: with h = 0 all of it but its constant vanishes, and
-    the step is DDIM's.
+    the step is that of DDIM.
     """
     h = -process.log_snr_step(t, s) / 2
     return jnp.where(jnp.isfinite(h), h, 0)
@@ -83,8 +82,9 @@ def slope_weight(h: Array, *, rate: int) -> Array:
 
 
 def newton_weights(nodes: Sequence[Array], moments: Sequence[Array]) -> list[Array]:
-    """The integrals of (tau - tau_0)...(tau - tau_{j-1}), j >= 1, from those of tau^k: the weights
-    of the differences.
+    """The integrals of (tau - tau_0)...(tau - tau_{j-1}), j >= 1, from those of tau^k.
+
+    They are the weights of the divided differences.
     """
     polynomial, weights = [jnp.ones_like(moments[0])], []
     for node in nodes[:-1]:
@@ -95,9 +95,7 @@ def newton_weights(nodes: Sequence[Array], moments: Sequence[Array]) -> list[Arr
 
 
 def differences(values: Sequence[Array], nodes: Sequence[Any], known: Sequence[Any]) -> list[Array]:
-    """The divided differences f[0, 1], f[0, 1, 2], ...; 0 where they need a node that is not
-    known.
-    """
+    """The divided differences f[0, 1], f[0, 1, 2], ...; 0 where they need an unknown node."""
     leading, table = [], list(values)
     for width in range(1, len(values)):
         pairs = zip(
@@ -111,8 +109,9 @@ def differences(values: Sequence[Array], nodes: Sequence[Any], known: Sequence[A
 
 
 class Memory(NamedTuple):
-    """Answers of earlier steps, newest first: values, their tau = lambda - lambda_t < 0, and
-    whether they are there.
+    """Answers of earlier steps, newest first.
+
+    Their values, their tau = lambda - lambda_t < 0, and whether they are known.
     """
 
     values: list[Array]
@@ -121,8 +120,9 @@ class Memory(NamedTuple):
 
 
 def recall(process: Process, state: Any, t: Array) -> Memory:
-    """The memory of a multi-step state as nodes in lambda; one taken where alpha = 0 lies
-    at -infinity and tells nothing.
+    """The memory of a multi-step state as nodes in lambda.
+
+    An answer taken where alpha = 0 lies at -infinity and does not count.
     """
     known, times = memory_times(state, t)
     nodes = process.log_snr_step(times, t) / 2
@@ -136,14 +136,15 @@ def slopes(value: Array, memory: Memory) -> list[Array]:
 
 
 def weights(memory: Memory, h: Array, *, rate: int) -> list[Array]:
-    """What the divided differences weigh in int_0^h exp(rate (h - tau)) p(tau) dtau."""
+    """The weights of the divided differences in int_0^h exp(rate (h - tau)) p(tau) dtau."""
     nodes = [0 * h, *memory.nodes]
     return newton_weights(nodes, moments(h, len(nodes), rate=rate))
 
 
 def bend(value: Array, memory: Memory, of_slopes: Sequence[Array]) -> Array:
-    """The integral of the polynomial less its value at tau = 0, its differences weighed as told; 0
-    without a memory.
+    """The integral of the polynomial less its value at tau = 0, its differences weighed by of_slopes.
+
+    It is 0 without a memory.
     """
     return sum(
         (weight * slope for weight, slope in zip(of_slopes, slopes(value, memory), strict=True)),

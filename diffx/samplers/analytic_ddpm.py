@@ -1,5 +1,6 @@
-r"""Analytic-DPM: DDPM with the isotropic variance that is optimal for the data, from the denoiser's
-mean squared error.
+"""Analytic-DPM: DDPM with the isotropic variance that is optimal for the data.
+
+The variance comes from the denoiser's mean squared error.
 """
 
 from collections.abc import Callable
@@ -26,13 +27,16 @@ def analytic_ddpm_step(
     denoise: Denoiser,
     mmse: Callable[[Scalar], Scalar],
 ) -> tuple[Array, Array]:
-    r"""The posterior mean at x0 = D(x, t), with variance beta-tilde + of_x0^2 mmse(t): what x0
-    leaves open is added.
+    """The posterior mean at x0 = D(x, t), with variance beta-tilde + of_x0^2 mmse(t).
 
-    In the paper's terms mmse = (sigma/alpha)^2 (1 - sigma^2 E|score|^2/d), lambda^2 = beta-tilde,
-    and the variance is lambda^2 + (sigma_t/alpha_{t|s} - sqrt(sigma_s^2 - lambda^2))^2 (1 -
-    sigma_t^2 E|score|^2/d).
-    Source: Bao et al. 2022, arXiv:2201.06503, Theorem 1.  Domain: sigma(t) > 0.  Claims: REV-08.
+    The second term is the uncertainty of x0. In the paper's terms mmse = (sigma/alpha)^2 (1 -
+    sigma^2 E|score|^2/d), lambda^2 = beta-tilde, and the variance is lambda^2 +
+    (sigma_t/alpha_{t|s} - sqrt(sigma_s^2 - lambda^2))^2 (1 - sigma_t^2 E|score|^2/d).
+
+    Domain: sigma(t) > 0.
+    Source: Bao et al. 2022, arXiv:2201.06503, Theorem 1.
+    Also called: Analytic-DPM, optimal reverse variance, learned variance.
+    Claims: REV-08.
     """
     x0 = denoise(x, t)
     back = posterior(process, t, s)
@@ -42,12 +46,19 @@ def analytic_ddpm_step(
 def analytic_ddpm(
     process: Process, denoise: Denoiser, *, mmse: Callable[[Scalar], Scalar]
 ) -> Sampler:
-    r"""The ancestral sampler with the optimal isotropic variance for any data. See
-    `analytic_ddpm_step`.
+    """The ancestral sampler with the optimal isotropic variance for any data.
 
-    mmse: t -> E|x_0 - D(x_t, t)|^2/d, squared data units: a closed form, or means over data at the
-    times of the grid. For isotropic Gaussian data this is `ddpm_optimal`, exact in any number of
-    steps. Raises TypeError unless mmse is callable.  Claims: REV-08.
+    See `analytic_ddpm_step`. For isotropic Gaussian data this is `ddpm_optimal`, exact in any
+    number of steps.
+
+    Units: mmse t -> E|x_0 - D(x_t, t)|^2/d, squared data units: a closed form, or means over data
+        at the times of the grid.
+    Raises: TypeError unless mmse is callable.
+    Source: Bao et al. 2022, arXiv:2201.06503, Theorem 1.
+    Also called: Analytic-DPM, Analytic-DDPM.
+    Claims: REV-08.
+
+    >>> sampler = diffx.samplers.analytic_ddpm(process, denoise, mmse=lambda t: t)
     """
     mmse = as_pytree(mmse, "mmse, a function t -> E|x_0 - D(x_t, t)|^2/d,")
     return sampler_of_step(analytic_ddpm_step, process=process, denoise=denoise, mmse=mmse)

@@ -1,4 +1,4 @@
-r"""DDPM with variance beta.            Ho, Jain and Abbeel 2020, arXiv:2006.11239."""
+"""DDPM with variance beta."""
 
 from jaxtyping import Array
 
@@ -13,17 +13,26 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 def ddpm_beta_step(
     x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser
 ) -> tuple[Array, Array]:
-    r"""The posterior mean with variance beta = sigma_{t|s}^2, of the last step too.
+    """The posterior mean with variance beta = sigma_{t|s}^2, also in the last step.
 
-    Source: Ho et al. 2020, arXiv:2006.11239, section 3.2.  Domain: sigma(t) > 0.  Claims: REV-06,
-    REV-10.
+    Domain: sigma(t) > 0.
+    Source: Ho et al. 2020, arXiv:2006.11239, section 3.2.
+    Also called: fixed large variance, variance_type fixed_large.
+    Claims: REV-06, REV-10.
     """
     x0 = denoise(x, t)
     return posterior_mean(posterior(process, t, s), x, x0) + transition(process, t, s).sigma * z, x0
 
 
 def ddpm_beta(process: Process, denoise: Denoiser) -> Sampler:
-    r"""The ancestral sampler with variance beta. See `ddpm_beta_step`.  Claims: REV-06, REV-10,
-    BRN-06.
+    """The ancestral sampler with variance beta.
+
+    See `ddpm_beta_step`.
+
+    Source: Ho et al. 2020, arXiv:2006.11239, section 3.2.
+    Also called: DDPM with fixed large variance, variance_type fixed_large.
+    Claims: REV-06, REV-10, BRN-06.
+
+    >>> sampler = diffx.samplers.ddpm_beta(process, denoise)
     """
     return sampler_of_step(ddpm_beta_step, process=process, denoise=denoise)

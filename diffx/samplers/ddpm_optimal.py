@@ -1,6 +1,4 @@
-r"""DDPM with the variance that is optimal for Gaussian data.            Bao et al. 2022,
-arXiv:2201.06503.
-"""
+"""DDPM with the variance that is optimal for Gaussian data."""
 
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -18,12 +16,15 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 def ddpm_optimal_step(
     x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser, cov: Covariance
 ) -> tuple[Array, Array]:
-    r"""The posterior mean with the covariance of x_s given x_t: sigma_{t|s}^2 v_s/v_t along each
-    eigenvector of the data.
+    """The posterior mean with the covariance of x_s given x_t: sigma_{t|s}^2 v_s/v_t.
 
-    v_t = alpha_t^2 L + sigma_t^2.  cov: the data's covariance, diagonalised.  Exact at any number
-    of steps.
-    Source: Bao et al. 2022, arXiv:2201.06503, Theorem 1, in each direction.  Domain: sigma(t) > 0.
+    That is the variance along each eigenvector of the data, v_t = alpha_t^2 L + sigma_t^2. It is
+    exact in any number of steps.
+
+    Units: cov the covariance of the data, diagonalised.
+    Domain: sigma(t) > 0.
+    Source: Bao et al. 2022, arXiv:2201.06503, Theorem 1, in each direction.
+    Also called: optimal reverse covariance.
     Claims: REV-07.
     """
     x0 = denoise(x, t)
@@ -35,10 +36,16 @@ def ddpm_optimal_step(
 
 
 def ddpm_optimal(process: Process, denoise: Denoiser, *, law: GaussianLaw) -> Sampler:
-    r"""The ancestral sampler with the variance that is optimal for data of this Gaussian law. See
-    `ddpm_optimal_step`.
+    """The ancestral sampler with the variance that is optimal for data of this Gaussian law.
 
-    Raises TypeError unless law is a GaussianLaw.  Claims: REV-07, REV-23, REV-24.
+    See `ddpm_optimal_step`.
+
+    Raises: TypeError unless law is a GaussianLaw.
+    Source: Bao et al. 2022, arXiv:2201.06503, Theorem 1, in each direction.
+    Also called: exact ancestral sampler.
+    Claims: REV-07, REV-23, REV-24, REV-41.
+
+    >>> sampler = diffx.samplers.ddpm_optimal(process, denoise, law=law)
     """
     cov = diagonalise(require_gaussian(law, "the optimal variance").cov)
     return sampler_of_step(ddpm_optimal_step, process=process, denoise=denoise, cov=cov)

@@ -1,7 +1,6 @@
-r"""DEIS: the exponential Adams-Bashforth method, eps as a polynomial through the answers of earlier
-steps.
+"""DEIS: the exponential Adams-Bashforth method.
 
-Zhang and Chen 2023, arXiv:2204.13902.
+eps is a polynomial through the answers of earlier steps.
 """
 
 from typing import Any
@@ -20,14 +19,17 @@ from diffx.samplers.protocol import Info, Sampler, checked_step
 def deis_step(
     state: History, t: Array, s: Array, z: Any = None, *, process: Process, denoise: Denoiser
 ) -> tuple[History, Info]:
-    r"""x_s = alpha_s/alpha_t x - sigma_s int_0^h e^(h - tau) p(tau) dtau, p the polynomial through
-    eps now and before.
+    """x_s = alpha_s/alpha_t x - sigma_s int_0^h e^(h - tau) p(tau) dtau.
 
-    Of order 1 + the number of remembered steps; without memory, and where sigma(s) = 0, it is
-    DDIM's step.
+    p is the polynomial in lambda through eps now and before; the order is 1 + the number of
+    remembered steps. Without memory, and where sigma(s) = 0, it is the step of DDIM. One
+    evaluation.
+
+    Domain: sigma(t) > 0.
     Source: Zhang and Chen 2023, arXiv:2204.13902, with the polynomial in log(sigma/alpha) and its
-    integral in closed form. t, s: scalar times, s < t.  One evaluation.  Domain: sigma(t) > 0.
-    Claims: REV-14, REV-17, REV-19, REV-20.
+        integral in closed form.
+    Also called: DEIS, diffusion exponential integrator sampler, exponential Adams-Bashforth.
+    Claims: REV-14, REV-19, REV-20, REV-57.
     """
     x0, h = denoise(state.x, t), span(process, t, s)
     eps, memory = eps_of_x0(process, state.x, x0, t), recall(process, state, t)
@@ -38,11 +40,17 @@ def deis_step(
 
 
 def deis(process: Process, denoise: Denoiser, *, order: int = 3) -> Sampler:
-    r"""The DEIS sampler of order 1 (DDIM) to 4, one evaluation a step. See `deis_step`.
+    """The DEIS sampler of order 1 (DDIM) to 4, one evaluation per step.
 
-    A start without memory takes its first steps at lower order: the error is then of order 2 at
-    most; for an exact start see `with_past`.  Raises ValueError for another order.  Claims: REV-14,
-    REV-15, REV-17, REV-19, REV-20.
+    See `deis_step`. A start without memory takes its first steps at lower order: the error is then
+    of order 2 at most; for an exact start see `with_past`.
+
+    Raises: ValueError for another order.
+    Source: Zhang and Chen 2023, arXiv:2204.13902.
+    Also called: DEIS, tAB-DEIS, exponential Adams-Bashforth, diffusers DEISMultistepScheduler.
+    Claims: REV-14, REV-15, REV-19, REV-20, REV-57.
+
+    >>> sampler = diffx.samplers.deis(process, denoise, order=2)
     """
     order = an_order(order, 4, "DEIS")
     return multistep(deis_step, order - 1, process=process, denoise=denoise)

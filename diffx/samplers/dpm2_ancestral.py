@@ -1,10 +1,8 @@
-r"""Ancestral DPM-Solver-2: step down further than asked, to sigma_down, and add fresh noise
-sigma_up.
+"""Ancestral DPM-Solver-2: a step down further than asked, to sigma_down, then fresh noise sigma_up.
 
 sigma_up^2 + sigma_down^2 = sigma^2 and sigma_up = eta sigma_s sqrt(1 - r_s^2/r_t^2), r =
-sigma/alpha.
-Source: k-diffusion, sampling.py, get_ancestral_step (Crowson 2022), in the coordinates y = x/alpha
-and r.
+sigma/alpha. The source is k-diffusion, sampling.py, get_ancestral_step (Crowson 2022), in the
+coordinates y = x/alpha and r.
 """
 
 import jax.numpy as jnp
@@ -22,12 +20,15 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 def dpm2_ancestral_step(
     x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser, eta: Scalar
 ) -> tuple[Array, Array]:
-    r"""y_s = y + (r_down - r_t) eps(y_mid, r_mid) + r_up z, r_mid = sqrt(r_t r_down), y_mid = y +
-    (r_mid - r_t) eps(y, r_t).
+    """y_s = y + (r_down - r_t) eps(y_mid, r_mid) + r_up z.
 
-    Where sigma(s) = 0 Euler's step.  eta = 0 is DPM-Solver-2.  Two evaluations a step.
-    Source: k-diffusion, sampling.py, sample_dpm_2_ancestral.  Domain: alpha(t) > 0, sigma(t) > 0.
-    Claims: REV-19, REV-22.
+    r_mid = sqrt(r_t r_down) and y_mid = y + (r_mid - r_t) eps(y, r_t). Where sigma(s) = 0 it is
+    Euler's step; eta = 0 is DPM-Solver-2. Two evaluations per step.
+
+    Domain: alpha(t) > 0, sigma(t) > 0.
+    Source: k-diffusion, sampling.py, sample_dpm_2_ancestral.
+    Also called: DPM2 a.
+    Claims: REV-19, REV-33, REV-34, REV-35.
     """
     x0 = denoise(x, t)
     eps = eps_of_x0(process, x, x0, t)
@@ -45,9 +46,17 @@ def dpm2_ancestral_step(
 
 
 def dpm2_ancestral(process: Process, denoise: Denoiser, *, eta: Scalar = 1.0) -> Sampler:
-    r"""DPM-Solver-2 down to sigma_down, then noise sigma_up. See `dpm2_ancestral_step`.
+    """DPM-Solver-2 down to sigma_down, then noise sigma_up.
 
-    Raises ValueError for eta outside [0, 1].  Claims: REV-19, REV-22.
+    See `dpm2_ancestral_step`.
+
+    Raises: ValueError for eta outside [0, 1].
+    Source: k-diffusion, sampling.py, sample_dpm_2_ancestral.
+    Also called: DPM2 a, k-diffusion sample_dpm_2_ancestral, diffusers
+        KDPM2AncestralDiscreteScheduler.
+    Claims: REV-19, REV-33, REV-34, REV-35.
+
+    >>> sampler = diffx.samplers.dpm2_ancestral(process, denoise)
     """
     _arguments.unit_interval("eta", eta, "0 is DPM-Solver-2, above 1 sigma_up exceeds sigma")
     return sampler_of_step(dpm2_ancestral_step, process=process, denoise=denoise, eta=eta)

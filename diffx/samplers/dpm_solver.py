@@ -1,6 +1,4 @@
-r"""DPM-Solver: eps as a polynomial in lambda = log(alpha/sigma), within one step.         Lu et al.
-2022, arXiv:2206.00927.
-"""
+"""DPM-Solver: eps as a polynomial in lambda = log(alpha/sigma), within one step."""
 
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -24,13 +22,15 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 def dpm_solver_2_step(
     x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser
 ) -> tuple[Array, Array]:
-    r"""x_s = alpha_s/alpha_t x - sigma_s (e^h - 1) eps(u, m), u DDIM's point at the middle m in
-    lambda.
+    """x_s = alpha_s/alpha_t x - sigma_s (e^h - 1) eps(u, m).
 
-    Source: Lu et al. 2022, arXiv:2206.00927, Algorithm 1.  Written as DDIM's step and a correction.
-    t, s: scalar times, s < t.  Two evaluations.  Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's
-    step.
-    Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
+    u is DDIM's point at the middle m in lambda. Written as DDIM's step and a correction; where
+    sigma(s) = 0 or alpha(t) = 0 it is DDIM's step. Two evaluations.
+
+    Domain: sigma(t) > 0.
+    Source: Lu et al. 2022, arXiv:2206.00927, Algorithm 1.
+    Also called: DPM-Solver-2, exponential midpoint method.
+    Claims: REV-14, REV-19, REV-20, REV-57.
     """
     x0 = denoise(x, t)
     middle, h = time_between(process, t, s, 1 / 2), span(process, t, s)
@@ -44,15 +44,16 @@ def dpm_solver_2_step(
 def dpm_solver_3_step(
     x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser
 ) -> tuple[Array, Array]:
-    r"""DDIM's step - (3/2) sigma_s h phi_2(h) (eps(u_2, s_2) - eps_t), s_1, s_2 at 1/3 and 2/3 of
-    the step in lambda.
+    """x_s = DDIM's step - (3/2) sigma_s h phi_2(h) (eps(u_2, s_2) - eps_t).
 
-    u_1 is DDIM's point at s_1, u_2 that at s_2 - 2 sigma_2 (2h/3) phi_2(2h/3) (eps(u_1, s_1) -
-    eps_t).
+    s_1 and s_2 lie at 1/3 and 2/3 of the step in lambda. u_1 is DDIM's point at s_1, u_2 that at
+    s_2 - 2 sigma_2 (2h/3) phi_2(2h/3) (eps(u_1, s_1) - eps_t). Where sigma(s) = 0 or alpha(t) = 0
+    it is DDIM's step. Three evaluations.
+
+    Domain: sigma(t) > 0.
     Source: Lu et al. 2022, arXiv:2206.00927, Algorithm 2 (h phi_2(h) is its (e^h - 1)/h - 1).
-    t, s: scalar times, s < t.  Three evaluations.  Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's
-    step.
-    Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
+    Also called: DPM-Solver-3.
+    Claims: REV-14, REV-19, REV-20, REV-53, REV-57.
     """
     x0 = denoise(x, t)
     eps, h = eps_of_x0(process, x, x0, t), span(process, t, s)
@@ -69,10 +70,17 @@ def dpm_solver_3_step(
 
 
 def dpm_solver(process: Process, denoise: Denoiser, *, order: int = 2) -> Sampler:
-    r"""DPM-Solver of order 1 (DDIM), 2 or 3: as many evaluations a step. See `dpm_solver_2_step`,
-    `dpm_solver_3_step`.
+    """DPM-Solver of order 1 (DDIM), 2 or 3, with as many evaluations per step.
 
-    Raises ValueError for another order.  Claims: REV-14, REV-15, REV-17, REV-19, REV-20.
+    See `dpm_solver_2_step` and `dpm_solver_3_step`.
+
+    Raises: ValueError for another order.
+    Source: Lu et al. 2022, arXiv:2206.00927, Algorithms 1, 2.
+    Also called: DPM-Solver-2, DPM-Solver-3, DPM-Solver singlestep, diffusers
+        DPMSolverSinglestepScheduler (algorithm_type dpmsolver).
+    Claims: REV-14, REV-15, REV-19, REV-20, REV-53, REV-57.
+
+    >>> sampler = diffx.samplers.dpm_solver(process, denoise, order=3)
     """
     method = (ddim_step, dpm_solver_2_step, dpm_solver_3_step)[an_order(order, 3, "DPM-Solver") - 1]
     return sampler_of_step(method, process=process, denoise=denoise)

@@ -1,8 +1,4 @@
-r"""DPM-Solver++, single-step (2S, 3S): x0 as a polynomial in lambda = log(alpha/sigma), within one
-step.
-
-Lu et al. 2022, arXiv:2211.01095.
-"""
+"""DPM-Solver++, single-step (2S, 3S): x0 as a polynomial in log(alpha/sigma), within one step."""
 
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -18,12 +14,15 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 def dpm_solver_pp_2s_step(
     x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser
 ) -> tuple[Array, Array]:
-    r"""x_s = sigma_s/sigma_t x + alpha_s (1 - e^-h) D(u, m), u DDIM's point at the middle m in
-    lambda.
+    """x_s = sigma_s/sigma_t x + alpha_s (1 - e^-h) D(u, m).
 
-    Source: Lu et al. 2022, arXiv:2211.01095, Algorithm 1 with r = 1/2.  t, s: scalar times, s < t.
-    Two evaluations. Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's step.  Domain: sigma(t) > 0.
-    Claims: REV-14, REV-17, REV-19, REV-20.
+    u is DDIM's point at the middle m in lambda. Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's
+    step. Two evaluations.
+
+    Domain: sigma(t) > 0.
+    Source: Lu et al. 2022, arXiv:2211.01095, Algorithm 1 with r = 1/2.
+    Also called: DPM++ 2S, DPM-Solver++(2S).
+    Claims: REV-14, REV-19, REV-20, REV-57.
     """
     x0 = denoise(x, t)
     middle = time_between(process, t, s, 1 / 2)
@@ -36,14 +35,17 @@ def dpm_solver_pp_2s_step(
 def dpm_solver_pp_3s_step(
     x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser
 ) -> tuple[Array, Array]:
-    r"""DDIM's step + (3/2) alpha_s h phi_2(-h) (D(u_2, s_2) - D_t), s_1, s_2 at 1/3 and 2/3 of the
-    step in lambda.
+    """x_s = DDIM's step + (3/2) alpha_s h phi_2(-h) (D(u_2, s_2) - D_t).
 
-    u_1 is DDIM's point at s_1, u_2 that at s_2 + 2 alpha_2 (2h/3) phi_2(-2h/3) (D(u_1, s_1) - D_t).
+    s_1 and s_2 lie at 1/3 and 2/3 of the step in lambda. u_1 is DDIM's point at s_1, u_2 that at
+    s_2 + 2 alpha_2 (2h/3) phi_2(-2h/3) (D(u_1, s_1) - D_t). Where sigma(s) = 0 or alpha(t) = 0 it
+    is DDIM's step. Three evaluations.
+
+    Domain: sigma(t) > 0.
     Source: the data form of `dpm_solver_3_step`, by the same expansion (derived here); the authors'
-    code has it as singlestep_dpm_solver_third_update.  t, s: scalar times, s < t.  Three
-    evaluations. Where sigma(s) = 0 or alpha(t) = 0 it is DDIM's step.  Domain: sigma(t) > 0.
-    Claims: REV-14, REV-17, REV-19, REV-20.
+        code has it as singlestep_dpm_solver_third_update.
+    Also called: DPM++ 3S, DPM-Solver++(3S).
+    Claims: REV-14, REV-19, REV-20, REV-53, REV-57.
     """
     x0, h = denoise(x, t), span(process, t, s)
     first, second = time_between(process, t, s, 1 / 3), time_between(process, t, s, 2 / 3)
@@ -59,10 +61,17 @@ def dpm_solver_pp_3s_step(
 
 
 def dpm_solver_pp_single(process: Process, denoise: Denoiser, *, order: int = 2) -> Sampler:
-    r"""DPM-Solver++ of order 1 (DDIM), 2 (2S) or 3 (3S), as many evaluations a step. See
-    `dpm_solver_pp_2s_step`.
+    """DPM-Solver++ of order 1 (DDIM), 2 (2S) or 3 (3S), with as many evaluations per step.
 
-    Raises ValueError for another order.  Claims: REV-14, REV-15, REV-17, REV-19, REV-20.
+    See `dpm_solver_pp_2s_step` and `dpm_solver_pp_3s_step`.
+
+    Raises: ValueError for another order.
+    Source: Lu et al. 2022, arXiv:2211.01095, Algorithm 1.
+    Also called: DPM++ 2S, DPM++ 3S, DPM-Solver++ singlestep, diffusers
+        DPMSolverSinglestepScheduler.
+    Claims: REV-14, REV-15, REV-19, REV-20, REV-53, REV-57.
+
+    >>> sampler = diffx.samplers.dpm_solver_pp_single(process, denoise, order=3)
     """
     order = an_order(order, 3, "DPM-Solver++ (single-step)")
     method = (ddim_step, dpm_solver_pp_2s_step, dpm_solver_pp_3s_step)[order - 1]

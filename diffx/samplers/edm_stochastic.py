@@ -1,4 +1,4 @@
-r"""EDM's stochastic sampler: go up in noise a little, then a step of Heun's method down.
+"""EDM's stochastic sampler: up in noise a little, then a step of Heun's method down.
 
 Everything happens in the coordinates y = x/alpha, r = sigma/alpha, where dy/dr = eps for every
 process.
@@ -20,12 +20,14 @@ from diffx.samplers.protocol import Sampler, noise_or_zero, sampler_of_step, ste
 def churn(
     process: Process, x: Array, t: Scalar, z: Array | None, *, gamma: Scalar, noise_scale: Scalar
 ) -> tuple[Array, Array]:
-    r"""x at the noise r_hat = (1 + gamma) r, and its time: y_hat = y + sqrt(r_hat^2 - r^2) z, the
-    forward kernel.
+    """y_hat = y + sqrt(r_hat^2 - r^2) z at the noise r_hat = (1 + gamma) r: the forward kernel.
 
-    Returns (x, t) as they are where gamma = 0.  Source: Karras et al. 2022, arXiv:2206.00364,
-    Algorithm 2.
-    Domain: alpha(t) > 0, and r_hat within the process, r_hat <= sigma(1)/alpha(1).  Claims: REV-26.
+    The result is x at r_hat, and its time; both unchanged where gamma = 0.
+
+    Domain: alpha(t) > 0, and r_hat within the process, r_hat <= sigma(1)/alpha(1).
+    Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 2.
+    Also called: churn, S_churn, re-noising.
+    Claims: REV-26.
     """
     up = process.time_of_log_snr(process.log_snr(t) - 2 * jnp.log1p(gamma))
     t_hat = jnp.where(gamma > 0, up, t)  # the time of a log-SNR is known to 100 ulps only
@@ -49,14 +51,15 @@ def edm_stochastic_step(
     sigma_low: Scalar,
     sigma_high: Scalar,
 ) -> tuple[Array, Array]:
-    r"""y_s = y_hat + (r_s - r_hat)(eps(y_hat, r_hat) + eps(y_E, r_s))/2 from the churned y_hat,
-    with Euler's y_E.
+    """y_s = y_hat + (r_s - r_hat)(eps(y_hat, r_hat) + eps(y_E, r_s))/2 from the churned y_hat.
 
-    Where sigma(s) = 0 Euler's step itself; gamma counts as 0 where r is not in [sigma_low,
-    sigma_high].
-    Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 2.  Two evaluations a step; info.x0 is
-    the answer at y_hat.
-    Domain: alpha(t) > 0, sigma(t) > 0.  Claims: REV-19, REV-22, REV-26.
+    y_E is Euler's point; where sigma(s) = 0 it is Euler's step itself. gamma counts as 0 where r is
+    not in [sigma_low, sigma_high]. Two evaluations per step; info.x0 is the answer at y_hat.
+
+    Domain: alpha(t) > 0, sigma(t) > 0.
+    Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 2.
+    Also called: EDM stochastic sampler step.
+    Claims: REV-19, REV-26, REV-33, REV-35.
     """
     r = jnp.exp(-process.log_snr(t) / 2)
     gamma = jnp.where((sigma_low <= r) & (r <= sigma_high), gamma, 0)
@@ -83,14 +86,22 @@ def edm_stochastic(
     sigma_low: Scalar = 0.0,
     sigma_high: Scalar | None = None,
 ) -> Sampler:
-    r"""EDM's stochastic sampler, order 2 where gamma = 0. See `edm_stochastic_step`.
+    """EDM's stochastic sampler, of order 2 where gamma = 0.
 
-    gamma: min(S_churn/N, sqrt(2) - 1) for the paper's S_churn and N steps; noise_scale: S_noise;
-    sigma_low, sigma_high: S_tmin, S_tmax, bounds of sigma/alpha in data units.  sigma_high: default
-    the largest from which churning stays within the process, sigma(1)/alpha(1)/(1 + gamma); beyond
-    it the denoiser would be asked at times above 1. Raises ValueError for gamma < 0 or gamma >
-    sqrt(2) - 1, where more noise would be added than there is, and for a sigma_high that leads
-    beyond the process.  Claims: REV-19, REV-22, REV-26.
+    See `edm_stochastic_step`. gamma is min(S_churn/N, sqrt(2) - 1) for the S_churn of the paper and
+    N steps; noise_scale is S_noise; sigma_low and sigma_high are S_tmin and S_tmax. The default of
+    sigma_high is the largest from which churning stays within the process, sigma(1)/alpha(1)/(1 +
+    gamma); beyond it the denoiser would be called at times above 1.
+
+    Units: gamma and noise_scale scalars, 1; sigma_low and sigma_high bounds of sigma/alpha in data
+        units.
+    Raises: ValueError for gamma < 0 or gamma > sqrt(2) - 1, where more noise would be added than
+        there is, and for a sigma_high that leads beyond the process.
+    Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 2.
+    Also called: EDM sampler, S_churn, k-diffusion sample_heun (s_churn > 0), stochastic Heun.
+    Claims: REV-19, REV-26, REV-33, REV-35.
+
+    >>> sampler = diffx.samplers.edm_stochastic(diffx.EDM(), denoise, gamma=0.2)
     """
     _arguments.not_negative(gamma=gamma, noise_scale=noise_scale, sigma_low=sigma_low)
     most = jnp.exp(-process.log_snr(1.0) / 2) / (1 + gamma)

@@ -1,5 +1,6 @@
-r"""The exact solution of the reverse family on Gaussian data: the limit of every sampler, and the
-yardstick of budgets.
+"""The exact solution of the reverse family on Gaussian data: the limit of every sampler.
+
+It is the yardstick of error budgets.
 """
 
 from jaxtyping import Array
@@ -18,11 +19,14 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 def exact_flow_step(
     x: Array, t: Array, s: Array, *, process: Process, law: tuple[Array, Covariance]
 ) -> tuple[Array, Array]:
-    r"""x_s = alpha_s m + gain (x - alpha_t m) along every eigenvector of the data: exact at any
-    step size.
+    """x_s = alpha_s m + gain (x - alpha_t m) along every eigenvector of the data.
 
-    law: (m, C), C diagonalised.  See `diffx.reverse.gaussian_step`, its source too.  Claims:
-    REV-02.
+    It is exact at any step size. See `diffx.reverse.gaussian_step`.
+
+    Units: law (m, C), C diagonalised.
+    Source: as for `diffx.reverse.gaussian_step`.
+    Also called: exact probability flow of a Gaussian.
+    Claims: REV-02.
     """
     mean, cov = law
     away = apply_to_eigenvalues(
@@ -42,10 +46,14 @@ def exact_flow_eta_step(
     law: tuple[Array, Covariance],
     eta: Scalar,
 ) -> tuple[Array, Array]:
-    r"""x_s = alpha_s m + gain (x - alpha_t m) + sigma z: the same with diffusion eta g.
+    """x_s = alpha_s m + gain (x - alpha_t m) + sigma z: the same with diffusion eta g.
 
-    law: (m, C), C diagonalised.  See `diffx.reverse.gaussian_step`, its source too.  Claims:
-    REV-03.
+    See `diffx.reverse.gaussian_step`.
+
+    Units: law (m, C), C diagonalised.
+    Source: as for `diffx.reverse.gaussian_step`.
+    Also called: exact reverse SDE of a Gaussian.
+    Claims: REV-03.
     """
     mean, cov = law
     along = lambda v: gaussian_step(process, v, t, s, eta=eta)
@@ -55,12 +63,17 @@ def exact_flow_eta_step(
 
 
 def exact_flow(process: Process, law: GaussianLaw, *, eta: Scalar | None = None) -> Sampler:
-    r"""The probability flow, or for a given eta >= 0 the SDE with diffusion eta g, solved exactly
-    for Gaussian data.
+    """The probability flow, or the SDE with diffusion eta g, solved exactly for Gaussian data.
 
-    One step over any distance is exact; eta = 1 is the reverse SDE.  Raises TypeError unless law is
-    a GaussianLaw.
+    One step over any distance is exact; eta = 1 is the reverse SDE, eta=None the flow.
+
+    Domain: eta >= 0.
+    Raises: TypeError unless law is a GaussianLaw.
+    Source: as for `diffx.reverse.gaussian_step`.
+    Also called: exact sampler, analytic sampler, closed-form flow.
     Claims: REV-02, REV-03, REV-23, REV-24, FM-05.
+
+    >>> sampler = diffx.samplers.exact_flow(process, law)
     """
     require_gaussian(law, "exact_flow")
     prepared = (law.mean, diagonalise(law.cov))

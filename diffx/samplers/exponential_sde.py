@@ -1,4 +1,4 @@
-r"""The reverse SDE with its linear part solved exactly, and the score held fixed over the step.
+"""The reverse SDE with its linear part solved exactly, and the score held fixed over the step.
 
 x_s = (alpha_s/alpha_t) x + [alpha_s int_s^t g^2/alpha du] score + noise of variance
 (alpha_s/alpha_t)^2 sigma_{t|s}^2. Three methods differ in what is held fixed: the score (here), eps
@@ -18,11 +18,14 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 def exponential_sde_step(
     x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser
 ) -> tuple[Array, Array]:
-    r"""x_s = (x + 2 (1 - a) score + sigma_{t|s} z)/a, a = alpha_t/alpha_s: the score held fixed,
-    alpha^2 + sigma^2 = 1.
+    """x_s = (x + 2 (1 - a) score + sigma_{t|s} z)/a, a = alpha_t/alpha_s: the score held fixed.
 
+    It holds for alpha^2 + sigma^2 = 1.
+
+    Domain: alpha(t) > 0, sigma(t) > 0.
     Source: the exponential integrator of Pierret and Galerne 2024, arXiv:2405.14250, section 4.
-    Domain: alpha(t) > 0, sigma(t) > 0.  Claims: REV-22.
+    Also called: exponential integrator step.
+    Claims: REV-33, REV-34, REV-35, REV-42.
     """
     x0 = denoise(x, t)
     score = score_of_x0(process, x, x0, t)
@@ -34,12 +37,18 @@ def exponential_sde_step(
 
 
 def exponential_sde(process: Process, denoise: Denoiser) -> Sampler:
-    r"""The exponential integrator of the reverse SDE with the score held fixed. See
-    `exponential_sde_step`.
+    """The exponential integrator of the reverse SDE with the score held fixed.
 
-    Raises ValueError unless alpha^2 + sigma^2 = 1: of other processes int g^2/alpha has no one
-    form.  For alpha = 1 (VE, EDM) this is `ddpm_beta`; for any process `sde_dpm_solver` holds eps
-    fixed, `ddpm` x0.  Claims: REV-22.
+    See `exponential_sde_step`. For alpha = 1 (VE, EDM) it would be `ddpm_beta`; for any process
+    `sde_dpm_solver` holds eps fixed and `ddpm` x0.
+
+    Raises: ValueError unless alpha^2 + sigma^2 = 1: for other processes int g^2/alpha has no one
+        form.
+    Source: the exponential integrator of Pierret and Galerne 2024, arXiv:2405.14250, section 4.
+    Also called: exponential integrator, EI scheme of the reverse SDE.
+    Claims: REV-33, REV-34, REV-35, REV-42.
+
+    >>> sampler = diffx.samplers.exponential_sde(process, denoise)
     """
     _arguments.require(
         process.variance_preserving,

@@ -1,4 +1,4 @@
-r"""Heun's method (improved Euler) on the probability flow in the process's own time."""
+"""Heun's method (improved Euler) on the probability flow in the process's own time."""
 
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -13,12 +13,14 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 def heun_step(
     x: Array, t: Array, s: Array, *, process: Process, denoise: Denoiser
 ) -> tuple[Array, Array]:
-    r"""x_s = x + (s - t) (u(x, t) + u(x_E, s))/2 with Euler's x_E; where sigma(s) = 0 Euler's step
-    x_E itself.
+    """x_s = x + (s - t) (u(x, t) + u(x_E, s))/2 with Euler's x_E.
 
-    Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 1, in the process's own time.  Two
-    evaluations a step. t, s: scalar times, s < t.  Domain: sigma(t) > 0.  Claims: REV-19, REV-22,
-    REV-29, LIT-08.
+    Where sigma(s) = 0 it is Euler's step x_E itself. Two evaluations per step.
+
+    Domain: sigma(t) > 0.
+    Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 1, in the process's own time.
+    Also called: Heun step, improved Euler, explicit trapezoidal rule.
+    Claims: REV-19, REV-22, REV-29, REV-32, REV-34, REV-35, LIT-08.
     """
     x0 = denoise(x, t)
     u = velocity_of_x0(process, x, x0, t)
@@ -32,8 +34,15 @@ def heun_step(
 
 
 def heun(process: Process, denoise: Denoiser) -> Sampler:
-    r"""Heun's method on the probability flow, order 2. See `heun_step`.
+    """Heun's method on the probability flow, of order 2.
 
-    Claims: REV-19, REV-22, REV-29, REV-30, PTS-04, LIT-08.
+    See `heun_step`.
+
+    Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 1, in the process's own time.
+    Also called: Heun sampler, EDM deterministic sampler, improved Euler, k-diffusion sample_heun
+        (in EDM time), diffusers HeunDiscreteScheduler (in EDM time).
+    Claims: REV-19, REV-22, REV-29, REV-30, REV-32, REV-34, REV-35, REV-41, PTS-04, LIT-08.
+
+    >>> sampler = diffx.heun(process, denoise)
     """
     return sampler_of_step(heun_step, process=process, denoise=denoise)

@@ -1,4 +1,4 @@
-r"""Langevin steps at one noise level."""
+"""Langevin steps at one noise level."""
 
 from typing import Any
 
@@ -17,13 +17,16 @@ from diffx.samplers.protocol import noise_or_zero
 def langevin_step(
     process: Process, denoise: Denoiser, x: Array, t: Scalar, z: Array | None, *, step_size: Scalar
 ) -> Array:
-    r"""x + e score(x, t) + sqrt(2 e) z, score = (alpha D - x)/sigma^2: the unadjusted Langevin
-    algorithm.
+    """x + e score(x, t) + sqrt(2 e) z, score = (alpha D - x)/sigma^2.
 
     On Gaussian data of variance v at time t it is stable for e < 2 v and settles at the variance
-    v/(1 - e/(2 v)). x: any shape, data units; z: standard normal or None for zero; step_size: e,
-    squared data units.
-    Source: Song et al. 2021, arXiv:2011.13456, section 4.2.  Domain: sigma(t) > 0.  Claims: REV-25.
+    v/(1 - e/(2 v)).
+
+    Units: x any shape, data units; step_size e in squared data units.
+    Domain: sigma(t) > 0.
+    Source: Song et al. 2021, arXiv:2011.13456, section 4.2.
+    Also called: Langevin dynamics, unadjusted Langevin algorithm, ULA, Langevin MCMC.
+    Claims: REV-25.
     """
     t = _arguments.time(t)
     score = score_of_x0(process, x, _arguments.answer(denoise, x, t), t)
@@ -33,8 +36,9 @@ def langevin_step(
 def _langevin_at(
     x: Array, t: Scalar, s: Scalar, z: Any, *, process: Process, denoise: Denoiser, snr: Scalar
 ) -> Array:
-    """langevin_step at s with e = 2 (snr sigma)^2; x itself where sigma(s) = 0, where the denoiser
-    is asked at t.
+    """langevin_step at s with e = 2 (snr sigma)^2.
+
+    Where sigma(s) = 0 it is x itself; there the denoiser is called at t.
     """
     last = process.sigma(s) == 0
     there = jnp.where(last, t, s)
@@ -43,14 +47,19 @@ def _langevin_at(
 
 
 def langevin_corrector(process: Process, denoise: Denoiser, *, snr: Scalar = 0.16) -> Partial:
-    r"""A corrector (x, t, s, z) -> x for `predictor_corrector`: a Langevin step at s with e = 2
-    (snr sigma(s))^2.
+    """A corrector (x, t, s, z) -> x: a Langevin step at s with e = 2 (snr sigma(s))^2.
 
-    e is Song's with |z|/|score| taken at its value for noise, sigma: it depends on neither x nor z,
-    so that `exact_law` applies; the step is stable for snr < 1.  Where sigma(s) = 0 it does
-    nothing.
-    Source: Song et al. 2021, arXiv:2011.13456, Algorithms 4, 5, and their code's `ald`; 0.16 is
-    their value. Raises ValueError unless snr > 0.  Claims: REV-25.
+    It serves `predictor_corrector`. e is Song's with |z|/|score| taken at its value for noise,
+    sigma: it depends on neither x nor z, so that `exact_law` applies; the step is stable for snr <
+    1. Where sigma(s) = 0 it does nothing.
+
+    Units: snr a scalar, 1; 0.16 is the value of the source's code.
+    Raises: ValueError unless snr > 0.
+    Source: Song et al. 2021, arXiv:2011.13456, Algorithms 4, 5, and their code's `ald`.
+    Also called: Langevin corrector, annealed Langevin dynamics, ALD, corrector step.
+    Claims: REV-25.
+
+    >>> corrector = diffx.samplers.langevin_corrector(process, denoise, snr=0.16)
     """
     _arguments.positive(snr=snr)
     return Partial(_langevin_at, process=process, denoise=as_pytree(denoise), snr=snr)

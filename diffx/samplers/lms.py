@@ -1,6 +1,4 @@
-r"""Linear multi-step (Adams-Bashforth) in r = sigma/alpha, where dy/dr = eps for y = x/alpha and
-every process.
-"""
+"""Linear multi-step (Adams-Bashforth) in r = sigma/alpha, where dy/dr = eps for y = x/alpha."""
 
 from typing import Any
 
@@ -22,12 +20,16 @@ GAUSS = (
 
 
 def adams_weights(process: Process, t: Scalar, s: Scalar, times: Array, known: Array) -> Array:
-    r"""w_j = int_0^1 prod_{k != j} (u - u_k)/(u_j - u_k) du over the known times, u = (r -
-    r_t)/(r_s - r_t); 0 for the others.
+    """w_j = int_0^1 prod_{k != j} (u - u_k)/(u_j - u_k) du, u = (r - r_t)/(r_s - r_t).
 
-    times: (k,), before t; known: (k,), which of them count.  Returns (k,): the weights of the steps
-    before; the weight of the step from t is 1 less their sum.  A time of r = infinity does not
-    count.  Claims: REV-22.
+    The products run over the known times; the weights of the others are 0. A time of r = infinity
+    does not count.
+
+    Units: times (k,), before t; known (k,) booleans; the result (k,), the weights of the steps
+        before; the weight of the step from t is 1 less their sum.
+    Source: the integral of Lagrange's polynomials.
+    Also called: Adams-Bashforth coefficients, linear multistep coefficients, get_lms_coefficient.
+    Claims: REV-46.
     """
     u = jnp.expm1(-process.log_snr_step(times, t) / 2) / jnp.expm1(process.log_snr_step(t, s) / 2)
     known = jnp.append(True, known & jnp.isfinite(u))
@@ -43,13 +45,16 @@ def adams_weights(process: Process, t: Scalar, s: Scalar, times: Array, known: A
 def lms_step(
     state: History, t: Array, s: Array, z: Any = None, *, process: Process, denoise: Denoiser
 ) -> tuple[History, Info]:
-    r"""y_s = y + (r_s - r_t) sum_j w_j eps_j, eps_j the last answers: DDIM plus corrections by
-    eps_j - eps.
+    """y_s = y + (r_s - r_t) sum_j w_j eps_j, eps_j the last answers.
 
-    w_j: the integral of Lagrange's polynomials through the known r_j, see `adams_weights`; a method
-    of order p starts at order 1 and gains one a step, or at order p by `with_past`.
+    It is DDIM plus corrections by eps_j - eps. w_j is the integral of Lagrange's polynomials
+    through the known r_j, see `adams_weights`. A method of order p starts at order 1 and gains one
+    per step, or at order p by `with_past`.
+
+    Domain: sigma(t) > 0.
     Source: k-diffusion, sampling.py, sample_lms; there by adaptive quadrature, here exactly.
-    Domain: sigma(t) > 0.  Claims: REV-19, REV-22.
+    Also called: Adams-Bashforth step.
+    Claims: REV-19, REV-46, REV-47, REV-48, REV-49.
     """
     x0 = denoise(state.x, t)
     eps = eps_of_x0(process, state.x, x0, t)
@@ -66,9 +71,15 @@ def lms_step(
 
 
 def lms(process: Process, denoise: Denoiser, *, order: int = 4) -> Sampler:
-    r"""The linear multi-step method of order 1 (DDIM) to 4, one evaluation a step. See `lms_step`.
+    """The linear multi-step method of order 1 (DDIM) to 4, one evaluation per step.
 
-    Raises TypeError unless order is an integer, ValueError unless it is 1, 2, 3 or 4.  Claims:
-    REV-19, REV-22.
+    See `lms_step`.
+
+    Raises: TypeError unless order is an integer, ValueError unless it is 1, 2, 3 or 4.
+    Source: k-diffusion, sampling.py, sample_lms.
+    Also called: LMS, Adams-Bashforth, PLMS, k-diffusion sample_lms, diffusers LMSDiscreteScheduler.
+    Claims: REV-19, REV-46, REV-47, REV-48, REV-49.
+
+    >>> sampler = diffx.samplers.lms(process, denoise, order=4)
     """
     return multistep(lms_step, an_order(order, 4, "lms") - 1, process=process, denoise=denoise)

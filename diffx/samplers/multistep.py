@@ -1,8 +1,8 @@
-r"""The memory of a multi-step method: what its model answered at the last k steps, and when.
+"""The memory of a multi-step method: the model's answers at the last k steps, and their times.
 
-No counter: a memory of time 0 stands for "none yet", for no step starts at 0. All of it is floats
-of fixed shapes, so that `exact_law` can flatten and differentiate it and jit traces one step for
-all.
+There is no counter: a memory of time 0 stands for "none yet", for no step starts at 0. All of it is
+floats of fixed shapes, so that `exact_law` can flatten and differentiate it and jit traces one step
+for all.
 """
 
 from collections.abc import Callable
@@ -19,11 +19,10 @@ from diffx.samplers.protocol import Sampler, bound_parameters
 
 
 class History(NamedTuple):
-    """x, and the memory, newest first: past (k, *x.shape) and the times (k,) at which it was taken,
-    0 where there is none.
+    """x, and the memory, newest first: past (k, *x.shape) and the times (k,) at which it was taken.
 
-    missing: (k, 0), no numbers: its shape says how many steps fill the memory, for `fold` counts
-    them before it runs.
+    A time of 0 means that there is none. missing: (k, 0), no numbers: its shape says how many steps
+    fill the memory, because `fold` counts them before it runs.
     """
 
     x: Array
@@ -33,9 +32,7 @@ class History(NamedTuple):
 
 
 def begin(x: Array, *, times: Array) -> History:
-    """No memory yet; the k zeros `times` say how much there will be (a bound integer would be
-    traced).
-    """
+    """No memory yet; the k zeros `times` give its length (a bound integer would be traced)."""
     x = _arguments.floats("x", x)
     k = times.shape[0]
     return History(x, jnp.zeros((k, *x.shape), x.dtype), times, jnp.zeros((k, 0)))
@@ -53,8 +50,9 @@ def multistep(step: Callable, k: int, *, stochastic: bool = False, **parameters:
 
 
 def push(state: Any, x: Array, value: Array, t: Array) -> Any:
-    """The state at x after a step from t, where the model answered value; the oldest memory falls
-    out.
+    """The state at x after a step from t, where the model answered value.
+
+    The oldest memory falls out.
     """
     past = jnp.concatenate([value[None].astype(state.past.dtype), state.past])[
         : state.past.shape[0]
@@ -64,22 +62,30 @@ def push(state: Any, x: Array, value: Array, t: Array) -> Any:
 
 
 def memory_times(state: Any, t: Array) -> tuple[Array, Array]:
-    """(known (k,), times (k,) in the dtype of t): where there is no memory the time is t, inside
-    every formula's domain.
+    """(known (k,), times (k,) in the dtype of t).
+
+    Where there is no memory the time is t, inside the domain of every formula.
     """
     known = state.times > 0
     return known, jnp.where(known, state.times, t).astype(t.dtype)
 
 
 def with_past(sampler: Sampler, xs: Array, ts: Array) -> Sampler:
-    r"""The same multi-step method, remembering what its model answers at xs[i] and ts[i]: an exact
-    start for `fold`.
+    """The same multi-step method with the model's answers at xs[i] and ts[i] in its memory.
 
-    A method of order p that starts without a memory takes its first steps at lower order, and these
-    limit its error; given points of the true solution it shows order p.  xs: (k, *x.shape), at the
-    times ts[:-1].  ts: (k + 1,), decreasing; the last is the first time of the grid to fold over.
-    The memory costs k evaluations at `init`. Raises ValueError for another number of times or
-    points of another shape than x.  Claims: REV-20.
+    An exact start for `fold`: a method of order p that starts without a memory takes its first
+    steps at lower order, and these limit its error; given points of the true solution it shows
+    order p. The memory costs k evaluations at `init`.
+
+    Units: xs (k, *x.shape), at the times ts[:-1]; ts (k + 1,), decreasing, the last being the first
+        time of the grid to fold over.
+    Raises: ValueError for another number of times or points of another shape than x.
+    Source: the definition of a multi-step method.
+    Also called: warm start of a multistep solver, starting values.
+    Claims: REV-48, REV-56.
+
+    >>> sampler = diffx.samplers.deis(process, denoise, order=2)
+    >>> sampler = diffx.samplers.with_past(sampler, x[None], jnp.array([1.0, 0.9]))
     """
     xs, ts = _arguments.floats("xs", xs), _arguments.grid(ts)
     _arguments.require(

@@ -1,4 +1,4 @@
-r"""Any sampler with a corrector after each of its steps."""
+"""Any sampler with a corrector after each of its steps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,10 +25,12 @@ def predictor_corrector_step(
     predictor: Sampler,
     correctors: tuple[Corrector, ...],
 ) -> tuple[Any, Any]:
-    """The predictor's step from t to s, then each corrector at s.  z: (the predictor's, (one for
-    each corrector)).
+    """The predictor's step from t to s, then each corrector at s.
 
-    Source: Song et al. 2021, arXiv:2011.13456, Algorithm 1.  Claims: REV-25.
+    Units: z (the noise of the predictor, (one noise for each corrector)).
+    Source: Song et al. 2021, arXiv:2011.13456, Algorithm 1.
+    Also called: PC step.
+    Claims: REV-25.
     """
     first, rest = (None, (None,) * len(correctors)) if z is None else z
     state, info = predictor.step(state, t, s, first)
@@ -39,11 +41,18 @@ def predictor_corrector_step(
 
 
 def predictor_corrector(predictor: Sampler, corrector: Corrector, *, n: int = 1) -> Sampler:
-    r"""Any sampler, with n steps of a corrector after each of its steps. See
-    `predictor_corrector_step`.
+    """Any sampler, with n steps of a corrector after each of its steps.
 
-    corrector: (x, t, s, z) -> x at s, such as `langevin_corrector`.  Raises TypeError unless
-    predictor is a Sampler and n an integer, ValueError unless n >= 1.  Claims: REV-25.
+    See `predictor_corrector_step`.
+
+    Units: corrector (x, t, s, z) -> x at s, such as `langevin_corrector`.
+    Raises: TypeError unless predictor is a Sampler and n an integer; ValueError unless n >= 1.
+    Source: Song et al. 2021, arXiv:2011.13456, Algorithm 1.
+    Also called: predictor-corrector sampler, PC sampler, diffusers ScoreSdeVeScheduler.
+    Claims: REV-25.
+
+    >>> corrector = diffx.samplers.langevin_corrector(process, denoise)
+    >>> sampler = diffx.samplers.predictor_corrector(diffx.ddpm(process, denoise), corrector)
     """
     if not isinstance(predictor, Sampler):
         raise TypeError(

@@ -1,5 +1,4 @@
-r"""A sampler is three functions, init, step and noise; and how a formula (x, t, s, z) -> (x_s, x0)
-becomes one.
+"""A sampler is three functions: init, step and noise; a formula (x, t, s, z) becomes one.
 
 What a user enters is checked here, once: times, shapes and dtypes of a step, also of one that is
 called by hand.
@@ -21,26 +20,39 @@ from diffx.noise import standard_normal
 
 
 class State(NamedTuple):
-    """What a step hands to the next; a multi-step method adds its history.  Claims: API-01."""
+    """The state that a step hands to the next; a multi-step method adds its history.
+
+    Units: x any shape, data units.
+    Claims: API-01.
+    """
 
     x: Array
 
 
 class Info(NamedTuple):
-    """What a step found out: the denoiser's answer at its start.  Claims: API-01."""
+    """The finding of a step: the denoiser's answer at its start.
+
+    Units: x0 in data units.
+    Also called: pred_original_sample, denoised.
+    Claims: API-01.
+    """
 
     x0: Array
 
 
 class Sampler(NamedTuple):
-    r"""A method of sampling, as a pytree: an argument of jit, so that changing a number in it does
-    not retrace.
+    """A method of sampling, as a pytree of three functions: init, step and noise.
 
-    init: x -> state, which has a field x.
-    step: (state, t, s, z) -> (state, info), from time t down to s < t; z None stands for noise
-    zero. noise: (key, x) -> z, a pytree of standard normals; None: the method is deterministic and
-    its z is None.
+    init: x -> state, which has a field x. step: (state, t, s, z) -> (state, info), from time t down
+    to s < t; z None stands for zero noise. noise: (key, x) -> z, a pytree of standard normals; None
+    means that the method is deterministic and its z is None. As an argument of jit, changing a
+    number in it does not retrace.
+
+    Units: x in data units.
+    Also called: scheduler, solver, sampling method.
     Claims: API-01, API-02.
+
+    >>> diffx.Sampler(init=diffx.ddim(process, denoise).init, step=diffx.ddim(process, denoise).step).noise
     """
 
     init: Callable[[Array], Any]
@@ -62,11 +74,10 @@ def start(x: Array) -> State:
 
 
 def checked_step(method: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[Any, Any]]:
-    """A step that writes out the contract (state, t, s, z) -> (state, info), with its times and
-    answers checked.
+    """A step that writes out the contract (state, t, s, z) -> (state, info), checked.
 
-    Whatever it asks of `denoise` and its like is asked in the dtype of state.x and must come back
-    in its shape.
+    Its times and answers are checked; whatever it asks of `denoise` and its like is asked in the
+    dtype of state.x and must come back in its shape.
     """
 
     @wraps(method)
@@ -113,8 +124,9 @@ def noise_or_zero(z: Array | None, x: Array) -> Array:
 
 
 def step(formula: Callable[..., tuple[Array, Array]]) -> Callable[..., tuple[State, Info]]:
-    """The step (state, t, s, z) -> (state, info) of a formula (x, t, s, z) -> (x_s, x0), or (x, t,
-    s) -> (x_s, x0).
+    """The step (state, t, s, z) -> (state, info) of a formula (x, t, s, z) -> (x_s, x0).
+
+    The formula may lack the argument z.
     """
 
     @wraps(formula)
@@ -142,17 +154,22 @@ def _contract(formula: Callable) -> inspect.Signature:
 
 
 def sampler_of_step(step: Callable, **parameters: Any) -> Sampler:
-    r"""The Sampler of a step function (x, t, s, z, **parameters) -> (x_s, x0), with the parameters
-    bound.
+    """The Sampler of a step function (x, t, s, z, **parameters) -> (x_s, x0), its parameters bound.
 
-    step: from x at t to x_s at s < t, with the denoiser's answer x0 at the start of the step; its
+    The step goes from x at t to x_s at s < t, with the denoiser's answer x0 at its start; its
     parameters are keywords. A function without an argument z makes a deterministic sampler. Define
-    it at module level: each new function is compiled anew, new parameters are not.  Each call is
-    checked: s <= t, shapes, the dtype of x. Raises TypeError where step or a denoiser is not
-    callable, or does not fit the parameters.
-    Also called: custom scheduler.  Claims: API-09.
+    it at module level: each new function is compiled anew, new parameters are not. Each call is
+    checked: s <= t, shapes, the dtype of x.
 
-    >>> sampler_of_step(my_step, process=diffx.VP(), denoise=denoise)
+    Raises: TypeError where step or a denoiser is not callable, or does not fit the parameters.
+    Source: the contract of `Sampler`.
+    Also called: custom scheduler, custom sampler, your own sampler.
+    Claims: API-09.
+
+    >>> def my_step(x, t, s, *, denoise):
+    ...     x0 = denoise(x, t)
+    ...     return x0 + (s / t) * (x - x0), x0
+    >>> sampler = diffx.samplers.sampler_of_step(my_step, denoise=denoise)
     """
     if not callable(step):
         raise TypeError(
@@ -176,7 +193,7 @@ def bound_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_fits(formula: Callable, parameters: dict[str, Any]) -> None:
-    """The parameters are all that the formula asks beside x, t, s and z."""
+    """The parameters are exactly those of the formula beside x, t, s and z."""
     try:
         inspect.signature(formula).bind(
             *"xts", **parameters, **({"z": None} if draws_noise(formula) else {})

@@ -1,6 +1,4 @@
-r"""Restart: where a deterministic sampler has come down an interval of times, noise it up again and
-let it come down anew.
-"""
+"""Restart: after an interval, a deterministic sampler is noised up again and comes down anew."""
 
 from typing import Any
 
@@ -26,15 +24,18 @@ def restart_step(
     sampler: Sampler,
     intervals: Array,
 ) -> tuple[Any, Any]:
-    r"""The sampler's step; where s <= t_min < t then, for each interval, x -> alpha_{b|s} x +
-    sigma_{b|s} z and down to s.
+    """The sampler's step; where s <= t_min < t, n times x -> alpha_{b|s} x + sigma_{b|s} z and down.
 
-    intervals: (n, m + 1), n grids from b = t_max to t_min, whose last time is replaced by s.  z:
-    (n, *x.shape). The error of the variance of Gaussian data is multiplied by (alpha_b/alpha_s)^2
-    v_s/v_b where the way down is exact, v the marginal variance, and that of the mean by its root:
-    derived here.  info is that of the sampler's step.
-    Source: Xu et al. 2023, arXiv:2306.14878, Algorithm 1; here for every process.  Domain: alpha(s)
-    > 0.  Claims: REV-31.
+    The error of the variance of Gaussian data is multiplied by (alpha_b/alpha_s)^2 v_s/v_b where
+    the way down is exact, v the marginal variance, and that of the mean by its root: derived here.
+    info is that of the sampler's step.
+
+    Units: intervals (n, m + 1), n grids from b = t_max to t_min, whose last time is replaced by s;
+        z (n, *x.shape).
+    Domain: alpha(s) > 0.
+    Source: Xu et al. 2023, arXiv:2306.14878, Algorithm 1; here for every process.
+    Also called: Restart step.
+    Claims: REV-31.
     """
     state, info = sampler.step(state, t, s, None)
     there = (s <= intervals[0, -1]) & (intervals[0, -1] < t)
@@ -63,13 +64,20 @@ def _normals(intervals: Array, key: Array, x: Array) -> Array:
 
 
 def restart(process: Process, sampler: Sampler, ts: Array, *, n: int = 1) -> Sampler:
-    r"""A deterministic sampler with n restarts on an interval. See `restart_step`.
+    """A deterministic sampler with n restarts on an interval.
 
-    ts: (m + 1,), decreasing: the interval's grid from t_max to t_min, a time of the grid that is
-    folded over, such as grid[3:6]; without a step that reaches or passes t_min nothing restarts.
-    n: K in the paper; n m more steps in all. Raises TypeError unless sampler is a Sampler and n an
-    integer, ValueError for a stochastic sampler, a grid that does not decrease, or n < 1.  Claims:
-    REV-31.
+    See `restart_step`. Without a step that reaches or passes t_min nothing restarts. n is the K of
+    the paper; there are n m more steps in all.
+
+    Units: ts (m + 1,), decreasing: the grid of the interval from t_max to t_min, a time of the grid
+        that is folded over, such as grid[3:6].
+    Raises: TypeError unless sampler is a Sampler and n an integer; ValueError for a stochastic
+        sampler, a grid that does not decrease, or n < 1.
+    Source: Xu et al. 2023, arXiv:2306.14878, Algorithm 1.
+    Also called: Restart sampling, time travel, resampling steps.
+    Claims: REV-31.
+
+    >>> sampler = diffx.samplers.restart(process, diffx.ddim(process, denoise), diffx.uniform(4)[1:3])
     """
     if not isinstance(sampler, Sampler):
         raise TypeError(

@@ -1,4 +1,4 @@
-r"""Running a sampler: `fold` over given noise, `sample` over a key."""
+"""The runs of a sampler: `fold` over given noise, `sample` over a key."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,26 +14,36 @@ from diffx.samplers.protocol import Sampler
 
 
 def keep_x(state: Any, info: Any) -> Array:
-    """For `keep`: the state's x after every step, the trajectory.  Claims: API-01."""
+    """The trajectory: the state's x after every step, for `keep`.
+
+    Also called: trajectory, return_trajectories.
+    Claims: API-01.
+    """
     return state.x
 
 
 def keep_x0(state: Any, info: Any) -> Array:
-    """For `keep`: the denoiser's answer at the start of every step.  Claims: API-01."""
+    """The denoiser's answer at the start of every step, for `keep`.
+
+    Also called: pred_original_sample, denoised callback.
+    Claims: API-01.
+    """
     return info.x0
 
 
 def fold(
     sampler: Sampler, x: Array, ts: Array, zs: Any = None, *, keep: Callable | None = None
 ) -> tuple[Array, Any]:
-    r"""Run a sampler from x over the grid ts with given noise: (x at the last time, what `keep`
-    stacked).
+    """(x at the last time, what `keep` stacked): a sampler run from x over ts with given noise.
 
-    x: any shape, data units.  ts: (N + 1,), decreasing in [0, 1].  zs: noises stacked over the N
-    steps, leading axis N;
-    None: zeros, never stacked.  keep: (state, info) -> pytree, stacked over the steps; None keeps
-    nothing.  Jitted. Raises ValueError for a grid that does not decrease, noise of another length,
-    or noise for a deterministic method.
+    zs=None stands for zero noise, which is never stacked; keep=None keeps nothing. Jitted.
+
+    Units: x any shape, data units; ts (N + 1,), decreasing in [0, 1]; zs noises stacked over the N
+        steps, leading axis N; keep (state, info) -> pytree, stacked over the steps.
+    Raises: ValueError for a grid that does not decrease, noise of another length, or noise for a
+        deterministic method.
+    Source: the contract of `Sampler`.
+    Also called: sampling loop, lax.scan over steps, denoising loop.
     Claims: REV-24, API-01, API-02, API-04, API-05, API-06, API-07.
     """
     sampler, x, ts, keep = checked_run(sampler, x, ts, keep)
@@ -44,13 +54,16 @@ def fold(
 def sample(
     sampler: Sampler, key: Array | None, x: Array, ts: Array, *, keep: Callable | None = None
 ) -> tuple[Array, Any]:
-    r"""Run a sampler from x over the grid ts, step i with the noise of fold_in(key, i): `fold`
-    without holding all noise.
+    """(x at the last time, what `keep` stacked): a sampler run over ts with noise from a key.
 
-    key: a jax random key; a deterministic method draws nothing and takes None too.  x: any shape,
-    data units, drawn by the caller from `prior`.  ts: (N + 1,), decreasing in [0, 1].  keep: as for
-    `fold`.  Jitted. Raises ValueError for a grid that does not decrease, TypeError for a stochastic
-    method without a key.
+    Step i has the noise of fold_in(key, i): `fold` without holding all noise. Jitted.
+
+    Units: key a jax random key, or None for a deterministic method; x any shape, data units, drawn
+        by the caller from `prior`; ts (N + 1,), decreasing in [0, 1]; keep as for `fold`.
+    Raises: ValueError for a grid that does not decrease; TypeError for a stochastic method without
+        a key.
+    Source: the contract of `Sampler`.
+    Also called: sampling, generation, inference loop.
     Claims: API-01, API-02, API-03, API-04, API-05.
     """
     sampler, x, ts, keep = checked_run(sampler, x, ts, keep)
@@ -64,8 +77,9 @@ def sample(
 def loop(
     sampler: Sampler, keep: Callable | None, x: Array, ts: Array, zs: Any, key: Array | None = None
 ) -> tuple[Array, Any]:
-    """The steps over ts; zs: their noises, stacked, or with a key their numbers, from which the
-    noises are drawn.
+    """The steps over ts.
+
+    zs: their noises, stacked, or with a key their numbers, from which the noises are drawn.
     """
 
     def step(state: Any, times: tuple[Array, Array], z: Any) -> tuple[Any, Any]:
@@ -82,7 +96,7 @@ def loop(
 def checked_run(
     sampler: Any, x: Any, ts: Any, keep: Any
 ) -> tuple[Sampler, Array, Array, Callable | None]:
-    """What a run is given, as arguments of jit."""
+    """The arguments of a run, checked, as arguments of jit."""
     if not isinstance(sampler, Sampler):
         raise TypeError(
             "sampler must be a Sampler, such as diffx.ddim(process, denoise), got "
@@ -99,9 +113,7 @@ def checked_run(
 
 
 def _check_memory(state: Any, n: int) -> None:
-    """A method that begins without memory of k steps needs k steps to fill it, and one that uses
-    it.
-    """
+    """A method that begins without memory of k steps needs k steps to fill it, and one to use it."""
     k = state.missing.shape[0] if hasattr(state, "missing") else 0
     _arguments.require(
         n > k,

@@ -1,4 +1,4 @@
-r"""The reverse SDE with its linear part solved exactly, and eps held fixed over the step."""
+"""The reverse SDE with its linear part solved exactly, and eps held fixed over the step."""
 
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -13,11 +13,14 @@ from diffx.samplers.protocol import Sampler, sampler_of_step, step
 def sde_dpm_solver_step(
     x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser
 ) -> tuple[Array, Array]:
-    r"""y_s = y - 2 (r_t - r_s) eps + sqrt(r_t^2 - r_s^2) z in y = x/alpha, r = sigma/alpha: eps
-    held fixed, any process.
+    """y_s = y - 2 (r_t - r_s) eps + sqrt(r_t^2 - r_s^2) z in y = x/alpha, r = sigma/alpha.
 
-    Source: SDE-DPM-Solver-1 of Lu et al. 2022, arXiv:2211.01095.  Domain: alpha(t) > 0, sigma(t) >
-    0.  Claims: REV-22.
+    eps is held fixed; any process.
+
+    Domain: alpha(t) > 0, sigma(t) > 0.
+    Source: SDE-DPM-Solver-1 of Lu et al. 2022, arXiv:2211.01095.
+    Also called: SDE-DPM-Solver-1.
+    Claims: REV-33, REV-34, REV-35, REV-42.
     """
     x0 = denoise(x, t)
     eps = eps_of_x0(process, x, x0, t)
@@ -29,7 +32,15 @@ def sde_dpm_solver_step(
 
 
 def sde_dpm_solver(process: Process, denoise: Denoiser) -> Sampler:
-    r"""The exponential integrator of the reverse SDE with eps held fixed. See
-    `sde_dpm_solver_step`.  Claims: REV-22.
+    """The exponential integrator of the reverse SDE with eps held fixed.
+
+    See `sde_dpm_solver_step`.
+
+    Source: SDE-DPM-Solver-1 of Lu et al. 2022, arXiv:2211.01095.
+    Also called: SDE-DPM-Solver-1, diffusers DPMSolverMultistepScheduler (algorithm_type
+        sde-dpmsolver).
+    Claims: REV-33, REV-34, REV-35, REV-42.
+
+    >>> sampler = diffx.samplers.sde_dpm_solver(process, denoise)
     """
     return sampler_of_step(sde_dpm_solver_step, process=process, denoise=denoise)

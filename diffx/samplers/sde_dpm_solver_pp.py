@@ -1,6 +1,4 @@
-r"""SDE-DPM-Solver++: the reverse SDE with x0 as a polynomial in log(alpha/sigma).        Lu et al.
-2022, arXiv:2211.01095.
-"""
+"""SDE-DPM-Solver++: the reverse SDE with x0 as a polynomial in log(alpha/sigma)."""
 
 from typing import Any
 
@@ -25,12 +23,14 @@ from diffx.samplers.protocol import (
 def sde_dpm_solver_pp_1_step(
     x: Array, t: Array, s: Array, z: Array, *, process: Process, denoise: Denoiser
 ) -> tuple[Array, Array]:
-    r"""x_s = sigma_s/sigma_t e^-h x + alpha_s (1 - e^-2h) x0 + sigma_s sqrt(1 - e^-2h) z: DDPM with
-    beta-tilde.
+    """x_s = sigma_s/sigma_t e^-h x + alpha_s (1 - e^-2h) x0 + sigma_s sqrt(1 - e^-2h) z.
 
-    Source: Lu et al. 2022, arXiv:2211.01095, section 6.  h = lambda_s - lambda_t.  t, s: scalar
-    times, s < t.
-    Domain: sigma(t) > 0.  Claims: REV-16, REV-17, REV-19.
+    It is DDPM with beta-tilde; h = lambda_s - lambda_t.
+
+    Domain: sigma(t) > 0.
+    Source: Lu et al. 2022, arXiv:2211.01095, section 6.
+    Also called: SDE-DPM-Solver++-1.
+    Claims: REV-16, REV-51, REV-58.
     """
     x0 = denoise(x, t)
     return sde_mean(process, x, x0, t, s) + sde_deviation(process, t, s) * z, x0
@@ -40,12 +40,15 @@ def sde_dpm_solver_pp_1_step(
 def sde_dpm_solver_pp_2m_step(
     state: History, t: Array, s: Array, z: Any = None, *, process: Process, denoise: Denoiser
 ) -> tuple[History, Info]:
-    r"""The step of order 1 with x0 + h/2 (x0_t - x0_r)/(lambda_t - lambda_r) for x0, r the time of
-    the step before.
+    """The step of order 1 with x0 + h/2 (x0_t - x0_r)/(lambda_t - lambda_r) for x0.
 
-    Source: Lu et al. 2022, arXiv:2211.01095, section 6.  On Gaussian data its order in law is 2.
-    t, s: scalar times, s < t.  Where sigma(s) = 0 it is the step of order 1.  Domain: sigma(t) > 0.
-    Claims: REV-17, REV-19, REV-20.
+    r is the time of the step before. On Gaussian data its order in law is 2. Where sigma(s) = 0 it
+    is the step of order 1.
+
+    Domain: sigma(t) > 0.
+    Source: Lu et al. 2022, arXiv:2211.01095, section 6.
+    Also called: DPM++ 2M SDE.
+    Claims: REV-51, REV-54, REV-58.
     """
     x0, h = denoise(state.x, t), span(process, t, s)
     (slope,) = slopes(x0, recall(process, state, t))
@@ -55,12 +58,18 @@ def sde_dpm_solver_pp_2m_step(
 
 
 def sde_dpm_solver_pp(process: Process, denoise: Denoiser, *, order: int = 2) -> Sampler:
-    r"""SDE-DPM-Solver++ 1 (DDPM with beta-tilde) or 2M, one evaluation a step. See
-    `sde_dpm_solver_pp_2m_step`.
+    """SDE-DPM-Solver++ 1 (DDPM with beta-tilde) or 2M, one evaluation per step.
 
-    There is no 3M: with a parabola through three answers, exactly integrated or as released, the
-    order in law on Gaussian data is 2 again.  Raises ValueError for another order.  Claims: REV-16,
-    REV-17, REV-19.
+    See `sde_dpm_solver_pp_2m_step`. There is no 3M: with a parabola through three answers, exactly
+    integrated or as released, the order in law on Gaussian data is 2 again.
+
+    Raises: ValueError for another order.
+    Source: Lu et al. 2022, arXiv:2211.01095, section 6.
+    Also called: SDE-DPM-Solver++, DPM++ 2M SDE, k-diffusion sample_dpmpp_2m_sde, diffusers
+        DPMSolverMultistepScheduler (algorithm_type sde-dpmsolver++).
+    Claims: REV-16, REV-51, REV-58.
+
+    >>> sampler = diffx.samplers.sde_dpm_solver_pp(process, denoise)
     """
     order = an_order(order, 2, "SDE-DPM-Solver++")
     if order == 1:

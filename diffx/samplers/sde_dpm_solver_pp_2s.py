@@ -1,6 +1,4 @@
-r"""SDE-DPM-Solver++ 2S: the middle of the step in log(alpha/sigma).        Lu et al. 2022,
-arXiv:2211.01095.
-"""
+"""SDE-DPM-Solver++ 2S: the middle of the step in log(alpha/sigma)."""
 
 from typing import Any
 
@@ -22,16 +20,18 @@ from diffx.samplers.protocol import Info, Sampler, State, checked_step, noise_or
 def sde_dpm_solver_pp_2s_step(
     state: State, t: Array, s: Array, z: Any = None, *, process: Process, denoise: Denoiser
 ) -> tuple[State, Info]:
-    r"""The step of order 1 with D(u, m) for x0, u the step of order 1 to the middle m in lambda,
-    both on one Brownian path.
+    """The step of order 1 with D(u, m) for x0, u the step of order 1 to the middle m in lambda.
 
-    z: a pair of standard normals, one for each half: the noise of the whole step is that of the
-    first half carried on, sigma_s/sigma_m e^(-h/2) sigma_m sqrt(1 - e^-h) z_1, and that of the
-    second half, sigma_s sqrt(1 - e^-h) z_2.
+    Both are on one Brownian path: the noise of the whole step is that of the first half carried on,
+    sigma_s/sigma_m e^(-h/2) sigma_m sqrt(1 - e^-h) z_1, and that of the second half, sigma_s sqrt(1
+    - e^-h) z_2. Where sigma(s) = 0 or alpha(t) = 0 it is the step of order 1.
+
+    Units: z a pair of standard normals, one for each half.
+    Domain: sigma(t) > 0.
     Source: Lu et al. 2022, arXiv:2211.01095, section 6, with the stages of k-diffusion's
-    sample_dpmpp_sde (r = 1/2). t, s: scalar times, s < t.  Where sigma(s) = 0 or alpha(t) = 0 it is
-    the step of order 1.
-    Domain: sigma(t) > 0.  Claims: REV-17, REV-19, REV-20.
+        sample_dpmpp_sde (r = 1/2).
+    Also called: DPM++ SDE step.
+    Claims: REV-51, REV-54, REV-58, REV-59.
     """
     x, x0 = state.x, denoise(state.x, t)
     first, second = (noise_or_zero(part, x) for part in z or (None, None))
@@ -54,9 +54,15 @@ def _two_normals(key: Array, x: Array) -> tuple[Array, Array]:
 
 
 def sde_dpm_solver_pp_2s(process: Process, denoise: Denoiser) -> Sampler:
-    r"""SDE-DPM-Solver++ 2S: two evaluations and two noises a step. See `sde_dpm_solver_pp_2s_step`.
+    """SDE-DPM-Solver++ 2S: two evaluations and two noises per step.
 
-    Claims: REV-17, REV-19.
+    See `sde_dpm_solver_pp_2s_step`.
+
+    Source: Lu et al. 2022, arXiv:2211.01095, section 6.
+    Also called: DPM++ SDE, k-diffusion sample_dpmpp_sde, diffusers DPMSolverSDEScheduler.
+    Claims: REV-51, REV-58, REV-59.
+
+    >>> sampler = diffx.samplers.sde_dpm_solver_pp_2s(process, denoise)
     """
     step = Partial(sde_dpm_solver_pp_2s_step, process=process, denoise=as_pytree(denoise))
     return Sampler(Partial(start), step, Partial(_two_normals))

@@ -1,6 +1,4 @@
-r"""UniPC: an exponential Adams predictor and corrector, one evaluation a step.        Zhao et al.
-2023, arXiv:2302.04867.
-"""
+"""UniPC: an exponential Adams predictor and corrector, one evaluation per step."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,9 +16,7 @@ from diffx.samplers.protocol import Info, Sampler, bound_parameters, checked_ste
 
 
 class Corrected(NamedTuple):
-    """x as predicted; corrected: x of the step before, as corrected; the memory, missing too: see
-    `History`.
-    """
+    """x as predicted, and x of the step before as corrected; the memory as in `History`."""
 
     x: Array
     corrected: Array
@@ -40,18 +36,20 @@ def unipc_step(
     denoise: Denoiser,
     first: Callable[[Array], Array],
 ) -> tuple[Corrected, Info]:
-    r"""Correct x_t with x0 = D(x, t) at the prediction x, then predict x_s.
+    """Correct x_t with x0 = D(x, t) at the prediction x, then predict x_s.
 
-    Predictor: DDIM's step + alpha_s int_0^h e^(tau - h) (p(tau) - x0_t) dtau, p through x0_t and
-    p - 1 answers before it.
-    Corrector: the same with the answer at the end of the step among the points of p.  A straight
-    line that starts at x0_t is integrated as h/2 B(h) times its slope instead of exactly, B =
-    `first`: where one answer before it is known (predictor), where none is (corrector).  The last x
-    is a prediction; without memory it is DDIM's, and so it is where sigma(s) = 0.
+    Predictor: DDIM's step + alpha_s int_0^h e^(tau - h) (p(tau) - x0_t) dtau, p through x0_t and p
+    - 1 answers before it. Corrector: the same with the answer at the end of the step among the
+    points of p. A straight line that starts at x0_t is integrated as h/2 B(h) times its slope
+    instead of exactly, B = `first`: where one answer before it is known (predictor), where none is
+    (corrector). The last x is a prediction; without memory it is DDIM's, and so it is where
+    sigma(s) = 0. One evaluation.
+
+    Domain: sigma(t) > 0.
     Source: Zhao et al. 2023, arXiv:2302.04867, Algorithms 1, 2, in Newton's form (derived here):
-    from order 3 on nothing depends on B but the first steps.  t, s: scalar times, s < t.  One
-    evaluation.
-    Domain: sigma(t) > 0.  Claims: REV-14, REV-17, REV-19, REV-20.
+        from order 3 on nothing depends on B but the first steps.
+    Also called: UniP and UniC step, predictor-corrector.
+    Claims: REV-14, REV-19, REV-20, REV-53, REV-55, REV-57.
     """
     x0 = denoise(state.x, t)
     x = _correct(process, state, x0, t, first)
@@ -62,9 +60,7 @@ def unipc_step(
 
 
 def _correct(process: Process, state: Corrected, x0: Array, t: Array, first: Callable) -> Array:
-    """The step that led to t once more, from the corrected point, now that the answer x0 at t is
-    known.
-    """
+    """The step that led to t once more, from the corrected point, with the answer x0 at t known."""
     begun = state.times[0] > 0
     r = jnp.where(begun, state.times[0], t).astype(t.dtype)
     before = recall(process, state._replace(past=state.past[1:], times=state.times[1:]), r)
@@ -95,8 +91,9 @@ def _bh2(h: Array) -> Array:
 
 
 def _begin(x: Array, *, times: Array) -> Corrected:
-    """No memory yet: one answer more than the predictor needs, for the corrector looks back from
-    the step before.
+    """No memory yet, of one answer more than the predictor needs.
+
+    The corrector looks back from the step before.
     """
     x = _arguments.floats("x", x)
     k = times.shape[0]
@@ -114,17 +111,31 @@ def _unipc(process: Process, denoise: Denoiser, order: Any, first: Callable) -> 
 
 
 def unipc(process: Process, denoise: Denoiser, *, order: int = 3) -> Sampler:
-    r"""UniPC of order 1 to 3 with B(h) = 1 - e^-h (bh2): with its corrector of one order more. See
-    `unipc_step`.
+    """UniPC of order 1 to 3 with B(h) = 1 - e^-h (bh2) and the corrector of one order more.
 
-    A start without memory takes its first steps at lower order; for an exact start see `with_past`.
-    Raises ValueError for another order.  Claims: REV-14, REV-17, REV-19, REV-20.
+    See `unipc_step`. A start without memory takes its first steps at lower order; for an exact
+    start see `with_past`.
+
+    Raises: ValueError for another order.
+    Source: Zhao et al. 2023, arXiv:2302.04867, Algorithms 1, 2.
+    Also called: UniPC, UniPC bh2, diffusers UniPCMultistepScheduler, WAN default solver.
+    Claims: REV-14, REV-19, REV-20, REV-53, REV-55, REV-57.
+
+    >>> sampler = diffx.unipc(process, denoise)
     """
     return _unipc(process, denoise, order, _bh2)
 
 
 def unipc_bh1(process: Process, denoise: Denoiser, *, order: int = 3) -> Sampler:
-    r"""UniPC of order 1 to 3 with B(h) = h (bh1). See `unipc_step`.  Claims: REV-14, REV-17,
-    REV-19, REV-20.
+    """UniPC of order 1 to 3 with B(h) = h (bh1).
+
+    See `unipc_step`.
+
+    Raises: ValueError for another order.
+    Source: Zhao et al. 2023, arXiv:2302.04867, Algorithms 1, 2.
+    Also called: UniPC bh1, diffusers UniPCMultistepScheduler (solver_type bh1).
+    Claims: REV-14, REV-19, REV-20, REV-57.
+
+    >>> sampler = diffx.samplers.unipc_bh1(process, denoise)
     """
     return _unipc(process, denoise, order, _bh1)

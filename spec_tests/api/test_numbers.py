@@ -73,10 +73,11 @@ def outputs(x, wide) -> dict:
 
 @claim(
     "API-04",
-    "what comes in as float64, float32 or bfloat16 goes out as that, with x64 on and off, whatever "
-    "the law's dtype",
+    "Results have the dtype of x, be it float64, float32 or bfloat16, with x64 on or off and "
+    "whatever the dtype of the law",
     of=("diffx.fold", "diffx.sample"),
     source="claims of the specification: x decides",
+    grade="identity",
     dtypes=(),
     why_dtypes="all dtypes are covered at once, by abstract evaluation",
 )
@@ -117,10 +118,11 @@ def counting(process, x, t):
 
 @claim(
     "API-05",
-    "new numbers do not retrace: betas, w, eta, keys, laws, grids of one length; a new length "
-    "traces once",
+    "New numbers do not retrace: betas, w, eta, keys, laws, grids of equal length; a new length "
+    "traces once more",
     of=("diffx.fold", "diffx.sample"),
     source="jax.jit: parameters of a pytree are traced, not baked in",
+    grade="identity",
     dtypes=(),
     why_dtypes="tracing does not look at numbers",
 )
@@ -193,10 +195,11 @@ def slopes_and_differences(at, h):
 
 @claim(
     "API-07",
-    "jax.grad goes through whole samplers: central differences agree, and J J' is the covariance "
-    "that exact_law gives",
+    "jax.grad goes through whole samplers: it agrees with central differences, and J J' is the "
+    "covariance that exact_law gives",
     of=("diffx.fold", "diffx.exact_law"),
     source="reverse-mode differentiation of lax.scan",
+    grade="computed law",
     dtypes=("float64",),
     why_dtypes="central differences need digits to lose",
 )

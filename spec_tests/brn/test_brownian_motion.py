@@ -57,10 +57,11 @@ def schur(joint, known):
 
 @claim(
     "BRN-01",
-    "Brownian motion from N(m, L), run backwards in tau = sigma^2, drifts to m as (y - m)/(L + "
-    "tau) and ends in N(m, L)",
+    "Brownian motion started from N(m, L) and run backwards in tau = sigma^2 drifts towards m as "
+    "(y - m)/(L + tau) and ends in N(m, L)",
     of=("diffx.reverse.reverse_drift", "diffx.reverse.gaussian_step"),
     source="Anderson 1982; derived here for Gaussians",
+    grade="computed law",
 )
 @FEW
 @given(
@@ -87,7 +88,7 @@ def test_reversed_brownian_motion_returns_to_its_law(dtype, mean, cov, x, varian
             wanted,
             ulps=8,
             scale=scale,
-            why="g^2 (x - D)/tau, D by the eigenvectors of the covariance",
+            why=f"{make.__name__}: g^2 (x - D)/tau, D by the eigenvectors of the covariance",
         )
         for end in (s, 0.0):
             goes_back_to_its_law(make, dtype, variances, t, end)
@@ -125,6 +126,7 @@ def goes_back_to_its_law(make, dtype, variances, t, s):
     "chord, covariance s (t - s)/t",
     of="diffx.posterior",
     source="Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7), as a Brownian bridge",
+    grade="identity",
 )
 @FEW
 @given(ts=st_.grids(2, 0.0625, 0.96875, gap=0.0625))
@@ -147,7 +149,7 @@ def test_posterior_is_the_brownian_bridge(dtype, ts):
             got_gain.astype(dtype),
             gain[:, 0],
             ulps=64,
-            why="two ratios of tau, each behind an exponential",
+            why=f"{make.__name__}: two ratios of tau, each behind an exponential",
         )
         # the Schur complement subtracts tau_s^2/tau_t from tau_s
         close(
@@ -155,13 +157,13 @@ def test_posterior_is_the_brownian_bridge(dtype, ts):
             cov,
             ulps=64,
             scale=np.minimum.outer(tau, tau)[1:, 1:],
-            why="the bridge's covariance",
+            why=f"{make.__name__}: the bridge's covariance",
         )
         close(
             (first[0] * alpha[0] + first[1]).astype(dtype),
             alpha[1],
             ulps=64,
-            why="x_t = alpha_t x_0 has x_s = alpha_s x_0",
+            why=f"{make.__name__}: x_t = alpha_t x_0 has x_s = alpha_s x_0",
         )
 
 
@@ -207,10 +209,11 @@ def backward_terms(process, look, x, t):
 
 @claim(
     "BRN-03",
-    "Given an event of its future the SDE drifts by g^2 grad log h more, and h solves the backward "
-    "Kolmogorov equation",
+    "Conditioned on a future event the SDE gains the drift g^2 grad log h, and h solves the "
+    "backward Kolmogorov equation",
     of="diffx.reverse.conditioned_drift",
     source="Doob's h-transform; Zhou et al. 2023, arXiv:2309.16948; derived here for a noisy look",
+    grade="identity",
 )
 @FEW
 @given(
@@ -249,7 +252,7 @@ def test_conditioning_adds_the_gradient_of_log_h(dtype, weights, c, y, r, x, ts)
             wanted,
             ulps=32,
             scale=scale,
-            why="a difference over a variance, averaged by a softmax",
+            why=f"{make.__name__}: a difference over a variance, averaged by a softmax",
         )
     if dtype == np.float64:  # in float32 the derivatives cost seconds and show nothing more
         h_solves_the_backward_equation(cast(dtype, c, y, r, weights, end), x, t)
@@ -292,13 +295,14 @@ def flipped(process, ts, zs):
 
 @claim(
     "BRN-06",
-    "A walk of N coin flips has the variance of the process exactly and an excess kurtosis of "
-    "-2/N: its limit is Gaussian",
+    "A walk of N coin flips has exactly the variance of the process and an excess kurtosis of "
+    "-2/N, so that its limit is Gaussian",
     of=("diffx.transition", "diffx.samplers.ddpm_beta"),
     source=(
         "the central limit theorem, here with its rate; derived here for equal steps of "
         "(sigma/alpha)^2"
     ),
+    grade="computed law",
 )
 def test_random_walk_becomes_brownian_motion(dtype):
     """x -> alpha_{t|s} x + sigma_{t|s} z, z = +-1: moments by recursion, then all 2^8 walks of the
@@ -310,13 +314,18 @@ def test_random_walk_becomes_brownian_motion(dtype):
         tau = path.variance(end) / path.alpha(end) ** 2
         steps = chained(make(), jnp.asarray(tau * np.arange(1, n + 1) / n, dtype))
         second, fourth = coin_flips(*(np.asarray(part, np.float64) for part in steps))
-        close(second.astype(dtype), path.variance(end), ulps=4 * n, why="a sum of n terms")
+        close(
+            second.astype(dtype),
+            path.variance(end),
+            ulps=4 * n,
+            why=f"{make.__name__}: a sum of n terms",
+        )
         kurtosis = (fourth / second**2).astype(dtype)
         close(
             kurtosis,
             3 - 2 / n,
             ulps=16 * n,
-            why="and a ratio of sums; equal steps but for the rounding of their times",
+            why=f"{make.__name__}: and a ratio of sums; steps equal up to the rounding of times",
         )
     every_walk_of_the_sampler(dtype)
 
@@ -395,10 +404,11 @@ def drifts(law, x, ts):
 
 @claim(
     "BRN-04",
-    "Foellmer's drift takes Brownian motion from 0 to a law at the least energy, which is KL(law "
-    "|| N(0, I))",
+    "Foellmer's drift takes Brownian motion from 0 to a given law with the least energy, which is "
+    "KL(law || N(0, I))",
     of="diffx.flow_matching.foellmer_drift",
     source="Foellmer 1985; Lehec 2013, arXiv:1006.3028",
+    grade="bounded",
 )
 def test_foellmer_drift_has_the_energy_of_the_divergence(dtype):
     """N(1.2, .3) costs .971986402 nats, N(.5, 4) .931852819; a drift b - k x with the same end
@@ -482,10 +492,11 @@ couplings = jax.jit(lambda p, q, std: diffx.flow_matching.entropic_coupling(p, q
 
 @claim(
     "BRN-08",
-    "The Schroedinger bridge of Gaussians has the coupling of Sinkhorn's iteration, from optimal "
-    "transport to independence",
+    "The Schroedinger bridge of Gaussians has the coupling that Sinkhorn's iteration finds, from "
+    "optimal transport to independence",
     of=("diffx.flow_matching.entropic_coupling", "diffx.flow_matching.gaussian_ot_coupling"),
     source="Bunne et al. 2023, arXiv:2202.05722; Mallasto, Gerolin and Minh 2022, arXiv:2006.03416",
+    grade="computed law",
 )
 @FEW_PAIRS
 @given(
@@ -536,12 +547,13 @@ QUADRATURE = "the trapezoidal rule in log-SNR limits it, not rounding"
 
 @claim(
     "BRN-05",
-    "Girsanov: the KL of paths bounds that of their ends, and is what the KL of the ends gains "
-    "between two exact reverse SDEs",
+    "Girsanov: the KL of two path laws bounds the KL of their ends, and for two exact reverse "
+    "SDEs it is what the KL gains from start to end",
     of=("diffx.likelihood.path_kl", "diffx.likelihood.frozen_score_kl"),
     source=(
         "Girsanov's theorem and the data-processing inequality; Song et al. 2021, arXiv:2101.09258"
     ),
+    grade="bounded",
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
 )
@@ -610,10 +622,11 @@ def gaussian_kl(path, t):
 
 @claim(
     "BRN-07",
-    "to run Brownian motion backwards without the score costs (1/2) log((L + T)/L) nats in each "
+    "Running Brownian motion backwards without the score costs (1/2) log((L + T)/L) nats in each "
     "direction",
     of="diffx.likelihood.path_kl",
     source="derived here, from Girsanov's theorem and de Bruijn's identity",
+    grade="computed law",
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
 )

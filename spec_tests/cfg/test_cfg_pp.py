@@ -36,10 +36,11 @@ def run(cond, uncond, w, x, ts):
 
 @claim(
     "CFG-20",
-    "A step of CFG++ is DDIM's with the guidance weight w/(1 - e^-h), h the step in "
+    "A step of CFG++ is a DDIM step with the guidance weight w/(1 - e^-h), where h is the step in "
     "log(alpha/sigma)",
     of=("diffx.samplers.cfg_pp", "diffx.samplers.cfg_pp_step"),
     source=f"{CHUNG}, for the method; the weight: derived here",
+    grade="identity",
 )
 @given(
     means=st_.points(2, 3),
@@ -123,12 +124,12 @@ def outputs(cond, uncond, w, ns=STEPS):
 @claim(
     "CFG-21",
     "With a fixed w the mean of CFG++ leaves the data in proportion to the number of steps: by w "
-    "(m_c - m_u) int gain "
-    "alpha sigma^2/v dt a step, for equal variances",
+    "(m_c - m_u) int gain alpha sigma^2/v dt per step, for equal variances",
     of="diffx.samplers.cfg_pp",
     source=(
         "derived here: every step adds alpha_s w (D_c - D_u), which does not shrink with the step"
     ),
+    grade="order",
     **LIMITED,
 )
 def test_mean_of_cfg_pp_grows_with_the_number_of_steps(dtype):
@@ -150,11 +151,11 @@ def test_mean_of_cfg_pp_grows_with_the_number_of_steps(dtype):
 @claim(
     "CFG-22",
     "With a fixed w the variance of CFG++ is exponential in the number of steps: its logarithm "
-    "changes by "
-    "2 int log(1 + w alpha (A_c - A_u)) dt a step, A the gain of a denoiser, so that a narrow "
-    "condition collapses",
+    "changes by 2 int log(1 + w alpha (A_c - A_u)) dt per step, where A is the gain of a "
+    "denoiser, so that a narrow condition collapses",
     of="diffx.samplers.cfg_pp",
     source="derived here: a step multiplies deviations by 1 + w alpha (A_c - A_u) in the limit",
+    grade="order",
     **LIMITED,
 )
 def test_variance_of_cfg_pp_is_exponential_in_the_number_of_steps(dtype):

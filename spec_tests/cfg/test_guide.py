@@ -31,10 +31,11 @@ def gaussian(mean: np.ndarray, cov: np.ndarray, dtype) -> diffx.GaussianLaw:
 
 @claim(
     "CFG-01",
-    "the guided score is the score of p(x|c)^w p(x)^(1-w) at that noise level, and w = 1 + w' "
-    "translates Ho and Salimans",
+    "The guided score is the score of p(x|c)^w p(x)^(1-w) at that noise level, and w = 1 + w' "
+    "translates the weight w' of Ho and Salimans",
     of="diffx.cfg",
     source="Ho and Salimans 2022, arXiv:2207.12598, eq. (6)",
+    grade="identity",
 )
 @given(
     x=st_.points(D),
@@ -71,10 +72,11 @@ def test_guided_score_is_that_of_the_tilted_law(dtype, x, means, variances, w):
 
 @claim(
     "CFG-06",
-    "with equal covariances guidance only moves the mean: the guided denoiser is exact for N(mu_u "
+    "With equal covariances guidance only moves the mean: the guided denoiser is exact for N(mu_u "
     "+ w (mu_c - mu_u), C)",
     of=("diffx.cfg", "diffx.guide"),
     source="Gaussian conditioning: the denoiser is affine in the mean",
+    grade="identity",
 )
 @given(
     x=st_.points(D),
@@ -111,10 +113,11 @@ def cond_of(cov: np.ndarray) -> float:
 
 @claim(
     "CFG-07",
-    "guidance is affine in w with slope cond - uncond: w = 0 is unconditional, w = 1 conditional "
-    "and blind to the other",
+    "Guidance is affine in w with slope cond - uncond: w = 0 gives the unconditional answer, and "
+    "w = 1 the conditional one, independent of the other",
     of=("diffx.cfg", "diffx.guide", "diffx.guide_net"),
     source="Ho and Salimans 2022, arXiv:2207.12598, eq. (6)",
+    grade="identity",
 )
 @given(cond=st_.points(D), uncond=st_.points(D), w=weights_of_guidance)
 def test_guidance_is_affine_in_its_weight(dtype, cond, uncond, w):
@@ -143,7 +146,7 @@ def test_guidance_is_affine_in_its_weight(dtype, cond, uncond, w):
             cond - uncond,
             ulps=2,
             scale=size(1, cond, uncond),
-            why="one difference",
+            why=f"{guided.__name__}: one difference",
         )
         wanted = uncond + float(w) * (cond - uncond)
         close(
@@ -151,7 +154,7 @@ def test_guidance_is_affine_in_its_weight(dtype, cond, uncond, w):
             wanted,
             ulps=2,
             scale=size(float(w), cond, uncond),
-            why="three operations round",
+            why=f"{guided.__name__}: three operations round",
         )
 
 
@@ -172,10 +175,11 @@ SPACES = ("x0", "eps", "v", "score", "velocity")
 
 @claim(
     "CFG-08",
-    "guiding x0, eps, v, score or velocity at one x_t is the same, and a shift of both branches "
-    "shifts the result",
+    "Guiding x0, eps, v, score or velocity at one x_t gives the same result, and a shift of both "
+    "branches shifts the result",
     of="diffx.cfg",
     source="Ho and Salimans 2022, arXiv:2207.12598: the weights w and 1 - w sum to 1",
+    grade="identity",
 )
 @given(
     x=st_.points(D),
@@ -217,10 +221,11 @@ def convert(name: str, x, t):
 
 @claim(
     "CFG-09",
-    "a negative prompt replaces the unconditional branch: the guided answer moves away from it, "
-    "and one batched call does both",
+    "A negative prompt replaces the unconditional branch: the guided answer moves away from it, "
+    "and one batched call evaluates both",
     of=("diffx.cfg", "diffx.guide", "diffx.guide_net"),
     source="derived here: three branches with w_n = w - 1 are two",
+    grade="identity",
 )
 @given(cond=st_.points(D), negative=st_.points(D), empty=st_.points(D), w=weights_of_guidance)
 def test_negative_prompt_replaces_the_unconditional_branch(dtype, cond, negative, empty, w):
@@ -233,14 +238,19 @@ def test_negative_prompt_replaces_the_unconditional_branch(dtype, cond, negative
             three,
             ulps=3,
             scale=total,
-            why="three operations round",
+            why=f"{guided.__name__}: three operations round",
         )
-        close(guided(w, c, c), cond, ulps=0, why="negative = cond: no guidance, u + w 0")
+        close(
+            guided(w, c, c),
+            cond,
+            ulps=0,
+            why=f"{guided.__name__}: negative = cond: no guidance, u + w 0",
+        )
         ahead, start = np.asarray(guided(3.0, c, n), np.float64), np.asarray(n, np.float64)
         away = (ahead - cond) * (cond - start)
         holds(
             away >= -8 * jnp.finfo(dtype).eps * size(3, cond, negative) ** 2,
-            "w > 1 moves on, away from the negative",
+            f"{guided.__name__}: w > 1 moves on, away from the negative",
         )
 
 

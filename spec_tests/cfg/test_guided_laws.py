@@ -130,10 +130,11 @@ def symmetric(a: np.ndarray) -> np.ndarray:
 
 @claim(
     "CFG-02",
-    "p_c^w p_u^(1-w) is a law exactly where w/L_c + (1-w)/L_u > 0: always for w >= 1 and L_c <= "
-    "L_u, else up to a boundary",
+    "p_c^w p_u^(1-w) can be normalised exactly where w/L_c + (1-w)/L_u > 0: always for w >= 1 and "
+    "L_c <= L_u, otherwise up to a boundary",
     of="diffx.guidance.tilted_law",
     source="completing the square; the boundary: derived here",
+    grade="identity",
 )
 def test_tilted_law_is_proper_where_its_precision_is_positive(dtype):
     for cond, uncond, _, w, *_ in cases():
@@ -257,13 +258,14 @@ def cases():
 
 @claim(
     "CFG-03",
-    "the guided probability flow samples the geometric mean of the variances, L_c^w L_u^(1-w), not "
-    "the harmonic mean",
+    "The guided probability flow samples the geometric mean of the variances, L_c^w L_u^(1-w), "
+    "not the harmonic mean",
     of=("diffx.guidance.guided_flow_law", "diffx.guide"),
     source=(
         "Bradley and Nakkiran 2024, arXiv:2408.09000, for L_c = 1, L_u = 2; the general form: "
         "derived here"
     ),
+    grade="order",
 )
 def test_guided_flow_samples_a_geometric_mean(dtype):
     for case in cases():
@@ -273,7 +275,12 @@ def test_guided_flow_samples_a_geometric_mean(dtype):
         got = diffx.guidance.guided_flow_law(
             make(), law(dtype, [5.0], [0.25]), law(dtype, [1.0], 4.0), w=1.5
         )
-        close(np.asarray(got.cov), [0.25**1.5 * 4**-0.5], ulps=16, why="powers of small integers")
+        close(
+            np.asarray(got.cov),
+            [0.25**1.5 * 4**-0.5],
+            ulps=16,
+            why=f"{make.__name__}: powers of small integers",
+        )
     finite = diffx.guidance.guided_flow_law(
         diffx.EDM(2.0), law(dtype, [5.0], [1.0]), law(dtype, [1.0], 2.0), w=3.0
     )
@@ -294,13 +301,14 @@ def test_guided_flow_samples_a_geometric_mean(dtype):
 
 @claim(
     "CFG-04",
-    "the guided reverse SDE samples L_u (r - r^(2w))/((2w-1)(1-r)), r = L_c/L_u: for large w half "
+    "The guided reverse SDE samples L_u (r - r^(2w))/((2w-1)(1-r)), r = L_c/L_u: for large w half "
     "the tilted variance",
     of=("diffx.guidance.guided_sde_law", "diffx.guide"),
     source=(
         "Bradley and Nakkiran 2024, arXiv:2408.09000, for L_c = 1, L_u = 2; the general form: "
         "derived here"
     ),
+    grade="order",
 )
 def test_guided_sde_samples_half_the_tilted_variance(dtype):
     for case in cases():
@@ -310,13 +318,18 @@ def test_guided_sde_samples_half_the_tilted_variance(dtype):
     pair = law(dtype, [5.0], [0.25]), law(dtype, [1.0], 4.0)
     for make in [make for make in PROCESSES if make().pure_noise_at_1]:
         got = diffx.guidance.guided_sde_law(make(), *pair, w=0.5)  # 2w - 1 = 0: a logarithm
-        close(np.asarray(got.cov), [4 * np.log(16) / 15], ulps=16, why="a quotient that is 1 at 0")
+        close(
+            np.asarray(got.cov),
+            [4 * np.log(16) / 15],
+            ulps=16,
+            why=f"{make.__name__}: a quotient that is 1 at 0",
+        )
         close(
             got.mean,
             [1 + 4 * (1 - 0.25) / (1 - 1 / 16)],
             ulps=16,
             scale=5.0,
-            why="powers of small integers",
+            why=f"{make.__name__}: powers of small integers",
         )
     if dtype == np.float64:
         for w, variance in ((3.0, 0.3875), (7.0, 0.15382737)):
@@ -348,7 +361,7 @@ def quotients_are_one_at_zero(dtype):
             quotient(jnp.asarray(x, dtype)),
             wanted,
             ulps=4,
-            why="two roundings; the fourth term is an eighth of an ulp",
+            why=f"{exact.__name__}: two roundings; the fourth term is an eighth of an ulp",
         )
 
 
@@ -375,10 +388,11 @@ def samplers_converge(method, exact):
 
 @claim(
     "CFG-05",
-    "the mean of the guided flow is c phi(w), beyond that of the tilted law: up to 2.4000 near w = "
-    "7.04, then down to 2",
+    "The mean of the guided flow is c phi(w), beyond that of the tilted law: it rises to 2.4000 "
+    "near w = 7.04 and then falls to 2",
     of="diffx.guidance.guided_flow_law",
     source="Xia et al. 2024, arXiv:2410.18737, for phi and its limit; the peak: derived here",
+    grade="computed law",
     **LIMITED,
 )
 def test_guided_mean_overshoots_and_comes_back(dtype):
@@ -410,10 +424,11 @@ one_flow = jax.jit(
 
 @claim(
     "CFG-10",
-    "on a mixture of two the guided flow ends further out the larger w, from every start, and "
-    "beyond the component's mean",
+    "On a mixture of two components the guided flow ends further out the larger w is, from every "
+    "start, and beyond the mean of the component",
     of=("diffx.guide", "diffx.cfg"),
     source="Chidambaram et al. 2024, arXiv:2409.13074, in quality; the numbers: derived here",
+    grade="bounded",
     **LIMITED,
 )
 def test_guidance_moves_every_end_further_out(dtype):
@@ -467,10 +482,11 @@ def fifty_steps(ws, x, ts):
 
 @claim(
     "CFG-13",
-    "the guided score is not that of the noised tilted law: tilting, like a product of experts, "
+    "The guided score is not that of the noised tilted law: tilting, like a product of experts, "
     "does not commute with noising",
     of=("diffx.guidance.tilted_law", "diffx.guide"),
     source="derived here; Du et al. 2023, arXiv:2302.11552, for products of experts",
+    grade="identity",
 )
 def test_guided_score_is_not_that_of_the_noised_tilted_law(dtype):
     process = diffx.EDM(2.0)
@@ -518,9 +534,11 @@ def precision(process, denoise, t):
 
 @claim(
     "CFG-17",
-    "autoguidance by a bad model of variance L_b > L sharpens: the flow samples L^w L_b^(1-w) < L",
+    "Autoguidance by a bad model of variance L_b > L sharpens: the flow samples the variance L^w "
+    "L_b^(1-w) < L",
     of=("diffx.guidance.guided_flow_law", "diffx.guide"),
     source="Karras et al. 2024, arXiv:2406.02507, for the method; the law: CFG-03",
+    grade="bounded",
 )
 def test_autoguidance_by_a_bad_model_sharpens(dtype):
     good, bad = law(dtype, [1.0], [1.0]), law(dtype, [1.0], 4.0)
@@ -538,10 +556,11 @@ def test_autoguidance_by_a_bad_model_sharpens(dtype):
 
 @claim(
     "CFG-18",
-    "where alpha(1) = 0 the first guided answer is mu_u + w (mu_c - mu_u), whatever the noise: "
-    "overexposed from the first step",
+    "Where alpha(1) = 0 the first guided answer is mu_u + w (mu_c - mu_u), whatever the noise: "
+    "images are overexposed from the first step",
     of="diffx.guide",
     source="Lin et al. 2024, arXiv:2305.08891, section 5.2",
+    grade="identity",
 )
 @given(x=st_.points(3, 2), means=st_.points(3, 2), w=weights_of_guidance)
 def test_first_guided_answer_does_not_see_the_noise(dtype, x, means, w):

@@ -27,10 +27,11 @@ def field(slope, x, t):
 
 @claim(
     "CFG-11",
-    "guidance on noise variances [t1, t2] alone gives L_c "
+    "Guidance only at noise variances in [t1, t2] gives the variance L_c "
     "((L_c+t1)(L_u+t2)/((L_c+t2)(L_u+t1)))^(w-1)",
     of=("diffx.guidance.guide_interval", "diffx.guidance.guided_flow_law"),
     source="Kynkaanniemi et al. 2024, arXiv:2404.07724, for the method; the law: derived here",
+    grade="order",
 )
 def test_interval_of_guidance_has_its_law(dtype):
     process, w, (low, high) = diffx.EDM(16.0), 5.0, (0.3, 4.0)
@@ -99,12 +100,13 @@ def sampler_with_an_interval_converges(process, pair, t_min, t_max, wanted):
 
 @claim(
     "CFG-12",
-    "the drift of the guided SDE is the flow of the conditional law plus Langevin dynamics on "
+    "The drift of the guided SDE is the flow of the conditional law plus Langevin dynamics on "
     "p_c^(2w-1) p_u^(2-2w)",
     of="diffx.guide",
     source=(
         "Bradley and Nakkiran 2024, arXiv:2408.09000, for the SDE limit of predictor and corrector"
     ),
+    grade="identity",
 )
 @given(
     x=st_.points(D),
@@ -146,10 +148,11 @@ SHARES = (0.25, 0.75)
 
 @claim(
     "CFG-14",
-    "classifier guidance with the posterior of the class given the noisy point is classifier-free "
-    "guidance, by Bayes",
+    "Classifier guidance with the posterior of the class given the noisy point is classifier-free "
+    "guidance, by Bayes' rule",
     of="diffx.guidance.classifier_guidance",
     source="Dhariwal and Nichol 2021, arXiv:2105.05233; Bayes",
+    grade="identity",
 )
 @given(x=st_.points(4, 2), means=st_.points(2, 2), w=st_.floats(-2.0, 9.0), t=st_.times(0.25, 0.75))
 def test_noisy_classifier_guides_like_no_classifier(dtype, x, means, w, t):
@@ -196,10 +199,11 @@ def log_of_class(process, mixture, x, t):
 
 @claim(
     "CFG-15",
-    "rescaling at phi = 1 gives every event the std of its conditional answer, at phi = 0 nothing, "
-    "and depends on the space",
+    "Rescaling with phi = 1 gives every event the standard deviation of its conditional answer, "
+    "with phi = 0 it changes nothing, and it depends on the space",
     of=("diffx.guidance.rescale", "diffx.guidance.guide_rescaled"),
     source="Lin et al. 2024, arXiv:2305.08891, eqs. (13) to (16)",
+    grade="identity",
 )
 @given(
     cond=st_.normals(2, 3, 4),
@@ -270,10 +274,11 @@ def in_two_spaces(x, c, u):
 
 @claim(
     "CFG-16",
-    "projected guidance with eta = 1 is classifier-free guidance; with eta = 0 it adds only what "
-    "is orthogonal to the answer",
+    "Projected guidance with eta = 1 is classifier-free guidance; with eta = 0 it adds only what "
+    "is orthogonal to the conditional answer",
     of=("diffx.guidance.apg", "diffx.guidance.guide_apg"),
     source="Sadat et al. 2024, arXiv:2410.02416, without momentum",
+    grade="identity",
 )
 @given(
     cond=st_.normals(2, 3, 4),
@@ -330,10 +335,11 @@ def apg_of(c, u, w, eta):
 
 @claim(
     "CFG-19",
-    "dropping labels at a rate p makes the loss p L_uncond + (1 - p) L_cond, least at the two "
-    "posterior means whatever p",
+    "Dropping labels at a rate p makes the loss p L_uncond + (1 - p) L_cond, which is least at "
+    "the two posterior means for every p",
     of="diffx.guidance.drop_labels",
     source="Ho and Salimans 2022, arXiv:2207.12598, Algorithm 1; the decomposition: derived here",
+    grade="sampled",
 )
 def test_dropped_labels_train_both_denoisers(dtype):
     labels_are_dropped_at_the_rate(dtype)
@@ -359,11 +365,16 @@ def labels_are_dropped_at_the_rate(dtype):
         "how many: an exact quantile at 1e-9",
         measured=float(dropped.sum()),
         bound=float(high),
+        false_alarm=1e-9,
     )
     pairs = (dropped[1:] & dropped[:-1])[::2].sum()
     low, high = stats.binom.ppf([5e-10, 1 - 5e-10], n // 2, rate**2)
     holds(
-        low <= pairs <= high, "neighbours are independent", measured=float(pairs), bound=float(high)
+        low <= pairs <= high,
+        "neighbours are independent",
+        measured=float(pairs),
+        bound=float(high),
+        false_alarm=1e-9,
     )
     numbers = diffx.guidance.drop_labels(jax.random.key(5), jnp.arange(6), null=-1, rate=1.0)
     holds(np.asarray(numbers) == -1, "rate 1 drops all")

@@ -60,10 +60,11 @@ ROUNDING = (
 
 @claim(
     "CLP-01",
-    "the loss is symmetric InfoNCE for any partners and mask: log N for equal embeddings, 0 for "
+    "The loss is symmetric InfoNCE for any partners and mask: log N for equal embeddings, 0 for "
     "one pair, never negative",
     of="diffx.clip_loss",
     source="Radford et al. 2021, arXiv:2103.00020, Figure 3",
+    grade="identity",
 )
 @given(images=embeddings, texts=embeddings, log_scale=log_scales)
 def test_clip_loss_is_the_symmetric_cross_entropy(dtype, images, texts, log_scale):
@@ -109,6 +110,7 @@ def test_clip_loss_is_the_symmetric_cross_entropy(dtype, images, texts, log_scal
     "the log-scale is <dL/dS, S>",
     of=("diffx.clip_loss", "diffx.contrast.normalise"),
     source="derived here: the derivative of log-softmax, and of x/|x|",
+    grade="identity",
 )
 @given(images=embeddings, texts=embeddings, log_scale=log_scales)
 def test_clip_gradients_follow_from_softmax_minus_identity(dtype, images, texts, log_scale):
@@ -138,13 +140,14 @@ def test_clip_gradients_follow_from_softmax_minus_identity(dtype, images, texts,
 
 @claim(
     "CLP-03",
-    "permuting images and texts together changes neither loss, permuting the images alone changes "
+    "Permuting images and texts together changes neither loss; permuting the images alone changes "
     "both by the textbook amount",
     of=("diffx.clip_loss", "diffx.siglip_loss"),
     source=(
         "Radford et al. 2021, arXiv:2103.00020, Figure 3; Zhai et al. 2023, arXiv:2303.15343, "
         "Algorithm 1"
     ),
+    grade="identity",
 )
 @given(
     images=embeddings,
@@ -183,14 +186,15 @@ def test_only_a_joint_permutation_leaves_the_loss_alone(
 
 @claim(
     "CLP-04",
-    "the scale is exp(log_scale): scale -> 0 gives log N, and L/scale -> half the mean row "
-    "violation plus half the column's; "
-    "clamped after the step it stays at most 100 and is never trapped there",
+    "The scale is exp(log_scale): for scale -> 0 the loss is log N, and for large scales "
+    "loss/scale is half the mean violation of the rows plus half that of the columns; clamped "
+    "after each step the scale stays at most 100 and is never trapped there",
     of=("diffx.clip_loss", "diffx.contrast.clamp_log_scale"),
     source=(
         "Radford et al. 2021, arXiv:2103.00020, section 2.5: the temperature is stored as a "
         "logarithm, and clipped"
     ),
+    grade="bounded",
 )
 def test_temperature_has_its_limits_and_is_never_trapped(dtype):
     limits_of_temperature(dtype)
@@ -265,9 +269,11 @@ clamped_inside = jax.jit(
 
 @claim(
     "CLP-05",
-    "no unit embeddings go below log(1 + (N-1) exp(-scale N/(N-1))), and the simplex reaches it",
+    "No unit embeddings have a loss below log(1 + (N-1) exp(-scale N/(N-1))), and the simplex "
+    "reaches it",
     of="diffx.clip_loss",
     source="Lu and Steinerberger 2022, arXiv:2012.08465: the simplex minimises cross-entropy",
+    grade="bounded",
 )
 @given(images=st_.points(N, N), texts=st_.points(N, N), log_scale=log_scales)
 def test_simplex_is_the_least_loss(dtype, images, texts, log_scale):

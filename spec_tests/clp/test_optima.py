@@ -55,6 +55,7 @@ def slopes_and_bends(scales):
         "Wang and Isola 2020, arXiv:2005.10242: the limit of uniform, aligned embeddings; the "
         "Bessel functions: ours"
     ),
+    grade="computed law",
 )
 def test_uniform_circle_has_the_bessel_value(dtype):
     why = "scores of this size, their exponentials and a sum of N"
@@ -84,13 +85,14 @@ def test_uniform_circle_has_the_bessel_value(dtype):
 
 @claim(
     "CLP-07",
-    "random unit embeddings begin at log N + log[Gamma(d/2) (2/s)^(d/2-1) I_(d/2-1)(s)], about "
-    "s^2/(2d) above log N: 10.596429",
+    "The loss of random unit embeddings is log N + log[Gamma(d/2) (2/s)^(d/2-1) I_(d/2-1)(s)], "
+    "about s^2/(2d) above log N: 10.596429 at the start of CLIP",
     of=("diffx.clip_loss", "diffx.contrast.log_sphere_mean"),
     source=(
         "derived here: the mean of exp(s cos) over the sphere; Radford et al. 2021, "
         "arXiv:2103.00020 (1/.07, 32,768, 512)"
     ),
+    grade="computed law",
 )
 def test_random_embeddings_begin_at_the_mean_over_the_sphere(dtype):
     for dim in (1, 2, 512):
@@ -176,11 +178,11 @@ def least_at(loss, best, other, batches, size, dtype) -> tuple:
 
 @claim(
     "CLP-08",
-    "InfoNCE is least where the scores are pointwise mutual information plus a constant; log N - "
-    "loss stays below I and log N "
-    "and grows with N",
+    "InfoNCE is least where the scores are the pointwise mutual information plus a constant; log "
+    "N - loss stays below I and log N and grows with N",
     of=("diffx.contrast.info_nce", "diffx.contrast.info_nce_bound"),
     source="van den Oord et al. 2018, arXiv:1807.03748; Poole et al. 2019, arXiv:1905.06922",
+    grade="bounded",
 )
 @given(joint=alphabets, other=critics)
 @settings(max_examples=4)
@@ -216,14 +218,14 @@ def test_optimal_critic_is_pointwise_mutual_information(dtype, joint, other):
 
 @claim(
     "CLP-12",
-    "SigLIP is least where the scores are pointwise mutual information - log(N - 1); its best "
-    "constant costs N Hb(1/N), and it "
-    "starts at 11.487631",
+    "SigLIP is least where the scores are the pointwise mutual information minus log(N - 1); its "
+    "best constant score costs N Hb(1/N), and it starts at 11.487631",
     of=("diffx.contrast.sigmoid_nce", "diffx.siglip_loss"),
     source=(
         "Zhai et al. 2023, arXiv:2303.15343, section 3.2 and Algorithm 1; the optimal critic is "
         "derived here"
     ),
+    grade="bounded",
 )
 def test_siglip_learns_information_minus_log_of_negatives(dtype):
     siglip_populations(dtype)
@@ -305,14 +307,14 @@ def clip_of_copies(images, log_scale, names):
 @claim(
     "CLP-14",
     "m copies of one caption cost at least log m each, with a target that is uniform over them or "
-    "without; SigLIP's false "
-    "negatives cost m Hb(1/m), and with the copies named nothing",
+    "without; SigLIP pays m Hb(1/m) for its false negatives, and nothing once the copies are named",
     of=(
         "diffx.clip_loss",
         "diffx.contrast.info_nce",
         "diffx.contrast.sigmoid_nce",
     ),
     source="derived here: the cross-entropy of a uniform target is at least its entropy",
+    grade="bounded",
 )
 def test_duplicate_captions_cost_their_entropy(dtype):
     names = np.array([0, 0, 0, 1, 1, 1])
@@ -392,13 +394,13 @@ def of_scale(scale, images, texts, weights):
 
 @claim(
     "CLP-09",
-    "for von Mises-Fisher pairs the expected loss is convex in the scale and least at scale = "
-    "kappa, for any N: the "
-    "temperature is a concentration; I = kappa I_1/I_0 - log I_0 on a circle",
+    "For von Mises-Fisher pairs the expected loss is convex in the scale and least at scale = "
+    "kappa, for any N: the temperature is a concentration; on a circle I = kappa I_1/I_0 - log I_0",
     of=("diffx.clip_loss", "diffx.contrast.von_mises_information"),
     source=(
         "derived here: the scores kappa cos are the pointwise mutual information plus a constant"
     ),
+    grade="bounded",
 )
 def test_learnt_scale_is_the_concentration(dtype):
     points = contrast.circle(4)
@@ -473,9 +475,8 @@ def joint_law(seed: int, dtype) -> tuple:
 
 @claim(
     "CLP-10",
-    "of Gaussian pairs pointwise mutual information is a quadratic form of mean I = -sum log(1 - "
-    "r^2)/2, which log N - loss "
-    "approaches from below until it saturates at log N",
+    "For Gaussian pairs the pointwise mutual information is a quadratic form with mean I = -sum "
+    "log(1 - r^2)/2, which log N - loss approaches from below until it saturates at log N",
     of=(
         "diffx.contrast.gaussian_pmi",
         "diffx.contrast.gaussian_information",
@@ -485,6 +486,7 @@ def joint_law(seed: int, dtype) -> tuple:
         "Gelfand and Yaglom 1957; van den Oord et al. 2018, arXiv:1807.03748; Poole et al. "
         "2019, arXiv:1905.06922"
     ),
+    grade="bounded",
 )
 def test_gaussian_pairs_have_a_quadratic_critic_and_a_bound_that_saturates(dtype):
     critic_of_vectors(dtype)

@@ -21,15 +21,16 @@ discriminant_error = jax.jit(diffx.concepts.discriminant_error)
 
 @claim(
     "CLP-13",
-    "for Gaussian classes of one covariance the linear scores C^-1 m x - m'C^-1 m/2 + log prior "
-    "are Bayes' rule: the nearest "
-    "Mahalanobis mean; two classes are confused with probability Phi(-Delta/2)",
+    "For Gaussian classes with one covariance the linear scores C^-1 m x - m'C^-1 m/2 + log prior "
+    "are Bayes' rule, the nearest Mahalanobis mean; two classes are confused with probability "
+    "Phi(-Delta/2)",
     of=(
         "diffx.concepts.discriminant",
         "diffx.concepts.discriminant_error",
         "diffx.concepts.zero_shot",
     ),
     source="Fisher 1936; Hastie, Tibshirani and Friedman 2009, section 4.3",
+    grade="computed law",
 )
 def test_zero_shot_is_discriminant_analysis(dtype):
     textbook_error(dtype)

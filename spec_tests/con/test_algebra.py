@@ -53,14 +53,15 @@ def independent(of_man: np.ndarray, of_hat: np.ndarray) -> np.ndarray:
 
 @claim(
     "CON-01",
-    "PMI(x;11) - PMI(x;10) - PMI(x;01) + PMI(x;00) = logOR(z1,z2|x) - logOR(z1,z2): the defect is "
-    "dependence",
+    "PMI(x;11) - PMI(x;10) - PMI(x;01) + PMI(x;00) = logOR(z1,z2|x) - logOR(z1,z2): the defect of "
+    "the parallelogram measures dependence",
     of=(
         "diffx.concepts.pmi",
         "diffx.concepts.log_odds_ratio",
         "diffx.concepts.parallelogram_defect",
     ),
     source=f"derived here; {TRAGER}",
+    grade="identity",
 )
 @given(
     joint=tables(MAN, HAT, IMAGES),
@@ -91,10 +92,11 @@ def test_parallelogram_defect_is_the_gap_of_log_odds_ratios(dtype, joint, given_
 
 @claim(
     "CON-02",
-    "under full independence PMI(x;z1 z2) = PMI(x;z1) + PMI(x;z2), PMI(x;empty) = 0: v(man hat) - "
+    "Under full independence PMI(x;z1 z2) = PMI(x;z1) + PMI(x;z2), PMI(x;empty) = 0: v(man hat) - "
     "v(man) = v(hat) - v(empty)",
     of=("diffx.concepts.pmi", "diffx.concepts.parallelogram_defect"),
     source=f"derived here; {TRAGER}",
+    grade="identity",
 )
 @given(of_man=tables(MAN, 3), of_hat=tables(HAT, 2))
 def test_independent_concepts_add_up_from_the_empty_text(dtype, of_man, of_hat):
@@ -132,11 +134,12 @@ def test_independent_concepts_add_up_from_the_empty_text(dtype, of_man, of_hat):
 
 @claim(
     "CON-03",
-    "texts of a PMI table's decomposition reproduce it and are unique for its images: additive "
-    "rows are parallelograms; "
-    "for images of deficient column rank a defect is orthogonal to their rows",
+    "Texts from the decomposition of a PMI table reproduce it and are unique for its images: "
+    "additive rows are parallelograms; for images of deficient column rank a defect is orthogonal "
+    "to their rows",
     of=("diffx.concepts.pmi_embeddings", "diffx.concepts.parallelogram_defect"),
     source="derived here: least squares; Levy and Goldberg 2014, section 4; Eckart and Young 1936",
+    grade="identity",
 )
 @given(of_man=tables(MAN, 3), of_hat=tables(HAT, 2), seed=st_.seeds())
 @settings(max_examples=8)
@@ -201,9 +204,8 @@ def loses_the_least(dtype, scores, table, size):
 
 @claim(
     "CON-04",
-    "sums of concepts have unit norm together only where differences within one factor are "
-    "orthogonal to another's; "
-    "an interaction bends the analogy by exactly its log odds ratios",
+    "Sums of concepts all have unit norm only where differences within one factor are orthogonal "
+    "to those within another; an interaction bends the analogy by exactly its log odds ratios",
     of=(
         "diffx.concepts.decomposable",
         "diffx.concepts.parallelogram_defect",
@@ -211,6 +213,7 @@ def loses_the_least(dtype, scores, table, size):
         "diffx.concepts.pmi_embeddings",
     ),
     source=f"derived here; {TRAGER}",
+    grade="identity",
 )
 @given(
     seed=st_.seeds(),
@@ -314,11 +317,12 @@ def slots(rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @claim(
     "CON-08",
-    "where vectors are sums of orthogonal concepts the mean difference is the concept exactly, "
-    "whatever the lengths, and ranks "
-    "its word first; a missing word for 'without' leaves a person's part that falls as 1/n",
+    "Where vectors are sums of orthogonal concepts the mean difference is exactly the concept, "
+    "whatever the lengths, and ranks its word first; if a word for 'without' is missing, a part "
+    "of the person remains that falls as 1/n",
     of=("diffx.concepts.concept_direction", "diffx.concepts.rank_words"),
     source="derived here, for the mean of word differences of Mikolov et al. 2013, arXiv:1301.3781",
+    grade="identity",
 )
 @given(
     rotation=st_.rotations(PEOPLE + len(HEADS)),
@@ -417,11 +421,11 @@ def score(mean, cov, x, t):
 
 @claim(
     "CON-06",
-    "a projector is P^2 = P = P' on the span; (I - P) s1 + P s2 is exactly the score with the "
-    "attribute swapped, at every "
-    "noise level, where concepts act on orthogonal independent blocks",
+    "A projector has P^2 = P = P' on the span; (I - P) s1 + P s2 is exactly the score with the "
+    "attribute swapped, at every noise level, where concepts act on orthogonal independent blocks",
     of=("diffx.concepts.projector", "diffx.concepts.concept_projection"),
     source="Wang, Gui, Negrea and Veitch 2023, arXiv:2302.03693",
+    grade="identity",
 )
 @given(
     basis=st_.rotations(4),
@@ -677,10 +681,11 @@ def test_wrong_vectors_and_tables_are_refused_with_the_way_out(call, error, mess
 
 @claim(
     "CON-05",
-    "uncond + sum w_i (cond_i - uncond) is exact at t = 0 for conditions independent given x_0, at "
-    "t > 0 for orthogonal blocks",
+    "uncond + sum w_i (cond_i - uncond) is exact at t = 0 for conditions that are independent "
+    "given x_0, and at t > 0 for orthogonal blocks",
     of=("diffx.guidance.compose", "diffx.guidance.compose_net"),
     source="Liu et al. 2022, arXiv:2206.01714, for the method; where it holds: derived here",
+    grade="identity",
 )
 @given(
     base=st_.points(D),

@@ -55,9 +55,10 @@ TWEEDIE = "Efron 2011, JASA 106(496); Robbins 1956"
 @claim(
     "DEN-02",
     "Tweedie: (x + sigma^2 score)/alpha is the posterior mean that Bayes' rule gives, and so is "
-    "the denoiser.",
+    "the denoiser",
     of=("diffx.denoiser", "diffx.score", "diffx.denoisers.mixture_denoise", "diffx.MixtureLaw"),
     source=TWEEDIE,
+    grade="identity",
 )
 def test_denoiser_and_score_give_the_posterior_mean(dtype):
     """In three dimensions for drawn mixtures; in six, where the code goes another way, for one."""
@@ -112,7 +113,7 @@ def drawn_mixtures_have_their_posterior_mean(dtype, case):
 
 @claim(
     "DEN-03",
-    "The posterior covariance is sigma^2/alpha dD/dx = sigma^2/alpha^2 (I + sigma^2 Hess log p_t).",
+    "The posterior covariance is sigma^2/alpha dD/dx = sigma^2/alpha^2 (I + sigma^2 Hess log p_t)",
     of=(
         "diffx.denoiser",
         "diffx.score",
@@ -120,6 +121,7 @@ def drawn_mixtures_have_their_posterior_mean(dtype, case):
         "diffx.denoisers.mixture_score",
     ),
     source="Meng et al. 2021, arXiv:2111.04726, Theorem 1",
+    grade="computed law",
 )
 @given(case=drawn())
 def test_jacobian_of_the_denoiser_is_the_posterior_covariance(dtype, case):
@@ -159,12 +161,13 @@ def test_jacobian_of_the_denoiser_is_the_posterior_covariance(dtype, case):
 @claim(
     "DEN-04",
     "Gaussian data: score -(alpha^2 C + sigma^2)^-1 (x - alpha m) and the mean of x0 given x, for "
-    "each form of covariance.",
+    "each form of covariance",
     of=(
         *("diffx.denoisers.gaussian_denoise", "diffx.denoisers.gaussian_score", "diffx.score"),
         *("diffx.GaussianLaw", "diffx.LowRank"),
     ),
     source="Gaussian conditioning",
+    grade="identity",
 )
 @given(case=drawn())
 def test_gaussian_fields_are_those_of_gaussian_conditioning(dtype, case):
@@ -239,10 +242,11 @@ def last_answers(process, law, x):
 
 @claim(
     "DEN-12",
-    "As alpha -> 0 the denoiser goes to the mean, with error (alpha/sigma)^2 times a third moment "
-    "beyond the linear term.",
+    "As alpha -> 0 the denoiser tends to the mean, with an error of (alpha/sigma)^2 times a third "
+    "moment beyond the linear term",
     of=("diffx.denoiser", "diffx.denoisers.mixture_denoise", "diffx.denoisers.points_denoise"),
     source="Lin et al. 2024, arXiv:2305.08891, section 5.2; the constant is derived here",
+    grade="order",
 )
 def test_denoiser_goes_to_the_mean_of_any_data(dtype):
     """At alpha = 0 exactly, on the way there by its order (in float64), and in one step of DDIM or
@@ -273,7 +277,7 @@ def test_denoiser_goes_to_the_mean_of_any_data(dtype):
             MEANS[[0, 0]],
             ulps=4,
             scale=2.0,
-            why="alpha(1) = 0 in every such process, with no 0/0",
+            why=f"{type(process).__name__}: alpha(1) = 0 in every such process, with no 0/0",
         )
 
 
@@ -308,10 +312,11 @@ def towards_the_mean(name, law, away, masses, mean):
 
 @claim(
     "DEN-20",
-    "For a point mass D is its point, eps is (x - alpha m)/sigma, and every DDIM grid lands on the "
-    "point: no guard moves them.",
+    "For a point mass D is its point, eps is (x - alpha m)/sigma, and DDIM lands on the point on "
+    "every grid: no numerical guard moves the answers",
     of=("diffx.denoisers.gaussian_denoise", "diffx.denoisers.points_denoise"),
     source="the limit of no variance",
+    grade="identity",
 )
 def test_denoiser_of_a_point_mass_is_its_point(dtype):
     """No guard such as sigma + 1e-8 moves the answer: it is the point to 4 ulps at sigma = 1e-4."""
@@ -375,9 +380,10 @@ KARRAS = "Karras et al. 2022, arXiv:2206.00364, eq. (57)"
 @claim(
     "DEN-06",
     "The denoiser of points is their average under one softmax, however many chunks they are "
-    "streamed in.",
+    "streamed in",
     of=("diffx.denoisers.points_denoise", "diffx.denoisers.points_score", "diffx.PointSet"),
     source=KARRAS,
+    grade="computed law",
 )
 @given(seed=st_.seeds(), a=LEVELS, s=LEVELS, z=st_.normals(4, 2))
 def test_denoiser_of_points_is_one_softmax_average(dtype, seed, a, s, z):

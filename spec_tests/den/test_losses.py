@@ -83,9 +83,10 @@ def regression(
 @claim(
     "DEN-08",
     "Denoising score matching is explicit score matching plus 1/sigma^2 - mean 1/v, and has the "
-    "same gradient.",
+    "same gradient",
     of=("diffx.losses.score_loss", "diffx.losses.optimal_score_loss"),
     source=VINCENT,
+    grade="computed law",
 )
 @given(
     mean=st_.points(2),
@@ -131,9 +132,10 @@ def test_denoising_score_matching_is_explicit_score_matching(dtype, mean, v, mat
 @claim(
     "DEN-09",
     "The best prediction of x0, eps, v, velocity or score leaves the residual variance of least "
-    "squares, and no less.",
+    "squares, and no less",
     of=tuple(f"diffx.losses.{prefix}{name}_loss" for name in KINDS for prefix in ("", "optimal_")),
     source="Gaussian conditioning; Salimans and Ho 2022, arXiv:2202.00512, for v",
+    grade="bounded",
 )
 @given(
     mean=st_.points(2),
@@ -233,10 +235,11 @@ RATES = st_.log_uniform(0.25, 4.0)
 
 @claim(
     "DEN-10",
-    "Errors squared of eps, v, velocity, score are that of x0 times SNR, SNR + 1 (VP), 1/t^2 "
-    "(rectified flow), SNR/sigma^2",
+    "The squared errors of eps, v, velocity and score are that of x0 times SNR, SNR + 1 (VP), "
+    "1/t^2 (rectified flow) and SNR/sigma^2",
     of=("diffx.losses.loss_weights", "diffx.losses.min_snr_weight"),
     source="Salimans and Ho 2022, arXiv:2202.00512; Hang et al. 2023, arXiv:2303.09556",
+    grade="identity",
 )
 @given(
     x0=st_.points(4),
@@ -343,9 +346,10 @@ mmse = jax.jit(diffx.likelihood.mmse)
 
 @claim(
     "DEN-14",
-    "mmse falls with the SNR g and is at most L/(1 + g L), with equality for Gaussians alone",
+    "The mmse falls with the SNR g and is at most L/(1 + g L), with equality for Gaussians alone",
     of="diffx.likelihood.mmse",
     source="Guo, Wu, Shamai and Verdu 2011, arXiv:1004.3332",
+    grade="bounded",
 )
 def test_mmse_falls_and_gaussians_are_the_hardest(dtype):
     """Mixtures against the mean variance of their posteriors; Gaussians against sum L/(1 + g L), in
@@ -368,7 +372,7 @@ def test_mmse_falls_and_gaussians_are_the_hardest(dtype):
                 wanted,
                 ulps=32,
                 scale=scale,
-                why="squares of x0 - D, whose terms are of the size of x0",
+                why=f"{make.__name__}: squares of x0 - D, whose terms are of the size of x0",
             )
     alike = mmse(make(), diffx.denoiser(make(), law), x0, eps, jnp.asarray(t, dtype))
     error = np.asarray(x0) - np.asarray(
@@ -458,13 +462,14 @@ def least_loss(process, law, t, std):
 
 @claim(
     "DEN-11",
-    "EDM's c_skip, c_out, c_in make input and target of unit variance, lambda c_out^2 = 1, and for "
-    "N(0, std^2) the best F is 0",
+    "EDM's c_skip, c_out and c_in give input and target unit variance, lambda c_out^2 = 1, and "
+    "for N(0, std^2) the best F is 0",
     of=tuple(
         f"diffx.preconditioning.{name}"
         for name in ("preconditioning", "edm_weight", "denoiser_of_network")
     ),
     source="Karras et al. 2022, arXiv:2206.00364, Table 1 and Appendix B.6",
+    grade="identity",
 )
 @given(
     sigma=st_.arrays(4, st_.log_uniform(1e-3, 1e3)), std=SCALES, x=st_.points(3), x0=st_.points(3)
@@ -518,7 +523,7 @@ def test_preconditioning_is_least_squares_of_gaussian_data(dtype, sigma, std, x,
             1.0,
             ulps=16,
             scale=power,
-            why="the weighted least loss is 1 at every level",
+            why=f"{make.__name__}: the weighted least loss is 1 at every level",
         )
     without_signal(dtype, std, x)
 

@@ -106,12 +106,13 @@ LOGS = st.floats(-2.0, 2.0).map(lambda u: float(np.float32(np.exp(u))))
 @claim(
     "DEN-01",
     "x0, eps, score, v and velocity determine each other, whether alpha^2 + sigma^2 = 1 or not, "
-    "and at the ends of time.",
+    "and at the ends of time",
     of=NAMES,
     source=(
         "Salimans and Ho 2022, arXiv:2202.00512, Appendix D; Karras et al. 2022, "
         "arXiv:2206.00364, eq. (3)"
     ),
+    grade="identity",
 )
 def test_five_predictions_are_affine_bijections(dtype):
     """Each of the 20 conversions and 4 denoisers recovers its prediction, defined by x0 and eps,

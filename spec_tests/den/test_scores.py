@@ -43,7 +43,7 @@ def raw_fields(process, triple, x, t):
 @claim(
     "DEN-05",
     "A mixture's score and denoiser weight those of its components by responsibilities, log det "
-    "included.",
+    "included",
     of=(
         "diffx.denoisers.mixture_denoise",
         "diffx.denoisers.mixture_score",
@@ -51,6 +51,7 @@ def raw_fields(process, triple, x, t):
         "diffx.MixtureLaw",
     ),
     source="the gradient of a log-sum-exp",
+    grade="identity",
 )
 @given(case=drawn())
 def test_mixture_score_is_the_gradient_of_the_log_density(dtype, case):
@@ -94,9 +95,10 @@ def score_and_divergence(process, law, x, t):
 
 @claim(
     "DEN-13",
-    "Stein: E score = 0, E score (x - m)' = -I, and E |score|^2 = -E div score.",
+    "Stein: E score = 0, E score (x - m)' = -I, and E |score|^2 = -E div score",
     of=("diffx.score", "diffx.denoisers.mixture_score"),
     source="Stein 1981; integration by parts",
+    grade="computed law",
 )
 def test_scores_obey_the_identities_of_stein(dtype):
     """By the trapezoid rule on a grid of step 5/16, exact to rounding for densities this wide."""
@@ -158,9 +160,10 @@ one_score = jax.jit(lambda process, law, x, t: score(process, law)(x, t))
 @claim(
     "DEN-19",
     "Every analytic score is jax.grad of the marginal's log-density; a batch, a vmap and a loop "
-    "give the same.",
+    "give the same",
     of=("diffx.score", "diffx.denoiser", "diffx.GaussianLaw", "diffx.MixtureLaw"),
     source="the definition of the score",
+    grade="identity",
 )
 @given(case=drawn(), points=st_.arrays((5, 3), st_.floats(-2.0, 2.0)))
 def test_scores_are_gradients_of_log_densities(dtype, case, points):
@@ -271,8 +274,8 @@ def normals_have_the_mean_and_variance(dtype, matrix, d):
 
 @claim(
     "DEN-17",
-    "Hutchinson's estimate has the trace as its mean; signs have variance 2 sum S_ij^2 off the "
-    "diagonal, normals 2 |S|^2",
+    "Hutchinson's estimate has the trace as its mean; its variance with signs is 2 sum S_ij^2 off "
+    "the diagonal, with normals 2 |S|^2",
     of=(
         "diffx.likelihood.divergence",
         "diffx.likelihood.hutchinson",
@@ -283,6 +286,7 @@ def normals_have_the_mean_and_variance(dtype, matrix, d):
         "Hutchinson 1989; Avron and Toledo 2011; all 2^d signs enumerated, normals by "
         "Gauss-Hermite quadrature"
     ),
+    grade="computed law",
 )
 @FEW
 @given(wide=st_.points(5, 5), narrow=st_.points(3, 3), t=st_.floats(0.25, 1.0))

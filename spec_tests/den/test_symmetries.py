@@ -39,10 +39,11 @@ from spec_tests.support.paths import oracle, rectified_flow, ve, vp
 
 @claim(
     "DEN-16",
-    "The score has no curl; where data move by c the denoiser at x + alpha c moves by c; where "
-    "they turn it turns",
+    "The score has no curl; where the data move by c the denoiser at x + alpha c moves by c, and "
+    "where they turn it turns with them",
     of=EXACT,
     source="change of variables in x_t = alpha x_0 + sigma eps",
+    grade="identity",
 )
 @given(case=drawn(), move=st_.arrays(3, st_.floats(-2.0, 2.0)), q=st_.rotations(3))
 @settings(max_examples=8)
@@ -119,8 +120,8 @@ def low_rank(process, law, x, t):
 
 @claim(
     "DEN-07",
-    "Data in a subspace U: beside it the score is exactly -(I - UU')x/sigma^2, and dD/dx tends to "
-    "the projector UU'/alpha",
+    "Data in a subspace U: orthogonal to it the score is exactly -(I - UU')x/sigma^2, and dD/dx "
+    "tends to the projector UU'/alpha",
     of=(
         *EXACT,
         "diffx.denoisers.gaussian_denoise",
@@ -128,6 +129,7 @@ def low_rank(process, law, x, t):
         "diffx.LowRank",
     ),
     source="Gaussian conditioning with a singular covariance",
+    grade="bounded",
 )
 @given(q=st_.rotations(3), v=st_.arrays(2, st_.log_uniform(0.25, 4.0)), x=st_.points(3), s=LEVELS)
 @settings(max_examples=8)
@@ -207,6 +209,7 @@ def one(k: int, a: float, s: float) -> tuple:
     "VE the score itself)",
     of=(*EXACT, "diffx.posterior"),
     source="the tower property; the corollary E|D_s - D_t|^2 = mmse_t - mmse_s",
+    grade="computed law",
 )
 def test_denoiser_is_a_martingale_of_the_reverse_process(dtype):
     """E[D(x_s, s) | x_t] = D(x_t, t), x_s | x_t a known mixture by the coded posterior; and the
@@ -291,8 +294,8 @@ def slopes_at_zero(process, law, t):
 
 @claim(
     "DEN-18",
-    "Data at +-1: D has slope alpha/sigma^2 at 0, two modes if sigma < alpha, the reverse SDE "
-    "leaves 0 at alpha^2 = sqrt 2 - 1",
+    "Data at +-1: D has the slope alpha/sigma^2 at 0, there are two modes if sigma < alpha, and "
+    "the reverse SDE leaves 0 at alpha^2 = sqrt 2 - 1",
     of=(
         "diffx.denoisers.points_denoise",
         "diffx.denoisers.points_score",
@@ -303,6 +306,7 @@ def slopes_at_zero(process, law, t):
         "Raya and Ambrogioni 2023, arXiv:2305.19693; the numbers: roots of the linearisation, "
         "derived here"
     ),
+    grade="identity",
 )
 def test_symmetry_of_two_points_breaks_at_known_levels(dtype):
     """In reverse time the SDE's drift at 0 turns from restoring to repelling at alpha = .64359; the

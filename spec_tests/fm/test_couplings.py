@@ -50,14 +50,15 @@ def flow_of_gaussian(law, points, x0, eps, ts):
 
 @claim(
     "FM-07",
-    "The flow's transport cost is below that of independent pairs by the loss that no model "
-    "removes and the paths' curvature",
+    "The transport cost of the flow is below that of independent pairs by the loss that no model "
+    "removes and the curvature of the paths",
     of=(
         "diffx.flow_matching.transport_cost",
         "diffx.flow_matching.straightness",
         "diffx.flow_matching.optimal_cfm_loss",
     ),
     source=f"{LIU}, for the identity; the closed forms: derived here",
+    grade="order",
 )
 def test_transport_cost_falls_by_two_straightnesses(dtype):
     """Per direction 2 sqrt L = (pi/2) sqrt L + (2 - pi/2) sqrt L; all expectations exact by sigma
@@ -143,7 +144,7 @@ def joint_of_pairs(dtype, x0, eps):
 @claim(
     "FM-08",
     "After one reflow the paths of Gaussian data are straight and one Euler step is exact, yet "
-    "they are no optimal transport",
+    "they are not the optimal transport",
     of=(
         "diffx.flow_matching.reflow_pairs",
         "diffx.flow_matching.straightness",
@@ -151,6 +152,7 @@ def joint_of_pairs(dtype, x0, eps):
         "diffx.flow_matching.interpolant_velocity",
     ),
     source=f"{LIU}, for reflow; the closed forms: derived here",
+    grade="computed law",
 )
 def test_one_reflow_straightens_but_does_not_optimise(dtype):
     """Noise N(0, diag(4, .3)), data ((1, .9), (.9, 1)): cost 2.753272, W2^2 1.715248, independent
@@ -215,8 +217,8 @@ def one_step_of_optimal_pairs(p, q, x0, ts):
 
 @claim(
     "FM-09",
-    "Paired by the optimal map the velocity is known from x_t: the least loss is 0 and one Euler "
-    "step is exact",
+    "With data and noise paired by the optimal map the velocity is known from x_t: the least loss "
+    "is 0 and one Euler step is exact",
     of=(
         "diffx.flow_matching.gaussian_ot_coupling",
         "diffx.flow_matching.gaussian_ot_map",
@@ -224,6 +226,7 @@ def one_step_of_optimal_pairs(p, q, x0, ts):
         "diffx.flow_matching.cfm_loss",
     ),
     source="Tong et al. 2024, arXiv:2302.00482; for Gaussians derived here",
+    grade="computed law",
 )
 @FEW_PAIRS
 @given(mean=st_.points(D), cov=plane_covariances(), other=plane_covariances(), x0=st_.points(3, D))
@@ -269,6 +272,7 @@ def test_optimal_pairs_need_one_step(dtype, mean, cov, other, x0):
     "its mean cost is above W2^2",
     of=("diffx.flow_matching.ot_coupling", "diffx.flow_matching.transport_cost"),
     source="Pooladian et al. 2023, arXiv:2304.14772; Tong et al. 2024, arXiv:2302.00482",
+    grade="bounded",
 )
 @given(x0=st_.normals(6, D), eps=st_.normals(6, D), seed=st_.seeds())
 def test_minibatch_pairs_are_the_best_of_the_batch(dtype, x0, eps, seed):
@@ -346,8 +350,8 @@ JOINTS = st.builds(
 
 @claim(
     "FM-14",
-    "A stochastic interpolant's score is -E[z | x]/gamma, its velocity E[x1 - x0 | x] + gamma' E[z "
-    "| x] carries its laws",
+    "The score of a stochastic interpolant is -E[z | x]/gamma, and its velocity E[x1 - x0 | x] + "
+    "gamma' E[z | x] carries its laws",
     of=(
         "diffx.flow_matching.Interpolant",
         "diffx.flow_matching.interpolate",
@@ -359,6 +363,7 @@ JOINTS = st.builds(
         "diffx.flow_matching.independent_coupling",
     ),
     source=ALBERGO,
+    grade="identity",
 )
 @FEW_PAIRS
 @given(

@@ -43,6 +43,7 @@ def velocities(processes, weights, means, variances, x0, eps, xs, ts):
     "eps - x0, towards noise",
     of=("diffx.flow_matching.marginal_velocity", "diffx.flow_matching.conditional_velocity"),
     source=f"{LIPMAN}, Theorem 1; Liu et al. 2023, arXiv:2209.03003",
+    grade="identity",
 )
 @FEW
 @given(
@@ -135,6 +136,7 @@ def affine_loss(theta, x0, eps, ts, weights):
     "gradients are equal",
     of="diffx.flow_matching.cfm_loss",
     source=f"{LIPMAN}, Theorem 2",
+    grade="computed law",
 )
 @given(
     mean=st_.points(2),
@@ -192,6 +194,7 @@ def density_scores(weights, means, covs, x, t):
     "score/2 of its own SDE",
     of=("diffx.flow_matching.marginal_velocity", "diffx.predictions.velocity_of_score"),
     source="Song et al. 2021, arXiv:2011.13456, eq. (13); Liu et al. 2023, arXiv:2209.03003",
+    grade="identity",
 )
 @given(seed=st_.seeds(), t=st_.times(0.0625, 0.9375))
 def test_velocity_is_the_probability_flow_of_its_sde(dtype, seed, t):
@@ -233,10 +236,11 @@ def least_losses(law, x0, eps, ts, weights):
 
 @claim(
     "FM-04",
-    "The least flow-matching loss on Gaussian data is L/v_t at one time and, summed, (pi/2) tr "
-    "Sigma^(1/2) over uniform times",
+    "The least flow-matching loss on Gaussian data is L/v_t at one time and, summed over entries, "
+    "(pi/2) tr Sigma^(1/2) over uniform times",
     of=("diffx.flow_matching.cfm_loss", "diffx.flow_matching.optimal_cfm_loss"),
     source="derived here",
+    grade="computed law",
 )
 def test_least_loss_is_half_pi_times_the_trace_of_the_root(dtype):
     """The exact velocity on all pairs by sigma points, over times by Gauss-Legendre; logit-normal
@@ -330,6 +334,7 @@ def covariances(d):
     "optimal map mu + Sigma^(1/2) z",
     of=("diffx.flow_matching.gaussian_ot_map", "diffx.samplers.exact_flow"),
     source="derived here; Dowson and Landau 1982 for the map",
+    grade="identity",
 )
 @given(
     mean=st_.points(3),
@@ -390,13 +395,14 @@ GAINS = {  # (L, N): shift 1, 3, 5
 @claim(
     "FM-06",
     "One Euler step from noise returns the mean of the data; N steps have a product of cosines as "
-    "gain, on shifted grids too",
+    "their gain, also on shifted grids",
     of=(
         "diffx.flow_euler",
         "diffx.samplers.flow_euler_step",
         "diffx.flow_matching.marginal_velocity",
     ),
     source="derived here",
+    grade="computed law",
 )
 def test_one_step_gives_the_mean_and_many_a_product_of_cosines(dtype):
     """phi = atan(t/((1 - t) sqrt L)); the printed ratios of gain to sqrt L at shifts 1, 3 and 5."""
@@ -439,8 +445,8 @@ WEIGHTS, MEANS, VARIANCES = np.array([0.25, 0.75]), np.array([-1.0, 1.5]), np.ar
 
 @claim(
     "FM-15",
-    "On WAN's grid Euler's steps on the rectified flow are DDIM on any path and Euler's steps of "
-    "EDM, level by level",
+    "On WAN's grid Euler steps of the rectified flow are DDIM steps on any path and Euler steps "
+    "of EDM, level by level",
     of=(
         "diffx.flow_matching.flow_grid",
         "diffx.ddim",
@@ -448,6 +454,7 @@ WEIGHTS, MEANS, VARIANCES = np.array([0.25, 0.75]), np.array([-1.0, 1.5]), np.ar
         "diffx.flow_euler",
     ),
     source="Lu et al. 2022, arXiv:2206.00927, section 4; Karras et al. 2022, arXiv:2206.00364",
+    grade="identity",
 )
 def test_steps_on_wans_grid_are_one_map(dtype):
     """A mixture on the default solver's grid of 50 steps: x + (s - t) (x - D)/t in numpy; x/alpha

@@ -65,6 +65,7 @@ products = jax.jit(alpha_bar)
         "Ho et al. 2020; Song et al. 2021, appendix B; the constant: Euler-Maclaurin and the "
         "next term of the logarithm"
     ),
+    grade="order",
     dtypes=("float64",),
     why_dtypes="a rate of convergence: its error at N = 1600 is float32's rounding of log alphabar",
 )
@@ -116,6 +117,7 @@ def test_chain_tends_to_vp_with_its_rate_and_constant(dtype):
     "nothing when applied again",
     of=("diffx.processes.zero_terminal_snr", "diffx.DDPMChain"),
     source="Lin et al. 2024, arXiv:2305.08891, Algorithm 1",
+    grade="identity",
 )
 def test_zero_terminal_snr_is_the_algorithm_of_lin(dtype):
     """sqrt(abar)' = (sqrt(abar) - sqrt(abar_T)) sqrt(abar_1)/(sqrt(abar_1) - sqrt(abar_T));
@@ -160,6 +162,7 @@ def test_zero_terminal_snr_is_the_algorithm_of_lin(dtype):
         "Lin et al. 2024, arXiv:2305.08891, Table 1 (its cosine row, 4.928220e-05 and "
         "2.428735e-09, has float32 error)"
     ),
+    grade="computed law",
 )
 def test_terminal_snr_is_that_of_the_table(dtype):
     """linear .006353, 4.035993e-05; SD .068265, .004682; cosine (clip .999) 4.928252e-05,
@@ -228,10 +231,11 @@ def has_terminal(betas, root: float, half: float, snr: float, half_snr: float):
 
 @claim(
     "FWD-18",
-    "The chain as a process is exact at every node and geometric between, and a respaced chain has "
-    "its marginals",
+    "The chain as a process is exact at every node and geometric between nodes, and a respaced "
+    "chain has the marginals of the whole",
     of=("diffx.processes.respace", "diffx.DDPMChain"),
     source="Nichol and Dhariwal 2021, arXiv:2102.09672, eq. 19; Ho et al. 2020, eq. 4",
+    grade="identity",
 )
 def test_respaced_chain_has_the_marginals_of_the_whole(dtype):
     """beta'_i = 1 - abar_{tau_i}/abar_{tau_{i-1}} reproduces abar on the sub-grid; respacing

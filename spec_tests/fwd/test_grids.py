@@ -34,6 +34,7 @@ from spec_tests.support.paths import PROCESSES, oracle
     "is uniform",
     of=tuple(f"diffx.grids.{name}" for name in ("leading", "linspace", "trailing", "uniform")),
     source="Lin et al. 2024, arXiv:2305.08891, Table 2",
+    grade="identity",
 )
 def test_step_selection_gives_the_integers_of_the_table(dtype):
     """T = 1000, S = 10: leading 1, 101..901; linspace 1, 112, 223..1000; trailing 100,
@@ -118,6 +119,7 @@ def densities_of(make):
     "shift S moves l by -2 log S",
     of=("diffx.processes.log_snr_density", "diffx.time_shift"),
     source="Kingma and Gao 2023, arXiv:2303.00848; Esser et al. 2024, arXiv:2403.03206, eq. (23)",
+    grade="identity",
 )
 def test_uniform_times_have_the_known_densities_of_log_snr(dtype):
     """|dt/dl| = 1/|l'(t)| for all processes, of integral 1; l, not l/2."""

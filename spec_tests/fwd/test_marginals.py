@@ -98,6 +98,7 @@ def growth(process, law, t):
         "m' = f m, V' = 2 f V + g^2 integrated by DOP853; Song et al. 2021, arXiv:2011.13456, "
         "eq. 29"
     ),
+    grade="computed law",
 )
 @given(mean=st_.points(3), means=st_.points(3, 3), variances=st_.variances(3), q=st_.rotations(3))
 def test_marginals_are_what_the_sde_makes_of_the_data(dtype, mean, means, variances, q):
@@ -115,7 +116,7 @@ def test_marginals_are_what_the_sde_makes_of_the_data(dtype, mean, means, varian
             0 * rate,
             ulps=16,
             scale=size,
-            why="V' = 2 f V + g^2 of the coded f, g",
+            why=f"{make.__name__}: V' = 2 f V + g^2 of the coded f, g",
         )
 
 
@@ -230,6 +231,7 @@ def unit_at(process, t):
     "exp(-B) KL(p_0 || N)",
     of=("diffx.VP", "diffx.kl", "diffx.w2", "diffx.marginal"),
     source="Bakry-Emery for the Ornstein-Uhlenbeck process; synchronous coupling",
+    grade="bounded",
 )
 @given(
     means=st_.points(2, 3),
@@ -273,13 +275,13 @@ def test_variance_preserving_paths_contract_to_the_unit_gaussian(dtype, means, v
     )
     for make in [make for make in PROCESSES if make().variance_preserving]:
         mean, cov = unit_at(make(), jnp.asarray(t, dtype))
-        holds(mean == 0, "the mean stays 0")
+        holds(mean == 0, f"{make.__name__}: the mean stays 0")
         close(
             cov,
             np.ones(3),
             ulps=16,
             scale=1,
-            why="alpha^2 + sigma^2 = 1; exp(-B) is rounded by B < 7",
+            why=f"{make.__name__}: alpha^2 + sigma^2 = 1; exp(-B) is rounded by B < 7",
         )
 
 
@@ -345,6 +347,7 @@ def fokker_planck(process, law, xs, t):
     "The density of a noised mixture solves the Fokker-Planck equation of its process",
     of=("diffx.marginal", "diffx.MixtureLaw"),
     source="d_t p + div(f x p) = g^2/2 Lap p; Song et al. 2021, arXiv:2011.13456, appendix D",
+    grade="identity",
 )
 @given(
     means=st_.points(3, 2),
@@ -383,13 +386,14 @@ def test_noised_mixture_solves_the_fokker_planck_equation(dtype, means, variance
 
 @claim(
     "FWD-20",
-    "Data scaled by c are the data at a log-SNR higher by 2 log c: D_cp(x; alpha, sigma) = c "
-    "D_p(x/c; alpha, sigma/c)",
+    "Data scaled by c are the data at a log-SNR that is higher by 2 log c: D_cp(x; alpha, sigma) "
+    "= c D_p(x/c; alpha, sigma/c)",
     of=EXACT,
     source=(
         "Chen 2023, arXiv:2301.10972 (whose abstract says log c: half of it); Hoogeboom et al. "
         "2023, arXiv:2301.11093"
     ),
+    grade="identity",
 )
 @given(case=drawn(), c=st_.log_uniform(0.25, 4.0))
 @settings(max_examples=8)
@@ -462,10 +466,11 @@ def prior_kls(processes, x0, prior):
 
 @claim(
     "FWD-13",
-    "the prior term is KL(q(x_1 | x_0) || N(0, I)) = sum [alpha^2 x_0^2 + sigma^2 - 1 - log "
+    "The prior term is KL(q(x_1 | x_0) || N(0, I)) = sum [alpha^2 x_0^2 + sigma^2 - 1 - log "
     "sigma^2]/2: 7e-6 bits for DDPM",
     of="diffx.likelihood.prior_kl",
     source="Ho et al. 2020, arXiv:2006.11239: 1e-5 bits per dimension",
+    grade="computed law",
 )
 def test_prior_term_is_the_kl_at_the_end(dtype):
     """The mean of log q - log p over q by Hermite, exact for quadratics; any prior; pictures; the
@@ -520,9 +525,10 @@ def rates_of_entropy(processes, law, x0, eps, ts, weights):
 
 @claim(
     "FWD-16",
-    "entropy grows at d f + (g^2/2) E|score|^2: de Bruijn's identity with a drift",
+    "Entropy grows at the rate d f + (g^2/2) E|score|^2: de Bruijn's identity with a drift",
     of="diffx.likelihood.entropy_rate",
     source="Stam 1959; derived here for a drift",
+    grade="computed law",
 )
 def test_entropy_grows_by_drift_and_fisher_information(dtype):
     """Gaussians in two dimensions: sum v'/(2 v); a mixture: -int p' log p with the derivative of
@@ -584,6 +590,7 @@ def rates_scale(path, t, least):
     "alpha_{t|s}^2 sigma_s^2",
     of=("diffx.transition", *CLASSES),
     source="Chapman-Kolmogorov; Kingma et al. 2021, arXiv:2107.00630, appendix A",
+    grade="identity",
 )
 @given(grid=st_.grids(2, 1e-3, 0.999))
 def test_transitions_compose_and_match_the_difference_of_variances(dtype, grid):
@@ -619,13 +626,13 @@ def test_transitions_compose_and_match_the_difference_of_variances(dtype, grid):
             joined,
             ulps=64,
             scale=joined * powers[0] * wide[0] * LOG1P[dtype.name],
-            why="through s and at once: the same law",
+            why=f"{make.__name__}: through s and at once: the same law",
         )
         holds(
             (v[:3] > 0) & (v[3] == 0), f"{make.__name__}: variances are positive, and 0 where s = t"
         )
         close(got.alpha[3], 1.0, ulps=2, why=f"{make.__name__}: x/x, which a GPU divides to 2 ulps")
-        holds(step[3] == 0, "no step, no increment")
+        holds(step[3] == 0, f"{make.__name__}: no step, no increment")
 
 
 @jax.jit
@@ -647,6 +654,7 @@ def score_equation(process, law, x, t, f, g):
     ". s - d f]",
     of=("diffx.score", "diffx.denoisers.mixture_score", *CLASSES),
     source="Lai et al. 2023, arXiv:2210.04296",
+    grade="identity",
 )
 def test_scores_of_mixtures_obey_the_score_equation(dtype):
     """Derivatives of the coded score with the coded f and g, at the alpha, sigma, alpha', sigma' of

@@ -58,6 +58,7 @@ def perturbed(process, x0, eps, t):
         "Song 2021 eqs. 9, 11, 12, 29; Karras 2022 Table 1; Nichol 2021 eq. 17; Liu 2023; "
         "Albergo 2023; Chen 2023"
     ),
+    grade="identity",
 )
 @given(ts=st_.arrays(5, st_.times()), x0=st_.points(4), eps=st_.points(4))
 def test_every_path_has_the_kernel_of_its_paper(dtype, ts, x0, eps):
@@ -95,7 +96,7 @@ def test_every_path_has_the_kernel_of_its_paper(dtype, ts, x0, eps):
             at[0] * x0 + at[1] * eps,
             ulps=8,
             scale=size,
-            why="alpha x0 + sigma eps: each part as exact as its factor",
+            why=f"{make.__name__}: alpha x0 + sigma eps: each part as exact as its factor",
         )
         ends = paths_at(process, jnp.asarray([0.0] * 8, dtype))
         holds((ends[0] == 1) & (ends[1] == 0), f"{make.__name__}: t = 0 is data, exactly")
@@ -117,6 +118,7 @@ def test_every_path_has_the_kernel_of_its_paper(dtype, ts, x0, eps):
         *CLASSES,
     ),
     source="Kingma et al. 2021, arXiv:2107.00630, appendix; Karras et al. 2022",
+    grade="identity",
 )
 @given(ts=st_.arrays(5, st_.times(2e-3, 0.998)))
 def test_drift_and_diffusion_follow_from_alpha_and_sigma(dtype, ts):
@@ -202,8 +204,8 @@ def test_a_class_that_owes_something_is_told_what():
 
 @claim(
     "FWD-05",
-    "log-SNR decreases strictly, time_of_log_snr inverts it, and grids in log-SNR, in sigma and in "
-    "angle are what they say",
+    "log-SNR decreases strictly, time_of_log_snr inverts it, and the grids in log-SNR, in sigma "
+    "and in angle have the nodes that they state",
     of=(
         "diffx.processes.Process",
         *CLASSES,
@@ -215,6 +217,7 @@ def test_a_class_that_owes_something_is_told_what():
     source=(
         "Kingma et al. 2021; Lu et al. 2022; Karras et al. 2022, eq. 5; Esser et al. 2024, eq. 23"
     ),
+    grade="identity",
 )
 def test_log_snr_decreases_and_is_inverted_exactly(dtype):
     """l' < 0 on (0, T); t(l(t)) = t. Cosine with offset 0: l = -2 log tan(pi t/2); RF: l = 2
@@ -268,6 +271,7 @@ def check_log_snr(dtype):
     "alone",
     of=("diffx.denoiser", "diffx.score", "diffx.marginal"),
     source="Karras et al. 2022, appendix B; Kingma et al. 2021, section 3",
+    grade="identity",
 )
 @given(
     means=st_.points(3, 2), variances=st_.arrays((3, 2), st_.log_uniform(0.1, 4.0)), y=st_.points(2)
@@ -346,10 +350,11 @@ def on(end: float) -> tuple[np.ndarray, np.ndarray]:
 
 @claim(
     "FWD-14",
-    "The variance of sub-VP is that of VP squared, so below it, both tend to 1, and each solves V' "
-    "= -beta V + g^2",
+    "The variance of sub-VP is the square of that of VP, so that it is smaller; both tend to 1, "
+    "and each solves V' = -beta V + g^2",
     of=("diffx.SubVP", "diffx.VP"),
     source="Song et al. 2021, arXiv:2011.13456, section 3.4 and Appendix B",
+    grade="identity",
 )
 def test_sub_vp_has_less_variance_than_vp(dtype):
     """(1 - e^-B)^2 <= 1 - e^-B; the coded g^2 integrated against e^(B(r) - B(t)) gives the coded
@@ -397,13 +402,14 @@ def exploding(process, law, x, ts):
 
 @claim(
     "FWD-15",
-    "VE begins at the data: sigma(t)^2 is the integral of g^2, sigma_min^2 less than the "
+    "VE begins at the data: sigma(t)^2 is the integral of g^2, which is sigma_min^2 less than the "
     "sigma_min^2 r^(2t) of common code",
     of=("diffx.VE", "diffx.transition", "diffx.marginal"),
     source=(
         "Song et al. 2021, arXiv:2011.13456, eqs. (9), (29): the SDE started at x_0 has "
         "variance sigma(t)^2 - sigma(0)^2"
     ),
+    grade="computed law",
 )
 def test_ve_variance_is_the_integral_of_its_diffusion(dtype):
     """At t -> 0 the variant without -sigma_min^2 is off by all of it: x_0 would not be the data."""
@@ -443,10 +449,11 @@ def test_ve_variance_is_the_integral_of_its_diffusion(dtype):
 
 @claim(
     "FWD-21",
-    "Time is one scalar and x has any shape; a batch of times is vmap; a batched time against an x "
-    "is refused",
+    "Time is one scalar and x has any shape; a batch of times goes through vmap; a batched time "
+    "against an x is refused",
     of=("diffx.perturb", "diffx.transition", "diffx.processes.rates"),
     source="a time broadcast along features is right in shape and wrong in value",
+    grade="identity",
 )
 def test_time_is_a_scalar_and_batches_of_times_are_vmap(dtype):
     """vmap over (x, t) equals the Python loop; a t with a batch axis is refused at trace time."""

@@ -3,6 +3,7 @@ makes tracers of them.
 """
 
 from collections.abc import Callable
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,166 +15,16 @@ import pytest
 import diffx
 from diffx import concepts, contrast, flow_matching, guidance
 from spec_tests.instrument.close import close
-from spec_tests.support.arrays import halve
-from spec_tests.support.rooms import by_short_name, handed_on, modules
+from spec_tests.support.rooms import handed_on, modules
 
-PROCESS, PUBLIC = diffx.VP(), by_short_name()
 PREDICTIONS = ("x0", "eps", "score", "v", "velocity")
 CONVERSIONS = [f"{to}_of_{given}" for to in PREDICTIONS for given in PREDICTIONS if to != given]
 
 
-def numbers_and_laws():
-    """Every argument that a door looks at."""
-    number, square = jnp.float32, jnp.eye(3) + 0.5
-    law = diffx.GaussianLaw(jnp.ones(3), square)
-    return SimpleNamespace(
-        **{
-            "t": number(0.5),
-            "s": number(0.25),
-            "one": number(1.0),
-            "top": number(0.9),
-            "low": number(0.125),
-        },
-        **{
-            "ts": jnp.linspace(0.9, 0.1, 5),
-            "from_one": jnp.linspace(1.0, 0.1, 5),
-            "curve": jnp.linspace(1.0, 2.0, 5),
-        },
-        **{
-            "weights": jnp.full(4, 0.25),
-            "mean": jnp.ones(3),
-            "means": jnp.ones((4, 3)),
-            "x": jnp.ones((4, 3)),
-        },
-        **{
-            "square": square,
-            "squares": jnp.stack([square] * 4),
-            "variances": jnp.ones(3),
-            "four": jnp.ones(4),
-        },
-        **{
-            "basis": jnp.eye(3)[:, :2],
-            "two": jnp.ones(2),
-            "bases": jnp.stack([jnp.eye(3)[:, :2]] * 4),
-            "twos": jnp.ones((4, 2)),
-        },
-        **{
-            "points": jnp.ones((4, 2, 2)),
-            "law": law,
-            "set": diffx.PointSet(jnp.ones((4, 2, 2)), jnp.full(4, 0.25)),
-        },
-        sampler=diffx.ddim(PROCESS, diffx.denoiser(PROCESS, law)),
-    )
-
-
-def log_h(x, t):
-    return -(x**2).sum(-1)
-
-
-def network(u, c_noise):
-    return u
-
-
-def mixture(a, covs):
-    return diffx.MixtureLaw(a.weights, a.means, covs).log_prob(a.x)
-
-
-FORMULAS = {
-    **{name: lambda a, name=name: PUBLIC[name](PROCESS, a.x, a.x, a.t) for name in CONVERSIONS},
-    **{
-        f"{p}_loss": lambda a, p=p: PUBLIC[f"{p}_loss"](PROCESS, halve, a.x, a.x, a.t)
-        for p in PREDICTIONS
-    },
-    **{
-        f"optimal_{p}_loss": lambda a, p=p: PUBLIC[f"optimal_{p}_loss"](PROCESS, a.law, a.t)
-        for p in PREDICTIONS
-    },
-    "loss_weights": lambda a: diffx.losses.loss_weights(PROCESS, a.t),
-    "min_snr_weight": lambda a: diffx.losses.min_snr_weight(PROCESS, a.t, gamma=a.one),
-    "preconditioning": lambda a: diffx.preconditioning.preconditioning(a.weights, std=a.one),
-    "edm_weight": lambda a: diffx.preconditioning.edm_weight(a.weights, std=a.one),
-    "denoiser_of_network": lambda a: diffx.preconditioning.denoiser_of_network(
-        PROCESS, network, std=a.one
-    )(a.x, a.t),
-    "uniform": lambda a: diffx.uniform(4, t_max=a.top, t_min=a.low),
-    "uniform_log_snr": lambda a: diffx.grids.uniform_log_snr(PROCESS, 4, t_max=a.top, t_min=a.low),
-    "karras": lambda a: diffx.karras(PROCESS, 4, sigma_min=a.low, sigma_max=a.one, rho=a.one),
-    "equal_angle": lambda a: diffx.grids.equal_angle(
-        PROCESS, 4, std=a.one, t_max=a.top, t_min=a.low
-    ),
-    "time_shift": lambda a: diffx.time_shift(a.ts, a.one),
-    "perturb": lambda a: diffx.perturb(PROCESS, a.x, a.x, a.t),
-    "transition": lambda a: diffx.transition(PROCESS, a.t, a.s),
-    "posterior": lambda a: diffx.posterior(PROCESS, a.t, a.s),
-    "gaussian_step": lambda a: diffx.reverse.gaussian_step(
-        PROCESS, a.variances, a.t, a.s, eta=a.one
-    ),
-    "probability_flow": lambda a: diffx.reverse.probability_flow(PROCESS, halve, a.x, a.t),
-    "reverse_drift": lambda a: diffx.reverse.reverse_drift(PROCESS, halve, a.x, a.t, eta=a.one),
-    "conditioned_drift": lambda a: diffx.reverse.conditioned_drift(PROCESS, log_h, a.x, a.t),
-    "consistency": lambda a: diffx.distillation.consistency(PROCESS, a.law, a.x, a.t),
-    "progressive_target": lambda a: diffx.distillation.progressive_target(
-        PROCESS, a.x, a.x, a.t, a.s
-    ),
-    "GaussianLaw": lambda a: diffx.GaussianLaw(a.mean, a.square).log_prob(a.x),
-    "GaussianLaw, diagonal": lambda a: diffx.GaussianLaw(a.mean, a.variances).log_prob(a.x),
-    "GaussianLaw, low rank": lambda a: diffx.GaussianLaw(
-        a.mean, diffx.LowRank(a.basis, a.two, a.one)
-    ).log_prob(a.x),
-    "MixtureLaw": lambda a: mixture(a, a.four),
-    "MixtureLaw, full": lambda a: mixture(a, a.squares),
-    "MixtureLaw, low rank": lambda a: mixture(a, diffx.LowRank(a.bases, a.twos, a.four)),
-    "PointSet": lambda a: diffx.PointSet(a.points, a.weights).log_prob(a.points),
-    "marginal": lambda a: diffx.marginal(PROCESS, a.law, a.t).mean,
-    "prior": lambda a: diffx.prior(PROCESS, a.law).mean,
-    "w2": lambda a: diffx.w2(a.law, a.law),
-    "kl": lambda a: diffx.kl(a.law, a.law),
-    "denoiser": lambda a: diffx.denoiser(PROCESS, a.law)(a.x, a.t),
-    "denoiser of points": lambda a: diffx.denoiser(PROCESS, a.set)(a.points, a.t),
-    "score of points": lambda a: diffx.score(PROCESS, a.set)(a.points, a.t),
-    "exact_law": lambda a: diffx.exact_law(a.sampler, a.law, a.ts).mean,
-    "error_budget": lambda a: diffx.error_budget(diffx.ddim, PROCESS, a.law, a.ts),
-    "mmse": lambda a: diffx.likelihood.mmse(PROCESS, halve, a.x, a.x, a.t, weights=a.weights),
-    "mmse_curve": lambda a: diffx.likelihood.mmse_curve(
-        PROCESS, halve, a.x, a.x, a.ts, weights=a.weights
-    ),
-    "mutual_information": lambda a: diffx.likelihood.mutual_information(
-        PROCESS, a.curve, a.ts, dim=300
-    ),
-    "entropy": lambda a: diffx.likelihood.entropy(PROCESS, a.curve, a.ts, dim=300),
-    "surprisal": lambda a: diffx.likelihood.surprisal(PROCESS, a.curve, a.ts, dim=300),
-    "mmse_gap": lambda a: diffx.likelihood.mmse_gap(PROCESS, a.curve, a.curve, a.ts),
-    "kl_rate": lambda a: diffx.likelihood.kl_rate(
-        PROCESS, halve, halve, a.x, a.x, a.t, weights=a.weights
-    ),
-    "entropy_rate": lambda a: diffx.likelihood.entropy_rate(
-        PROCESS, halve, a.x, a.x, a.t, weights=a.weights
-    ),
-    "path_kl": lambda a: diffx.likelihood.path_kl(
-        PROCESS, halve, halve, a.x, a.x, a.ts, eta=a.one, weights=a.weights
-    ),
-    "frozen_score_kl": lambda a: diffx.likelihood.frozen_score_kl(PROCESS, a.law, a.ts),
-    "elbo_gap": lambda a: diffx.likelihood.elbo_gap(PROCESS, a.law, a.ts),
-    "vlb_term": lambda a: diffx.likelihood.vlb_term(PROCESS, halve, a.x, a.x, a.t, a.s),
-    "nelbo": lambda a: diffx.likelihood.nelbo(PROCESS, halve, a.x, a.x, a.from_one, variance=a.one),
-    "log_prob_ode": lambda a: diffx.log_prob_ode(PROCESS, halve, a.x, prior=a.law, ts=a.ts),
-    "log_prob_discrete": lambda a: diffx.likelihood.log_prob_discrete(
-        a.sampler, a.x, prior=a.law, ts=a.ts
-    ),
-    "bits_per_dim": lambda a: diffx.likelihood.bits_per_dim(a.weights, 3, scale=a.one),
-}
-
-
-@pytest.mark.parametrize("name", FORMULAS)
-def test_formulas_take_arrays_that_a_jitted_function_closes_over(name):
-    known, call = numbers_and_laws(), FORMULAS[name]
-    call(known)  # the values are good
-    jax.eval_shape(jax.jit(lambda: call(known)))
-
-
+@cache
 def arrays() -> SimpleNamespace:
-    """Made outside jit: rows of a batch, their partners, two laws with commuting covariances, a
-    coupling of them.
+    """Made once, outside jit: rows of a batch, their partners, two laws with commuting covariances,
+    a coupling of them, all that stands for a covariance.
     """
     p, q = (
         diffx.GaussianLaw(jnp.asarray([m, 0.5]), scale * jnp.asarray([[2.0, 0.5], [0.5, 1.0]]))
@@ -185,8 +36,10 @@ def arrays() -> SimpleNamespace:
     )
     table, numbers = (
         jnp.asarray([[0.1, 0.2, 0.1], [0.3, 0.2, 0.1]]),
-        {"half": 0.5, "two": 2.0, "low": 0.2, "nought": 0.0},
+        {"half": 0.5, "two": 2.0, "low": 0.2, "nought": 0.0, "unit": 1.0, "top": 0.9},
     )
+    cov = jnp.eye(3) + 0.5
+    law = diffx.GaussianLaw(jnp.ones(3), cov)
     return SimpleNamespace(
         **{name: jnp.asarray(number) for name, number in numbers.items()},
         **{
@@ -227,6 +80,35 @@ def arrays() -> SimpleNamespace:
             "std": flow_matching.Interpolant(jnp.asarray(0.5)),
             "flat": flow_matching.Interpolant(jnp.asarray(0.0)),
         },
+        **{
+            "rows": jnp.ones((4, 3)),
+            "weights": jnp.full(4, 0.25),
+            "points": jnp.ones((4, 2, 2)),
+            "mean": jnp.ones(3),
+            "means": jnp.ones((4, 3)),
+        },
+        **{
+            "cov": cov,
+            "squares": jnp.stack([cov] * 4),
+            "variances": jnp.ones(3),
+            "four": jnp.ones(4),
+        },
+        **{
+            "basis": jnp.eye(3)[:, :2],
+            "pair": jnp.ones(2),
+            "bases": jnp.stack([jnp.eye(3)[:, :2]] * 4),
+            "twos": jnp.ones((4, 2)),
+        },
+        **{
+            "inner": jnp.linspace(0.9, 0.1, 5),
+            "from_one": jnp.linspace(1.0, 0.1, 5),
+            "curve": jnp.linspace(1.0, 2.0, 5),
+        },
+        **{
+            "law": law,
+            "set": diffx.PointSet(jnp.ones((4, 2, 2)), jnp.full(4, 0.25)),
+            "sampler": diffx.ddim(VP, diffx.denoiser(VP, law)),
+        },
         singular=diffx.GaussianLaw(jnp.zeros(2), jnp.ones((2, 2))),
         other=diffx.GaussianLaw(jnp.zeros(2), jnp.asarray([[1.0, -0.5], [-0.5, 3.0]])),
     )
@@ -245,11 +127,126 @@ def net(x: Any, t: Any, c: Any) -> Any:
     return x + c
 
 
+def network(u: Any, c_noise: Any) -> Any:
+    return u
+
+
+def log_h(x: Any, t: Any) -> Any:
+    return -(x**2).sum(-1)
+
+
+def mixture_log_prob(g: SimpleNamespace, covs: Any) -> Any:
+    return diffx.MixtureLaw(g.weights, g.means, covs).log_prob(g.rows)
+
+
 def walk(g: SimpleNamespace) -> diffx.Sampler:
     return diffx.flow_euler(flow_matching.marginal_velocity(FLOW, g.p))
 
 
 DOORS: dict[str, Callable[[SimpleNamespace], Any]] = {
+    **{
+        f"predictions.{name}": lambda g, name=name: getattr(diffx.predictions, name)(
+            VP, g.rows, g.rows, g.half
+        )
+        for name in CONVERSIONS
+    },
+    **{
+        f"losses.{p}_loss": lambda g, p=p: getattr(diffx.losses, f"{p}_loss")(
+            VP, still, g.rows, g.rows, g.half
+        )
+        for p in PREDICTIONS
+    },
+    **{
+        f"losses.optimal_{p}_loss": lambda g, p=p: getattr(diffx.losses, f"optimal_{p}_loss")(
+            VP, g.law, g.half
+        )
+        for p in PREDICTIONS
+    },
+    "losses.loss_weights": lambda g: diffx.losses.loss_weights(VP, g.half),
+    "losses.min_snr_weight": lambda g: diffx.losses.min_snr_weight(VP, g.half, gamma=g.unit),
+    "preconditioning.preconditioning": lambda g: diffx.preconditioning.preconditioning(
+        g.weights, std=g.unit
+    ),
+    "preconditioning.edm_weight": lambda g: diffx.preconditioning.edm_weight(g.weights, std=g.unit),
+    "preconditioning.denoiser_of_network": lambda g: diffx.preconditioning.denoiser_of_network(
+        VP, network, std=g.unit
+    )(g.rows, g.half),
+    "uniform": lambda g: diffx.uniform(4, t_max=g.top, t_min=g.low),
+    "grids.uniform_log_snr": lambda g: diffx.grids.uniform_log_snr(VP, 4, t_max=g.top, t_min=g.low),
+    "karras": lambda g: diffx.karras(VP, 4, sigma_min=g.low, sigma_max=g.unit, rho=g.unit),
+    "grids.equal_angle": lambda g: diffx.grids.equal_angle(
+        VP, 4, std=g.unit, t_max=g.top, t_min=g.low
+    ),
+    "time_shift": lambda g: diffx.time_shift(g.inner, g.unit),
+    "perturb": lambda g: diffx.perturb(VP, g.rows, g.rows, g.half),
+    "transition": lambda g: diffx.transition(VP, g.half, g.low),
+    "posterior": lambda g: diffx.posterior(VP, g.half, g.low),
+    "reverse.gaussian_step": lambda g: diffx.reverse.gaussian_step(
+        VP, g.variances, g.half, g.low, eta=g.unit
+    ),
+    "reverse.probability_flow": lambda g: diffx.reverse.probability_flow(VP, still, g.rows, g.half),
+    "reverse.reverse_drift": lambda g: diffx.reverse.reverse_drift(
+        VP, still, g.rows, g.half, eta=g.unit
+    ),
+    "reverse.conditioned_drift": lambda g: diffx.reverse.conditioned_drift(
+        VP, log_h, g.rows, g.half
+    ),
+    "distillation.consistency": lambda g: diffx.distillation.consistency(VP, g.law, g.rows, g.half),
+    "distillation.progressive_target": lambda g: diffx.distillation.progressive_target(
+        VP, g.rows, g.rows, g.half, g.low
+    ),
+    "GaussianLaw": lambda g: diffx.GaussianLaw(g.mean, g.cov).log_prob(g.rows),
+    "GaussianLaw, diagonal": lambda g: diffx.GaussianLaw(g.mean, g.variances).log_prob(g.rows),
+    "GaussianLaw, low rank": lambda g: diffx.GaussianLaw(
+        g.mean, diffx.LowRank(g.basis, g.pair, g.unit)
+    ).log_prob(g.rows),
+    "MixtureLaw": lambda g: mixture_log_prob(g, g.four),
+    "MixtureLaw, full": lambda g: mixture_log_prob(g, g.squares),
+    "MixtureLaw, low rank": lambda g: mixture_log_prob(g, diffx.LowRank(g.bases, g.twos, g.four)),
+    "PointSet": lambda g: diffx.PointSet(g.points, g.weights).log_prob(g.points),
+    "marginal": lambda g: diffx.marginal(VP, g.law, g.half).mean,
+    "prior": lambda g: diffx.prior(VP, g.law).mean,
+    "w2": lambda g: diffx.w2(g.law, g.law),
+    "kl": lambda g: diffx.kl(g.law, g.law),
+    "denoiser": lambda g: diffx.denoiser(VP, g.law)(g.rows, g.half),
+    "denoiser of points": lambda g: diffx.denoiser(VP, g.set)(g.points, g.half),
+    "score of points": lambda g: diffx.score(VP, g.set)(g.points, g.half),
+    "exact_law": lambda g: diffx.exact_law(g.sampler, g.law, g.inner).mean,
+    "error_budget": lambda g: diffx.error_budget(diffx.ddim, VP, g.law, g.inner),
+    "likelihood.mmse": lambda g: diffx.likelihood.mmse(
+        VP, still, g.rows, g.rows, g.half, weights=g.weights
+    ),
+    "likelihood.mmse_curve": lambda g: diffx.likelihood.mmse_curve(
+        VP, still, g.rows, g.rows, g.inner, weights=g.weights
+    ),
+    "likelihood.mutual_information": lambda g: diffx.likelihood.mutual_information(
+        VP, g.curve, g.inner, dim=300
+    ),
+    "likelihood.entropy": lambda g: diffx.likelihood.entropy(VP, g.curve, g.inner, dim=300),
+    "likelihood.surprisal": lambda g: diffx.likelihood.surprisal(VP, g.curve, g.inner, dim=300),
+    "likelihood.mmse_gap": lambda g: diffx.likelihood.mmse_gap(VP, g.curve, g.curve, g.inner),
+    "likelihood.kl_rate": lambda g: diffx.likelihood.kl_rate(
+        VP, still, still, g.rows, g.rows, g.half, weights=g.weights
+    ),
+    "likelihood.entropy_rate": lambda g: diffx.likelihood.entropy_rate(
+        VP, still, g.rows, g.rows, g.half, weights=g.weights
+    ),
+    "likelihood.path_kl": lambda g: diffx.likelihood.path_kl(
+        VP, still, still, g.rows, g.rows, g.inner, eta=g.unit, weights=g.weights
+    ),
+    "likelihood.frozen_score_kl": lambda g: diffx.likelihood.frozen_score_kl(VP, g.law, g.inner),
+    "likelihood.elbo_gap": lambda g: diffx.likelihood.elbo_gap(VP, g.law, g.inner),
+    "likelihood.vlb_term": lambda g: diffx.likelihood.vlb_term(
+        VP, still, g.rows, g.rows, g.half, g.low
+    ),
+    "likelihood.nelbo": lambda g: diffx.likelihood.nelbo(
+        VP, still, g.rows, g.rows, g.from_one, variance=g.unit
+    ),
+    "log_prob_ode": lambda g: diffx.log_prob_ode(VP, still, g.rows, prior=g.law, ts=g.inner),
+    "likelihood.log_prob_discrete": lambda g: diffx.likelihood.log_prob_discrete(
+        g.sampler, g.rows, prior=g.law, ts=g.inner
+    ),
+    "likelihood.bits_per_dim": lambda g: diffx.likelihood.bits_per_dim(g.weights, 3, scale=g.unit),
     "guidance.cfg": lambda g: guidance.cfg(g.x, g.y, w=g.two),
     "guidance.guide": lambda g: guidance.guide(still, still, w=g.two)(g.x, g.half),
     "guidance.guide_net": lambda g: guidance.guide_net(net, g.half, g.two, w=g.two)(g.x, g.half),
@@ -401,13 +398,14 @@ def mesh() -> jax.sharding.Mesh:
 
 
 def test_every_door_of_these_rooms_is_in_the_table():
+    listed = {name for name in DOORS if name.partition(".")[0] in ROOMS}
     offered = {
         f"{room}.{name}"
         for room in ROOMS
         for name in handed_on(modules()[f"diffx.{room}"])
         if name not in NO_DOORS
     }
-    assert set(DOORS) == offered
+    assert listed == offered
 
 
 @pytest.mark.parametrize("name", DOORS)

@@ -47,7 +47,7 @@ UNCLAIMED: dict[str, str] = {
     "Pairs": "the values of reflow_pairs, which FM-08 holds",
     "SD3": "a dictionary of FlowSettings, which FM-12 holds",
     "WAN": "a dictionary of FlowSettings, which FM-12 holds",
-    "ErrorBudget": "the values of error_budget, which REV-22 holds",
+    "ErrorBudget": "the values of error_budget, which REV-43 holds",
     "LossWeights": "the values of loss_weights, which DEN-10 holds",
     "Preconditioning": "the values of preconditioning, which DEN-11 holds",
     "gaussian_of": "no theory: its two moments are held by den/test_laws",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from demos.site import api, claims
+from spec_tests.instrument.grades import GRADES
 from spec_tests.instrument.registry import CLAIMS, Claim, resolve
 from spec_tests.support.rooms import AT_FIRST_USE, front_door, import_every_test, public
 
@@ -62,11 +63,12 @@ def write_certificate(folder: Path, *rows: dict, device: str = "cpu") -> Path:
 
 def test_claims_read_from_the_text_are_those_that_the_tests_declare(declared):
     read = {
-        id: (claim.statement, claim.source, f"{claim.file}::{claim.test}")
+        id: (claim.statement, claim.source, claim.grade, f"{claim.file}::{claim.test}")
         for id, claim in claims.claims().items()
     }
     assert read == {
-        id: (claim.statement, claim.source, claim.test) for id, claim in declared.items()
+        id: (claim.statement, claim.source, claim.grade, claim.test)
+        for id, claim in declared.items()
     }
 
 
@@ -77,6 +79,20 @@ def test_the_code_of_a_claim_is_its_test():
             and id in claim.code
             and f"def {claim.test}(" in claim.code
         )
+
+
+def test_the_index_explains_every_grade_and_counts_its_claims():
+    """The grade comes from the source: a kept certificate may be older than the grades."""
+    known = {
+        f"FWD-0{i}": claims.Claim(f"FWD-0{i}", "s", "source", grade, "file", "test", "code")
+        for i, grade in enumerate(["order", "order", "sampled"], start=1)
+    }
+    written = claims.pages(known, [], {})
+    cells = [cell.strip("* -") for cell in written["claims/index"].splitlines()]
+    legend = {grade: cells[cells.index(says) + 1] for grade, says in GRADES.items()}
+    counts = {grade: int(count) for grade, count in legend.items()}
+    assert counts == dict.fromkeys(GRADES, 0) | {"order": 2, "sampled": 1}
+    assert f"Grade: *sampled*. {GRADES['sampled']}" in written["claims/fwd"]
 
 
 def test_every_public_name_has_an_entry(entries):
@@ -230,7 +246,7 @@ def test_devices_are_named_where_only_some_have_run_a_claim(tmp_path):
 def test_a_number_measured_for_an_earlier_sentence_says_so(tmp_path):
     write_certificate(tmp_path, {"measured": None, "bound": 3.0})
     (found,) = claims.certificates(tmp_path)
-    claim = claims.Claim("FWD-01", "s", "source", "file", "test", "code")
+    claim = claims.Claim("FWD-01", "s", "source", "identity", "file", "test", "code")
     assert claims._measured(found, found.rows["FWD-01"][0], claim) == (
         "CPU",
         "float32",

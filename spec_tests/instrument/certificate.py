@@ -96,6 +96,7 @@ class Results:
             "statement": claim.statement,
             "function": ", ".join(claim.of),
             "source": claim.source,
+            "grade": claim.grade,
             "test": claim.test,
             "measured": _number(record.measured),
             "bound": _number(record.bound),
@@ -106,8 +107,8 @@ class Results:
 
 def table(rows: list[dict[str, Any]], width: int = 60) -> list[str]:
     """The rows as lines of text."""
-    line = f"{{:7}} {{:8}} {{:{width}}} {{:>9}} {{:>9}} {{:9}} {{}}"
-    head = line.format("claim", "dtype", "statement", "measured", "bound", "", "verdict")
+    line = f"{{:7}} {{:8}} {{:{width}}} {{:12}} {{:>9}} {{:>9}} {{:9}} {{}}"
+    head = line.format("claim", "dtype", "statement", "grade", "measured", "bound", "", "verdict")
     return [head, *(_line(line, row, width) for row in rows), _score(rows)]
 
 
@@ -181,7 +182,9 @@ def _line(line: str, row: dict[str, Any], width: int) -> str:
         else row["statement"][: width - 3] + "..."
     )
     numbers = ("" if row[key] is None else f"{row[key]:.3g}" for key in ("measured", "bound"))
-    return line.format(row["id"], row["dtype"], statement, *numbers, row["unit"], row["verdict"])
+    return line.format(
+        row["id"], row["dtype"], statement, row["grade"], *numbers, row["unit"], row["verdict"]
+    )
 
 
 def _score(rows: list[dict[str, Any]]) -> str:

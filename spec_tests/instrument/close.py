@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,16 +18,30 @@ import numpy as np
 
 @dataclass
 class Record:
-    """What a test measured: the comparison that came closest to its bound."""
+    """What a test measured: the comparison that came closest to its bound, and which kinds of
+    comparison there were.
+    """
 
     count: int = 0
     ratio: float = -1.0
     measured: float | None = None
     bound: float | None = None
     unit: str = ""
+    kinds: set[str] = field(default_factory=set)  # of "close", "slope", "holds", "below"
+    false_alarm: float = 0.0  # the stated rates of all its draws: at most this often by chance
 
-    def add(self, ratio: float, measured: float | None, bound: float | None, unit: str) -> None:
+    def add(
+        self,
+        kind: str,
+        ratio: float,
+        measured: float | None,
+        bound: float | None,
+        unit: str,
+        false_alarm: float = 0.0,
+    ) -> None:
         self.count += 1
+        self.kinds.add(kind)
+        self.false_alarm += false_alarm
         if ratio > self.ratio or ratio != ratio:
             self.ratio, self.measured, self.bound, self.unit = ratio, measured, bound, unit
 
@@ -59,7 +73,7 @@ def close(a, b, *, ulps: float, scale=None, why: str) -> None:
         raise AssertionError(f"shapes differ: got {a.shape}, the oracle has {b.shape}; {why}")
     error = _in_ulps(a, b, _scale(scale, b))
     worst = float(np.max(error, initial=0.0))
-    _add(worst, float(ulps), "ulp")
+    _add("close", worst, float(ulps), "ulp")
     if not worst <= ulps:
         raise AssertionError(
             f"{worst:.3g} ulps, allowed {ulps:g} ({a.dtype}); {why}\n{_where(a, b, error)}"
@@ -86,7 +100,7 @@ def slope(
     ns, errors = _levels(ns, errors, why)
     slopes = np.diff(np.log(errors)) / -np.diff(np.log(ns))
     off = float(np.max(np.abs(slopes[-2:] - order)))
-    _add(off, within, "order")
+    _add("slope", off, within, "order")
     if not off <= within:
         raise AssertionError(
             f"orders {np.round(slopes, 3)}, wanted {order:g} within {within:g}; {why}"
@@ -95,24 +109,36 @@ def slope(
         _leading(errors[-1] * ns[-1] ** order, constant, constant_rtol, why)
 
 
-def holds(condition, why: str, measured: float | None = None, bound: float | None = None) -> None:
-    """The condition is true (everywhere, if an array): exact statements, inequalities, refusals."""
+def holds(
+    condition,
+    why: str,
+    measured: float | None = None,
+    bound: float | None = None,
+    *,
+    false_alarm: float = 0.0,
+) -> None:
+    """The condition is true (everywhere, if an array): exact statements, inequalities, refusals.
+
+    false_alarm: how often random draws violate it though the code is right; 0 without draws.
+    """
     _need(why)
+    _rate(false_alarm)
     true = np.asarray(condition)
     if true.dtype != np.bool_:
         raise TypeError(f"holds wants a truth value, got {true.dtype}; {why}")
     verdict = bool(true.all())
-    _record(0.0 if verdict else np.inf, measured, bound, "")
+    _record("holds", 0.0 if verdict else np.inf, measured, bound, "", false_alarm)
     if not verdict:
         raise AssertionError(f"does not hold (measured {measured}, bound {bound}): {why}")
 
 
-def below(value, bound: float, why: str) -> None:
-    """value <= bound in every element; NaN fails."""
+def below(value, bound: float, why: str, *, false_alarm: float = 0.0) -> None:
+    """value <= bound in every element; NaN fails.  false_alarm: as for `holds`."""
     _need(why)
+    _rate(false_alarm)
     value = np.asarray(value, np.float64)
     worst = float(np.max(value, initial=-np.inf))
-    _add(worst, float(bound), "")
+    _add("below", worst, float(bound), "", false_alarm)
     if not worst <= bound:
         raise AssertionError(f"{worst:.6g} is not below {bound:.6g}; {why}")
 
@@ -120,6 +146,13 @@ def below(value, bound: float, why: str) -> None:
 def _need(why: str) -> None:
     if not isinstance(why, str) or not why.strip():
         raise TypeError("say why this bound is the right one: why='...'")
+
+
+def _rate(false_alarm: float) -> None:
+    if not 0 <= false_alarm < 1:
+        raise ValueError(
+            f"false_alarm is how often right code fails by chance, in [0, 1); got {false_alarm}"
+        )
 
 
 def _scale(scale, b: np.ndarray) -> np.ndarray:
@@ -161,7 +194,7 @@ def _leading(measured: float, constant: float, rtol: float | None, why: str) -> 
     if rtol is None:
         raise TypeError("a constant needs its constant_rtol")
     off = abs(measured / constant - 1)
-    _add(off, rtol, "constant")
+    _add("slope", off, rtol, "constant")
     if not off <= rtol:
         raise AssertionError(
             f"leading constant {measured:.6g}, wanted {constant:.6g} within {rtol:g}; {why}"
@@ -174,12 +207,12 @@ def _where(a: np.ndarray, b: np.ndarray, error: np.ndarray) -> str:
     return f"worst at {index}: got {a[worst]!s}, wanted {b[worst]!s}"
 
 
-def _add(measured: float, bound: float, unit: str) -> None:
+def _add(kind: str, measured: float, bound: float, unit: str, false_alarm: float = 0.0) -> None:
     within = measured <= bound
     ratio = measured / bound if bound > 0 and not np.isnan(measured) else 0.0 if within else np.inf
-    _record(ratio, measured, bound, unit)
+    _record(kind, ratio, measured, bound, unit, false_alarm)
 
 
-def _record(ratio: float, measured: float | None, bound: float | None, unit: str) -> None:
+def _record(kind: str, *measured) -> None:
     if _records:
-        _records[-1].add(ratio, measured, bound, unit)
+        _records[-1].add(kind, *measured)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from spec_tests.families import ID
+from spec_tests.instrument.grades import GRADES, names_a_proof
 
 Test = TypeVar("Test", bound=Callable)
 
@@ -21,6 +22,7 @@ class Claim(NamedTuple):
     statement: str
     of: tuple[str, ...]  # dotted names of what the claim is about
     source: str
+    grade: str  # one of GRADES: the weakest of the comparisons that the claim rests on
     dtypes: tuple[str, ...]  # () for a claim that is not about numbers of one dtype
     why_dtypes: str
     test: str  # "spec_tests/fwd/test_paths.py::test_name"
@@ -35,6 +37,7 @@ def claim(
     *,
     of: str | tuple[str, ...],
     source: str,
+    grade: str,
     dtypes: tuple[str, ...] = DEFAULT_DTYPES,
     why_dtypes: str = "",
 ) -> Callable[[Test], Test]:
@@ -47,10 +50,10 @@ def claim(
     """
     of = (of,) if isinstance(of, str) else tuple(of)
     dtypes = tuple(dtypes)
-    _check(id, statement, of, source, dtypes, why_dtypes)
+    _check(id, statement, of, source, grade, dtypes, why_dtypes)
 
     def declare(test: Test) -> Test:
-        entry = Claim(id, statement, of, source, dtypes, why_dtypes, _node(test))
+        entry = Claim(id, statement, of, source, grade, dtypes, why_dtypes, _node(test))
         if id in CLAIMS:
             raise ValueError(
                 f"claim {id} is declared twice: by {CLAIMS[id].test} and by {entry.test}"
@@ -85,12 +88,19 @@ def _node(test: Callable) -> str:
     return test.__module__.replace(".", "/") + ".py::" + test.__name__
 
 
-def _check(id, statement, of, source, dtypes, why_dtypes) -> None:
+def _check(id, statement, of, source, grade, dtypes, why_dtypes) -> None:
     if not ID.fullmatch(id):
         raise ValueError(f"claim id {id!r}: wanted a family and two digits, such as 'FWD-04'")
     for name, value in (("statement", statement), ("of", all(of) and of), ("source", source)):
         if not value:
             raise ValueError(f"claim {id}: {name} is empty")
+    if grade not in GRADES:
+        raise ValueError(f"claim {id}: grade {grade!r}; wanted one of {', '.join(GRADES)}")
+    if grade == "bounded" and not names_a_proof(source):
+        raise ValueError(
+            f"claim {id} is bounded, and its source {source!r} names no proof: cite one, or write "
+            "the argument in a few words, such as 'derived here: log cos is concave'"
+        )
     if dtypes != DEFAULT_DTYPES and not why_dtypes:
         raise ValueError(
             f"claim {id}: dtypes={dtypes} is not the default pair {DEFAULT_DTYPES}; say why in "

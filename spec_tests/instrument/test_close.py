@@ -178,6 +178,19 @@ def test_record_keeps_the_comparison_nearest_to_its_bound():
     assert (record.count, record.measured, record.bound) == (3, 0.9, 1.0)
 
 
+def test_record_remembers_which_comparisons_ran_and_how_often_chance_fails_them():
+    with recording() as record:
+        close(1.0, 1.0, ulps=8, why="exact")
+        slope(NS, NS**-2.0, order=2, why="a power law")
+        below(0.5, 6.2, "a normal", false_alarm=1e-9)
+        holds(True, "a binomial", false_alarm=2e-9)
+    assert record.kinds == {"close", "slope", "below", "holds"}
+    assert record.false_alarm == pytest.approx(3e-9)
+    for bad in (-1e-9, 1.0, np.nan):
+        with pytest.raises(ValueError, match="false_alarm"):
+            below(0.5, 6.2, "a normal", false_alarm=bad)
+
+
 def test_record_keeps_what_failed():
     with recording() as record, pytest.raises(AssertionError):
         close(1.0, 1.0, ulps=8, why="exact")

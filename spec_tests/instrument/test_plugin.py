@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from spec_tests.instrument.grades import GRADES, objection
 from spec_tests.instrument.registry import CLAIMS, claim
 from spec_tests.support.rooms import ROOT
 
@@ -22,49 +23,57 @@ from spec_tests.instrument.registry import claim
 
 seen = []
 
-@claim("FWD-01", "one is one", of="a.b", source="arithmetic")
+@claim("FWD-01", "one is one", of="a.b", source="arithmetic", grade="identity")
 @given(x=st.floats(1, 2))
 def test_one_is_one_for_all_x(x, dtype):
     seen.append(x)
     close(np.asarray(1, dtype) + 2 * np.finfo(dtype).eps, 1.0, ulps=4, why="two ulps")
 
 @claim(
-    "FWD-02", "two is three", of=("a.b", "a.c"), source="error",
+    "FWD-02", "two is three", of=("a.b", "a.c"), source="error", grade="identity",
     dtypes=("float64",), why_dtypes="one is enough",
 )
 def test_two_is_three_by_mistake(dtype):
     close(np.asarray(2, dtype), 3.0, ulps=8, why="wrong")
 
 @claim(
-    "FWD-03", "NaN is not a number", of="a.b", source="IEEE 754",
+    "FWD-03", "NaN is not a number", of="a.b", source="IEEE 754", grade="identity",
     dtypes=(), why_dtypes="about no dtype",
 )
 def test_nan_is_a_failure_not_a_number():
     close(np.nan, 1.0, ulps=1, why="NaN")
 
 @pytest.mark.slow
-@claim("FWD-04", "slow is slow", of="a.b", source="watch")
+@claim("FWD-04", "slow is slow", of="a.b", source="watch", grade="identity")
 def test_slow_is_left_out(dtype):
     holds(True, "slow")
 
 @claim(
-    "FWD-05", "a claim compares", of="a.b", source="-",
+    "FWD-05", "a claim compares", of="a.b", source="-", grade="identity",
     dtypes=("float64",), why_dtypes="one is enough",
 )
 def test_claim_that_compares_nothing(dtype):
     assert True
 
 @claim(
-    "FWD-06", "skipped is not run", of="a.b", source="-",
+    "FWD-06", "skipped is not run", of="a.b", source="-", grade="identity",
     dtypes=("float64",), why_dtypes="one is enough",
 )
 def test_skipped_claim_is_not_run(dtype):
     pytest.skip("not here")
 
-@claim("FWD-07", "parts add up", of="a.b", source="-", dtypes=(), why_dtypes="about no dtype")
+@claim("FWD-07", "parts add up", of="a.b", source="-", grade="identity",
+       dtypes=(), why_dtypes="about no dtype")
 @pytest.mark.parametrize("part", [1, 2])
 def test_every_part_has_to_hold(part):
     close(1.0 + part * 2.0**-52, 1.0, ulps=4, why="the worst part is kept")
+
+@claim(
+    "FWD-08", "an order has a slope", of="a.b", source="-", grade="order",
+    dtypes=("float64",), why_dtypes="one is enough",
+)
+def test_order_without_a_slope(dtype):
+    close(1.0, 1.0, ulps=4, why="no order was measured")
 
 def test_examples_are_those_of_the_profile():
     assert len(seen) == EXAMPLES
@@ -107,7 +116,7 @@ def default_run(tmp_path_factory):
 
 
 def test_suite_runs_in_float64_with_the_examples_of_its_profile(default_run):
-    assert "3 failed, 6 passed, 1 skipped, 2 deselected" in default_run.run.text, (
+    assert "4 failed, 6 passed, 1 skipped, 2 deselected" in default_run.run.text, (
         default_run.run.text
     )
 
@@ -137,6 +146,7 @@ def test_certificate_gives_each_claim_and_dtype_a_verdict(default_run):
         ("FWD-05", "float64"): "fails",
         ("FWD-06", "float64"): "not run",
         ("FWD-07", "any"): "holds",
+        ("FWD-08", "float64"): "fails",
     }
 
 
@@ -144,7 +154,7 @@ def test_certificate_keeps_measured_error_and_bound(default_run):
     row = default_run.rows["FWD-01", "float32"]
     assert (row["measured"], row["bound"], row["unit"]) == (2.0, 4.0, "ulp")
     assert row["statement"] == "one is one"
-    assert row["source"] == "arithmetic"
+    assert (row["source"], row["grade"]) == ("arithmetic", "identity")
     assert row["test"] == "test_suite.py::test_one_is_one_for_all_x"
     assert default_run.rows["FWD-02", "float64"]["function"] == "a.b, a.c"
     assert default_run.rows["FWD-02", "float64"]["measured"] > 8
@@ -161,16 +171,17 @@ def test_measured_infinity_is_written_as_null(default_run):
 def test_table_prints_every_claim_with_its_verdict(default_run):
     lines = default_run.run.text.splitlines()
     assert any(
-        " ".join(line.split()) == "FWD-01 float32 one is one 2 4 ulp holds" for line in lines
+        " ".join(line.split()) == "FWD-01 float32 one is one identity 2 4 ulp holds"
+        for line in lines
     )
-    assert "3 holds, 3 fails, 3 not run" in lines
+    assert "3 holds, 4 fails, 3 not run" in lines
 
 
 def test_one_dtype_runs_alone_and_the_rest_is_not_run(tmp_path):
     run = run_suite(tmp_path, "--dtype", "float32", "--claims", "--spec-profile", "dev", examples=5)
     lines = [" ".join(line.split()) for line in run.text.splitlines()]
-    assert "FWD-01 float64 one is one not run" in lines, run.text
-    assert "FWD-01 float32 one is one 2 4 ulp holds" in lines
+    assert "FWD-01 float64 one is one identity not run" in lines, run.text
+    assert "FWD-01 float32 one is one identity 2 4 ulp holds" in lines
 
 
 def test_default_profile_draws_more_and_slow_tests_run_when_named(tmp_path):
@@ -187,9 +198,42 @@ def test_certificate_that_cannot_be_written_is_refused_at_the_start(tmp_path):
     assert "passed" not in run.text
 
 
-def declare(id="FWD-99", statement="s", of="a.b", source="s", **more):
+def test_a_grade_that_its_comparisons_do_not_reach_fails_its_claim(default_run):
+    assert "FWD-08 says that it is order: a claim about an order calls slope" in (
+        default_run.run.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("grade", "kinds", "false_alarm", "fits"),
+    [
+        ("identity", {"close", "holds"}, 0.0, True),
+        ("identity", {"close", "below"}, 0.0, False),
+        ("identity", {"close", "slope"}, 0.0, False),
+        ("computed law", {"close", "below"}, 0.0, True),
+        ("computed law", {"close", "slope"}, 0.0, False),
+        ("order", {"slope", "below"}, 0.0, True),
+        ("order", {"below"}, 0.0, False),
+        ("bounded", {"slope", "below"}, 0.0, True),
+        ("bounded", {"holds"}, 0.0, True),
+        ("bounded", {"close"}, 0.0, False),
+        ("sampled", {"below"}, 1e-9, True),
+        ("sampled", {"below"}, 0.0, False),
+        *((grade, {"close", "slope", "below"}, 1e-9, False) for grade in list(GRADES)[:-1]),
+    ],
+)
+def test_a_grade_fits_the_weakest_comparison(grade, kinds, false_alarm, fits):
+    assert (objection(grade, kinds, false_alarm, "float64") == "") is fits
+
+
+def test_an_order_may_go_unmeasured_in_float32_alone():
+    assert objection("order", {"close"}, 0.0, "float64")
+    assert not objection("order", {"close"}, 0.0, "float32")
+
+
+def declare(id="FWD-99", statement="s", of="a.b", source="s", grade="identity", **more):
     """Declare a claim on an empty test."""
-    return claim(id, statement, of=of, source=source, **more)(lambda: None)
+    return claim(id, statement, of=of, source=source, grade=grade, **more)(lambda: None)
 
 
 def test_claim_declared_twice_is_refused():
@@ -202,11 +246,25 @@ def test_claim_declared_twice_is_refused():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"id": "FWD-1"}, {"id": "XYZ-01"}, {"statement": ""}, {"of": ()}, {"source": ""}]
+    "bad",
+    [
+        {"id": "FWD-1"},
+        {"id": "XYZ-01"},
+        {"statement": ""},
+        {"of": ()},
+        {"source": ""},
+        {"grade": "sure"},
+    ],
 )
 def test_claim_that_is_incomplete_is_refused(bad):
     with pytest.raises(ValueError, match="claim"):
         declare(**bad)
+
+
+@pytest.mark.parametrize("source", ["here", "derived here", "Measured here."])
+def test_bounded_claim_has_to_name_its_proof(source):
+    with pytest.raises(ValueError, match="names no proof"):
+        declare(source=source, grade="bounded")
 
 
 def test_claim_of_unusual_dtypes_has_to_say_why():

@@ -203,8 +203,8 @@ def one_probe_errs_by_a_nat(law, x, ts, truth, exact):
 
 @claim(
     "LIK-01",
-    "log p(x) is log prior of where the probability flow carries x, plus the integral of the "
-    "field's divergence",
+    "log p(x) is the log prior at the point to which the probability flow carries x, plus the "
+    "integral of the divergence of the field",
     of=(
         "diffx.log_prob_ode",
         "diffx.likelihood.divergence",
@@ -214,6 +214,7 @@ def one_probe_errs_by_a_nat(law, x, ts, truth, exact):
         "Chen et al. 2018, Theorem 1; Runge-Kutta in plain numpy on Gaussians, closed form of a "
         "mixture, quadrature"
     ),
+    grade="computed law",
 )
 def test_log_density_follows_the_flow_and_its_divergence(dtype):
     rng = np.random.default_rng(0)
@@ -291,13 +292,14 @@ def history_is_part_of_the_map(dtype):
 
 @claim(
     "LIK-02",
-    "the density of what a deterministic sampler puts out is the prior's over the determinant of "
-    "its own Jacobian",
+    "The density of the output of a deterministic sampler is the prior's over the determinant of "
+    "the sampler's own Jacobian",
     of="diffx.likelihood.log_prob_discrete",
     source=(
         "change of variables; DDIM's product of cosines on Gaussians, central differences with "
         "a multi-step method"
     ),
+    grade="computed law",
 )
 @FEW
 @given(x=st_.points(2, 3), wide=st_.points(2, 5))
@@ -313,10 +315,11 @@ def test_sampler_output_has_the_density_of_its_jacobian(dtype, x, wide):
 
 @claim(
     "LIK-14",
-    "bits per dimension are -log p/(d log 2) plus log2 of the levels in one unit: 6.994353, 7 and "
-    "8 for the usual pixels",
+    "Bits per dimension are -log p/(d log 2) plus log2 of the number of levels in one unit: "
+    "6.994353, 7 and 8 for the usual pixels",
     of="diffx.likelihood.bits_per_dim",
     source="a uniform law on [-1, 1]^d or [0, 1]^d costs 8 bits a pixel of 256 levels",
+    grade="computed law",
 )
 @given(d=st_.seeds().map(lambda seed: 1 + seed % 4096), log_p=st_.floats(-5000.0, 5000.0))
 def test_bits_count_the_levels_in_a_unit(dtype, d, log_p):

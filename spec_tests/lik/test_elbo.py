@@ -42,10 +42,11 @@ def taus(path, ts):
 
 @claim(
     "LIK-16",
-    "a term of the bound is KL(q(x_s | x_t, x_0) || p(x_s | x_t)) = (1/2) (SNR_s - SNR_t) |x_0 - "
+    "A term of the bound is KL(q(x_s | x_t, x_0) || p(x_s | x_t)) = (1/2) (SNR_s - SNR_t) |x_0 - "
     "D|^2, for any denoiser",
     of="diffx.likelihood.vlb_term",
     source=VDM,
+    grade="identity",
 )
 @settings(max_examples=3)
 @given(x0=st_.points(2, 3), eps=st_.normals(2, 3), ts=st_.grids(1, 0.03125, 0.96875))
@@ -90,10 +91,11 @@ def losses(processes, law, x0, eps, times, weights):
 
 @claim(
     "LIK-08",
-    "the loss of infinitely many steps depends on the process through its two end SNRs alone: half "
-    "the integrated error",
+    "The loss of infinitely many steps depends on the process only through its two end SNRs: it "
+    "is half the integrated error",
     of=("diffx.likelihood.vdm_loss", "diffx.likelihood.snr_rate"),
     source=VDM,
+    grade="computed law",
 )
 def test_continuous_loss_depends_on_end_snrs_alone(dtype):
     """Gauss-Legendre in each process's own time: the information that a Gaussian or a mixture gains
@@ -121,16 +123,15 @@ def test_continuous_loss_depends_on_end_snrs_alone(dtype):
             for noisy, clean in spans
         ]
         x0, eps, weights = cast(dtype, *draws)
-        for rates, (noisy, clean) in zip(
-            losses([make() for make in makers], law, x0, eps, times, weights), spans, strict=True
-        ):
+        found = losses([make() for make in makers], law, x0, eps, times, weights)
+        for make, rates, (noisy, clean) in zip(makers, found, spans, strict=True):
             got = np.asarray((np.asarray(rates, np.float64) @ w) * (noisy - clean) / 2, dtype)
             close(
                 got,
                 np.array(wanted),
                 ulps=256,
                 scale=4.0,
-                why="40 nodes; times rounded where the rate bends",
+                why=f"{make.__name__} of {len(makers)}: 40 nodes, times rounded where it bends",
             )
 
 
@@ -167,10 +168,11 @@ def single_steps(process, variances, ts):
 
 @claim(
     "LIK-09",
-    "N steps of ddpm lose (1/2) sum [r - log(1 + r)] on Gaussian data, r = (SNR_s - SNR_t) L/(1 + "
-    "SNR_t L)",
+    "N steps of ddpm lose (1/2) sum [r - log(1 + r)] on Gaussian data, where r = (SNR_s - SNR_t) "
+    "L/(1 + SNR_t L)",
     of=("diffx.likelihood.elbo_gap", "diffx.likelihood.vlb_term"),
     source=f"{VDM}; derived here",
+    grade="computed law",
 )
 def test_price_of_finitely_many_steps_is_closed(dtype):
     """KL of the true step (precisions of a Gaussian) to ddpm's, in wide floats; the coded terms
@@ -246,10 +248,11 @@ def bounds(processes, law, x0, eps, grids, variances, weights):
 
 @claim(
     "LIK-10",
-    "the bound is the entropy + KL(p_1 || prior) + the price of N steps, and the first two alone "
-    "as N grows",
+    "The bound is the entropy plus KL(p_1 || prior) plus the price of N steps, and the first two "
+    "alone as N grows",
     of=("diffx.likelihood.nelbo", "diffx.likelihood.prior_kl", "diffx.likelihood.reconstruction"),
     source=f"{VDM}; derived here",
+    grade="order",
 )
 def test_bound_is_entropy_and_prior_and_price_of_steps(dtype):
     """With the exact reconstruction, variance L sigma^2/v_s: every piece by a closed form of its
@@ -311,9 +314,10 @@ def frozen(cases):
 @claim(
     "LIK-15",
     "Euler-Maruyama's frozen score costs (1/2) sum [-log(1 - r) - r] along the path, r = h/v: the "
-    "Fisher information it misses",
+    "Fisher information that it misses",
     of=("diffx.likelihood.frozen_score_kl", "diffx.likelihood.path_kl"),
     source="Girsanov's theorem; Chen et al. 2023, arXiv:2209.11215; derived here in closed form",
+    grade="computed law",
 )
 def test_frozen_score_costs_the_fisher_information_it_misses(dtype):
     """Half the integral of J(tau) - J(tau_k); 5, 20, 80 steps lose .892, .415, .137 where the end

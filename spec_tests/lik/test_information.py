@@ -49,6 +49,7 @@ LONG = (-16.0, 16.0, 128)  # log-SNR from, to, steps: the integrand is flat at b
     "about x_0",
     of=("diffx.likelihood.mutual_information", "diffx.likelihood.mmse_curve"),
     source=GSV,
+    grade="order",
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
 )
@@ -116,10 +117,11 @@ def bend(information, l, h=0.02):
 
 @claim(
     "LIK-04",
-    "the entropy of a density is (d/2) log 2 pi e - (1/2) int [d/(1 + g) - mmse] dg: the denoiser "
-    "alone knows it",
+    "The entropy of a density is (d/2) log 2 pi e - (1/2) int [d/(1 + g) - mmse] dg: the denoiser "
+    "alone determines it",
     of="diffx.likelihood.entropy",
     source=f"{GSV}; {KONG}",
+    grade="order",
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
 )
@@ -162,6 +164,7 @@ def test_entropy_comes_from_the_denoiser_alone(dtype):
     "-log p(x) is the same integral of the error at fixed x, for every x",
     of=("diffx.likelihood.surprisal", "diffx.likelihood.pointwise_information"),
     source=KONG,
+    grade="computed law",
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
 )
@@ -208,7 +211,7 @@ def test_surprisal_of_a_point_is_its_integrated_error(dtype):
 
 @claim(
     "LIK-06",
-    "for finitely many points half the integrated error at an atom is -log of its weight; its "
+    "For finitely many points half the integrated error at an atom is -log of its weight; its "
     "average is their entropy, log n",
     of=(
         "diffx.likelihood.mmse_curve",
@@ -216,6 +219,7 @@ def test_surprisal_of_a_point_is_its_integrated_error(dtype):
         "diffx.likelihood.pointwise_information",
     ),
     source=f"{GSV}; {KONG}",
+    grade="computed law",
 )
 def test_half_the_integrated_error_of_points_counts_them(dtype):
     """From the ideal denoiser alone: -log(.2, .5, .3) = 1.609438, .693147, 1.203973; n equal points
@@ -255,13 +259,14 @@ def counts_atoms(dtype, atoms, weights):
 
 @claim(
     "LIK-07",
-    "coding theory's numbers of +-1 in Gaussian noise come out of a denoiser: half a bit at sigma "
-    "= .97869, one bit in all",
+    "The numbers of coding theory for +-1 in Gaussian noise follow from a denoiser: half a bit at "
+    "sigma = .97869, one bit in all",
     of=("diffx.likelihood.mmse", "diffx.likelihood.mutual_information"),
     source=(
         "rate 1/2 on the binary-input Gaussian channel: sigma = .97869 or .187 dB (Richardson "
         "and Urbanke 2008)"
     ),
+    grade="order",
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
 )
@@ -339,9 +344,11 @@ def test_surprisal_of_a_point_of_a_spiral_is_log_of_their_number():
 
 @claim(
     "LIK-11",
-    "KL(P || Q) is half the integral of what Q's denoiser errs more than P's on draws of P",
+    "KL(P || Q) is half the integral of the error of Q's denoiser beyond that of P's, on draws of "
+    "P",
     of="diffx.likelihood.mmse_gap",
     source="Verdu 2010, IEEE Trans. Inf. Theory 56(8)",
+    grade="computed law",
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
 )
@@ -387,10 +394,11 @@ def test_kl_is_half_the_gap_of_two_denoisers(dtype):
 
 @claim(
     "LIK-12",
-    "what a condition tells of the data is half the gap between the unconditional and the "
-    "conditional denoiser's errors",
+    "What a condition tells about the data is half the integrated gap between the errors of the "
+    "unconditional and the conditional denoiser",
     of="diffx.likelihood.mmse_gap",
     source=f"{GSV}, the chain rule",
+    grade="computed law",
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
 )
@@ -424,9 +432,10 @@ def rates_of_kl(processes, law, other, x0, eps, ts, weights):
 
 @claim(
     "LIK-13",
-    "under one forward SDE KL(p_t || q_t) falls at (g^2/2) E_p|score_p - score_q|^2",
+    "Under one forward SDE KL(p_t || q_t) falls at the rate (g^2/2) E_p|score_p - score_q|^2",
     of=("diffx.likelihood.kl_rate", "diffx.likelihood.snr_rate"),
     source="Song et al. 2021, arXiv:2101.09258",
+    grade="computed law",
 )
 def test_kl_falls_by_the_squared_score_difference(dtype):
     """d/dt of the closed form in one direction; int p' log(p/q) - p q'/q for mixtures; SNR' from

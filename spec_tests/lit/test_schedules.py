@@ -18,9 +18,8 @@ LIN = "Lin et al. 2024, arXiv:2305.08891"
 
 @claim(
     "LIT-01",
-    "the terminal SNRs of Lin's Table 1 come out to the last digit, those of the cosine schedule "
-    "to the fifth: theirs has "
-    "float32 error, 2.428735e-09 for 2.428767e-09",
+    "The terminal SNRs of Lin's Table 1 come out to the last digit, those of the cosine schedule "
+    "to the fifth: the printed ones have float32 error, 2.428735e-09 for 2.428767e-09",
     of=(
         *(
             f"diffx.processes.{name}"
@@ -29,6 +28,7 @@ LIN = "Lin et al. 2024, arXiv:2305.08891"
         "diffx.DDPMChain",
     ),
     source=f"{LIN}, Table 1 and eq. (10)",
+    grade="computed law",
     **ONLY_64,
 )
 def test_terminal_snrs_are_those_in_print(dtype):
@@ -55,9 +55,10 @@ def test_terminal_snrs_are_those_in_print(dtype):
 
 @claim(
     "LIT-02",
-    "ten steps of a thousand are those of Lin's Table 2, for leading, linspace and trailing",
+    "Ten steps of a thousand are those of Lin's Table 2, for leading, linspace and trailing",
     of=tuple(f"diffx.grids.{name}" for name in ("leading", "linspace", "trailing")),
     source=f"{LIN}, Table 2",
+    grade="identity",
 )
 def test_ten_steps_of_a_thousand_are_those_in_print(dtype):
     table = {
@@ -81,12 +82,13 @@ def test_ten_steps_of_a_thousand_are_those_in_print(dtype):
 
 @claim(
     "LIT-03",
-    "two signs in print are wrong by their own conventions: at zero SNR v = -x0; on the straight "
+    "Two signs in print are wrong by their own conventions: at zero SNR v = -x0; on the straight "
     "path eps = x + (1 - sigma) u",
     of=("diffx.predictions.v_of_x0", "diffx.predictions.eps_of_velocity"),
     source=f"{LIN}, section 3.2 after eq. (11), has v_T = x_0; Wan-Video/Wan2.1, "
     "wan/utils/fm_solvers.py and fm_solvers_unipc.py, have "
     "epsilon = sample - (1 - sigma_t) * model_output",
+    grade="identity",
 )
 def test_signs_of_lin_and_wan_are_turned(dtype):
     x0, eps, t = np.array([0.75, -2.0, 1.5]), np.array([-0.5, 1.25, 0.375]), 0.375
@@ -117,13 +119,14 @@ def test_signs_of_lin_and_wan_are_turned(dtype):
 
 @claim(
     "LIT-08",
-    "Karras' 18 levels are 80, 57.586, 40.786, ... .00753, .002, 0, and Heun's method uses 35 = 2N "
-    "- 1 answers on them",
+    "Karras' 18 levels are 80, 57.586, 40.786, ... .00753, .002, 0, and Heun's method uses 35 = "
+    "2N - 1 evaluations on them",
     of=("diffx.karras", "diffx.heun", "diffx.samplers.heun_step"),
     source=(
         "Karras et al. 2022, arXiv:2206.00364, eq. (5), abstract (35 evaluations); NVlabs/edm, "
         "README (18 steps, NFE = 35)"
     ),
+    grade="computed law",
     **ONLY_64,
 )
 def test_eighteen_levels_take_thirty_five_evaluations(dtype):
@@ -174,6 +177,7 @@ def step_of_heun(nudges, t, s):
         "Esser et al. 2024, arXiv:2403.03206, eq. (23); Wan-Video/Wan2.1, "
         "wan/utils/fm_solvers.py (get_sampling_sigmas)"
     ),
+    grade="computed law",
 )
 def test_shifts_of_sd3_and_wan_are_theirs(dtype):
     with precision(dtype):
@@ -188,10 +192,11 @@ def test_shifts_of_sd3_and_wan_are_theirs(dtype):
 
 @claim(
     "LIT-13",
-    "a time drawn uniformly has log-SNR density sech^2(l/4)/8 on the straight path and "
+    "A time drawn uniformly has log-SNR density sech^2(l/4)/8 on the straight path and "
     "sech(l/2)/(2 pi) on the cosine one",
     of="diffx.processes.log_snr_density",
     source="Kingma and Gao 2023, arXiv:2303.00848",
+    grade="identity",
 )
 def test_log_snr_densities_are_the_two_in_print(dtype):
     l = np.linspace(-12, 12, 49)
@@ -206,13 +211,14 @@ def test_log_snr_densities_are_the_two_in_print(dtype):
 
 @claim(
     "LIT-14",
-    "for data of variance 1 the equal-angle grid is kl_optimal's: sigma = tan((1 - u) atan "
+    "For data of variance 1 the equal-angle grid is that of kl_optimal: sigma = tan((1 - u) atan "
     "sigma_max + u atan sigma_min)",
     of="diffx.grids.equal_angle",
     source=(
         "Sabour et al. 2024, arXiv:2404.14507, Theorem 3.1; kl_optimal_scheduler of ComfyUI, "
         "comfy/samplers.py"
     ),
+    grade="identity",
 )
 def test_equal_angles_are_kl_optimal_at_variance_one(dtype):
     high, low, n = 14.625, 0.03125, 12
@@ -234,13 +240,14 @@ def test_equal_angles_are_kl_optimal_at_variance_one(dtype):
 
 @claim(
     "LIT-09",
-    "Ho's chain of 1000 steps ends 7.3e-6 bits a dimension from its prior for data of mean square "
-    ".252: their 1e-5",
+    "Ho's chain of 1000 steps ends 7.3e-6 bits per dimension from its prior for data of mean "
+    "square .252, which they print as 1e-5",
     of=("diffx.likelihood.prior_kl", "diffx.processes.linear_betas"),
     source=(
         "Ho et al. 2020, arXiv:2006.11239, section 4: L_T is about 1e-5 bits a dimension; the "
         "mean square: ours"
     ),
+    grade="computed law",
 )
 def test_ends_of_the_chain_of_ho_cost_a_hundred_thousandth_of_a_bit(dtype):
     """L_T/d = alphabar_T E x0^2/(2 log 2): at most 2.9e-5, for pixels of -1 and 1."""

@@ -502,20 +502,23 @@ import toy
 from spec_tests.instrument.close import close, holds
 from spec_tests.instrument.registry import claim
 
-@claim("FWD-01", "a line is a line", of="toy.Line", source="Euclid")
+@claim("FWD-01", "a line is a line", of="toy.Line", source="Euclid", grade="identity")
 def test_line_is_a_line(dtype):
     close(toy.Line().at(jnp.asarray(2.0, dtype)), 7.0, ulps=2, why="small integers")
 
-@claim("FWD-02", "an area is a product", of="toy.area", source="Euclid")
+@claim("FWD-02", "an area is a product", of="toy.area", source="Euclid", grade="identity")
 def test_area_is_a_product(dtype):
     two, three = jnp.asarray(2.0, dtype), jnp.asarray(3.0, dtype)
     close(toy.area(two, three), 6.0, ulps=2, why="small integers")
 
-@claim("FWD-03", "a loop ends", of="toy.loop", source="Turing", dtypes=(), why_dtypes="an integer")
+@claim(
+    "FWD-03", "a loop ends", of="toy.loop", source="Turing", grade="identity",
+    dtypes=(), why_dtypes="an integer",
+)
 def test_loop_ends_at_zero():
     holds(toy.loop(3) == 0, "it counts down")
 
-@claim("FWD-04", "an absolute square", of="toy.listed", source="Euclid")
+@claim("FWD-04", "an absolute square", of="toy.listed", source="Euclid", grade="identity")
 def test_square_is_positive(dtype):
     close(toy.listed(jnp.asarray(-2.0, dtype)), 4.0, ulps=2, why="small integers")
     toy.unheld(1.0, 2.0)

@@ -35,6 +35,7 @@ from spec_tests.support.schedules import CLASSES, LOG1P, log_snrs, paths_at, tra
         "measured in float32: 1 - exp(-B) is off by 2e-4 at B = 1e-4 and by 100% at B = 3e-8, "
         "expm1 by 3e-8"
     ),
+    grade="identity",
 )
 @given(ts=st_.arrays(8, st_.log_uniform(1e-6, 1.0)))
 def test_sigma_of_vp_loses_nothing_at_small_times(dtype, ts):
@@ -52,13 +53,14 @@ def test_sigma_of_vp_loses_nothing_at_small_times(dtype, ts):
 
 @claim(
     "NUM-02",
-    "The log-SNR increment between neighbours of 1000 steps keeps its digits, and alpha^2 = "
+    "The log-SNR increment between neighbours among 1000 steps keeps its digits, and alpha^2 = "
     "sigmoid(l), sigma^2 = sigmoid(-l)",
     of=("diffx.transition", *CLASSES),
     source=(
         "measured in float32 at N = 1000: the closed form is off by 2.4e-7, a difference of two "
         "log-SNRs by 1.1e-4"
     ),
+    grade="identity",
 )
 def test_log_snr_increment_keeps_the_digits_of_a_small_step(dtype):
     """1 - sigmoid(20) = 0 in float32, sigmoid(-20) = 2.061e-9; the closed-form increment, never a
@@ -102,14 +104,14 @@ def test_log_snr_increment_keeps_the_digits_of_a_small_step(dtype):
             1 / np.sqrt(1 + np.exp(-given)),
             ulps=8,
             scale=size / np.sqrt(1 + np.exp(-given)),
-            why="alpha^2 = sigmoid(l)",
+            why=f"{make.__name__}: alpha^2 = sigmoid(l)",
         )
         close(
             sigma,
             1 / np.sqrt(1 + np.exp(given)),
             ulps=8,
             scale=size / np.sqrt(1 + np.exp(given)),
-            why="sigma^2 = sigmoid(-l)",
+            why=f"{make.__name__}: sigma^2 = sigmoid(-l)",
         )
 
 
@@ -136,10 +138,11 @@ def ddim_coefficients(process, t, s, eta):
 
 @claim(
     "NUM-04",
-    "Posterior and DDIM coefficients keep their digits in small steps: expm1 of the log-SNR "
-    "increment",
+    "Posterior and DDIM coefficients keep their digits in small steps, through expm1 of the "
+    "log-SNR increment",
     of=("diffx.posterior", "diffx.samplers.ddim_eta_step"),
     source="at h = 1e-4 exp(h) - 1 is off by 1.2e-4 in float32, expm1 by 4e-8",
+    grade="identity",
 )
 def test_coefficients_of_small_steps_keep_their_digits(dtype):
     """of_x0 = alpha_s fresh, sigma = sigma_s sqrt(fresh), fresh = 1 - SNR_t/SNR_s; t and s at least
@@ -216,6 +219,7 @@ def points_slope(law, x, t):
         "log-sum-exp; |x|^2 + |y|^2 - 2xy loses every digit at sigma = 1e-3 in float32, direct "
         "differences none"
     ),
+    grade="identity",
 )
 @given(z=st_.normals(100), seed=st_.seeds())
 def test_point_set_denoiser_is_exact_at_low_noise(dtype, z, seed):
@@ -274,9 +278,10 @@ def ddim_of_gaussian(process, law, x, ts):
 
 @claim(
     "NUM-08",
-    "A DDIM sampler of N steps in float32 is right to (16 + N/8) ulps",
+    "A DDIM sampler of N steps is accurate to (16 + N/8) ulps in float32",
     of=("diffx.ddim", "diffx.samplers.ddim_step"),
     source="measured: 2, 3 and 23 ulps at N = 10, 100, 1000",
+    grade="computed law",
     dtypes=("float32",),
     why_dtypes="the claim is how far float32 lies from the closed form in float64",
 )
@@ -327,12 +332,13 @@ def converted(process, x, values, t):
 
 @claim(
     "NUM-06",
-    "x0 from eps multiplies an error of eps by sigma/alpha, eps from x0 by alpha/sigma, either "
-    "from v by no more than 1",
+    "x0 from eps multiplies an error of eps by sigma/alpha, eps from x0 by alpha/sigma, and "
+    "either from v by no more than 1",
     of=tuple(f"diffx.predictions.{name}" for name in CONVERSIONS),
     source=(
         "the last node of Ho's linear schedule: 157; of the cosine schedule: 2e4; sigma = 1e-4: 1e4"
     ),
+    grade="identity",
 )
 def test_conversions_amplify_by_the_noise_to_signal_ratio(dtype):
     """The derivative is the ratio; and rounding of the inputs comes out as ulps of that ratio, no
@@ -407,6 +413,7 @@ def chain_sums(betas):
         "measured in float32: cumprod 7e-7; 1 - alphabar at the first node 1.7e-4, by log1p and "
         "expm1 2.5e-8"
     ),
+    grade="identity",
 )
 def test_products_of_a_thousand_alphas_keep_their_digits(dtype):
     """Ho's betas against 60 digits; the naive 1 - prod(1 - beta) in numpy float32 is a thousand
@@ -435,9 +442,10 @@ weights_of_guidance = st_.floats(-2.0, 15.0)
 
 @claim(
     "NUM-07",
-    "guidance amplifies errors of its branches by |w| + |w - 1|, and no more: 14 at w = 7.5",
+    "Guidance amplifies errors of its branches by |w| + |w - 1|, and no more: 14 at w = 7.5",
     of="diffx.cfg",
-    source="derived here",
+    source="derived here: the derivatives of u + w (c - u) by c and by u are w and 1 - w",
+    grade="bounded",
 )
 @given(cond=st_.points(D), uncond=st_.points(D), w=weights_of_guidance)
 def test_guidance_amplifies_errors_by_its_weights(dtype, cond, uncond, w):

@@ -38,6 +38,7 @@ from spec_tests.support.schedules import log_snrs, paths_at, total
     "-inf, never NaN",
     of=classes(make for make in PROCESSES if make().pure_noise_at_1),
     source="cos(pi/2) in float32 is -4.37e-8",
+    grade="identity",
 )
 def test_cosine_paths_end_at_zero_and_never_below(dtype):
     """Use sin(pi/2 (1 - t)): alpha >= 0 and relatively exact in the last ulps before t = 1."""
@@ -115,6 +116,7 @@ def slopes_of_fields(process, law, x, ts):
     source=(
         "double where: 0 times an infinite derivative is NaN, and one NaN spoils a whole gradient"
     ),
+    grade="identity",
     dtypes=(),
     why_dtypes=(
         "infinity times 0 is NaN in each; run in float32, for compilation is all the time "
@@ -131,13 +133,13 @@ def test_no_derivative_is_nan_at_the_ends():
         process = jax.tree_util.tree_map(lambda leaf: jnp.asarray(leaf, dtype), make())
         holds(
             finite(slopes_at_the_ends(process, zeros)),
-            f"{type(process).__name__}: parameters, x and times at the ends",
+            f"{make.__name__}: {type(process).__name__}: parameters, x and times at the ends",
         )
         if make is vp:
             law = GaussianLaw(zeros, jnp.asarray([0.0, 1.0], dtype))
             holds(
                 finite(slopes_of_a_run(process, law, zeros, ts, jnp.ones((2, 2), dtype))),
-                "DDPM from 1 to 0",
+                f"{make.__name__}: DDPM from 1 to 0",
             )
     tied = jnp.asarray([[1.0, 0.0], [-1.0, 0.0]], dtype)
     laws = (
@@ -177,8 +179,8 @@ def finite(tree):
 
 @claim(
     "NUM-11",
-    "Times in half precision are refused: bfloat16 makes 999/1000 and 1 one time, whatever the "
-    "dtype of x",
+    "Times in half precision are refused, whatever the dtype of x: in bfloat16 999/1000 and 1 are "
+    "the same time",
     of=(
         "diffx.processes.Process",
         "diffx.perturb",
@@ -186,6 +188,7 @@ def finite(tree):
         "diffx.processes.log_snr_density",
     ),
     source="bfloat16 has 8 bits: its numbers near 1000 are 4 apart",
+    grade="identity",
     dtypes=(),
     why_dtypes="about dtypes that are refused",
 )

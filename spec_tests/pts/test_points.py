@@ -33,9 +33,10 @@ from spec_tests.support.points import LEVELS, seeded, sizes
 @claim(
     "PTS-01",
     "High noise: |D - mean| <= 2 R tanh(osc/4), and D leaves the mean by C (y - mean)/sigma^2 and "
-    "a known second order.",
+    "a known second order",
     of="diffx.denoisers.points_denoise",
     source="derived here: total variation of a softmax is at most tanh(osc/4)",
+    grade="bounded",
 )
 @given(seed=st_.seeds(), s=st_.log_uniform(0.25, 100.0), z=st_.normals(4, 2))
 def test_high_noise_draws_the_answer_to_the_mean(dtype, seed, s, z):
@@ -105,9 +106,10 @@ def second_order(away):
 @claim(
     "PTS-02",
     "Low noise: |D - nearest point| <= (n - 1) diameter exp(-gap/(2 sigma^2)), gap the difference "
-    "of squared distances.",
+    "of squared distances",
     of="diffx.denoisers.points_denoise",
     source="derived here: the softmax of the others is at most (n - 1) exp(-gap/(2 sigma^2))",
+    grade="bounded",
 )
 @given(seed=st_.seeds(), s=st_.log_uniform(1e-3, 1.0), z=st_.normals(4, 2))
 def test_low_noise_leads_to_the_nearest_point(dtype, seed, s, z):
@@ -154,9 +156,10 @@ jacobian = jax.jit(
 @claim(
     "PTS-03",
     "dD/dx = alpha/sigma^2 times the posterior covariance: symmetric, PSD, of trace <= alpha "
-    "R^2/sigma^2; D is in the hull.",
+    "R^2/sigma^2; D is in the hull",
     of=("diffx.denoisers.points_denoise", "diffx.PointSet"),
     source="the derivative of a softmax average",
+    grade="bounded",
 )
 @given(seed=st_.seeds(), a=LEVELS, s=LEVELS, z=st_.normals(4, 2), u=st_.normals(8, 2))
 def test_jacobian_of_points_is_their_posterior_covariance(dtype, seed, a, s, z, u):
@@ -264,6 +267,7 @@ def aliased(radius, k, n, angle):
         "derived here: the generating function of the Bessel functions, exp(k cos u) = sum_m "
         "I_m(k) exp(i m u)"
     ),
+    grade="computed law",
 )
 @given(
     radius=st_.log_uniform(0.5, 2.0),
@@ -321,10 +325,11 @@ def line_flow(process, law, x, t):
 
 @claim(
     "PTS-09",
-    "On a line no two paths of the probability flow cross, for each keeps its quantile; nor do "
-    "DDIM's, whatever its steps.",
+    "On a line no two paths of the probability flow cross, because each keeps its quantile; nor "
+    "do those of DDIM, whatever its steps",
     of=("diffx.reverse.probability_flow", "diffx.ddim"),
     source="derived here: dF/dt = -u p; dD/dx >= 0",
+    grade="bounded",
 )
 def test_paths_on_a_line_keep_their_order(dtype):
     """In y = x/alpha and r = sigma/alpha a step of DDIM shrinks no gap below r_s/r_t; the flow
@@ -379,9 +384,11 @@ def gaps_shrink_by_the_noise_alone(process, law, start, dtype):
 
 @claim(
     "PTS-06",
-    "the entropy of n points in the plane is log n, by half the integrated error of their denoiser",
+    "The entropy of n points in the plane, from half the integrated error of their denoiser, is "
+    "log n",
     of=("diffx.likelihood.mutual_information", "diffx.likelihood.mmse_curve"),
     source=f"{GSV}; {KONG}",
+    grade="computed law",
     dtypes=("float64",),
     why_dtypes=QUADRATURE,
 )

@@ -36,10 +36,11 @@ def beyond_the_hull(x: Any, points: np.ndarray, directions: np.ndarray) -> float
 
 @claim(
     "PTS-04",
-    "A sampler whose last step returns D ends in the convex hull and, with little noise before it, "
-    "on the points themselves.",
+    "A sampler whose last step returns D ends in the convex hull and, with little noise before "
+    "it, on the points themselves",
     of=("diffx.ddim", "diffx.euler", "diffx.heun"),
     source="D is an average of the points",
+    grade="bounded",
 )
 def test_samplers_that_end_with_the_denoiser_end_on_the_points(dtype):
     """DDIM, Euler in rectified-flow and EDM time, Heun; but Euler in VP time leaves the hull of
@@ -99,9 +100,10 @@ def lectured(dtype):
 @claim(
     "PTS-05",
     "Without its noise DDPM collapses a spiral of 100 points to the three that are nearest to its "
-    "mean.",
+    "mean",
     of=("diffx.ddpm", "diffx.samplers.ddpm_step"),
     source="derived here; for Gaussian data it is exact, REV-09",
+    grade="bounded",
     dtypes=("float64",),
     why_dtypes=(
         "1000 steps through unstable points: which of the three a path ends on depends on "
@@ -151,10 +153,11 @@ def ahead(first, second):
 
 @claim(
     "PTS-07",
-    "In few steps DDIM comes closer to the data than DDPM does: exactly for a Gaussian, by "
-    "assignment on the spiral.",
+    "In few steps DDIM comes closer to the data than DDPM: exactly for a Gaussian, and by optimal "
+    "assignment on the spiral",
     of=("diffx.ddim", "diffx.ddpm"),
     source="derived here; Song, Meng and Ermon 2021, arXiv:2010.02502, Table 1, on pictures",
+    grade="sampled",
     dtypes=("float64",),
     why_dtypes="printed digits, and a comparison of samples at six standard errors",
 )
@@ -172,16 +175,22 @@ def test_few_steps_of_ddim_beat_as_many_of_ddpm(dtype):
         below(
             np.abs(np.asarray(found.cov) - printed),
             5e-5,
-            "all printed digits of the final variance",
+            f"{method.__name__}: all printed digits of the final variance",
         )
     found = costs(5, 12)
     below(
         -ahead(*found),
         -6.0,
         "six standard errors between DDIM and DDPM, 9 expected of 20 batches of other seeds",
+        false_alarm=0.02,  # 12 batches, 9.4 expected of 240: a noncentral t is below 6 in 1.6%
     )
     off = np.array([cost.mean() for cost in found]) - [0.520, 0.600]  # the means of those
-    below(np.abs(off), 0.06, "6 standard errors of a mean of 12, .024 a batch, and of a mean of 20")
+    below(
+        np.abs(off),
+        0.06,
+        "6 standard errors of a mean of 12, .024 a batch, and of a mean of 20",
+        false_alarm=4e-9,
+    )
 
 
 @pytest.mark.slow

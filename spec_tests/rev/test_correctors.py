@@ -45,6 +45,7 @@ def churn_by_parts(process, t, gammas):
         "diffx.samplers.edm_stochastic_step",
     ),
     source="Karras et al. 2022, arXiv:2206.00364, Algorithm 2",
+    grade="computed law",
 )
 def test_churning_leads_to_the_marginal_of_more_noise(dtype):
     """Mean and variance of N(m, L) noised to r and churned are those at r_hat; on EDM with gamma =
@@ -58,13 +59,25 @@ def test_churning_leads_to_the_marginal_of_more_noise(dtype):
         a_hat, r_hat = path.alpha(there), path.sigma(there) / path.alpha(there)
         steep = 1 + np.abs(path.log_snr(t)) + np.abs(t * path.log_snr_rate(t))
         why = "a time of a log-SNR, where both are as steep as this"
-        close((r_hat / r).astype(dtype), 1 + gammas, ulps=16, scale=steep, why=why)
-        close(gain.astype(dtype), a_hat / a, ulps=16, scale=steep, why=why)
+        close(
+            (r_hat / r).astype(dtype),
+            1 + gammas,
+            ulps=16,
+            scale=steep,
+            why=f"{make.__name__}: {why}",
+        )
+        close(gain.astype(dtype), a_hat / a, ulps=16, scale=steep, why=f"{make.__name__}: {why}")
         wanted = a_hat**2 * (r_hat**2 - r**2)  # what the variance of x_hat lacks
-        close((noise**2).astype(dtype), wanted, ulps=32, scale=steep * (a_hat * r) ** 2, why=why)
+        close(
+            (noise**2).astype(dtype),
+            wanted,
+            ulps=32,
+            scale=steep * (a_hat * r) ** 2,
+            why=f"{make.__name__}: {why}",
+        )
         holds(
             noise**2 <= (a_hat * r) ** 2 * (1 + 1e-4),
-            "gamma <= sqrt 2 - 1 adds no more noise than there is",
+            f"{make.__name__}: gamma <= sqrt 2 - 1 adds no more noise than there is",
         )
     without_churn_the_step_is_heuns(dtype)
 
@@ -99,8 +112,8 @@ def langevin_by_parts(process, variance, mean, t, step_size):
 
 @claim(
     "REV-25",
-    "Langevin steps of size e settle at the variance v/(1 - e/(2v)), and blow up for e > 2v; a "
-    "predictor takes them in between",
+    "Langevin steps of size e settle at the variance v/(1 - e/(2v)) and diverge for e > 2v; a "
+    "predictor-corrector takes them in between",
     of=(
         "diffx.samplers.langevin_step",
         "diffx.samplers.langevin_corrector",
@@ -111,6 +124,7 @@ def langevin_by_parts(process, variance, mean, t, step_size):
         "Song et al. 2021, arXiv:2011.13456, section 4.2 and Algorithm 1; derived here for "
         "Gaussians"
     ),
+    grade="computed law",
 )
 def test_langevin_steps_settle_at_their_stationary_variance(dtype):
     """The fixed point of V' = gain^2 V + noise^2 from the code's own gain and noise; then whole
@@ -181,8 +195,20 @@ def corrected_runs_follow_their_recursion(dtype):
                 r = e / (a**2 * VARIANCES + s2)
                 mean, spread = mean - r * (mean - a * MEAN), (1 - r) ** 2 * spread + 2 * e
         got = output_moments(sampler, ts_, begin.mean, begin.cov, two if n == 2 else one)
-        close(got[0], mean, ulps=32, scale=scale, why="three steps with correctors")
-        close(got[1], spread, ulps=64, scale=scale**2, why="three steps with correctors")
+        close(
+            got[0],
+            mean,
+            ulps=32,
+            scale=scale,
+            why=f"three steps of {method.__name__} with correctors",
+        )
+        close(
+            got[1],
+            spread,
+            ulps=64,
+            scale=scale**2,
+            why=f"three steps of {method.__name__} with correctors",
+        )
     end = diffx.fold(sampler, jnp.ones(3, dtype), ts_)[0]
     holds(
         bool(jnp.isfinite(end).all()) and end.dtype == dtype,
@@ -203,10 +229,11 @@ def noises_are_independent():
         drawn = [*rest] if first is None else [first, *rest]
         holds(
             (first is None) == (method is diffx.ddim) and len(rest) == 2,
-            "a tuple: the predictor's, the correctors'",
+            f"{method.__name__}: a tuple, the predictor's and the correctors'",
         )
         numbers = np.stack([np.asarray(z) for z in drawn]).ravel()
-        holds(len(set(numbers)) == numbers.size and np.abs(numbers).max() < 6, "all numbers differ")
+        different = len(set(numbers)) == numbers.size and np.abs(numbers).max() < 6
+        holds(different, f"{method.__name__}: all numbers differ")
 
 
 def test_gradients_of_stochastic_samplers_at_time_zero_are_finite():
@@ -309,12 +336,13 @@ def test_stochastic_samplers_refuse_wrong_kinds(build, message):
 @claim(
     "REV-31",
     "n restarts multiply an error of the variance by c^n and one of the mean by c^(n/2), c = "
-    "(alpha_b/alpha_a)^2 v_a/v_b, "
-    "where the way down from b to a is exact; with DDIM they are those of a recursion",
+    "(alpha_b/alpha_a)^2 v_a/v_b, where the way down from b to a is exact; with DDIM they follow "
+    "a recursion",
     of=("diffx.samplers.restart", "diffx.samplers.restart_step"),
     source=(
         "Xu et al. 2023, arXiv:2306.14878, Algorithm 1, for the method; the factor: derived here"
     ),
+    grade="computed law",
 )
 def test_restarts_contract_the_errors_of_the_start(dtype):
     """From N(0, I) instead of the marginal: exact flow from b = .7 to a = .4, no grid in between,
@@ -335,14 +363,20 @@ def test_restarts_contract_the_errors_of_the_start(dtype):
             ts_,
         )
         why = f"four exact steps, and {n} times up and down"
-        close(got.mean, mean, ulps=16, scale=np.abs(MEAN).max(), why=why)
-        close(got.cov, np.diag(spread), ulps=16, scale=(v[-1] + along**2).max(), why=why)
+        close(got.mean, mean, ulps=16, scale=np.abs(MEAN).max(), why=f"{make.__name__}: {why}")
+        close(
+            got.cov,
+            np.diag(spread),
+            ulps=16,
+            scale=(v[-1] + along**2).max(),
+            why=f"{make.__name__}: {why}",
+        )
         ddim = diffx.ddim(make(), diffx.denoiser(make(), law))
         got = diffx.exact_law(diffx.samplers.restart(make(), ddim, ts_[1:4], n=n), begin, ts_)
         has_law(
             got,
             recursion(alpha, variance, n),
-            f"four steps, and {n} times up and two steps down",
+            f"{make.__name__}: four steps, and {n} times up and two steps down",
             ulps=32,
         )
 

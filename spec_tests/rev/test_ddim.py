@@ -40,6 +40,7 @@ from spec_tests.support.samplers import (
     "process",
     of=("diffx.ddim", "diffx.samplers.ddim_step", "diffx.grids.equal_angle", "diffx.exact_law"),
     source="derived here; compare Sun, Poor and Zhang, arXiv:2601.13602",
+    grade="computed law",
 )
 def test_ddim_gain_is_a_product_of_cosines(dtype):
     """x_0 - m = (rho_0/rho_T) prod cos(phi_t - phi_s) (x_T - alpha_T m); equal angles over pi/2
@@ -93,7 +94,7 @@ def product_of_cosines_is_the_gain(dtype, x, ts):
             wanted,
             ulps=16,
             scale=run.mean_scale,
-            why="four steps, their roundings carried along",
+            why=f"{make.__name__}: four steps, their roundings carried along",
         )
         answers_are_exact(dtype, path, times, x, trajectory, answers)
     steps_keep_the_dtype_of_x(
@@ -124,6 +125,7 @@ def equal_angles_are_equal(dtype):
     "order",
     of="diffx.ddim",
     source="derived here: N (1 - prod cos) -> (1/2) int (dphi/du)^2 du",
+    grade="order",
     dtypes=("float64",),
     why_dtypes="a leading constant is the limit of many steps: rounding in float32 hides it",
 )
@@ -166,6 +168,7 @@ def mixture_answer(a, s, x):
     "same for all processes",
     of=("diffx.ddim", "diffx.samplers.ddim_step", *exact_starts.OF),
     source="Karras et al. 2022, arXiv:2206.00364, section 4; derived here",
+    grade="identity",
 )
 def test_ddim_does_not_see_the_schedule(dtype):
     """In y = x/alpha and r = sigma/alpha DDIM is y + (r_s - r_t) (y - D)/r: a mixture in plain
@@ -196,7 +199,7 @@ def test_ddim_does_not_see_the_schedule(dtype):
             np.array(wanted),
             ulps=16,
             scale=scale,
-            why="four steps of a mixture",
+            why=f"{make.__name__}: four steps of a mixture",
         )
     y64 = (
         [trajectory_at_levels(make, levels, start) for make in PROCESSES]
@@ -237,6 +240,7 @@ def trajectory_at_levels(make, levels, start):
         *exact_starts.FIRST_ORDER_OF,
     ),
     source="Lu et al. 2022, arXiv:2206.00927, section 4; Karras et al. 2022, arXiv:2206.00364",
+    grade="identity",
 )
 def test_ddim_is_euler_on_straight_paths_only(dtype):
     """A mixture: x + (s - t) (x - D)/t in numpy, where the noise level is the time."""
@@ -259,13 +263,19 @@ def test_ddim_is_euler_on_straight_paths_only(dtype):
             # x - D is 40 times the data with EDM; a step of the mixture stretches errors up to
             # 5-fold
             scale = 10 * np.abs(x).max()
-            close(trajectory[..., 0], wanted, ulps=16, scale=scale, why="three steps of a mixture")
+            close(
+                trajectory[..., 0],
+                wanted,
+                ulps=16,
+                scale=scale,
+                why=f"{make.__name__}: three steps of a mixture",
+            )
             close(
                 answered[..., 0],
                 answers,
                 ulps=16,
                 scale=scale,
-                why="the answer that every step reports",
+                why=f"{make.__name__}: the answer that every step reports",
             )
     for method in STRAIGHT:
         steps_keep_the_dtype_of_x(
@@ -304,8 +314,8 @@ def straight_steps(path, ts, x):
 
 @claim(
     "REV-16",
-    "DDIM's noise eta has variance eta^2 beta-tilde: eta = 1 is DDPM and SDE-DPM-Solver++1, eta = "
-    "0 DDIM; all tend to the data",
+    "DDIM with noise eta has the variance eta^2 beta-tilde: eta = 1 is DDPM and "
+    "SDE-DPM-Solver++1, eta = 0 is DDIM; all tend to the law of the data",
     of=(
         "diffx.ddim",
         "diffx.samplers.ddim_eta_step",
@@ -318,6 +328,7 @@ def straight_steps(path, ts, x):
         "Song, Meng and Ermon 2021, arXiv:2010.02502, eqs. (12), (16); Lu et al. 2022, "
         "arXiv:2211.01095, section 6"
     ),
+    grade="order",
 )
 def test_eta_family_runs_from_ddim_to_ddpm(dtype):
     """Exact output laws against the recursion of eq. (12); the error of eta = 1/2 falls as 1/N."""
@@ -334,10 +345,10 @@ def test_eta_family_runs_from_ddim_to_ddpm(dtype):
         eta_laws[eta] = diffx.exact_law(sampler, start, ts_)
         has_law(eta_laws[eta], wanted, "four steps")
         deterministic_without_noise(dtype, sampler, ts, ts_, eta)
-    for eta, method in (
-        (0.0, diffx.ddim),
-        (1.0, diffx.ddpm),
-        (1.0, Partial(diffx.samplers.sde_dpm_solver_pp, order=1)),
+    for eta, name, method in (
+        (0.0, "DDIM", diffx.ddim),
+        (1.0, "DDPM", diffx.ddpm),
+        (1.0, "SDE-DPM-Solver++", Partial(diffx.samplers.sde_dpm_solver_pp, order=1)),
     ):
         same = diffx.exact_law(method(vp(), denoise), start, ts_)
         end = recursions.run(
@@ -349,14 +360,14 @@ def test_eta_family_runs_from_ddim_to_ddpm(dtype):
             np.asarray(same.cov, np.float64),
             ulps=32,
             scale=scale,
-            why="the same law by another method",
+            why=f"the covariance of {name}",
         )
         close(
             eta_laws[eta].mean,
             np.asarray(same.mean, np.float64),
             ulps=32,
             scale=end.mean_scale,
-            why="the same mean",
+            why=f"the mean of {name}",
         )
     steps_keep_the_dtype_of_x(
         diffx.ddim(vp(), diffx.denoiser(vp(), law_of(jnp.float32, MEAN, VARIANCES)), eta=0.5)
@@ -398,6 +409,7 @@ def error_falls_as_one_over_n():
         "derived here: log cos is concave; the same grid in Sabour et al. 2024, "
         "arXiv:2404.14507, Theorem 3.1"
     ),
+    grade="bounded",
 )
 def test_equal_angles_are_the_best_grid(dtype):
     """An optimiser over all grids finds no better one, and finds this one; Karras' grid reaches

@@ -36,8 +36,8 @@ from spec_tests.support.samplers import (
 
 @claim(
     "REV-06",
-    "DDPM ends with too little variance by beta-tilde; by beta with too much for data of variance "
-    "below 1, too little above",
+    "DDPM with the variance beta-tilde ends with too little variance; with beta it ends with too "
+    "much for data of variance below 1, too little above",
     of=(
         "diffx.ddpm",
         "diffx.samplers.ddpm_step",
@@ -48,6 +48,7 @@ from spec_tests.support.samplers import (
         "Ho et al. 2020, arXiv:2006.11239, section 3.2; Bao et al. 2022, arXiv:2201.06503; "
         "numbers derived here"
     ),
+    grade="bounded",
 )
 def test_two_variances_of_ddpm_sandwich_the_data(dtype):
     """V0(beta-tilde) <= L <= V0(beta) for L <= 1; both below L for L > 1; ten steps of Ho's chain
@@ -68,7 +69,7 @@ def test_two_variances_of_ddpm_sandwich_the_data(dtype):
         )
         sampler = method(chain, diffx.denoiser(chain, law))
         got[kind] = diffx.exact_law(sampler, start, ts)
-        has_law(got[kind], wanted, "ten steps of at most 16 ulps", ulps=32)
+        has_law(got[kind], wanted, f"{kind}: ten steps of at most 16 ulps", ulps=32)
         steps_keep_the_dtype_of_x(
             method(vp(), diffx.denoiser(vp(), law_of(jnp.float32, MEAN, VARIANCES)))
         )
@@ -99,10 +100,11 @@ def quiet_last_step_ends_below(chain, law, start):
 
 @claim(
     "REV-07",
-    "With the optimal variance the ancestral sampler of Gaussian data is exact, in one step as in "
+    "With the optimal variance the ancestral sampler is exact on Gaussian data, in one step as in "
     "seven",
     of=("diffx.samplers.ddpm_optimal", "diffx.samplers.ddpm_optimal_step", "diffx.exact_law"),
     source="Bao et al. 2022, arXiv:2201.06503, Theorem 1",
+    grade="computed law",
 )
 def test_optimal_variance_makes_ddpm_exact(dtype):
     """From the marginal at the first time the output law is the data's own, whatever the grid and
@@ -154,10 +156,11 @@ def ends_as_data(dtype, make, cov, matrix, times):
 
 @claim(
     "REV-09",
-    "DDPM without noise goes from x_T to E[x_0 | x_T], whatever the number of steps: its variance "
+    "DDPM without noise takes x_T to E[x_0 | x_T], whatever the number of steps: its variance "
     "collapses",
     of=("diffx.ddpm", "diffx.samplers.ddpm_step"),
     source="derived here: the product of sqrt(1 - beta) v_s/v_t telescopes",
+    grade="computed law",
 )
 def test_ddpm_without_noise_lands_on_the_posterior_mean(dtype):
     """`fold` without noises of Gaussian data is the denoiser at x_T; Ho's chain leaves a variance
@@ -191,7 +194,11 @@ def lands_on_the_posterior_mean(dtype, x, ts):
             MEAN, np.diag(np.sqrt(VARIANCES)), path.alpha(ts[0]), path.sigma(ts[0]), x
         ).mean
         close(
-            got, wanted, ulps=32, scale=np.abs(MEAN) + np.abs(wanted) + np.abs(x), why="three steps"
+            got,
+            wanted,
+            ulps=32,
+            scale=np.abs(MEAN) + np.abs(wanted) + np.abs(x),
+            why=f"{make.__name__}: three steps",
         )
         answers_are_exact(dtype, path, ts, x, trajectory, answers)
 
@@ -220,10 +227,11 @@ def analytic_steps(process, mean, variance, nodes, mmse, t, s, x):
 
 @claim(
     "REV-08",
-    "Analytic-DPM's variance from E|score|^2 is what the law of total variance says, and beta "
-    "v_s/v_t for Gaussians: exact",
+    "Analytic-DPM's variance from E|score|^2 is that of the law of total variance; for Gaussians "
+    "it is beta v_s/v_t, which is exact",
     of=("diffx.samplers.analytic_ddpm", "diffx.samplers.analytic_ddpm_step"),
     source="Bao et al. 2022, arXiv:2201.06503, Theorem 1",
+    grade="computed law",
 )
 def test_analytic_variance_is_optimal(dtype):
     """Each of three steps takes N(m, L I) at t to that at s; a mixture's step: Theorem 1 with
@@ -289,6 +297,7 @@ def mixture_has_the_variance_of_the_theorem(dtype):
         "diffx.samplers.ddpm_beta_step",
     ),
     source="derived here: the posterior means from any time to 0 telescope to the denoiser",
+    grade="computed law",
 )
 def test_final_variance_is_a_sum_over_the_steps(dtype):
     """No recursion: what a noise at s becomes at t = 0 is the denoiser's slope at s, for beta-tilde
@@ -318,5 +327,5 @@ def test_final_variance_is_a_sum_over_the_steps(dtype):
             wanted,
             ulps=64,
             scale=2 * wanted + 1,
-            why="four steps; differences of rows around the mean",
+            why=f"{method.__name__}: four steps; differences of rows around the mean",
         )

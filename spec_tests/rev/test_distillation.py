@@ -16,8 +16,8 @@ from spec_tests.support.samplers import MEAN, VARIANCES, grid, law_of, mixture, 
 
 @claim(
     "REV-18",
-    "DDIM inversion and DDIM over one grid multiply the deviation from the mean by prod cos^2: "
-    "lossy, never expansive",
+    "DDIM inversion followed by DDIM over the same grid multiplies the deviation from the mean by "
+    "prod cos^2: the round trip shrinks and never expands",
     of=(
         "diffx.samplers.ddim_invert",
         "diffx.samplers.ddim_inversion_step",
@@ -26,6 +26,7 @@ from spec_tests.support.samplers import MEAN, VARIANCES, grid, law_of, mixture, 
     source=(
         "derived here; Song, Meng and Ermon 2021, arXiv:2010.02502, section 5.4, for the inversion"
     ),
+    grade="computed law",
 )
 def test_inversion_round_trip_is_a_product_of_squared_cosines(dtype):
     """x at t = 1/16 up to 15/16 and back over 4 uneven steps: the latent, and where it leads, from
@@ -44,18 +45,30 @@ def test_inversion_round_trip_is_a_product_of_squared_cosines(dtype):
         wanted = alpha[0] * MEAN + rho[0] / rho[-1] * cosines * away
         grown = np.maximum(rho[0] / rho[-1], 1)
         size = (np.abs(x) + np.abs(MEAN)) * grown
-        close(latent, wanted, ulps=32, scale=size, why="four steps up, each the angle's cosine")
+        close(
+            latent,
+            wanted,
+            ulps=32,
+            scale=size,
+            why=f"{make.__name__}: four steps up, each the angle's cosine",
+        )
         back = diffx.fold(diffx.ddim(make(), denoise), latent, ts_)[0]
-        why = "eight steps; what is rounded above comes back as it went"
-        close(back, alpha[-1] * MEAN + cosines**2 * away, ulps=32, scale=size, why=why)
+        close(
+            back,
+            alpha[-1] * MEAN + cosines**2 * away,
+            ulps=32,
+            scale=size,
+            why=f"{make.__name__}: eight steps; what is rounded above comes back as it went",
+        )
 
 
 @claim(
     "REV-27",
     "The target of progressive distillation takes a student in one DDIM step to where its teacher "
-    "came in two",
+    "arrives in two",
     of="diffx.distillation.progressive_target",
     source="Salimans and Ho 2022, arXiv:2202.00512",
+    grade="identity",
 )
 def test_progressive_target_makes_one_step_of_two(dtype):
     """A mixture on VP and on the rectified flow: alpha_s x0 + sigma_s (x - alpha_t x0)/sigma_t is
@@ -73,15 +86,14 @@ def test_progressive_target_makes_one_step_of_two(dtype):
         x0 = np.asarray(target, np.float64)
         eps = (x - path.alpha(ts[0]) * x0) / path.sigma(ts[0])
         got = path.alpha(ts[-1]) * x0 + path.sigma(ts[-1]) * eps
-        why = "a quotient whose rounding the step takes back"
         close(
             got.astype(dtype),
             np.asarray(end, np.float64),
             ulps=16,
             scale=1 + np.abs(x).max(),
-            why=why,
+            why=f"{make.__name__}: a quotient whose rounding the step takes back",
         )
-        holds(target.dtype == dtype, "x decides the dtype")
+        holds(target.dtype == dtype, f"{make.__name__}: x decides the dtype")
 
 
 @claim(
@@ -90,6 +102,7 @@ def test_progressive_target_makes_one_step_of_two(dtype):
     "the point itself at t = 0",
     of="diffx.distillation.consistency",
     source="Song et al. 2023, arXiv:2303.01469, for the notion; derived here for Gaussians",
+    grade="identity",
 )
 def test_consistency_function_is_constant_along_the_flow(dtype):
     """alpha m + sqrt(alpha^2 C + sigma^2) u with one u is a line; there f is m + sqrt(C) u, at t =
@@ -114,8 +127,17 @@ def test_consistency_function_is_constant_along_the_flow(dtype):
             wanted = (
                 MEAN + (((x - path.alpha(t) * MEAN) @ basis) * np.sqrt(variances) / root) @ basis.T
             )
-            close(got, wanted, ulps=4, scale=scale, why="two products with eigenvectors")
-            holds(np.abs(wanted - end).max() < 1e-5, "the end of the line, whatever the time")
+            close(
+                got,
+                wanted,
+                ulps=4,
+                scale=scale,
+                why=f"{make.__name__}: two products with eigenvectors",
+            )
+            holds(
+                np.abs(wanted - end).max() < 1e-5,
+                f"{make.__name__}: the end of the line, whatever the time",
+            )
 
 
 def test_inversion_and_distillation_keep_the_dtype_of_x():

@@ -76,10 +76,11 @@ def deviation_scale(path, mean, x, t, cond):
 
 @claim(
     "REV-01",
-    "Anderson's reverse SDE has the marginals of the forward SDE: its moments move as alpha m and "
-    "alpha^2 C + sigma^2 I do",
+    "Anderson's reverse SDE has the marginals of the forward SDE: its moments are alpha m and "
+    "alpha^2 C + sigma^2 I at every time",
     of="diffx.reverse.reverse_drift",
     source="Anderson 1982; Song et al. 2021, arXiv:2011.13456, eq. (6)",
+    grade="identity",
 )
 @FEW
 @given(mean=st_.points(D), cov=covariances(), x=st_.points(BATCH, D), t=st_.times(0.03125, 0.96875))
@@ -100,7 +101,7 @@ def test_reverse_sde_reproduces_the_marginals(dtype, mean, cov, x, t):
             wanted,
             ulps=4,
             scale=scale,
-            why="f x - g^2 (alpha D - x)/sigma^2, D with the eigenvalues' condition",
+            why=f"{make.__name__}: f x - g^2 (alpha D - x)/sigma^2, D as good as its eigenvalues",
         )
 
 
@@ -110,6 +111,7 @@ def test_reverse_sde_reproduces_the_marginals(dtype, mean, cov, x, t):
     "difference is g^2 score/2",
     of=("diffx.reverse.reverse_drift", "diffx.reverse.probability_flow"),
     source="Nelson 1967: current and osmotic velocity; derived here",
+    grade="identity",
 )
 def test_current_and_osmotic_velocities_are_nelsons(dtype):
     """b+ = f x in numpy, b- from the code; the score by precisions."""
@@ -132,14 +134,14 @@ def test_current_and_osmotic_velocities_are_nelsons(dtype):
             (forward + backward) / 2,
             ulps=8,
             scale=scale,
-            why="both fields from one denoiser's answer",
+            why=f"{make.__name__}: both fields from one denoiser's answer",
         )
         close(
             ((forward - backward) / 2).astype(dtype),
             g2 / 2 * score,
             ulps=8,
             scale=scale,
-            why="the osmotic velocity",
+            why=f"{make.__name__}: the osmotic velocity",
         )
 
 
@@ -161,6 +163,7 @@ def transport(now, then):
         "diffx.samplers.exact_flow_step",
     ),
     source="Song et al. 2021, arXiv:2011.13456, eq. (13); derived here for Gaussians",
+    grade="identity",
 )
 def test_probability_flow_is_the_transport_between_marginals(dtype):
     """x_s = alpha_s m + T (x_t - alpha_t m), T C_t T = C_s; the field is its derivative; VP of N(0,
@@ -345,6 +348,7 @@ def current_drift(path, weights, means, variances, x, t, eta):
         "Karras et al. 2022, arXiv:2206.00364, eq. (6); Song et al. 2021, arXiv:2011.13456, "
         "Appendix D.1"
     ),
+    grade="computed law",
 )
 @FEW
 @given(
@@ -427,6 +431,7 @@ def moves_rotated_data(dtype, mean, variances, z, t, s):
     "its variance is beta-tilde",
     of="diffx.posterior",
     source="Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7)",
+    grade="identity",
 )
 def test_posterior_is_gaussian_conditioning(dtype):
     """By precisions: x_0 says x_s ~ N(alpha_s x_0, sigma_s^2), and x_t says alpha_{t|s} x_s = x_t
@@ -455,7 +460,7 @@ def drawn_steps_are_conditioned(dtype, ts):
                 value,
                 number,
                 ulps=32,
-                why="products and ratios; an exponential with an argument of at most 14",
+                why=f"{make.__name__}: products, ratios, an exponential of at most 14",
             )
 
 
@@ -467,7 +472,7 @@ def last_step_lands_on_the_data(dtype, t):
             np.array([0.0, 1.0, 0.0]),
             ulps=4,
             scale=1.0,
-            why="at s = 0 the answer is x_0 itself",
+            why=f"{make.__name__}: at s = 0 the answer is x_0 itself",
         )
     for make in [make for make in PROCESSES if make().pure_noise_at_1]:
         path, got = path_of(make), posterior(make(), *cast(dtype, 1.0, t))
@@ -477,7 +482,7 @@ def last_step_lands_on_the_data(dtype, t):
             wanted,
             ulps=16,
             scale=1.0,
-            why="alpha(1) = 0: pure noise tells nothing of x_s",
+            why=f"{make.__name__}: alpha(1) = 0: pure noise tells nothing of x_s",
         )
 
 

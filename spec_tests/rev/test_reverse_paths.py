@@ -84,6 +84,7 @@ def joint_errors(ts, gain, noise):
         "Kloeden and Platen 1992, chapter 10: with additive noise Milstein's method is Euler's; "
         "here without sampling"
     ),
+    grade="order",
     dtypes=("float64",),
     why_dtypes="orders are limits of many steps: rounding in float32 hides them",
 )
@@ -116,10 +117,11 @@ def nothing(z):
 
 @claim(
     "REV-23",
-    "Started at N(0, I) the ODE ends off by L(1 - v)/v, the SDE by alpha^2 L/v times that: the SDE "
-    "forgets a wrong prior",
+    "Started at N(0, I) the variance of the ODE ends off by L(1 - v)/v, that of the SDE by "
+    "alpha^2 L/v times as much: the SDE forgets a wrong prior",
     of=("diffx.samplers.exact_flow", "diffx.samplers.ddpm_optimal"),
     source="Pierret and Galerne 2024, arXiv:2405.14250, Proposition 4; derived here",
+    grade="computed law",
 )
 def test_reverse_sde_forgets_a_wrong_prior(dtype):
     """From t = 0.4, where half of the signal is left, by the exact flow, the exact SDE and DDPM of
@@ -161,10 +163,11 @@ def path_jacobians(sampler, x, ts, zs):
 
 @claim(
     "REV-24",
-    "The reverse SDE has the forward covariance between times, (alpha_t/alpha_s) v_s; along the "
-    "flow it is complete",
+    "The reverse SDE has the covariance between times of the forward process, (alpha_t/alpha_s) "
+    "v_s; along the flow the correlation is complete",
     of=("diffx.samplers.exact_flow", "diffx.samplers.ddpm_optimal", "diffx.fold"),
     source="derived here",
+    grade="computed law",
 )
 def test_same_marginals_have_different_couplings(dtype):
     """Cov of all points of the path from the derivatives of `fold` in start and noises; one noise
@@ -205,10 +208,11 @@ def test_same_marginals_have_different_couplings(dtype):
 
 @claim(
     "REV-29",
-    "Heun's last stage at t = 0 would multiply a variance of 6.3e-6 by 13^2; with Euler's step "
-    "there, or cut short, it cannot",
+    "Heun's last stage at t = 0 would multiply a variance of 6.3e-6 by 13^2; with an Euler step "
+    "there, or on a grid that stops earlier, it cannot",
     of=("diffx.heun", "diffx.samplers.heun_step"),
     source="Pierret and Galerne 2024, arXiv:2405.14250, Table 1; the multiplier: derived here",
+    grade="bounded",
     dtypes=("float64",),
     why_dtypes="multipliers of 1 - 1e-5 are told from 1; float32 holds the same steps under REV-22",
 )

@@ -41,7 +41,7 @@ def check_log_prob(
     Units: log_prob(denoise, x) -> (B,) in nats, for rows x (B, d) at the noise level `end`.
     Raises: ValueError for invalid levels, an invalid prior, or fewer than 2 draws.
     Also called: test of a likelihood, bits per dimension check, Hutchinson trace estimator check.
-    Claims: KIT-05.
+    Claims: KIT-05, KIT-09.
     """
     case = Case(log_prob, _level("start", start), _level("end", end), tolerance, _prior(prior))
     if exact:
