@@ -1,21 +1,22 @@
-r"""diffx: the functional reference implementation of diffusion mathematics in JAX. Its tests are
-the specification.
+"""diffx: the functional reference implementation of diffusion mathematics in JAX.
 
-Everything is a Gaussian path x_t = alpha(t) x_0 + sigma(t) eps, a denoiser D(x, t) = E[x_0 | x_t =
-x], and a step t -> s. What stands here is the heart; everything else is one dot further, in the
-rooms: `diffx.samplers.deis`, `diffx.grids.equal_angle`, `diffx.losses.v_loss`. `diffx.training`,
-`diffx.nn`, `diffx.data` and `diffx.adaptive` load at first use.
+Its tests are the specification. Everything is a Gaussian path x_t = alpha(t) x_0 + sigma(t) eps, a
+denoiser D(x, t) = E[x_0 | x_t = x], and a step t -> s. The heart stands here; everything else is
+one dot further, in the rooms: `diffx.samplers.deis`, `diffx.grids.equal_angle`,
+`diffx.losses.v_loss`. `diffx.training`, `diffx.nn`, `diffx.data` and `diffx.adaptive` load at first
+use.
 
 Arguments that mean the same everywhere:
 
-x, x_t       the noisy state, any shape, data units; laws live on the last axis, leading axes are a
-batch x0, eps      data and standard normal noise, of the shape of x
-t, s         scalar times in [0, 1], 0 is data and 1 is noise; a step goes from t down to s < t
-ts           a grid, (N + 1,) decreasing times
-z            the noise of a step, standard normal, of the shape of x; None stands for zero
-process      a forward process: alpha(t), sigma(t) and what follows from them
-denoise      any callable (x, t) -> x0
-key          a key of jax.random
+    x, x_t       the noisy state, any shape, data units; laws live on the last axis, and the axes
+                 before it are a batch
+    x0, eps      data and standard normal noise, of the shape of x
+    t, s         scalar times in [0, 1], 0 is data and 1 is noise; a step goes from t down to s < t
+    ts           a grid, (N + 1,) decreasing times
+    z            the noise of a step, standard normal, of the shape of x; None stands for zero
+    process      a forward process: alpha(t), sigma(t) and what follows from them
+    denoise      any callable (x, t) -> x0
+    key          a key of jax.random
 
 Errors that every function shares: ValueError for unequal shapes (nothing is broadcast) and for a
 batch of times against an x, TypeError for integers where floats are due and for times in half
@@ -130,8 +131,9 @@ def __getattr__(name: str) -> Any:
 
 
 def _defines(room: ModuleType, name: str) -> bool:
-    """Whether a name of a room is its own, neither a file nor taken from another room; a constant
-    has no module.
+    """Whether a room defines a name itself: it is neither a file nor taken from another room.
+
+    A constant has no module.
     """
     value = vars(room).get(name)
     own = getattr(value, "__module__", room.__name__).startswith(room.__name__)

@@ -1,6 +1,4 @@
-"""The doors: shapes and dtypes are checked at trace time, values wherever they are concrete, never
-when traced.
-"""
+"""The doors: shapes and dtypes are checked at trace time, values wherever they are concrete."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,10 +21,9 @@ def require(condition: Any, message: str) -> None:
 
 
 def require_that(condition: Callable[..., Any], message: Callable[..., str], *values: Any) -> None:
-    """ValueError with message(*values) unless condition(*values); asked only where every value is
-    concrete.
+    """ValueError with message(*values) unless condition(*values), where every value is concrete.
 
-    Both get numpy arrays: of a jax array that a jitted function closes over, numpy reads the
+    Both receive numpy arrays: of a jax array that a jitted function closes over, numpy reads the
     numbers and jnp makes tracers.
     """
     if is_concrete(*values):
@@ -36,18 +33,14 @@ def require_that(condition: Callable[..., Any], message: Callable[..., str], *va
 
 
 def require_finite(message: Callable[..., str], *values: Any) -> None:
-    """ValueError with message(*values) where an entry of a value is NaN or infinite (asked where
-    they are concrete).
-    """
+    """ValueError with message(*values) where an entry of a concrete value is NaN or infinite."""
     require_that(
         lambda *numbers: all(np.isfinite(number).all() for number in numbers), message, *values
     )
 
 
 def floats(name: str, x: Any) -> Array:
-    """x as an array of floats; integers and booleans are refused rather than promoted in
-    silence.
-    """
+    """x as an array of floats; integers and booleans are refused rather than silently promoted."""
     x = (
         x if isinstance(x, Array) else _as_array(name, x)
     )  # asarray takes 5 us to return an array as it is
@@ -134,7 +127,7 @@ def step_times(t: Any, s: Any) -> tuple[Array, Array]:
 
 
 def answer(function: Callable[[Array, Any], Array], x: Array, t: Any) -> Array:
-    """What a denoiser or a velocity says at x, which must have the shape of x."""
+    """The answer of a denoiser or a velocity at x, which must have the shape of x."""
     found = function(x, t)
     require(
         found.shape == x.shape,
@@ -217,9 +210,7 @@ def none_negative(name: str, values: Array) -> None:
 
 
 def sum_to_one(name: str, values: Array) -> None:
-    """The entries add up to 1, but for the rounding of their dtype (checked where it is
-    concrete).
-    """
+    """The entries sum to 1, but for the rounding of their dtype (checked where concrete)."""
     total = lambda v: np.asarray(v, np.float64).sum()
     allowed = 4 * values.size * float(jnp.finfo(values.dtype).eps)
     message = lambda v: f"{name} must sum to 1, got {total(v)}; divide: {name} / {name}.sum()"
@@ -236,7 +227,7 @@ def not_zero(name: str, vectors: Array) -> None:
 
 
 def unit_interval(name: str, value: Any, meaning: str) -> None:
-    """One number from 0 to 1 (checked where it is concrete); meaning: of its ends."""
+    """One number from 0 to 1 (checked where it is concrete); meaning says what its ends are."""
     message = lambda v: f"{name} must lie in [0, 1], got {v}: {meaning}"
     require_that(lambda v: (v >= 0) & (v <= 1), message, value)
 
@@ -252,7 +243,7 @@ def key(value: Any) -> None:
 
 
 def draws(key_: Any, shape: Any) -> tuple[int, ...]:
-    """How many independent draws, as a shape; the key is checked beside it."""
+    """The number of independent draws, as a shape; the key is checked beside it."""
     key(key_)
     if not isinstance(shape, (tuple, list)):
         raise TypeError(

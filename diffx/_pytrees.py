@@ -46,8 +46,7 @@ def with_fields(value: Any, **fields: Any) -> None:
 def as_pytree(
     function: Callable[..., Any], wanted: str = "a denoiser (x, t) -> x0"
 ) -> Callable[..., Any]:
-    """The function itself if it is a pytree, else wrapped in Partial, so that it can be an argument
-    of jit.
+    """The function itself if it is a pytree, else wrapped in Partial, to be an argument of jit.
 
     Wrap a module-level function once and reuse it: each new lambda is a new function and is traced
     anew.

@@ -1,5 +1,6 @@
-"""Names for the shapes in annotations. jaxtyping's import hook checks them; the doors of
-`_arguments` refuse by sentences.
+"""Names for the shapes in annotations.
+
+jaxtyping's import hook checks them; the doors of `_arguments` refuse with sentences.
 """
 
 from collections.abc import Callable

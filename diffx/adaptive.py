@@ -1,10 +1,9 @@
-r"""Adaptive integration of the reverse family by diffrax, an extra: python -m pip install
-'diffx-reference[adaptive]'.
+"""Adaptive integration of the reverse family by diffrax, an extra.
 
-No stepper is written here, only the coordinates in which the fields are smooth: u =
-x/sqrt(alpha^2 + sigma^2) for every process, with a = alpha/sqrt(alpha^2 + sigma^2) = cos(phi) and
-b = sin(phi) of the same noise level (FWD-06). In its own time VP's sigma' is infinite at 0, and a
-rectified flow's f and g are at 1.
+Install it by python -m pip install 'diffx-reference[adaptive]'. No stepper is written here, only
+the coordinates in which the fields are smooth: u = x/sqrt(alpha^2 + sigma^2) for every process,
+with a = alpha/sqrt(alpha^2 + sigma^2) = cos(phi) and b = sin(phi) of the same noise level (FWD-06).
+In its own time VP's sigma' is infinite at 0, and a rectified flow's f and g are at 1.
 """
 
 from collections.abc import Callable
@@ -41,7 +40,7 @@ FINEST = (
 
 
 class Solution(NamedTuple):
-    """x at t_min, and how many steps were tried and, among these, refused."""
+    """x at t_min, and the numbers of steps tried and, among these, refused."""
 
     x: Array
     steps: Array
@@ -60,15 +59,20 @@ def solve_flow(
     solver: Any = None,
     max_steps: int = 4096,
 ) -> Solution:
-    r"""The probability flow dx/dt = f x - (g^2/2) score from x at t_max to t_min, adaptively.
+    """dx/dt = f x - (g^2/2) score from x at t_max to t_min, adaptively.
 
-    x: any shape, data units; one system, whose error is its root mean square (`jax.vmap` gives each
-    point its own steps).  t_max, t_min: scalar times.  rtol, atol: a step's error, relative and in
-    units of sqrt(alpha^2 + sigma^2). solver: of diffrax, Tsit5() if None (six answers of the
-    denoiser a step).  max_steps: more are an error of diffrax.
-    Source: Song et al. 2021, arXiv:2011.13456, eq. (13).  Domain: 0 < t_min < t_max <= 1 (at t = 0
-    eps is 0/0). Raises ValueError for times out of order or tolerances that are not positive,
-    ImportError without diffrax.
+    The probability flow as one system, whose error is its root mean square (`jax.vmap` gives each
+    point its own steps).
+
+    Units: x any shape, data units; rtol and atol the error of a step, relative and in units of
+        sqrt(alpha^2 + sigma^2); solver of diffrax, Tsit5() if None (six calls of the denoiser per
+        step); max_steps: more are an error of diffrax.
+    Domain: 0 < t_min < t_max <= 1 (at t = 0 eps is 0/0).
+    Raises: ValueError for times out of order or tolerances that are not positive; ImportError
+        without diffrax.
+    Source: Song et al. 2021, arXiv:2011.13456, eq. (13).
+    Also called: adaptive ODE sampler, RK45 sampler, dopri5, probability flow by an ODE solver,
+        flow_matching ODESolver (method dopri5).
     """
     denoise, x, t, s = _door(denoise, x, t_max, t_min, rtol, atol)
     return _solve_flow(
@@ -98,20 +102,20 @@ def solve_sde(
     solver: Any = None,
     max_steps: int = 4096,
 ) -> Solution:
-    r"""dx = [f x - (1 + eta^2)/2 g^2 score] dt + eta g dw from x at t_max back to t_min,
-    adaptively.
+    """dx = [f x - (1 + eta^2)/2 g^2 score] dt + eta g dw from x at t_max back to t_min, adaptively.
 
     In k = log(alpha/sigma), which grows on the way: du = [b^2 u - (1 + eta^2)(u - a D)] dk +
-    sqrt(2) eta b dw, where no coefficient exceeds 1 + eta^2 (derived here).  eta = 1: the reverse
-    SDE.  The Brownian path is a function of the key, the shape of x and the two times alone, so
-    that tighter tolerances converge to one solution. key: of jax.random.  Other arguments: see
-    `solve_flow`.  solver: of diffrax, for additive noise, ShARK() if None (strong order 1.5, two
-    answers of the denoiser a step).
+    sqrt(2) eta b dw, where no coefficient exceeds 1 + eta^2 (derived here). eta = 1 is the reverse
+    SDE; for eta = 0 use `solve_flow`. The Brownian path is a function of the key, the shape of x
+    and the two times alone, so that tighter tolerances converge to one solution.
+
+    Units: key of jax.random; solver of diffrax for additive noise, ShARK() if None (strong order
+        1.5, two calls of the denoiser per step); the others as for `solve_flow`.
+    Domain: 0 < t_min < t_max, alpha(t_max) > 0 (elsewhere g is infinite), eta > 0.
+    Raises: ValueError outside that domain where values are concrete; ImportError without diffrax.
     Source: Karras et al. 2022, arXiv:2206.00364, eq. (6); adaptive steps: Foster and Jelincic 2023,
-    arXiv:2311.14201.
-    Domain: 0 < t_min < t_max, alpha(t_max) > 0 (elsewhere g is infinite), eta > 0; eta = 0 is
-    `solve_flow`. Raises ValueError outside that domain where values are concrete, ImportError
-    without diffrax.
+        arXiv:2311.14201.
+    Also called: adaptive SDE sampler, adaptive step size SDE.
     """
     _arguments.key(key)
     _arguments.positive(eta=eta)

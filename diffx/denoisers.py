@@ -1,6 +1,4 @@
-r"""Exact denoisers D(x, t) = E[x_0 | x_t = x] and scores grad log p_t(x) of laws: the oracles of
-everything else.
-"""
+"""Exact denoisers D(x, t) = E[x_0 | x_t = x] and scores grad log p_t(x) of laws: the oracles."""
 
 from typing import Any
 
@@ -29,14 +27,21 @@ from diffx.processes.protocol import Process
 
 
 def denoiser(process: Process, law: Law) -> Partial:
-    r"""The exact denoiser of a law: a function (x, t) -> E[x_0 | x_t = x], a pytree.
+    """The exact denoiser of a law: a function (x, t) -> E[x_0 | x_t = x], a pytree.
 
-    x: (..., *event), data units; t: scalar time; the result has the shape and the dtype of x.
-    A covariance (d, d) is diagonalised once, here. See `gaussian_denoise`, `mixture_denoise`,
+    A covariance (d, d) is diagonalised once, here. See `gaussian_denoise`, `mixture_denoise` and
     `points_denoise`.
-    Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is not
-    a law.
+
+    Units: x (..., *event), data units; the result has the shape and the dtype of x.
+    Domain: t in (0, 1]; at t = 0 too for covariances of full rank.
+    Raises: TypeError if law is not a law.
+    Source: the definition of the conditional mean.
+    Also called: posterior mean, optimal denoiser, conditional expectation, MMSE denoiser, ideal
+        denoiser.
     Claims: FWD-06, FWD-20, DEN-02, DEN-03, DEN-07, DEN-12, DEN-15, DEN-16, DEN-19, NUM-10.
+
+    >>> diffx.denoiser(process, law)(x, 0.5).shape
+    (2,)
     """
     kind, ready = _kind_and_parameters(law)
     return Partial(
@@ -49,14 +54,19 @@ def denoiser(process: Process, law: Law) -> Partial:
 
 
 def score(process: Process, law: Law) -> Partial:
-    r"""The exact score of a law: a function (x, t) -> grad log p_t(x), a pytree.
+    """The exact score of a law: a function (x, t) -> grad log p_t(x), a pytree.
 
-    x: (..., *event), data units; t: scalar time; the result, in 1/data units, has the shape and the
-    dtype of x.
-    Domain: t in (0, 1]; at t = 0 too for covariances of full rank.  Raises TypeError if law is not
-    a law.
+    Units: x (..., *event), data units; the result in 1/data units, with the shape and the dtype of
+        x.
+    Domain: t in (0, 1]; at t = 0 too for covariances of full rank.
+    Raises: TypeError if law is not a law.
+    Source: the definition of the score.
+    Also called: score function, Stein score, gradient of the log-density.
     Claims: FWD-06, FWD-09, FWD-20, DEN-02, DEN-03, DEN-04, DEN-05, DEN-07, DEN-13, DEN-15, DEN-16,
-    DEN-19.
+        DEN-19.
+
+    >>> diffx.score(process, law)(x, 0.5).shape
+    (2,)
     """
     kind, ready = _kind_and_parameters(law)
     return Partial(
@@ -91,8 +101,9 @@ def _door(
 
 
 def _shrink(mean: Array, cov: Covariance, x: Array, alpha: Array, sigma: Array) -> Array:
-    """The mean of x / alpha and of m, each weighted by its precision: nothing cancels where x is
-    near alpha m.
+    """The mean of x / alpha and of m, each weighted by its precision.
+
+    Nothing cancels where x is near alpha m.
     """
     of_x = apply_to_eigenvalues(cov, x, lambda v: alpha * v / noised_variance(v, alpha, sigma))
     return of_x + apply_to_eigenvalues(
@@ -101,10 +112,12 @@ def _shrink(mean: Array, cov: Covariance, x: Array, alpha: Array, sigma: Array) 
 
 
 def gaussian_denoise(process: Process, law: tuple[Array, Covariance], x: Array, t: Scalar) -> Array:
-    r"""D(x, t) = m + alpha C (alpha^2 C + sigma^2 I)^-1 (x - alpha m).
+    """D(x, t) = m + alpha C (alpha^2 C + sigma^2 I)^-1 (x - alpha m).
 
-    law: the pair (m, C), C diagonalised.  x: (..., d).  Source: Gaussian conditioning.  Claims:
-    DEN-04, DEN-07, DEN-20.
+    Units: law the pair (m, C), C diagonalised; x (..., d).
+    Source: Gaussian conditioning.
+    Also called: Wiener filter, linear MMSE estimator, denoiser of a Gaussian.
+    Claims: DEN-04, DEN-07, DEN-20.
     """
     mean, cov = law
     x, alpha, sigma = _door(process, x, t, mean.shape)
@@ -112,9 +125,12 @@ def gaussian_denoise(process: Process, law: tuple[Array, Covariance], x: Array, 
 
 
 def gaussian_score(process: Process, law: tuple[Array, Covariance], x: Array, t: Scalar) -> Array:
-    r"""grad log p_t(x) = -(alpha^2 C + sigma^2 I)^-1 (x - alpha m).
+    """grad log p_t(x) = -(alpha^2 C + sigma^2 I)^-1 (x - alpha m).
 
-    law: the pair (m, C), C diagonalised.  x: (..., d).  Claims: DEN-04, DEN-07.
+    Units: law the pair (m, C), C diagonalised; x (..., d).
+    Source: the Gaussian density.
+    Also called: score of a Gaussian.
+    Claims: DEN-04, DEN-07.
     """
     mean, cov = law
     x, alpha, sigma = _door(process, x, t, mean.shape)
@@ -127,8 +143,9 @@ def gaussian_score(process: Process, law: tuple[Array, Covariance], x: Array, t:
 
 
 def _responsibilities(process: Process, law: Any, x: Array, t: Scalar) -> Array:
-    """p(component k | x_t = x), shape (k, ...), by a softmax of log-densities (log det/2
-    included).
+    """p(component k | x_t = x), shape (k, ...), by a softmax of log-densities.
+
+    They include log det/2.
     """
     log_weights, means, covs = law
     alpha, sigma = process.alpha(t), process.sigma(t)
@@ -139,10 +156,11 @@ def _responsibilities(process: Process, law: Any, x: Array, t: Scalar) -> Array:
 
 
 def mixture_denoise(process: Process, law: Any, x: Array, t: Scalar) -> Array:
-    r"""D(x, t) = sum_k p(k | x_t = x) D_k(x, t): the components' denoisers weighted by their
-    responsibilities.
+    """D(x, t) = sum_k p(k | x_t = x) D_k(x, t), D_k the denoisers of the components.
 
-    law: (log weights (k,), means (k, d), covariances, diagonalised).  x: (..., d).
+    Units: law (log weights (k,), means (k, d), covariances, diagonalised); x (..., d).
+    Source: Bayes' formula.
+    Also called: denoiser of a Gaussian mixture, responsibilities.
     Claims: DEN-02, DEN-03, DEN-05, DEN-12.
     """
     _, means, covs = law
@@ -154,11 +172,10 @@ def mixture_denoise(process: Process, law: Any, x: Array, t: Scalar) -> Array:
 
 
 def _narrow_mixture_denoise(law: Any, x: Array, alpha: Array, sigma: Array) -> Array:
-    """The same for few columns: D_k = A_k x + b_k, and one matrix product of the responsibilities
-    with all (1, b_k, A_k).
+    """The same for few columns: D_k = A_k x + b_k, in one matrix product.
 
-    The event axis comes first and every exp is taken once: 4,096 points and 8 components take 65 us
-    on CPU, 1,200 us by the general way.
+    The responsibilities multiply all (1, b_k, A_k). The event axis comes first and every exp is
+    taken once: 4,096 points and 8 components take 65 us on CPU, 1,200 us in the general form.
     """
     log_weights, means, covs = law
     k, d = means.shape
@@ -192,10 +209,12 @@ def _narrow_mixture_denoise(law: Any, x: Array, alpha: Array, sigma: Array) -> A
 
 
 def mixture_score(process: Process, law: Any, x: Array, t: Scalar) -> Array:
-    r"""grad log p_t(x) = sum_k p(k | x_t = x) grad log p_{t,k}(x).
+    """grad log p_t(x) = sum_k p(k | x_t = x) grad log p_{t,k}(x).
 
-    law: (log weights (k,), means (k, d), covariances, diagonalised).  x: (..., d).  Claims: FWD-09,
-    DEN-03, DEN-05, DEN-13.
+    Units: law (log weights (k,), means (k, d), covariances, diagonalised); x (..., d).
+    Source: Bayes' formula.
+    Also called: score of a Gaussian mixture.
+    Claims: FWD-09, DEN-03, DEN-05, DEN-13.
     """
     _, means, covs = law
     x, *_ = _door(process, x, t, means.shape[1:])
@@ -211,13 +230,17 @@ CHUNK = 64
 
 
 def points_denoise(process: Process, law: PointSet, x: Array, t: Scalar) -> Array:
-    r"""D(x, t) = sum_i p_i points_i, p = softmax(log weights_i - |x - alpha points_i|^2 / (2
-    sigma^2)).
+    """D(x, t) = sum_i p_i y_i, p = softmax(log weights_i - |x - alpha y_i|^2 / (2 sigma^2)).
 
-    x: (..., *event).  Streamed over the points with a running maximum: memory is batch x CHUNK x
-    event at most. Squared differences are taken directly: |x|^2 + |y|^2 - 2xy loses all digits at
+    y_i are the points, streamed with a running maximum: the memory is batch x CHUNK x event at
+    most. Squared differences are taken directly: |x|^2 + |y|^2 - 2xy loses all digits at
     sigma = 1e-3 in float32.
-    Source: Karras et al. 2022, arXiv:2206.00364, eq. (57).  Domain: sigma(t) > 0.
+
+    Units: x (..., *event).
+    Domain: sigma(t) > 0.
+    Source: Karras et al. 2022, arXiv:2206.00364, eq. (57).
+    Also called: ideal denoiser, empirical denoiser, optimal denoiser of a data set, softmax
+        average, Nadaraya-Watson estimator, smalldiffusion IdealDenoiser.
     Claims: DEN-06, DEN-12, DEN-18, DEN-20, PTS-01, PTS-02, PTS-03, PTS-08, NUM-05.
     """
     event = law.points.shape[1:]
@@ -246,9 +269,7 @@ def points_denoise(process: Process, law: PointSet, x: Array, t: Scalar) -> Arra
 def _absorb(
     carry: tuple[Array, Array, Array], logits: Array, points: Array
 ) -> tuple[Array, Array, Array]:
-    """Take points with these logits into (the largest logit, the sum of exp, the sum of exp times
-    points).
-    """
+    """The running (largest logit, sum of exp, sum of exp times points), these points taken in."""
     top, mass, total = carry
     higher = jnp.maximum(top, logits.max(-1))
     shrink, shares = jnp.exp(top - higher), jnp.exp(logits - higher[..., None])
@@ -260,8 +281,9 @@ def _absorb(
 
 
 def _chunks(law: PointSet) -> tuple[Array, Array]:
-    """Points (m, c, event flattened) and log-weights (m, c) in m chunks of c <= CHUNK; what fills
-    up the last has weight 0.
+    """Points (m, c, event flattened) and log-weights (m, c) in m chunks of c <= CHUNK.
+
+    The padding of the last chunk has weight 0.
     """
     n = law.points.shape[0]
     c = min(CHUNK, n)
@@ -272,9 +294,13 @@ def _chunks(law: PointSet) -> tuple[Array, Array]:
 
 
 def points_score(process: Process, law: PointSet, x: Array, t: Scalar) -> Array:
-    r"""grad log p_t(x) = (alpha D(x, t) - x)/sigma^2 for the points noised to time t.
+    """grad log p_t(x) = (alpha D(x, t) - x)/sigma^2 for the points noised to time t.
 
-    x: (..., *event).  Source: Tweedie's formula.  Domain: sigma(t) > 0.  Claims: DEN-06, DEN-18.
+    Units: x (..., *event); the result in 1/data units.
+    Domain: sigma(t) > 0.
+    Source: Tweedie's formula.
+    Also called: empirical score, score of a data set, kernel density score.
+    Claims: DEN-06, DEN-18.
     """
     t = _arguments.time(t)
     return score_of_x0(process, x, points_denoise(process, law, x, t), t)

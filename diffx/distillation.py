@@ -1,6 +1,4 @@
-r"""The lessons of a student of fewer steps: the target of progressive distillation, the consistency
-function.
-"""
+"""Targets of a student of fewer steps: progressive distillation, the consistency function."""
 
 from jaxtyping import Array
 
@@ -13,13 +11,15 @@ from diffx.reverse import gaussian_step
 
 
 def progressive_target(process: Process, x: Array, x_s: Array, t: Scalar, s: Scalar) -> Array:
-    r"""The x0 whose single DDIM step takes x from t to x_s: (x_s - (sigma_s/sigma_t) x)/(alpha_s -
-    (sigma_s/sigma_t) alpha_t).
+    """(x_s - (sigma_s/sigma_t) x)/(alpha_s - (sigma_s/sigma_t) alpha_t): x0 of one DDIM step.
 
-    x_s: where the teacher came in several steps.  x, x_s: any one shape, data units; t, s: scalar
-    times, s < t.
-    Source: Salimans and Ho 2022, arXiv:2202.00512.  Raises ValueError for unequal shapes.  Domain:
-    sigma(t) > 0.
+    The x0 whose single DDIM step takes x from t to x_s, where the teacher arrived in several steps.
+
+    Units: x and x_s of one shape, data units.
+    Domain: sigma(t) > 0.
+    Raises: ValueError for unequal shapes.
+    Source: Salimans and Ho 2022, arXiv:2202.00512.
+    Also called: progressive distillation, student target.
     Claims: REV-27.
     """
     x, x_s = _arguments.same_shape(x=x, x_s=x_s)
@@ -29,13 +29,16 @@ def progressive_target(process: Process, x: Array, x_s: Array, t: Scalar, s: Sca
 
 
 def consistency(process: Process, law: GaussianLaw, x: Array, t: Scalar) -> Array:
-    r"""f(x, t) = m + sqrt(L/(alpha^2 L + sigma^2)) (x - alpha m) along each eigenvector: the data
-    at the end of x's flow line.
+    """f(x, t) = m + sqrt(L/(alpha^2 L + sigma^2)) (x - alpha m) along each eigenvector.
 
-    The same for all points of a line of the probability flow; f(x, 0) = x.  x: (..., d), data
-    units; t: scalar time.
-    Source: Song et al. 2023, arXiv:2303.01469, for the notion; for Gaussians: derived here.
-    Raises TypeError unless law is a GaussianLaw.  Claims: REV-28.
+    The data at the end of x's flow line: the same for all points of a line of the probability flow;
+    f(x, 0) = x.
+
+    Units: x (..., d), data units.
+    Raises: TypeError unless law is a GaussianLaw.
+    Source: Song et al. 2023, arXiv:2303.01469, for the notion; for Gaussians it is derived here.
+    Also called: consistency function, consistency model, flow map to data.
+    Claims: REV-28.
     """
     require_gaussian(law, "consistency")
     x, t = _arguments.events("x", x, law.mean.shape), _arguments.time(t)

@@ -1,6 +1,4 @@
-r"""The exact law of what a sampler really outputs on Gaussian data, from its own code; and where
-its error comes from.
-"""
+"""The exact law of a sampler's real output on Gaussian data, and the parts of its error."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -26,17 +24,25 @@ from diffx.samplers.run import checked_run
 
 
 def exact_law(sampler: Sampler, initial_law: GaussianLaw, ts: Array) -> GaussianLaw:
-    r"""The law of the sampler's output after the grid ts, when it starts from initial_law: mean
-    (d,), covariance (d, d).
+    """C' = J C J' + J_z J_z' through every step: the law of the output after the grid ts.
 
+    Started from initial_law, the sampler ends at a Gaussian of mean (d,) and covariance (d, d).
     With a Gaussian's denoiser every step is affine in its state and its noise: the derivatives J,
-    J_z of the step's own code carry the covariance, C' = J C J' + J_z J_z', history included. No
-    sampling; cost linear in the steps.
-    Source: Pierret and Galerne 2024, arXiv:2405.14250, section 4, for six schemes; by automatic
-    differentiation: here. ts: (N + 1,), decreasing.  Raises TypeError unless initial_law is
-    Gaussian, ValueError where a step is not affine (a mixture, a clip, a network), for then the
-    output is not Gaussian.  Claims: REV-07, REV-11, REV-22, REV-36, REV-37, REV-38, REV-41, REV-49,
-    API-07.
+    J_z of the step's own code carry the covariance, history included. There is no sampling; the
+    cost is linear in the steps.
+
+    Units: ts (N + 1,), decreasing.
+    Raises: TypeError unless initial_law is Gaussian; ValueError where a step is not affine (a
+        mixture, a clip, a network), because then the output is not Gaussian.
+    Source: Pierret and Galerne 2024, arXiv:2405.14250, for six schemes; by automatic
+        differentiation: here.
+    Also called: output distribution of a sampler, exact sampling law, Gaussian propagation, moment
+        propagation.
+    Claims: REV-07, REV-11, REV-22, REV-36, REV-37, REV-38, REV-41, REV-49, API-07.
+
+    >>> law_at_1 = diffx.prior(process, law)
+    >>> diffx.exact_law(diffx.ddim(process, denoise), law_at_1, diffx.uniform(2)).mean.shape
+    (2,)
     """
     require_gaussian(initial_law, "exact_law")
     sampler, _, ts, _ = checked_run(sampler, initial_law.mean, ts, None)
@@ -96,8 +102,9 @@ def _flat_step(
 def _push_forward(
     step: Callable[[Array], Array], mean: Array, cov: Array
 ) -> tuple[Array, Array, Array]:
-    """Mean and covariance behind an affine map of a Gaussian, and how far the map is from affine 3
-    deviations away.
+    """Mean and covariance behind an affine map of a Gaussian, and the map's deviation from affine.
+
+    The deviation is taken 3 standard deviations away.
     """
     value, push = jax.linearize(step, mean)
     rows = jax.vmap(push)(
@@ -117,8 +124,11 @@ def _push_forward(
 
 
 class ErrorBudget(NamedTuple):
-    """W2 distances in data units; total <= truncation + initialisation + discretisation + score, by
-    the triangle inequality.
+    """W2 distances: total <= truncation + initialisation + discretisation + score.
+
+    By the triangle inequality.
+
+    Units: data units.
     """
 
     truncation: Number
@@ -138,16 +148,21 @@ def error_budget(
     denoise: Denoiser | None = None,
     eta: Scalar | None = None,
 ) -> ErrorBudget:
-    r"""Where the error of a sampler comes from on Gaussian data: W2 between laws that differ in one
-    thing each.
+    """W2 between laws that differ in one thing each: the parts of a sampler's error on Gaussians.
 
-    truncation: the data against the marginal at ts[-1] (stopping early).  initialisation: that
+    truncation: the data against the marginal at ts[-1] (stopping early). initialisation: that
     marginal against the exact reverse process from `start` (default: the marginal at ts[0], no
-    error).  discretisation: that against the method with the exact denoiser.  score: that against
-    the method with `denoise` (affine; default: exact). method: (process, denoise) -> Sampler.  eta:
-    the member of the reverse family that the method approximates (default: 0 for a deterministic
-    method, 1 for a stochastic one).  Source: the four sources of Pierret and Galerne 2024,
-    arXiv:2405.14250, sections 4, 5.  Raises what exact_law raises.  Claims: REV-43, REV-44, REV-45.
+    error). discretisation: that against the method with the exact denoiser. score: that against the
+    method with `denoise` (affine; default: exact).
+
+    Units: method (process, denoise) -> Sampler; eta the member of the reverse family that the
+        method approximates (default: 0 for a deterministic method, 1 for a stochastic one); W2 in
+        data units.
+    Raises: the errors of `exact_law`.
+    Source: the four sources of Pierret and Galerne 2024, arXiv:2405.14250.
+    Also called: error decomposition, discretisation error, truncation error, initialisation error,
+        score error.
+    Claims: REV-43, REV-44, REV-45.
     """
     require_gaussian(law, "error_budget")
     exact = denoiser(process, law)

@@ -11,10 +11,17 @@ from diffx.processes.protocol import Process
 
 
 def uniform(n: int, *, t_max: Scalar = 1.0, t_min: Scalar = 0.0) -> Float[Array, "{n}+1"]:
-    """t_i = t_max + (t_min - t_max) i/n, shape (n + 1,).
+    """t_i = t_max + (t_min - t_max) i/n.
 
-    Raises TypeError or ValueError unless n is an integer >= 1.  Domain: 0 <= t_min < t_max <= 1.
+    Units: the grid (n + 1,), decreasing.
+    Domain: 0 <= t_min < t_max <= 1.
+    Raises: TypeError or ValueError unless n is an integer >= 1.
+    Source: the definition.
+    Also called: linear timesteps, uniform time grid, linspace of times.
     Claims: FWD-19.
+
+    >>> diffx.uniform(2).tolist()
+    [1.0, 0.5, 0.0]
     """
     t_max, t_min = _ends(t_max, t_min)
     return _arguments.grid(jnp.linspace(t_max, t_min, _arguments.count("n", n) + 1))
@@ -32,13 +39,21 @@ def _ends(t_max: Any, t_min: Any) -> tuple[Array, Array]:
 def uniform_log_snr(
     process: Process, n: int, *, t_max: Scalar | None = None, t_min: Scalar = 1e-3
 ) -> Float[Array, "{n}+1"]:
-    """l(t_i) uniform from l(t_max) to l(t_min), shape (n + 1,).        Lu et al. 2022,
-    arXiv:2206.00927.
+    """l(t_i) uniform from l(t_max) to l(t_min).
 
-    t_max: default 1, or 0.999 where alpha(1) = 0.
-    Raises ValueError where an end has no finite log-SNR: t_min = 0, or t_max = 1 where alpha(1) =
-    0.
-    Domain: 0 < t_min < t_max <= 1.  Claims: FWD-05.
+    t_max is by default 1, or 0.999 where alpha(1) = 0.
+
+    Units: the grid (n + 1,), decreasing.
+    Domain: 0 < t_min < t_max <= 1.
+    Raises: ValueError where an end has no finite log-SNR: t_min = 0, or t_max = 1 where alpha(1) =
+        0.
+    Source: Lu et al. 2022, arXiv:2206.00927.
+    Also called: logSNR time grid, uniform lambda, use_lu_lambdas, exponential schedule, k-diffusion
+        get_sigmas_exponential.
+    Claims: FWD-05.
+
+    >>> diffx.grids.uniform_log_snr(process, 4).shape
+    (5,)
     """
     if t_max is None:
         t_max = jnp.where(process.alpha(1.0) > 0, 1.0, 0.999)
@@ -62,14 +77,21 @@ def karras(
     sigma_max: Scalar | None = None,
     rho: Scalar = 7.0,
 ) -> Float[Array, "{n}+1"]:
-    r"""sigma_i^(1/rho) uniform from sigma_max to sigma_min in n nodes, then 0; shape (n + 1,).
+    """sigma_i^(1/rho) uniform from sigma_max to sigma_min in n nodes, then 0.
 
-    sigma here is the noise-to-signal ratio sigma(t)/alpha(t), in data units: t_i =
-    time_of_log_snr(-2 log sigma_i). sigma_max: default sigma(1)/alpha(1), or 80 where that is
-    infinite.
+    sigma here is the noise-to-signal ratio sigma(t)/alpha(t): t_i = time_of_log_snr(-2 log
+    sigma_i). sigma_max is by default sigma(1)/alpha(1), or 80 where that is infinite.
+
+    Units: sigma_min and sigma_max in data units; the grid (n + 1,), decreasing.
+    Domain: n >= 2, 0 < sigma_min < sigma_max, rho > 0.
+    Raises: ValueError where sigma_max is beyond the process: there sigma(1)/alpha(1) is smaller.
     Source: Karras et al. 2022, arXiv:2206.00364, eq. (5).
-    Raises ValueError where sigma_max is beyond the process: there sigma(1)/alpha(1) is smaller.
-    Domain: n >= 2, 0 < sigma_min < sigma_max, rho > 0.  Claims: FWD-05, LIT-08.
+    Also called: Karras schedule, Karras sigmas, use_karras_sigmas, k-diffusion get_sigmas_karras,
+        rho schedule.
+    Claims: FWD-05, LIT-08.
+
+    >>> diffx.karras(diffx.EDM(), 4).shape
+    (5,)
     """
     _arguments.positive(sigma_min=sigma_min, rho=rho)
     largest = jnp.exp(-process.log_snr(1.0) / 2)
@@ -106,34 +128,50 @@ def _counts(n: Any, n_train: Any) -> tuple[int, int]:
 
 
 def leading(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
-    """Nodes 1 + i floor(T/n), i < n, of a chain of T = n_train steps, as times i/T, then 0; shape
-    (n + 1,).
+    """Nodes 1 + i floor(T/n), i < n, of a chain of T = n_train steps, as times i/T, then 0.
 
-    The first node lies far below T: the sampler never sees the noisiest time.  Source: Lin et al.
-    2024, arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.  Claims: FWD-19,
-    LIT-02.
+    The first node lies far below T: the sampler never sees the noisiest time.
+
+    Units: the grid (n + 1,), decreasing.
+    Raises: ValueError unless 1 <= n <= n_train.
+    Source: Lin et al. 2024, arXiv:2305.08891, Table 2.
+    Also called: timestep_spacing leading.
+    Claims: FWD-19, LIT-02.
+
+    >>> diffx.grids.leading(2, n_train=4).tolist()
+    [0.75, 0.25, 0.0]
     """
     n, n_train = _counts(n, n_train)
     return _nodes(1 + jnp.arange(n - 1, -1, -1) * (n_train // n), n_train)
 
 
 def linspace(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
-    """Nodes round(linspace(T, 1, n)) of a chain of T = n_train steps, as times i/T, then 0; shape
-    (n + 1,).
+    """Nodes round(linspace(T, 1, n)) of a chain of T = n_train steps, as times i/T, then 0.
 
-    Source: Lin et al. 2024, arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.
+    Units: the grid (n + 1,), decreasing.
+    Raises: ValueError unless 1 <= n <= n_train.
+    Source: Lin et al. 2024, arXiv:2305.08891, Table 2.
+    Also called: timestep_spacing linspace.
     Claims: FWD-19, LIT-02.
+
+    >>> diffx.grids.linspace(2, n_train=4).tolist()
+    [1.0, 0.25, 0.0]
     """
     n, n_train = _counts(n, n_train)
     return _nodes(jnp.round(jnp.linspace(n_train, 1, n)), n_train)
 
 
 def trailing(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
-    """Nodes round(T - i T/n), i < n, of a chain of T = n_train steps, as times i/T, then 0; shape
-    (n + 1,).
+    """Nodes round(T - i T/n), i < n, of a chain of T = n_train steps, as times i/T, then 0.
 
-    Source: Lin et al. 2024, arXiv:2305.08891, Table 2.  Raises ValueError unless 1 <= n <= n_train.
+    Units: the grid (n + 1,), decreasing.
+    Raises: ValueError unless 1 <= n <= n_train.
+    Source: Lin et al. 2024, arXiv:2305.08891, Table 2.
+    Also called: timestep_spacing trailing.
     Claims: FWD-19, LIT-02.
+
+    >>> diffx.trailing(2, n_train=4).tolist()
+    [1.0, 0.5, 0.0]
     """
     n, n_train = _counts(n, n_train)
     return _nodes(jnp.round(jnp.arange(n, 0, -1) * (n_train / n)), n_train)
@@ -142,13 +180,19 @@ def trailing(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
 def equal_angle(
     process: Process, n: int, *, std: Scalar = 1.0, t_max: Scalar = 1.0, t_min: Scalar = 0.0
 ) -> Float[Array, "{n}+1"]:
-    r"""phi(t_i) uniform, phi = atan2(sigma, alpha std): the n-step grid on which DDIM is best for
-    data N(mu, std^2 I).
+    """phi(t_i) uniform, phi = atan2(sigma, alpha std): DDIM's best n-step grid for N(mu, std^2 I).
 
-    Source: derived here from DDIM's product of cosines (log cos is concave).  The same grid is the
-    best in KL for sigma = t, alpha = 1: Sabour et al. 2024, arXiv:2404.14507, Theorem 3.1.
-    std: data units.  Domain: 0 <= t_min < t_max <= 1, std > 0.  Claims: FWD-05, REV-11, REV-13,
-    LIT-14.
+    The same grid is the best in KL for sigma = t, alpha = 1.
+
+    Units: std in data units; the grid (n + 1,), decreasing.
+    Domain: 0 <= t_min < t_max <= 1, std > 0.
+    Source: derived here from DDIM's product of cosines (log cos is concave); in KL: Sabour et al.
+        2024, arXiv:2404.14507, Theorem 3.1.
+    Also called: Align Your Steps, AYS, optimal time grid, optimal timesteps, arctan schedule.
+    Claims: FWD-05, REV-11, REV-13, LIT-14.
+
+    >>> diffx.grids.equal_angle(process, 4).shape
+    (5,)
     """
     _arguments.positive(std=std)
     t_max, t_min = _ends(t_max, t_min)
@@ -159,12 +203,20 @@ def equal_angle(
 
 
 def time_shift(ts: Points, shift: Scalar) -> Points:
-    r"""t' = S t/(1 + (S - 1) t): for the rectified flow, log-SNR moves by -2 log S (S > 1: more
-    steps in the noise).
+    """t' = S t/(1 + (S - 1) t).
 
-    Source: Esser et al. 2024, arXiv:2403.03206, eq. (23); the shift of Stable Diffusion 3 (3) and
-    WAN (5). ts: times in [0, 1], any shape; returns that shape.  Raises ValueError unless S > 0.
+    For the rectified flow the log-SNR moves by -2 log S (S > 1: more steps in the noise). Stable
+    Diffusion 3 has S = 3 and WAN S = 5.
+
+    Units: ts times in [0, 1], any shape; the result has that shape.
+    Raises: ValueError unless S > 0.
+    Source: Esser et al. 2024, arXiv:2403.03206, eq. (23).
+    Also called: timestep shift, SD3 shift, WAN shift, flow_shift, sigma shift, resolution-dependent
+        shift, time_snr_shift.
     Claims: FWD-05, FWD-17, FM-11, LIT-12.
+
+    >>> diffx.time_shift(jnp.array([1.0, 0.5, 0.0]), 3.0).tolist()
+    [1.0, 0.75, 0.0]
     """
     _arguments.positive(shift=shift)
     ts = _arguments.times(ts, "ts")

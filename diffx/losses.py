@@ -28,31 +28,38 @@ def _mean_square(
 
 
 def x0_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: Scalar) -> Number:
-    r"""mean |predict(x_t, t) - x0|^2.                           Ho et al. 2020, arXiv:2006.11239,
-    section 3.2.
+    """mean |predict(x_t, t) - x0|^2.
 
-    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.
+    Units: x0 in data units, eps dimensionless, one shape; the result in squared data units.
+    Raises: ValueError for unequal shapes.
+    Source: Ho et al. 2020, arXiv:2006.11239, section 3.2.
+    Also called: denoising loss, sample prediction loss, prediction_type sample.
     Claims: DEN-09.
     """
     return _mean_square(predict, x0, process, x0, eps, t)
 
 
 def eps_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: Scalar) -> Number:
-    r"""mean |predict(x_t, t) - eps|^2.                          Ho et al. 2020, arXiv:2006.11239,
-    eq. (14).
+    """mean |predict(x_t, t) - eps|^2.
 
-    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.
+    Units: x0 in data units, eps dimensionless, one shape; the result dimensionless.
+    Raises: ValueError for unequal shapes.
+    Source: Ho et al. 2020, arXiv:2006.11239, eq. (14).
+    Also called: noise prediction loss, simple loss, L_simple, DDPM loss, prediction_type epsilon.
     Claims: DEN-09.
     """
     return _mean_square(predict, eps, process, x0, eps, t)
 
 
 def v_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: Scalar) -> Number:
-    r"""mean |predict(x_t, t) - (alpha eps - sigma x0)|^2.       Salimans and Ho 2022,
-    arXiv:2202.00512, Appendix D.
+    """mean |predict(x_t, t) - (alpha eps - sigma x0)|^2.
 
-    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.
-    Also called: v-prediction.  Claims: DEN-09.
+    Units: x0 in data units, eps dimensionless, one shape.
+    Raises: ValueError for unequal shapes.
+    Source: Salimans and Ho 2022, arXiv:2202.00512, Appendix D.
+    Also called: v-prediction, v-loss, v-parametrisation, prediction_type v_prediction,
+        get_velocity.
+    Claims: DEN-09.
     """
     (x0, eps), t = _arguments.same_shape(x0=x0, eps=eps), _arguments.time(t)
     return _mean_square(
@@ -63,11 +70,14 @@ def v_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: Sca
 def velocity_loss(
     process: Process, predict: Predictor, x0: Points, eps: Points, t: Scalar
 ) -> Number:
-    r"""mean |predict(x_t, t) - (alpha' x0 + sigma' eps)|^2: conditional flow matching.
+    """mean |predict(x_t, t) - (alpha' x0 + sigma' eps)|^2: conditional flow matching.
 
-    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.
+    Units: x0 in data units, eps dimensionless, one shape; the result in squared data units/time.
+    Domain: sigma'(t) finite.
+    Raises: ValueError for unequal shapes.
     Source: Lipman et al. 2023, arXiv:2210.02747, eq. (9), with time reversed: there 0 is noise.
-    Domain: sigma'(t) finite.  Claims: DEN-09.
+    Also called: flow matching loss, conditional flow matching loss, rectified flow loss.
+    Claims: DEN-09.
     """
     x0, eps = _arguments.same_shape(x0=x0, eps=eps)
     rate = rates(process, t)
@@ -75,10 +85,14 @@ def velocity_loss(
 
 
 def score_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: Scalar) -> Number:
-    r"""mean |predict(x_t, t) + eps/sigma|^2: denoising score matching.               Vincent 2011.
+    """mean |predict(x_t, t) + eps/sigma|^2: denoising score matching.
 
-    x0, eps: data units and 1, one shape; t: scalar time.  Raises ValueError for unequal shapes.
-    Domain: sigma(t) > 0.  Claims: DEN-08, DEN-09.
+    Units: x0 in data units, eps dimensionless, one shape; the result in 1/squared data units.
+    Domain: sigma(t) > 0.
+    Raises: ValueError for unequal shapes.
+    Source: Vincent 2011.
+    Also called: denoising score matching, score matching, DSM loss.
+    Claims: DEN-08, DEN-09.
     """
     (x0, eps), t = _arguments.same_shape(x0=x0, eps=eps), _arguments.time(t)
     return _mean_square(predict, -eps / process.sigma(t), process, x0, eps, t)
@@ -88,7 +102,7 @@ def score_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t:
 
 
 class LossWeights(NamedTuple):
-    """What a squared error of x0 is multiplied by to become that of another prediction."""
+    """The factors that turn a squared error of x0 into that of another prediction."""
 
     eps: Number
     v: Number
@@ -97,14 +111,17 @@ class LossWeights(NamedTuple):
 
 
 def loss_weights(process: Process, t: Scalar) -> LossWeights:
-    r"""|eps - eps'|^2 = (alpha/sigma)^2 |x0 - x0'|^2, and the same for v, velocity and score, all
-    at one x_t.
+    """|eps - eps'|^2 = (alpha/sigma)^2 |x0 - x0'|^2, and the same for v, velocity and score.
 
-    v: ((alpha^2 + sigma^2)/sigma)^2, which is SNR + 1 where variance is preserved.  velocity:
-    (alpha' - alpha sigma'/sigma)^2, which is 1/t^2 for the rectified flow.  score:
-    (alpha/sigma^2)^2.  So x0_loss times a weight is the other loss.
-    Source: Salimans and Ho 2022, arXiv:2202.00512, section 4, for eps and v; the others: derived
-    here. t: scalar time.  Domain: sigma(t) > 0, sigma'(t) finite for the velocity.  Claims: DEN-10.
+    All at one x_t. v: ((alpha^2 + sigma^2)/sigma)^2, which is SNR + 1 where variance is preserved.
+    velocity: (alpha' - alpha sigma'/sigma)^2, which is 1/t^2 for the rectified flow. score:
+    (alpha/sigma^2)^2. So x0_loss times a weight is the other loss.
+
+    Domain: sigma(t) > 0; sigma'(t) finite for the velocity.
+    Source: Salimans and Ho 2022, arXiv:2202.00512, section 4, for eps and v; the others are derived
+        here.
+    Also called: loss weighting, SNR weighting, equivalence of predictions.
+    Claims: DEN-10.
     """
     alpha, sigma, rate = process.alpha(t), process.sigma(t), rates(process, t)
     gain = alpha / sigma
@@ -117,12 +134,15 @@ def loss_weights(process: Process, t: Scalar) -> LossWeights:
 
 
 def min_snr_weight(process: Process, t: Scalar, *, gamma: Scalar = 5.0) -> Number:
-    r"""min(SNR, gamma), SNR = alpha^2/sigma^2: the Min-SNR weight of x0_loss.
+    """min(SNR, gamma), SNR = alpha^2/sigma^2: the Min-SNR weight of x0_loss.
 
     Divided by `loss_weights` it is the weight of another loss: min(SNR, gamma)/SNR for eps,
     min(SNR, gamma)/(SNR + 1) for v.
-    Source: Hang et al. 2023, arXiv:2303.09556.  t: scalar time.  Raises ValueError unless gamma >
-    0.  Claims: DEN-10.
+
+    Raises: ValueError unless gamma > 0.
+    Source: Hang et al. 2023, arXiv:2303.09556.
+    Also called: Min-SNR weighting, min-SNR-gamma, snr_gamma, loss weighting.
+    Claims: DEN-10.
     """
     _arguments.positive(gamma=gamma)
     t = _arguments.time(t)
@@ -140,32 +160,50 @@ def _irreducible(process: Process, law: GaussianLaw, t: Scalar) -> Array:
 
 
 def optimal_x0_loss(process: Process, law: GaussianLaw, t: Scalar) -> Number:
-    r"""The least x0_loss on Gaussian data: mean over directions of L sigma^2/(alpha^2 L + sigma^2).
+    """mean over directions of L sigma^2/(alpha^2 L + sigma^2): the least x0_loss on Gaussian data.
 
-    t: scalar time.  Source: Gaussian conditioning.  Claims: DEN-09.
+    Raises: TypeError unless law is a GaussianLaw.
+    Source: Gaussian conditioning.
+    Also called: irreducible denoising loss, minimum of the loss.
+    Claims: DEN-09.
     """
     return process.sigma(t) ** 2 * _irreducible(process, law, t)
 
 
 def optimal_eps_loss(process: Process, law: GaussianLaw, t: Scalar) -> Number:
-    r"""The least eps_loss on Gaussian data: mean over directions of alpha^2 L/(alpha^2 L +
-    sigma^2).  Claims: DEN-09.
+    """mean over directions of alpha^2 L/(alpha^2 L + sigma^2): the least eps_loss on Gaussian data.
+
+    Raises: TypeError unless law is a GaussianLaw.
+    Source: Gaussian conditioning.
+    Also called: irreducible noise prediction loss.
+    Claims: DEN-09.
     """
     return process.alpha(t) ** 2 * _irreducible(process, law, t)
 
 
 def optimal_v_loss(process: Process, law: GaussianLaw, t: Scalar) -> Number:
-    r"""The least v_loss on Gaussian data: (alpha^2 + sigma^2)^2 times the mean of L/(alpha^2 L +
-    sigma^2).  Claims: DEN-09.
+    """(alpha^2 + sigma^2)^2 mean of L/(alpha^2 L + sigma^2): the least v_loss on Gaussian data.
+
+    The mean is over directions.
+
+    Raises: TypeError unless law is a GaussianLaw.
+    Source: Gaussian conditioning.
+    Also called: irreducible v-prediction loss.
+    Claims: DEN-09.
     """
     return (process.alpha(t) ** 2 + process.sigma(t) ** 2) ** 2 * _irreducible(process, law, t)
 
 
 def optimal_velocity_loss(process: Process, law: GaussianLaw, t: Scalar) -> Number:
-    r"""The least velocity_loss on Gaussian data: (alpha sigma' - sigma alpha')^2 times the mean of
-    L/(alpha^2 L + sigma^2).
+    """(alpha sigma' - sigma alpha')^2 mean of L/(alpha^2 L + sigma^2): the least velocity_loss.
 
-    Domain: sigma'(t) finite.  Claims: DEN-09.
+    On Gaussian data; the mean is over directions.
+
+    Domain: sigma'(t) finite.
+    Raises: TypeError unless law is a GaussianLaw.
+    Source: Gaussian conditioning.
+    Also called: irreducible flow matching loss at one time.
+    Claims: DEN-09.
     """
     rate = rates(process, t)
     return (process.alpha(t) * rate.sigma - process.sigma(t) * rate.alpha) ** 2 * _irreducible(
@@ -174,9 +212,14 @@ def optimal_velocity_loss(process: Process, law: GaussianLaw, t: Scalar) -> Numb
 
 
 def optimal_score_loss(process: Process, law: GaussianLaw, t: Scalar) -> Number:
-    r"""The least score_loss on Gaussian data: mean over directions of alpha^2 L/(sigma^2 (alpha^2
-    L + sigma^2)).
+    """mean over directions of alpha^2 L/(sigma^2 (alpha^2 L + sigma^2)): the least score_loss.
 
-    Domain: sigma(t) > 0.  Claims: DEN-08, DEN-09.
+    On Gaussian data.
+
+    Domain: sigma(t) > 0.
+    Raises: TypeError unless law is a GaussianLaw.
+    Source: Gaussian conditioning.
+    Also called: irreducible score matching loss.
+    Claims: DEN-08, DEN-09.
     """
     return (process.alpha(t) / process.sigma(t)) ** 2 * _irreducible(process, law, t)

@@ -1,6 +1,4 @@
-r"""Where the noise of a step comes from: jax's own generator (the default) or a cheap counter
-hash.
-"""
+"""The source of a step's noise: jax's own generator (the default) or a cheap counter hash."""
 
 import math
 
@@ -17,15 +15,17 @@ GOLDEN = (
 
 
 def hashed_normal(key: Array, x: Array) -> Array:
-    r"""z_i = sqrt(2) erfinv(u_i), u_i = (h(h(GOLDEN i + key_0) xor key_1) - 2^31)/2^31, rounded to
-    odd multiples of 2^-24.
+    """z_i = sqrt(2) erfinv(u_i), u_i = (h(h(GOLDEN i + key_0) xor key_1) - 2^31)/2^31.
 
-    One standard normal for each entry of x, for `sampler._replace(noise=Partial(hashed_normal))`:
-    on CPU 4 times as fast as the default, threefry. A simulation's generator, of no use in
-    cryptography. h is the mixer `lowbias32`. key: a jax random key; `sample` gives fold_in(key, i).
-    x: fewer than 2^32 entries; float64 takes 52 bits.
+    u_i is rounded to odd multiples of 2^-24; h is the mixer `lowbias32`. One standard normal for
+    each entry of x, for `sampler._replace(noise=Partial(hashed_normal))`: on CPU it is 4 times as
+    fast as the default, threefry. It is a generator for simulations and of no use in cryptography.
+
+    Units: key a jax random key (`sample` gives fold_in(key, i)); x fewer than 2^32 entries; float64
+        takes 52 bits.
     Source: Wellons 2018, "Prospecting for Hash Functions"; the inverse of the normal distribution
-    function.
+        function.
+    Also called: counter-based random numbers, fast random normal.
     """
     x = _arguments.floats("x", x)
     wide = jnp.finfo(x.dtype).bits == 64
@@ -51,8 +51,9 @@ def hashed_normal(key: Array, x: Array) -> Array:
 
 
 def _mix(h: Array) -> Array:
-    """The permutation `lowbias32` of 32-bit numbers: flipping a bit of h flips each bit of the
-    result half the time.
+    """The permutation `lowbias32` of 32-bit numbers.
+
+    Flipping a bit of h flips each bit of the result half the time.
     """
     h = (h ^ (h >> 16)) * jnp.uint32(0x7FEB352D)
     h = (h ^ (h >> 15)) * jnp.uint32(0x846CA68B)

@@ -18,8 +18,10 @@ from diffx.processes.protocol import Process
 
 
 class Preconditioning(NamedTuple):
-    """c_skip and c_noise (what the network hears of sigma) are plain numbers, c_out is in data
-    units, c_in in 1/data units.
+    """The coefficients c_skip, c_out, c_in and c_noise of a preconditioned network.
+
+    Units: c_skip and c_noise (the network's input for sigma) 1; c_out in data units; c_in in 1/data
+        units.
     """
 
     c_skip: Floats
@@ -29,37 +31,45 @@ class Preconditioning(NamedTuple):
 
 
 def preconditioning(sigma: Any, *, std: Scalar = 1.0) -> Preconditioning:
-    r"""c_skip = d^2/(s^2 + d^2), c_out = s d/sqrt(s^2 + d^2), c_in = 1/sqrt(s^2 + d^2), c_noise =
-    log(s)/4, d = std.
+    """c_skip = d^2/(s^2 + d^2), c_out = s d/sqrt(s^2 + d^2), c_in = 1/sqrt(s^2 + d^2).
 
-    sigma: s = sigma(t)/alpha(t), data units, any shape; std: of the data (Karras et al. take 0.5).
-    Then c_in y and the target (x0 - c_skip y)/c_out have variance 1 at every s, and c_out is as
-    small as it can be.
-    Source: Karras et al. 2022, arXiv:2206.00364, Table 1.  Raises ValueError unless std > 0 and
-    sigma >= 0.
-    Domain: c_noise at sigma > 0.  Claims: DEN-11.
+    c_noise = log(s)/4 and d = std. c_in y and the target (x0 - c_skip y)/c_out have variance 1 at
+    every s, and c_out is as small as it can be.
+
+    Units: sigma the ratio s = sigma(t)/alpha(t), data units, any shape; std that of the data
+        (Karras et al. take 0.5).
+    Domain: c_noise at sigma > 0.
+    Raises: ValueError unless std > 0 and sigma >= 0.
+    Source: Karras et al. 2022, arXiv:2206.00364, Table 1.
+    Also called: EDM preconditioning, c_skip, c_out, c_in, c_noise, k-diffusion Denoiser, azula
+        KarrasDenoiser.
+    Claims: DEN-11.
     """
     sigma = _levels(sigma, std)
     return Preconditioning(*_coefficients(jnp.ones_like(sigma), sigma, std), jnp.log(sigma) / 4)
 
 
 def _coefficients(alpha: Array, sigma: Array, std: Scalar) -> tuple[Array, Array, Array]:
-    """c_skip/alpha, c_out and c_in/alpha at sigma/alpha, as functions of x = alpha y; alpha may be
-    0.
+    """c_skip/alpha, c_out and c_in/alpha at sigma/alpha, as functions of x = alpha y.
+
+    alpha may be 0.
     """
     length = jnp.hypot(sigma, alpha * std)
     return alpha * (std / length) ** 2, sigma * std / length, 1 / length
 
 
 def edm_weight(sigma: Any, *, std: Scalar = 1.0) -> Floats:
-    r"""lambda(s) = (s^2 + d^2)/(s d)^2 = 1/c_out^2, d = std: the weight of x0_loss that makes it a
-    mean square of F.
+    """lambda(s) = (s^2 + d^2)/(s d)^2 = 1/c_out^2, d = std.
 
-    sigma: s = sigma(t)/alpha(t), data units, any shape.  The least weighted loss on N(0, d^2) is 1
-    at every s.
-    Source: Karras et al. 2022, arXiv:2206.00364, Table 1.  Raises ValueError unless std > 0 and
-    sigma >= 0.
-    Domain: sigma > 0.  Claims: DEN-11.
+    The weight of x0_loss that makes it a mean square of F. The least weighted loss on N(0, d^2) is
+    1 at every s.
+
+    Units: sigma the ratio s = sigma(t)/alpha(t), data units, any shape.
+    Domain: sigma > 0.
+    Raises: ValueError unless std > 0 and sigma >= 0.
+    Source: Karras et al. 2022, arXiv:2206.00364, Table 1.
+    Also called: EDM loss weight, lambda(sigma), Karras weighting.
+    Claims: DEN-11.
     """
     sigma = _levels(sigma, std)
     return 1 / sigma**2 + 1 / std**2
@@ -75,15 +85,22 @@ def _levels(sigma: Any, std: Scalar) -> Array:
 def denoiser_of_network(
     process: Process, net: Callable[[Array, Array], Array], *, std: Scalar = 1.0
 ) -> Partial:
-    r"""The denoiser D(x, t) = c_skip x/alpha + c_out F(c_in x/alpha, c_noise), c at s =
-    sigma(t)/alpha(t).
+    """D(x, t) = c_skip x/alpha + c_out F(c_in x/alpha, c_noise), c at s = sigma(t)/alpha(t).
 
     Written c_in x/alpha = x/sqrt(sigma^2 + alpha^2 d^2), and so on, it divides by nothing that is
-    0: at alpha(t) = 0 the network sees x/sigma and answers for x0/d.  There c_noise is infinite, at
-    sigma = 0 too. net: F(u, c_noise), a network of an input of unit variance.  std: of the data.
-    Returns a pytree (x, t) -> x0.
+    0: at alpha(t) = 0 the network sees x/sigma and answers for x0/d. There c_noise is infinite, and
+    at sigma = 0 too. The result is a pytree (x, t) -> x0.
+
+    Units: net F(u, c_noise), a network of an input of unit variance; std that of the data.
+    Domain: alpha(t) > 0, sigma(t) > 0.
+    Raises: ValueError unless std > 0.
     Source: Karras et al. 2022, arXiv:2206.00364, eq. (7), in the coordinates of any process: here.
-    Raises ValueError unless std > 0.  Domain: alpha(t) > 0, sigma(t) > 0.  Claims: DEN-11.
+    Also called: EDM preconditioning, preconditioned denoiser, EDMPrecond.
+    Claims: DEN-11.
+
+    >>> denoise = diffx.preconditioning.denoiser_of_network(process, lambda u, c: 0 * u, std=0.5)
+    >>> denoise(x, 0.5).shape
+    (2,)
     """
     _arguments.positive(std=std)
     return Partial(_x0_by_network, process, as_pytree(net, "a network (u, c_noise) -> F"), std)

@@ -1,14 +1,16 @@
-r"""The five predictions of a network, x0, eps, score, v and velocity, and the way from each to
-each.
+"""The five predictions of a network, x0, eps, score, v and velocity, and the way between them.
 
 Given x = alpha x0 + sigma eps, every prediction is a combination of x0 and eps:
 
-    eps = (x - alpha x0)/sigma      score = -eps/sigma      v = alpha eps - sigma x0      velocity =
-    alpha' x0 + sigma' eps
+    eps = (x - alpha x0)/sigma      v        = alpha eps - sigma x0
+    score = -eps/sigma              velocity = alpha' x0 + sigma' eps
 
 so that x and any one of them determine every other. `a_of_b(process, x, b, t)` gives a from b; x, b
-and the result have one shape, t is a scalar time. x0 and x are in data units, eps in 1, score in
-1/data units, velocity in data units/time; v in data units (for data of unit scale).
+and the result have one shape, t is a scalar time. x0 and x are in data units, eps is dimensionless,
+score in 1/data units, velocity in data units/time; v in data units (for data of unit scale).
+
+Source: Song et al. 2021, arXiv:2011.13456, for the score; Salimans and Ho 2022, arXiv:2202.00512,
+    Appendix D, for v; Lipman et al. 2023, arXiv:2210.02747, for the velocity.
 """
 
 import inspect
@@ -29,8 +31,9 @@ _Domain = Callable[[Process, Array], None]
 
 
 class _Path(NamedTuple):
-    """alpha, sigma, their rates and the Wronskian alpha sigma' - sigma alpha' = -alpha sigma l'/2,
-    l the log-SNR.
+    """alpha, sigma, their rates and the Wronskian alpha sigma' - sigma alpha' = -alpha sigma l'/2.
+
+    l is the log-SNR.
     """
 
     alpha: Number
@@ -49,8 +52,9 @@ def _path(process: Process, t: Scalar) -> _Path:
 
 
 def _conversion(*domain: _Domain) -> Callable[[_Conversion], _Conversion]:
-    """A formula a_of_b(process, x, b, t) for whoever calls it. domain: asked where the process and
-    t are concrete.
+    """A formula a_of_b(process, x, b, t) for whoever calls it.
+
+    domain: asked where the process and t are concrete.
     """
 
     def with_doors(formula: _Conversion) -> _Conversion:
@@ -113,9 +117,13 @@ def _require_slope(process: Process, t: Array) -> None:
 
 @_conversion(_require_signal)
 def x0_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
-    r"""x0 = (x - sigma eps)/alpha.
+    """x0 = (x - sigma eps)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.
+    Units: x in data units, eps dimensionless; x0 in data units.
+    Domain: alpha(t) > 0.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: predicted x0, pred_original_sample, epsilon prediction to sample.
     Claims: DEN-01, NUM-06.
     """
     return (x - process.sigma(t) * eps) / process.alpha(t)
@@ -123,20 +131,28 @@ def x0_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
 
 @_conversion(_require_signal)
 def x0_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
-    r"""x0 = (x + sigma^2 score)/alpha.
+    """x0 = (x + sigma^2 score)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.
-    Also called: Tweedie's formula.  Claims: DEN-01.
+    Units: x in data units, score in 1/data units; x0 in data units.
+    Domain: alpha(t) > 0.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: Tweedie's formula, posterior mean from the score.
+    Claims: DEN-01.
     """
     return (x + process.sigma(t) ** 2 * score) / process.alpha(t)
 
 
 @_conversion()
 def x0_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
-    r"""x0 = (alpha x - sigma v)/(alpha^2 + sigma^2).
+    """x0 = (alpha x - sigma v)/(alpha^2 + sigma^2).
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: t in [0, 1].  Claims:
-    DEN-01, NUM-06.
+    Units: x in data units, v in data units; x0 in data units.
+    Domain: t in [0, 1].
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: v-prediction to sample, x0 from v.
+    Claims: DEN-01, NUM-06.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
     return (alpha * x - sigma * v) / (alpha**2 + sigma**2)
@@ -144,9 +160,13 @@ def x0_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
 
 @_conversion(_require_slope)
 def x0_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
-    r"""x0 = (sigma' x - sigma velocity)/(alpha sigma' - sigma alpha').
+    """x0 = (sigma' x - sigma velocity)/(alpha sigma' - sigma alpha').
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.
+    Units: x in data units, velocity in data units/time; x0 in data units.
+    Domain: sigma'(t) finite.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: x0 from a flow, endpoint of a velocity.
     Claims: DEN-01.
     """
     _, sigma, _, sigma_rate, wronskian = _path(process, t)
@@ -158,9 +178,13 @@ def x0_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> 
 
 @_conversion(_require_noise)
 def eps_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
-    r"""eps = (x - alpha x0)/sigma.
+    """eps = (x - alpha x0)/sigma.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.
+    Units: x in data units, x0 in data units; eps dimensionless.
+    Domain: sigma(t) > 0.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: predicted noise, epsilon from x0, predict_eps_from_xstart, k-diffusion to_d.
     Claims: DEN-01, NUM-06.
     """
     return (x - process.alpha(t) * x0) / process.sigma(t)
@@ -168,20 +192,28 @@ def eps_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
 
 @_conversion()
 def eps_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
-    r"""eps = -sigma score.
+    """eps = -sigma score.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: t in [0, 1].  Claims:
-    DEN-01.
+    Units: x in data units, score in 1/data units; eps dimensionless.
+    Domain: t in [0, 1].
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: epsilon prediction from the score.
+    Claims: DEN-01.
     """
     return -process.sigma(t) * score
 
 
 @_conversion()
 def eps_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
-    r"""eps = (sigma x + alpha v)/(alpha^2 + sigma^2).
+    """eps = (sigma x + alpha v)/(alpha^2 + sigma^2).
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: t in [0, 1].  Claims:
-    DEN-01, NUM-06.
+    Units: x in data units, v in data units; eps dimensionless.
+    Domain: t in [0, 1].
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: epsilon from v-prediction.
+    Claims: DEN-01, NUM-06.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
     return (sigma * x + alpha * v) / (alpha**2 + sigma**2)
@@ -189,9 +221,13 @@ def eps_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
 
 @_conversion(_require_slope)
 def eps_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
-    r"""eps = (alpha velocity - alpha' x)/(alpha sigma' - sigma alpha').
+    """eps = (alpha velocity - alpha' x)/(alpha sigma' - sigma alpha').
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.
+    Units: x in data units, velocity in data units/time; eps dimensionless.
+    Domain: sigma'(t) finite.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: epsilon from a flow, predicted noise of a velocity.
     Claims: DEN-01, LIT-03.
     """
     alpha, _, alpha_rate, _, wronskian = _path(process, t)
@@ -203,10 +239,14 @@ def eps_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) ->
 
 @_conversion(_require_noise)
 def score_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
-    r"""score = (alpha x0 - x)/sigma^2.
+    """score = (alpha x0 - x)/sigma^2.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.
-    Also called: Tweedie's formula.  Claims: DEN-01.
+    Units: x in data units, x0 in data units; score in 1/data units.
+    Domain: sigma(t) > 0.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: Tweedie's formula, score from a denoiser.
+    Claims: DEN-01.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
     return (
@@ -216,9 +256,13 @@ def score_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
 
 @_conversion(_require_noise)
 def score_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
-    r"""score = -eps/sigma.
+    """score = -eps/sigma.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.
+    Units: x in data units, eps dimensionless; score in 1/data units.
+    Domain: sigma(t) > 0.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: score from epsilon prediction, score from noise prediction.
     Claims: DEN-01.
     """
     return -eps / process.sigma(t)
@@ -226,9 +270,13 @@ def score_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
 
 @_conversion(_require_noise)
 def score_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
-    r"""score = -(sigma x + alpha v)/(sigma (alpha^2 + sigma^2)).
+    """score = -(sigma x + alpha v)/(sigma (alpha^2 + sigma^2)).
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.
+    Units: x in data units, v in data units; score in 1/data units.
+    Domain: sigma(t) > 0.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: score from v-prediction.
     Claims: DEN-01.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
@@ -237,9 +285,13 @@ def score_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
 
 @_conversion(_require_noise, _require_slope)
 def score_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
-    r"""score = -(alpha velocity - alpha' x)/(sigma (alpha sigma' - sigma alpha')).
+    """score = -(alpha velocity - alpha' x)/(sigma (alpha sigma' - sigma alpha')).
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.
+    Units: x in data units, velocity in data units/time; score in 1/data units.
+    Domain: sigma(t) > 0.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: score from a flow, score from velocity.
     Claims: DEN-01.
     """
     alpha, sigma, alpha_rate, _, wronskian = _path(process, t)
@@ -251,9 +303,13 @@ def score_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) 
 
 @_conversion(_require_noise)
 def v_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
-    r"""v = (alpha x - (alpha^2 + sigma^2) x0)/sigma.
+    """v = (alpha x - (alpha^2 + sigma^2) x0)/sigma.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.
+    Units: x in data units, x0 in data units; v in data units.
+    Domain: sigma(t) > 0.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: v-prediction, v from x0.
     Claims: DEN-01, LIT-03.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
@@ -262,9 +318,13 @@ def v_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
 
 @_conversion(_require_signal)
 def v_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
-    r"""v = ((alpha^2 + sigma^2) eps - sigma x)/alpha.
+    """v = ((alpha^2 + sigma^2) eps - sigma x)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.
+    Units: x in data units, eps dimensionless; v in data units.
+    Domain: alpha(t) > 0.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: v-prediction, v from epsilon.
     Claims: DEN-01.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
@@ -273,9 +333,13 @@ def v_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
 
 @_conversion(_require_signal)
 def v_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
-    r"""v = -(sigma (alpha^2 + sigma^2) score + sigma x)/alpha.
+    """v = -(sigma (alpha^2 + sigma^2) score + sigma x)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.
+    Units: x in data units, score in 1/data units; v in data units.
+    Domain: alpha(t) > 0.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: v-prediction from the score.
     Claims: DEN-01.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
@@ -284,10 +348,15 @@ def v_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
 
 @_conversion(_require_slope)
 def v_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> Points:
-    r"""v = ((alpha^2 + sigma^2) velocity - (alpha alpha' + sigma sigma') x)/(alpha sigma' - sigma
-    alpha').
+    """v = ((alpha^2 + sigma^2) velocity - (alpha alpha' + sigma sigma') x)/W.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.
+    W = alpha sigma' - sigma alpha'.
+
+    Units: x in data units, velocity in data units/time; v in data units.
+    Domain: sigma'(t) finite.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: v from velocity.
     Claims: DEN-01.
     """
     alpha, sigma, alpha_rate, sigma_rate, wronskian = _path(process, t)
@@ -301,9 +370,13 @@ def v_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> P
 
 @_conversion(_require_finite_rates, _require_noise)
 def velocity_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
-    r"""velocity = (sigma' x - (alpha sigma' - sigma alpha') x0)/sigma.
+    """velocity = (sigma' x - (alpha sigma' - sigma alpha') x0)/sigma.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma(t) > 0.
+    Units: x in data units, x0 in data units; velocity in data units/time.
+    Domain: sigma(t) > 0.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: velocity from x0, target_to_velocity.
     Claims: DEN-01.
     """
     _, sigma, _, sigma_rate, wronskian = _path(process, t)
@@ -312,9 +385,13 @@ def velocity_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points
 
 @_conversion(_require_finite_rates, _require_signal)
 def velocity_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
-    r"""velocity = (alpha' x + (alpha sigma' - sigma alpha') eps)/alpha.
+    """velocity = (alpha' x + (alpha sigma' - sigma alpha') eps)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.
+    Units: x in data units, eps dimensionless; velocity in data units/time.
+    Domain: alpha(t) > 0.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: velocity from epsilon, epsilon_to_velocity.
     Claims: DEN-01.
     """
     alpha, _, alpha_rate, _, wronskian = _path(process, t)
@@ -323,9 +400,13 @@ def velocity_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Poin
 
 @_conversion(_require_finite_rates, _require_signal)
 def velocity_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
-    r"""velocity = (alpha' x - sigma (alpha sigma' - sigma alpha') score)/alpha.
+    """velocity = (alpha' x - sigma (alpha sigma' - sigma alpha') score)/alpha.
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: alpha(t) > 0.
+    Units: x in data units, score in 1/data units; velocity in data units/time.
+    Domain: alpha(t) > 0.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: velocity from the score, probability flow velocity.
     Claims: DEN-01, FM-03.
     """
     alpha, sigma, alpha_rate, _, wronskian = _path(process, t)
@@ -334,10 +415,15 @@ def velocity_of_score(process: Process, x: Points, score: Points, t: Scalar) -> 
 
 @_conversion(_require_finite_rates)
 def velocity_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
-    r"""velocity = ((alpha alpha' + sigma sigma') x + (alpha sigma' - sigma alpha') v)/(alpha^2 +
-    sigma^2).
+    """velocity = ((alpha alpha' + sigma sigma') x + W v)/(alpha^2 + sigma^2).
 
-    Raises ValueError for unequal shapes or a t that is not a scalar.  Domain: sigma'(t) finite.
+    W = alpha sigma' - sigma alpha'.
+
+    Units: x in data units, v in data units; velocity in data units/time.
+    Domain: sigma'(t) finite.
+    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Source: the definitions at the head of this file.
+    Also called: velocity from v-prediction.
     Claims: DEN-01.
     """
     alpha, sigma, alpha_rate, sigma_rate, wronskian = _path(process, t)
@@ -348,9 +434,18 @@ def velocity_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
 
 
 def denoiser_of_eps(process: Process, eps: Callable[[Array, Array], Array]) -> Partial:
-    r"""The denoiser D(x, t) = (x - sigma eps)/alpha of a network eps(x, t).
+    """The denoiser D(x, t) = (x - sigma eps)/alpha of a network eps(x, t).
 
-    Returns a pytree (x, t) -> x0.  Domain: alpha(t) > 0.  Claims: DEN-01.
+    The result is a pytree (x, t) -> x0.
+
+    Domain: alpha(t) > 0.
+    Source: the definitions at the head of this file.
+    Also called: epsilon prediction, noise prediction network, prediction_type epsilon, diffusers
+        UNet.
+    Claims: DEN-01.
+
+    >>> diffx.denoiser_of_eps(process, lambda x, t: 0 * x)(x, 0.5).shape
+    (2,)
     """
     return Partial(_x0_by_eps, process, as_pytree(eps))
 
@@ -360,9 +455,17 @@ def _x0_by_eps(process: Process, predict: Callable, x: Array, t: Scalar) -> Arra
 
 
 def denoiser_of_score(process: Process, score: Callable[[Array, Array], Array]) -> Partial:
-    r"""The denoiser D(x, t) = (x + sigma^2 score)/alpha of a network score(x, t).
+    """The denoiser D(x, t) = (x + sigma^2 score)/alpha of a network score(x, t).
 
-    Returns a pytree (x, t) -> x0.  Domain: alpha(t) > 0.  Claims: DEN-01.
+    The result is a pytree (x, t) -> x0.
+
+    Domain: alpha(t) > 0.
+    Source: the definitions at the head of this file.
+    Also called: score network, score-based model, Tweedie's formula.
+    Claims: DEN-01.
+
+    >>> diffx.denoiser_of_score(process, lambda x, t: -x)(x, 0.5).shape
+    (2,)
     """
     return Partial(_x0_by_score, process, as_pytree(score))
 
@@ -372,9 +475,18 @@ def _x0_by_score(process: Process, predict: Callable, x: Array, t: Scalar) -> Ar
 
 
 def denoiser_of_v(process: Process, v: Callable[[Array, Array], Array]) -> Partial:
-    r"""The denoiser D(x, t) = (alpha x - sigma v)/(alpha^2 + sigma^2) of a network v(x, t).
+    """The denoiser D(x, t) = (alpha x - sigma v)/(alpha^2 + sigma^2) of a network v(x, t).
 
-    Returns a pytree (x, t) -> x0.  Domain: t in [0, 1].  Claims: DEN-01.
+    The result is a pytree (x, t) -> x0.
+
+    Domain: t in [0, 1].
+    Source: Salimans and Ho 2022, arXiv:2202.00512, Appendix D.
+    Also called: v-prediction, v-parametrisation, prediction_type v_prediction, k-diffusion
+        VDenoiser.
+    Claims: DEN-01.
+
+    >>> diffx.denoiser_of_v(process, lambda x, t: 0 * x)(x, 0.5).shape
+    (2,)
     """
     return Partial(_x0_by_v, process, as_pytree(v))
 
@@ -384,10 +496,17 @@ def _x0_by_v(process: Process, predict: Callable, x: Array, t: Scalar) -> Array:
 
 
 def denoiser_of_velocity(process: Process, velocity: Callable[[Array, Array], Array]) -> Partial:
-    r"""The denoiser D(x, t) = (sigma' x - sigma velocity)/(alpha sigma' - sigma alpha') of a
-    network velocity(x, t).
+    """The denoiser (sigma' x - sigma velocity)/(alpha sigma' - sigma alpha') of velocity(x, t).
 
-    Returns a pytree (x, t) -> x0.  Domain: sigma'(t) finite.  Claims: DEN-01.
+    The result is a pytree (x, t) -> x0.
+
+    Domain: sigma'(t) finite.
+    Source: the definitions at the head of this file.
+    Also called: flow prediction, PredFlow, prediction_type flow_prediction, rectified flow network.
+    Claims: DEN-01.
+
+    >>> diffx.denoiser_of_velocity(diffx.RectifiedFlow(), lambda x, t: 0 * x)(x, 0.5).shape
+    (2,)
     """
     return Partial(_x0_by_velocity, process, as_pytree(velocity))
 

@@ -1,5 +1,4 @@
-r"""The way back: reverse SDE, probability-flow ODE, the family between them, the Gaussian posterior
-of a step.
+"""The way back: reverse SDE, probability-flow ODE, the family between them, a step's posterior.
 
 Drifts are those of dx = drift dt (+ ... dw) in the process's own time, integrated from t = 1 down
 to t = 0.
@@ -23,7 +22,7 @@ LogLikelihood = Callable[[Array, Array], Array]
 
 
 class Posterior(NamedTuple):
-    """x_s | x_t, x_0 ~ N(of_x x_t + of_x0 x_0, sigma^2 I)."""
+    """The coefficients of x_s | x_t, x_0 ~ N(of_x x_t + of_x0 x_0, sigma^2 I)."""
 
     of_x: Number
     of_x0: Number
@@ -31,14 +30,18 @@ class Posterior(NamedTuple):
 
 
 def posterior(process: Process, t: Scalar, s: Scalar) -> Posterior:
-    r"""q(x_s | x_t, x_0), s < t: the Brownian bridge from x_0 to x_t in the coordinates x/alpha,
-    (sigma/alpha)^2.
+    """q(x_s | x_t, x_0), s < t: the Brownian bridge from x_0 to x_t in x/alpha and (sigma/alpha)^2.
 
     of_x = alpha_{t|s} sigma_s^2/sigma_t^2, of_x0 = alpha_s sigma_{t|s}^2/sigma_t^2, sigma = sigma_s
-    sigma_{t|s}/sigma_t with sigma_{t|s}^2/sigma_t^2 = -expm1(l_t - l_s).  For the chain sigma^2 is
+    sigma_{t|s}/sigma_t with sigma_{t|s}^2/sigma_t^2 = -expm1(l_t - l_s). For the chain sigma^2 is
     beta-tilde.
-    Source: Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7).  t, s: scalar times.  Domain: sigma(t)
-    > 0, alpha(s) > 0. Raises ValueError if s > t.  Claims: DEN-15, REV-05, BRN-02, NUM-04, NUM-10.
+
+    Domain: sigma(t) > 0, alpha(s) > 0.
+    Raises: ValueError if s > t.
+    Source: Ho et al. 2020, arXiv:2006.11239, eqs. (6), (7).
+    Also called: forward posterior, posterior variance, ancestral variance, beta-tilde, q_posterior,
+        Brownian bridge.
+    Claims: DEN-15, REV-05, BRN-02, NUM-04, NUM-10.
     """
     t, s = _arguments.step_times(t, s)
     fresh = -jnp.expm1(process.log_snr_step(t, s))
@@ -48,13 +51,16 @@ def posterior(process: Process, t: Scalar, s: Scalar) -> Posterior:
 
 
 def probability_flow(process: Process, denoise: Denoiser, x: Points, t: Scalar) -> Points:
-    r"""dx/dt = f x - (g^2/2) score = alpha' x0 + sigma' eps, with x0 = D(x, t): the ODE with the
-    marginals of the SDE.
+    """dx/dt = f x - (g^2/2) score = alpha' x0 + sigma' eps, with x0 = D(x, t).
 
-    x: any shape, data units; t: scalar time.  Returns data units/time, shape of x.  The second form
-    divides by sigma alone: it is finite where alpha(t) = 0.  Source: Song et al. 2021,
-    arXiv:2011.13456, eq. (13).
-    Domain: sigma(t) > 0.  Claims: DEN-18, REV-02, REV-04, PTS-09.
+    The ODE with the marginals of the SDE. The second form divides by sigma alone: it is finite
+    where alpha(t) = 0.
+
+    Units: x any shape, data units; the result in data units/time.
+    Domain: sigma(t) > 0.
+    Source: Song et al. 2021, arXiv:2011.13456, eq. (13).
+    Also called: probability flow ODE, PF-ODE, deterministic sampling ODE, flow ODE.
+    Claims: DEN-18, REV-02, REV-04, PTS-09.
     """
     return velocity_of_x0(process, x, denoise(x, t), t)
 
@@ -62,14 +68,16 @@ def probability_flow(process: Process, denoise: Denoiser, x: Points, t: Scalar) 
 def reverse_drift(
     process: Process, denoise: Denoiser, x: Points, t: Scalar, *, eta: Scalar = 1.0
 ) -> Points:
-    r"""f x - (1 + eta^2)/2 g^2 score: the drift whose SDE with diffusion eta g keeps the marginals,
-    for every eta >= 0.
+    """f x - (1 + eta^2)/2 g^2 score: with diffusion eta g it keeps the marginals.
 
-    eta = 1: the reverse SDE; eta = 0: the probability flow.  x: any shape; t: scalar time.  Returns
-    data units/time.
+    For every eta >= 0; eta = 1 is the reverse SDE, eta = 0 the probability flow.
+
+    Units: x any shape, data units; the result in data units/time.
+    Domain: alpha(t) > 0, sigma(t) > 0.
     Source: Anderson 1982; Song et al. 2021, arXiv:2011.13456, eq. (6); Karras et al. 2022,
-    arXiv:2206.00364, eq. (6).
-    Domain: alpha(t) > 0, sigma(t) > 0.  Claims: DEN-18, REV-01, REV-03, REV-04, BRN-01, LIT-06.
+        arXiv:2206.00364, eq. (6).
+    Also called: reverse SDE, reverse-time SDE, time reversal, Anderson's formula, backward SDE.
+    Claims: DEN-18, REV-01, REV-03, REV-04, BRN-01, LIT-06.
     """
     return reverse_drift_of_x0(process, x, denoise(x, t), t, eta=eta)
 
@@ -77,25 +85,31 @@ def reverse_drift(
 def reverse_drift_of_x0(
     process: Process, x: Points, x0: Points, t: Scalar, *, eta: Scalar = 1.0
 ) -> Points:
-    """`reverse_drift` where the denoiser's answer x0 is known already."""
+    """`reverse_drift` where the denoiser's answer x0 is known already.
+
+    Units: as for `reverse_drift`.
+    """
     t = _arguments.time(t)
     pull = (1 + eta**2) / 2 * process.g(t) ** 2
     return (process.f(t) * x - pull * score_of_x0(process, x, x0, t)).astype(x.dtype)
 
 
 def conditioned_drift(process: Process, log_h: LogLikelihood, x: Points, t: Scalar) -> Points:
-    r"""f x + g^2 grad log h(x, t): the forward SDE given an event of its future, h(x, t) =
-    P(event | x_t = x).
+    """f x + g^2 grad log h(x, t): the forward SDE given an event of its future.
 
-    Doob's h-transform; the diffusion stays g.  The event may be a place at a later time T,
-    h = N(y; alpha_{T|t} x, sigma_{T|t}^2 I), whose process is a bridge, or a noisy look at it; any
-    h > 0 that solves h' + f x.grad h + (g^2/2) Lap h = 0 will do, and a constant in it plays no
-    part. log_h: (x, t) -> log h, one number for each event: the leading axes of x.  x: any shape,
-    data units; t: scalar time before the event.  Returns data units/time, shape of x.  Raises
-    ValueError if log_h answers in another shape.
+    h(x, t) = P(event | x_t = x): Doob's h-transform; the diffusion stays g. The event may be a
+    place at a later time T, h = N(y; alpha_{T|t} x, sigma_{T|t}^2 I), whose process is a bridge, or
+    a noisy observation of it; any h > 0 that solves h' + f x.grad h + (g^2/2) Lap h = 0 will do,
+    and a constant factor in it has no effect.
+
+    Units: log_h (x, t) -> log h, one number for each event (the leading axes of x); x any shape,
+        data units; t before the event; the result in data units/time.
+    Domain: f(t) and g(t) finite.
+    Raises: ValueError if log_h answers in another shape.
     Source: Doob; for a known place at a later time Zhou et al. 2023, arXiv:2309.16948; derived here
-    for a noisy look.
-    Domain: f(t) and g(t) finite.  Claims: BRN-03.
+        for a noisy observation.
+    Also called: Doob's h-transform, diffusion bridge, DDBM, conditioned diffusion.
+    Claims: BRN-03.
     """
     x, t = _arguments.floats("x", x), _arguments.time(t)
 
@@ -112,7 +126,7 @@ def conditioned_drift(process: Process, log_h: LogLikelihood, x: Points, t: Scal
 
 
 class GaussianStep(NamedTuple):
-    """Along an eigenvector of the data: x_s - alpha_s m = gain (x_t - alpha_t m) + sigma z."""
+    """The pair of x_s - alpha_s m = gain (x_t - alpha_t m) + sigma z along an eigenvector."""
 
     gain: Array
     sigma: Array
@@ -121,16 +135,19 @@ class GaussianStep(NamedTuple):
 def gaussian_step(
     process: Process, variance: Array, t: Scalar, s: Scalar, *, eta: Scalar = 0.0
 ) -> GaussianStep:
-    r"""The exact solution from t to s of the reverse family with constant eta, on Gaussian data of
-    variance L.
+    """gain = (v_s/v_t)^((1 + eta^2)/2) (alpha_t/alpha_s)^(eta^2), sigma^2 = v_s - gain^2 v_t.
 
-    gain = (v_s/v_t)^((1 + eta^2)/2) (alpha_t/alpha_s)^(eta^2), sigma^2 = v_s - gain^2 v_t, v =
-    alpha^2 L + sigma^2. eta = 0: sqrt(v_s/v_t), the flow map; eta = 1: the posterior of x_s given
-    x_t.  variance: L, any shape.
-    Source: eta = 1 and 0: Pierret and Galerne 2024, arXiv:2405.14250, Propositions 2 and 3 (for
-    VP); every eta: derived here from d log(x - alpha m)/dt = f + (1 + eta^2)/2 g^2/v and g^2/v =
-    v'/v - 2f.
-    Domain: alpha(s) > 0.  Claims: REV-02, REV-03, BRN-01.
+    The exact solution from t to s of the reverse family with constant eta, on Gaussian data of
+    variance L: v = alpha^2 L + sigma^2. eta = 0: sqrt(v_s/v_t), the flow map; eta = 1: the
+    posterior of x_s given x_t.
+
+    Units: variance L, any shape, squared data units.
+    Domain: alpha(s) > 0.
+    Source: eta = 1 and 0: Pierret and Galerne 2024, arXiv:2405.14250 (ICML 2025, PMLR 267; for
+        VP); every eta is derived here from d log(x - alpha m)/dt = f + (1 + eta^2)/2 g^2/v and
+        g^2/v = v'/v - 2f.
+    Also called: exact reverse step, closed-form flow map, Gaussian flow map.
+    Claims: REV-02, REV-03, BRN-01.
     """
     t, s = _arguments.step_times(t, s)
     _arguments.not_negative(eta=eta)

@@ -36,8 +36,8 @@ def demo_texts() -> dict[str, str]:
 
 
 def written() -> dict[str, str]:
-    """The text of every page that is no demo, by its name. Raises ExtensionError where one cites a
-    claim that is none.
+    """The text of every page that is not a demo, by its name. Raises ExtensionError where one cites
+    a claim that does not exist.
     """
     known, entries = claims.claims(), api.entries()
     texts = (

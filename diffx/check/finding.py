@@ -9,9 +9,7 @@ Measure = Callable[[], Answer]
 
 
 class Finding(NamedTuple):
-    """One claim about one implementation: verdict, measured value, expected value, and a
-    sentence.
-    """
+    """One claim about one implementation: verdict, measured value, expected value, a sentence."""
 
     claim: str
     verdict: str

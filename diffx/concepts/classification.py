@@ -160,7 +160,7 @@ def discriminant(
     Domain: a covariance of full rank.
     Raises: ValueError for other shapes, no classes, NaN, an invalid covariance, or priors that are
         not positive.
-    Source: Fisher 1936; Hastie, Tibshirani and Friedman 2009, section 4.3.
+    Source: Fisher 1936; Hastie, Tibshirani and Friedman 2009.
     Also called: linear discriminant analysis, LDA, Fisher discriminant, Gaussian classifier, Bayes
         classifier.
     Claims: CLP-13.
@@ -198,7 +198,7 @@ def discriminant_error(means: Float[Array, "2 d"], cov: Covariance) -> Number:
     Units: means (2, d); cov C in any form of GaussianLaw; returns a scalar from 0 to 1/2.
     Domain: a covariance of full rank.
     Raises: ValueError unless there are two means, or for an invalid covariance.
-    Source: Fisher's discriminant; Hastie, Tibshirani and Friedman 2009, section 4.3.
+    Source: Fisher's discriminant; Hastie, Tibshirani and Friedman 2009.
     Also called: Bayes error, Mahalanobis distance, error rate of LDA.
     Claims: CLP-13.
     """

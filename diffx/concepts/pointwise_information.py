@@ -80,7 +80,7 @@ def pmi_embeddings(scores: Float[Array, "m n"], *, dim: int) -> Factors:
         dim).
     Domain: dim from 1 to min(m, n).
     Raises: ValueError for another shape, infinite scores, or a dim out of range.
-    Source: Levy and Goldberg 2014, section 4, where U sqrt(S) is shared out evenly.
+    Source: Levy and Goldberg 2014, where U sqrt(S) is shared out evenly.
     Also called: truncated SVD, low-rank factorisation, matrix factorisation of PMI, SVD word
         vectors.
     Claims: CON-03, CON-04.

@@ -22,7 +22,7 @@ def info_nce(
     Units: scores (N, N), any real numbers, row i for image i and column j for text j; positives and
         mask as for clip_loss; the loss in nats.
     Raises: ValueError for a table that is not square; TypeError and ValueError as clip_loss does.
-    Source: Oord et al. 2018, arXiv:1807.03748, eq. (4), taken both ways.
+    Source: Oord et al. 2018, arXiv:1807.03748, taken both ways.
     Also called: InfoNCE, symmetric InfoNCE, softmax contrastive loss, contrastive cross-entropy.
     Claims: CLP-08, CLP-14.
     """

@@ -150,8 +150,8 @@ def interpolant_velocity(interpolant: Interpolant, joint: GaussianLaw) -> Partia
     Claims: FM-08, FM-09, FM-14.
 
     >>> joint = diffx.flow_matching.independent_coupling(law, law)
-    >>> field = diffx.flow_matching.interpolant_velocity(diffx.flow_matching.Interpolant(1.0), joint)
-    >>> field(x, 0.5).shape
+    >>> path = diffx.flow_matching.Interpolant(1.0)
+    >>> diffx.flow_matching.interpolant_velocity(path, joint)(x, 0.5).shape
     (2,)
     """
     return Partial(_velocity, interpolant, joint)
@@ -181,8 +181,8 @@ def interpolant_latent(interpolant: Interpolant, joint: GaussianLaw) -> Partial:
     Claims: FM-14.
 
     >>> joint = diffx.flow_matching.independent_coupling(law, law)
-    >>> latent = diffx.flow_matching.interpolant_latent(diffx.flow_matching.Interpolant(1.0), joint)
-    >>> latent(x, 0.5).shape
+    >>> path = diffx.flow_matching.Interpolant(1.0)
+    >>> diffx.flow_matching.interpolant_latent(path, joint)(x, 0.5).shape
     (2,)
     """
     return Partial(_latent, interpolant, joint)

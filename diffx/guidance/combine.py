@@ -160,7 +160,8 @@ def compose_net(
     Claims: CON-05.
 
     >>> net = lambda x, t, c: c * x
-    >>> diffx.guidance.compose_net(net, jnp.zeros(()), [jnp.ones(())], weights=[3.0])(x, 0.5).tolist()
+    >>> one, zero = jnp.ones(()), jnp.zeros(())
+    >>> diffx.guidance.compose_net(net, zero, [one], weights=[3.0])(x, 0.5).tolist()
     [3.0, 3.0]
     """
     return Partial(

@@ -1,4 +1,4 @@
-r"""Laws of data, what a process makes of them, and the distances of Gaussians.
+"""Laws of data, their marginals under a process, and the distances of Gaussians.
 
 Each file stands on those before it: covariance, gaussian, mixture, point_set, marginals, distances.
 """

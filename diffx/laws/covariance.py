@@ -1,5 +1,6 @@
-r"""Covariances in four forms, (d, d), a diagonal (d,), one variance () for all directions, or
-`LowRank`; functions of them.
+"""Covariances in four forms, and functions of them.
+
+The forms are (d, d), a diagonal (d,), one variance () for all directions, and `LowRank`.
 """
 
 from collections.abc import Callable
@@ -17,13 +18,18 @@ from diffx._types import Scalar
 
 @record
 class LowRank:
-    r"""Covariance U diag(variances) U' + rest (I - U U'), U orthonormal: variances on a subspace,
-    one for the remainder.
+    """Covariance U diag(variances) U' + rest (I - U U'), U orthonormal.
 
-    basis: (d, k), orthonormal columns.  variances: (k,), squared data units.  rest: scalar, squared
-    data units. For `MixtureLaw` basis and variances have a leading axis, one entry for each
-    component; rest may have it too. Raises ValueError for columns that are not orthonormal or
-    negative variances.  Claims: DEN-04, DEN-07.
+    Variances on a subspace, and one for the remainder. For `MixtureLaw` basis and variances have a
+    leading axis, one entry for each component; rest may have it too.
+
+    Units: basis (d, k), orthonormal columns; variances (k,) and rest (), squared data units.
+    Raises: ValueError for columns that are not orthonormal or negative variances.
+    Source: the spectral theorem.
+    Also called: low-rank covariance, spiked covariance, data on a subspace, PPCA covariance.
+    Claims: DEN-04, DEN-07.
+
+    >>> low = diffx.LowRank(basis=jnp.eye(3)[:, :1], variances=jnp.array([2.0]), rest=0.1)
     """
 
     basis: Array
@@ -85,8 +91,9 @@ def require_covariance(cov: Any, d: int) -> Covariance:
 
 
 def require_psd(covs: Array) -> None:
-    """Every (d, d) matrix on the last two axes is symmetric and positive semi-definite, but for the
-    rounding of its dtype.
+    """Every (d, d) matrix on the last two axes is symmetric and positive semi-definite.
+
+    But for the rounding of its dtype.
     """
     rounding = 100 * float(jnp.finfo(covs.dtype).eps)
     greatest = lambda m: np.abs(m).max((-1, -2), initial=0)
@@ -115,9 +122,7 @@ def diagonalise(cov: Covariance) -> Covariance:
 
 
 def apply_to_eigenvalues(cov: Covariance, x: Array, function: Callable[[Array], Array]) -> Array:
-    """function(cov) x on the last axis of x, for a function of the eigenvalues; cov
-    diagonalised.
-    """
+    """function(cov) x on the last axis of x, a function of the eigenvalues; cov diagonalised."""
     if not isinstance(cov, LowRank):
         return function(cov) * x
     d, rank = cov.basis.shape
@@ -148,9 +153,7 @@ def dense(cov: Covariance, d: int) -> Array:
 
 
 def noised_variance(v: Any, alpha: Array, sigma: Array) -> Array:
-    """alpha^2 v + sigma^2: what a direction of the data with variance v, any shape, has at this
-    noise level.
-    """
+    """alpha^2 v + sigma^2: a direction's variance v, any shape, at this noise level."""
     return alpha**2 * v + sigma**2
 
 

@@ -21,13 +21,17 @@ def two_gaussians(p: GaussianLaw, q: GaussianLaw) -> int:
 
 
 def w2(p: GaussianLaw, q: GaussianLaw) -> Number:
-    r"""Wasserstein-2 distance: W2^2 = |m_p - m_q|^2 + |A - B U|_F^2, A = C_p^(1/2), B = C_q^(1/2),
-    U = polar(B A).
+    """W2^2 = |m_p - m_q|^2 + |A - B U|_F^2, A = C_p^(1/2), B = C_q^(1/2), U = polar(B A).
 
     This form of tr(C_p + C_q - 2 (A C_q A)^(1/2)) subtracts before it squares: it is right near 0,
-    where the trace form stops at 1e-8.  Source: Dowson and Landau 1982; Bhatia, Jain and Lim 2019,
-    arXiv:1712.01504, eq. (1). Returns a scalar in data units.  Raises TypeError unless both are
-    GaussianLaw.  Claims: FWD-07, REV-40, REV-41, LIT-16.
+    where the trace form stops at 1e-8.
+
+    Units: the result W2 in data units.
+    Raises: TypeError unless both are GaussianLaw.
+    Source: Dowson and Landau 1982; Bhatia, Jain and Lim 2019, arXiv:1712.01504, eq. (1).
+    Also called: Wasserstein-2 distance, Fréchet distance, FID formula, Bures distance, Gelbrich
+        distance.
+    Claims: FWD-07, REV-40, REV-41, LIT-16.
     """
     d = two_gaussians(p, q)
     if is_diagonal(p.cov) and is_diagonal(q.cov):
@@ -39,11 +43,17 @@ def w2(p: GaussianLaw, q: GaussianLaw) -> Number:
 
 
 def kl(p: GaussianLaw, q: GaussianLaw) -> Number:
-    r"""KL(p || q) = (1/2) [tr(C_q^-1 C_p) - d + (m_q - m_p)' C_q^-1 (m_q - m_p) + log det C_q - log
-    det C_p], in nats.
+    """(1/2) [tr(C_q^-1 C_p) - d + (m_q - m_p)' C_q^-1 (m_q - m_p) + log(det C_q/det C_p)].
 
-    As sum r - log(1 + r) over the eigenvalues 1 + r of C_q^(-1/2) C_p C_q^(-1/2).  Returns a
-    scalar. Raises TypeError unless both are GaussianLaw.  Domain: q of full rank.  Claims: FWD-07.
+    KL(p || q), computed as the sum of r - log(1 + r) over the eigenvalues 1 + r of C_q^(-1/2) C_p
+    C_q^(-1/2).
+
+    Units: the result in nats.
+    Domain: q of full rank.
+    Raises: TypeError unless both are GaussianLaw.
+    Source: the Gaussian density.
+    Also called: Kullback-Leibler divergence, KL divergence, relative entropy of Gaussians.
+    Claims: FWD-07.
     """
     d = two_gaussians(p, q)
     whiten = lambda x: apply_to_eigenvalues(diagonalise(q.cov), x, lambda v: 1 / jnp.sqrt(v))

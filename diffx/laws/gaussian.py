@@ -1,4 +1,4 @@
-r"""Gaussian laws. A law lives on the last axis of its arrays, every axis before it is a batch."""
+"""Gaussian laws. A law lives on the last axis of its arrays; every axis before it is a batch."""
 
 from typing import Any
 
@@ -23,13 +23,21 @@ LOG_2PI = float(np.log(2 * np.pi))
 
 @record
 class GaussianLaw:
-    r"""N(mean, cov).
+    """N(mean, cov).
 
-    mean: (d,), data units.  cov: (d, d), (d,), () or LowRank, squared data units; positive
-    semi-definite. A derivative in a (d, d) covariance with repeated eigenvalues is NaN wherever
-    eigh is used (all but log_prob and w2). Raises ValueError for other shapes, NaN, or a covariance
-    that is not symmetric and positive semi-definite.
+    A derivative in a (d, d) covariance with repeated eigenvalues is NaN wherever eigh is used (all
+    but log_prob and w2).
+
+    Units: mean (d,), data units; cov (d, d), (d,), () or LowRank, squared data units, positive
+        semi-definite.
+    Raises: ValueError for other shapes, NaN, or a covariance that is not symmetric and positive
+        semi-definite.
+    Source: the definition.
+    Also called: Gaussian data, normal distribution, multivariate normal.
     Claims: DEN-04, DEN-19.
+
+    >>> diffx.GaussianLaw(mean=jnp.zeros(2), cov=jnp.array([1.0, 4.0])).cov.tolist()
+    [1.0, 4.0]
     """
 
     mean: Array
@@ -50,8 +58,10 @@ class GaussianLaw:
         return self.mean + apply_to_eigenvalues(diagonalise(self.cov), z, jnp.sqrt)
 
     def log_prob(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
-        """The log-density in nats at x (..., d), shape (...,). Domain: a covariance of full
-        rank.
+        """The log-density at x.
+
+        Units: x (..., d); the result (...,), nats.
+        Domain: a covariance of full rank.
         """
         x = _arguments.events("x", x, self.mean.shape)
         if isinstance(self.cov, LowRank) or self.cov.ndim < 2:
@@ -66,7 +76,7 @@ class GaussianLaw:
 
 
 def require_gaussian(law: Any, what: str) -> GaussianLaw:
-    """The law itself. what: begins the sentence, such as "exact_flow"."""
+    """The law itself; what begins the sentence of the error, such as "exact_flow"."""
     if not isinstance(law, GaussianLaw):
         raise TypeError(
             f"{what} needs a GaussianLaw, got {type(law).__name__}; diffx.laws.gaussian_of has its "
@@ -76,8 +86,9 @@ def require_gaussian(law: Any, what: str) -> GaussianLaw:
 
 
 def gaussian_variances(law: Any, what: str) -> Array:
-    """The variances of a GaussianLaw along its eigenvectors, shape (d,).  what: as for
-    `require_gaussian`.
+    """The variances of a GaussianLaw along its eigenvectors, (d,).
+
+    what: as for `require_gaussian`.
     """
     return eigenvalues(require_gaussian(law, what).cov, law.mean.shape[0])
 

@@ -1,4 +1,4 @@
-r"""The laws of a noised law: its marginal at a time, and its prior, where a sampler starts."""
+"""The laws of a noised law: its marginal at a time, and its prior, where a sampler starts."""
 
 from typing import overload
 
@@ -23,11 +23,13 @@ def marginal(process: Process, law: GaussianLaw, t: Scalar) -> GaussianLaw: ...
 @overload
 def marginal(process: Process, law: MixtureLaw | PointSet, t: Scalar) -> MixtureLaw: ...
 def marginal(process: Process, law: Law, t: Scalar) -> GaussianLaw | MixtureLaw:
-    r"""The law of x_t = alpha x_0 + sigma eps: mean alpha m, covariance alpha^2 C + sigma^2 I,
-    component by component.
+    """The law of x_t = alpha x_0 + sigma eps: mean alpha m, covariance alpha^2 C + sigma^2 I.
 
-    t: scalar time.  A PointSet (events of one axis) becomes a mixture with covariances sigma^2.
+    Component by component. A PointSet (events of one axis) becomes a mixture with covariances
+    sigma^2.
+
     Source: Song et al. 2021, arXiv:2011.13456, eq. (29), integrated over the data.
+    Also called: marginal distribution, p_t, noised distribution, smoothed density.
     Claims: FWD-03, FWD-06, FWD-07, FWD-08, FWD-15.
     """
     t = _arguments.time(t)
@@ -60,8 +62,9 @@ def _flat_points(law: PointSet) -> Array:
 
 
 def gaussian_of(law: Law) -> GaussianLaw:
-    """The Gaussian law with the mean and the covariance (d, d) of `law`; a Gaussian law is returned
-    as it is.
+    """The Gaussian law with the mean and the covariance (d, d) of `law`.
+
+    A Gaussian law is returned unchanged.
     """
     if isinstance(law, GaussianLaw):
         return law
@@ -79,11 +82,13 @@ def gaussian_of(law: Law) -> GaussianLaw:
 
 
 def prior(process: Process, law: Law) -> GaussianLaw:
-    r"""The law at t = 1, where a sampler starts: the marginal, or the Gaussian of its moments where
-    it is not Gaussian.
+    """The law at t = 1, where a sampler starts: the marginal, or the Gaussian of its moments.
 
-    For EDM this keeps the mean and the covariance of the data beside sigma_max^2, which N(0,
-    sigma_max^2 I) drops.
+    The latter where the marginal is not Gaussian. For EDM this keeps the mean and the covariance of
+    the data beside sigma_max^2, which N(0, sigma_max^2 I) drops.
+
+    Source: Song et al. 2021, arXiv:2011.13456, eq. (29), at t = 1.
+    Also called: prior distribution, initial noise, init_noise_sigma, p_T.
     Claims: FWD-03, REV-39.
     """
     gaussian = gaussian_of(law)

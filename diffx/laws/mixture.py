@@ -22,13 +22,18 @@ from diffx.laws.gaussian import GaussianLaw
 
 @record
 class MixtureLaw:
-    r"""sum_k weights_k N(means_k, covs_k).
+    """sum_k weights_k N(means_k, covs_k).
 
-    weights: (k,), not negative, summing to 1.  means: (k, d), data units.  covs: (k, d, d), (k, d),
-    (k,), () or a LowRank whose fields have a leading axis k; squared data units.  Raises ValueError
-    for weights that are negative or do not sum to 1, other shapes, NaN, or covariances that are not
-    positive semi-definite.
+    Units: weights (k,), not negative, summing to 1; means (k, d), data units; covs (k, d, d), (k,
+        d), (k,), () or a LowRank whose fields have a leading axis k, squared data units.
+    Raises: ValueError for weights that are negative or do not sum to 1, other shapes, NaN, or
+        covariances that are not positive semi-definite.
+    Source: the definition.
+    Also called: Gaussian mixture, GMM, mixture of Gaussians.
     Claims: FWD-08, DEN-02, DEN-05, DEN-19.
+
+    >>> means = jnp.array([[-1.0, 0.0], [1.0, 0.0]])
+    >>> mixture = diffx.MixtureLaw(weights=jnp.array([0.5, 0.5]), means=means, covs=jnp.array(0.1))
     """
 
     weights: Array
@@ -59,7 +64,11 @@ class MixtureLaw:
         return jnp.take_along_axis(draws, k[None, ..., None], axis=0)[0]
 
     def log_prob(self, x: Float[Array, "*batch d"]) -> Float[Array, "*batch"]:
-        """The log-density in nats at x (..., d), shape (...,). Domain: covariances of full rank."""
+        """The log-density at x.
+
+        Units: x (..., d); the result (...,), nats.
+        Domain: covariances of full rank.
+        """
         x = _arguments.events("x", x, self.means.shape[1:])
         logs = jax.vmap(lambda law: law.log_prob(x))(self.components())
         return jax.nn.logsumexp(with_axes(jnp.log(self.weights), logs.ndim - 1) + logs, axis=0)

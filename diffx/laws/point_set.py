@@ -13,11 +13,17 @@ from diffx.laws._weights import require_weights
 
 @record
 class PointSet:
-    r"""Finitely many points with weights: sum_i weights_i delta(x - points_i).
+    """sum_i weights_i delta(x - points_i): finitely many points with weights.
 
-    points: (n, *event), data units.  weights: (n,), not negative, summing to 1; None: all equal.
-    Raises ValueError for NaN, no points, or weights that are negative or do not sum to 1.  Claims:
-    DEN-06, PTS-03.
+    Units: points (n, *event), data units; weights (n,), not negative, summing to 1, None for equal
+        ones.
+    Raises: ValueError for NaN, no points, or weights that are negative or do not sum to 1.
+    Source: the definition.
+    Also called: empirical distribution, training set, data set as a law, Dirac mixture.
+    Claims: DEN-06, PTS-03.
+
+    >>> diffx.PointSet(jnp.zeros((3, 2))).points.shape
+    (3, 2)
     """
 
     points: Array
@@ -47,8 +53,9 @@ class PointSet:
         return self.points[jax.random.categorical(key, self.log_weights(), shape=shape)]
 
     def log_prob(self, x: Array) -> Array:
-        """The log-probability (not a density) of the value x (..., *event), shape (...,); -inf off
-        the points.
+        """The log-probability (not a density) of the value x; -inf off the points.
+
+        Units: x (..., *event); the result (...,), nats.
         """
         x = _arguments.events("x", x, self.points.shape[1:])
         axes = tuple(range(-self.points.ndim + 1, 0))

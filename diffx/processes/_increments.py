@@ -18,10 +18,10 @@ def fixed_where(process: Any, still: Array) -> Any:
 
 
 def finite_increment(process: Any, t: Any, s: Any) -> tuple[Array, Array, Array]:
-    """The times of a log-SNR increment, and where it is -inf whatever the parameters: from data or
-    to pure noise.
+    """The times of a log-SNR increment, and where it is -inf whatever the parameters.
 
-    There the times are 1/2, so that no derivative meets 0/0; `_increment` puts the -inf back.
+    That is from data or to pure noise. There the times are 1/2, so that no derivative meets 0/0;
+    `_increment` puts the -inf back.
     """
     t, s = _arguments.times(t), _arguments.times(s, "s")
     whole = (s == 0) | (process.alpha(t) == 0)

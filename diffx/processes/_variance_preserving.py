@@ -1,5 +1,6 @@
-r"""Variance preserving in the coordinate B(t) = int_0^t beta: alpha^2 = exp(-B), sigma^2 = 1 -
-exp(-B).
+"""Variance preserving in the coordinate B(t) = int_0^t beta.
+
+alpha^2 = exp(-B), sigma^2 = 1 - exp(-B).
 """
 
 import jax.numpy as jnp
@@ -11,8 +12,9 @@ def vp_sigma(b: Array) -> Array:
 
 
 def vp_log_snr_step(b_s: Array, db: Array) -> Array:
-    """l_t - l_s = -log(expm1(B_t)/expm1(B_s)), with the increment dB = B_t - B_s given and never
-    subtracted.
+    """l_t - l_s = -log(expm1(B_t)/expm1(B_s)), from the increment dB = B_t - B_s.
+
+    The increment is given and never subtracted.
     """
     return -jnp.log1p(
         jnp.expm1(db) / jnp.abs(jnp.expm1(-b_s))

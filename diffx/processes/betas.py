@@ -1,6 +1,6 @@
-r"""Noise schedules of the discrete chain, zero terminal SNR and respacing.
+"""Noise schedules of the discrete chain, zero terminal SNR and respacing.
 
-x_i | x_{i-1} ~ N(sqrt(1 - beta_i) x_{i-1}, beta_i I), i = 1..T;  alphabar_i = prod_{j <= i} (1 -
+x_i | x_{i-1} ~ N(sqrt(1 - beta_i) x_{i-1}, beta_i I), i = 1..T; alphabar_i = prod_{j <= i} (1 -
 beta_j).
 """
 
@@ -33,10 +33,13 @@ def require_betas(betas: Any) -> Array:
 
 
 def alpha_bar(betas: Betas) -> Betas:
-    r"""alphabar_i = prod_{j <= i} (1 - beta_j), shape (T,), by the sum of log1p(-beta_j).
+    """alphabar_i = prod_{j <= i} (1 - beta_j), by the sum of log1p(-beta_j).
 
-    betas: shape (T,).  Source: Ho et al. 2020, arXiv:2006.11239, eq. (4).  Raises ValueError for
-    betas outside (0, 1).
+    Units: betas (T,), 1; the result (T,).
+    Domain: betas in (0, 1).
+    Raises: ValueError for betas outside (0, 1).
+    Source: Ho et al. 2020, arXiv:2006.11239, eq. (4).
+    Also called: alphas_cumprod, alpha bar, cumulative product of alphas, diffusers alphas_cumprod.
     Claims: FWD-10, FWD-12, NUM-09, LIT-01.
     """
     return jnp.exp(jnp.cumsum(jnp.log1p(-require_betas(betas))))
@@ -45,10 +48,16 @@ def alpha_bar(betas: Betas) -> Betas:
 def linear_betas(
     n: int = 1000, *, first: Scalar = 1e-4, last: Scalar = 0.02
 ) -> Float[Array, "{n}"]:
-    r"""beta_i linear from `first` to `last`, shape (n,).      Ho et al. 2020, arXiv:2006.11239,
-    section 4.
+    """beta_i linear from `first` to `last`.
 
-    Domain: n >= 1, 0 < first, last < 1.  Claims: FWD-10, FWD-12, LIT-01, LIT-09.
+    Units: n the number of steps; the result (n,).
+    Domain: n >= 1, 0 < first, last < 1.
+    Source: Ho et al. 2020, arXiv:2006.11239, section 4.
+    Also called: linear noise schedule, DDPM schedule, beta_schedule linear, noise schedule.
+    Claims: FWD-10, FWD-12, LIT-01, LIT-09.
+
+    >>> diffx.processes.linear_betas(1000).shape
+    (1000,)
     """
     return require_betas(jnp.linspace(first, last, _arguments.count("n", n)))
 
@@ -56,10 +65,17 @@ def linear_betas(
 def scaled_linear_betas(
     n: int = 1000, *, first: Scalar = 0.00085, last: Scalar = 0.012
 ) -> Float[Array, "{n}"]:
-    r"""sqrt(beta_i) linear, shape (n,): the schedule of Stable Diffusion.    Code of Rombach et al.
-    2022, arXiv:2112.10752.
+    """sqrt(beta_i) linear: the schedule of Stable Diffusion.
 
-    Domain: n >= 1, 0 < first, last < 1.  Claims: FWD-12, LIT-01.
+    Units: n the number of steps; the result (n,).
+    Domain: n >= 1, 0 < first, last < 1.
+    Source: the code of Rombach et al. 2022, arXiv:2112.10752.
+    Also called: scaled linear noise schedule, Stable Diffusion noise schedule, beta_schedule
+        scaled_linear.
+    Claims: FWD-12, LIT-01.
+
+    >>> diffx.processes.scaled_linear_betas(1000).shape
+    (1000,)
     """
     return require_betas(
         jnp.linspace(jnp.sqrt(first), jnp.sqrt(last), _arguments.count("n", n)) ** 2
@@ -69,11 +85,17 @@ def scaled_linear_betas(
 def cosine_betas(
     n: int = 1000, *, offset: Scalar = 0.008, largest: Scalar = 0.999
 ) -> Float[Array, "{n}"]:
-    r"""beta_i = min(1 - alphabar(i/n)/alphabar((i - 1)/n), largest) of the cosine path, shape (n,).
+    """beta_i = min(1 - alphabar(i/n)/alphabar((i - 1)/n), largest) of the cosine path.
 
-    Source: Nichol and Dhariwal 2021, arXiv:2102.09672, eq. (17) and the text below it.  Domain: n
-    >= 1.
+    Units: n the number of steps; the result (n,).
+    Domain: n >= 1.
+    Source: Nichol and Dhariwal 2021, arXiv:2102.09672, eq. (17) and the text below it.
+    Also called: cosine noise schedule, improved DDPM schedule, beta_schedule squaredcos_cap_v2,
+        betas_for_alpha_bar.
     Claims: FWD-12, LIT-01.
+
+    >>> diffx.processes.cosine_betas(1000).shape
+    (1000,)
     """
     ts = jnp.arange(_arguments.count("n", n) + 1) / n
     path, t, s = CosineVP(offset), ts[1:], ts[:-1]
@@ -82,13 +104,15 @@ def cosine_betas(
 
 
 def zero_terminal_snr(betas: Betas) -> Betas:
-    r"""Shift and rescale sqrt(alphabar) so that the first is kept and the last is 0; then beta_T =
-    1.
+    """sqrt(alphabar) shifted and rescaled: the first is kept and the last is 0, so that beta_T = 1.
 
     sqrt(alphabar_i)' = (sqrt(alphabar_i) - sqrt(alphabar_T)) sqrt(alphabar_1)/(sqrt(alphabar_1) -
-    sqrt(alphabar_T)). betas: shape (T,), T >= 2.  Returns shape (T,).  At t = 1 eps-prediction is
-    then undefined: use x0 or v.
-    Source: Lin et al. 2024, arXiv:2305.08891, Algorithm 1.  Claims: FWD-11.
+    sqrt(alphabar_T)). At t = 1 eps-prediction is then undefined: use x0 or v.
+
+    Units: betas (T,), T >= 2; the result (T,).
+    Source: Lin et al. 2024, arXiv:2305.08891, Algorithm 1.
+    Also called: zero terminal SNR, ZTSNR, rescale_zero_terminal_snr, rescale_betas_zero_snr.
+    Claims: FWD-11.
     """
     betas = require_betas(betas)
     _arguments.require(
@@ -108,13 +132,15 @@ def zero_terminal_snr(betas: Betas) -> Betas:
 
 
 def respace(betas: Betas, steps: Int[Array, "N"]) -> Float[Array, "N"]:
-    r"""beta'_i = 1 - alphabar_{steps_i}/alphabar_{steps_{i-1}}: the chain on a sub-grid, with the
-    same marginals.
+    """beta'_i = 1 - alphabar_{steps_i}/alphabar_{steps_{i-1}}: the chain on a sub-grid.
 
-    betas: shape (T,).  steps: increasing integers in 1..T, shape (N,), or all rows of a batch by
-    vmap.  Returns shape (N,).
-    Source: Nichol and Dhariwal 2021, arXiv:2102.09672, section 4.  Raises ValueError for steps that
-    do not increase.
+    It has the same marginals.
+
+    Units: betas (T,); steps increasing integers in 1..T, (N,), or all rows of a batch by vmap; the
+        result (N,).
+    Raises: ValueError for steps that do not increase.
+    Source: Nichol and Dhariwal 2021, arXiv:2102.09672, section 4.
+    Also called: respacing, timestep respacing, strided sampling, SpacedDiffusion.
     Claims: FWD-18.
     """
     betas, steps = require_betas(betas), _check_steps(steps, betas.shape[0])

@@ -1,4 +1,4 @@
-r"""The discrete chain of DDPM as a process, t = i/T.      Ho et al. 2020, arXiv:2006.11239."""
+"""The discrete chain of DDPM as a process, t = i/T."""
 
 from typing import Any
 
@@ -18,15 +18,20 @@ from diffx.processes.protocol import g_of_path, gaussian_path, log_snr_of_path
 
 @gaussian_path
 class DDPMChain:
-    r"""The chain with variances beta_1..beta_T: B(i/T) = -sum_{j <= i} log(1 - beta_j), exact at
-    its nodes.
+    """The chain with variances beta_1..beta_T: B(i/T) = -sum_{j <= i} log(1 - beta_j).
 
-    Between two nodes B grows linearly, so that f = -rate/2 and g^2 = rate with rate = -T log(1 -
-    beta_i). betas: shape (T,), 1.  A last beta of 1 (zero terminal SNR) makes every time after (T -
+    It is exact at its nodes. Between two nodes B grows linearly, so that f = -rate/2 and g^2 = rate
+    with rate = -T log(1 - beta_i). A last beta of 1 (zero terminal SNR) makes every time after (T -
     1)/T pure noise.
-    Source: Ho et al. 2020, arXiv:2006.11239, eqs. (2), (4).  Raises ValueError for betas outside
-    (0, 1).
+
+    Units: betas (T,), 1.
+    Raises: ValueError for betas outside (0, 1).
+    Source: Ho et al. 2020, arXiv:2006.11239, eqs. (2), (4).
+    Also called: DDPM, discrete-time diffusion, noise schedule from betas, trained_betas,
+        DiscreteSchedule.
     Claims: FWD-10, FWD-11, FWD-18, NUM-09, NUM-10, LIT-01.
+
+    >>> chain = diffx.DDPMChain(diffx.processes.linear_betas(1000))
     """
 
     betas: Array
@@ -54,8 +59,10 @@ class DDPMChain:
         return -jnp.log1p(-self.betas).astype(dtype)  # the growth of B over each link
 
     def _place(self, t: Array) -> Array:
-        """t in links. A time that rounding moved off a node goes back: 999/1000 * 1000 must not
-        enter the last link.
+        """t in links.
+
+        A time that rounding moved off a node goes back: 999/1000 * 1000 must not enter the last
+        link.
         """
         place = t * self.betas.shape[0]
         node = jnp.round(place)
@@ -63,8 +70,9 @@ class DDPMChain:
         return place + jnp.where(near, jax.lax.stop_gradient(node - place), 0)
 
     def _growth(self, t: Array, s: Array) -> Array:
-        """B(t) - B(s), summed over the links between: the difference of two sums of 10 loses 3
-        digits of float32.
+        """B(t) - B(s), summed over the links between.
+
+        The difference of two sums of 10 would lose 3 digits of float32.
         """
         links = jnp.arange(self.betas.shape[0], dtype=t.dtype)
         share = _passed(self._place(t)[..., None] - links) - _passed(
@@ -88,8 +96,9 @@ class DDPMChain:
         return vp_sigma(self._integral(_arguments.times(t)))
 
     def f(self, t: Any) -> Floats:
-        """-rate/2 of the link that ends at t; at t = 0 of the first, where alpha' is 0; -inf where
-        alpha is 0.
+        """-rate/2 of the link that ends at t.
+
+        At t = 0 it is that of the first link, where alpha' is 0; -inf where alpha is 0.
         """
         return -self._rate(_arguments.times(t)) / 2
 
@@ -108,7 +117,8 @@ class DDPMChain:
 
 
 def _passed(place: Array) -> Array:
-    """The share of a link [0, 1] that lies before `place`; its derivative at a node is that of the
-    link that ends there.
+    """The share of a link [0, 1] that lies before `place`.
+
+    Its derivative at a node is that of the link that ends there.
     """
     return jnp.where(place > 0, jnp.where(place <= 1, place, 1), 0)

@@ -1,6 +1,4 @@
-r"""Variance exploding with sigma proportional to time.      Karras et al. 2022,
-arXiv:2206.00364.
-"""
+"""Variance exploding with sigma proportional to time."""
 
 from typing import Any
 
@@ -14,12 +12,18 @@ from diffx.processes.protocol import f_of_path, g_of_path, gaussian_path, log_sn
 
 @gaussian_path
 class EDM:
-    r"""alpha = 1, sigma = sigma_max t; f = 0, g^2 = 2 sigma_max^2 t.  Karras' own time is sigma =
-    sigma_max t.
+    """alpha = 1, sigma = sigma_max t; f = 0, g^2 = 2 sigma_max^2 t.
 
-    Source: Karras et al. 2022, arXiv:2206.00364, Table 1.  sigma: data units.  Domain: t in [0, 1],
-    sigma_max > 0.
+    Karras' own time is sigma = sigma_max t.
+
+    Units: sigma in data units.
+    Domain: t in [0, 1], sigma_max > 0.
+    Source: Karras et al. 2022, arXiv:2206.00364, Table 1.
+    Also called: EDM, Karras et al. parametrisation, sigma as time, variance exploding, VE.
     Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-10.
+
+    >>> float(diffx.EDM(sigma_max=80.0).sigma(0.5))
+    40.0
     """
 
     sigma_max: Scalar = 80.0

@@ -1,4 +1,4 @@
-r"""The straight path.      Liu et al. 2023, arXiv:2209.03003."""
+"""The straight path."""
 
 from typing import Any
 
@@ -13,11 +13,16 @@ from diffx.processes.protocol import f_of_path, g_of_path, gaussian_path, log_sn
 
 @gaussian_path
 class RectifiedFlow:
-    r"""The straight path alpha = 1 - t, sigma = t; f = -1/(1 - t), g^2 = 2t/(1 - t).
+    """The straight path alpha = 1 - t, sigma = t; f = -1/(1 - t), g^2 = 2t/(1 - t).
 
+    Domain: t in [0, 1]; f and g at t < 1.
     Source: Liu et al. 2023, arXiv:2209.03003, eq. (1), with time reversed: there 0 is noise.
-    Domain: t in [0, 1]; f and g at t < 1.  Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09,
-    NUM-02, NUM-03, NUM-10.
+    Also called: rectified flow, linear interpolant, conditional optimal transport path,
+        flow_matching CondOTScheduler, azula RectifiedSchedule, SD3 path.
+    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-03, NUM-10.
+
+    >>> float(diffx.RectifiedFlow().sigma(0.25))
+    0.25
     """
 
     variance_preserving = False

@@ -1,4 +1,4 @@
-r"""Variance preserving with a sigmoid path.      Jabri et al. 2022, arXiv:2212.11972."""
+"""Variance preserving with a sigmoid path."""
 
 from typing import Any
 
@@ -15,16 +15,21 @@ from diffx.processes.protocol import g_of_path, gaussian_path, log_snr_of_path
 
 @gaussian_path
 class SigmoidVP:
-    r"""Variance preserving, sigmoid: alpha^2 = (S(b) - S(u))/(S(b) - S(a)), u = a + (b - a) t.
+    """alpha^2 = (S(b) - S(u))/(S(b) - S(a)), u = a + (b - a) t, variance preserving.
 
-    S(u) = 1/(1 + exp(-u)), a = start/tau, b = end/tau.  With R(x) = 1 - exp(-(b - a) x) this is
-    alpha^2 = S(-u)/S(-a) R(1 - t)/R(1), and sigma^2 = S(u)/S(b) R(t)/R(1): nothing is subtracted.
-    f = -(b - a)/2 S(u)/(S(b) R(1 - t)), g^2 = -2 f.
-    alpha ends as sqrt(1 - t): alpha', f and g are infinite at t = 1.
+    S(u) = 1/(1 + exp(-u)), a = start/tau, b = end/tau. With R(x) = 1 - exp(-(b - a) x) this is
+    alpha^2 = S(-u)/S(-a) R(1 - t)/R(1), and sigma^2 = S(u)/S(b) R(t)/R(1): nothing is subtracted. f
+    = -(b - a)/2 S(u)/(S(b) R(1 - t)), g^2 = -2 f. alpha ends as sqrt(1 - t): alpha', f and g are
+    infinite at t = 1.
+
+    Units: start, end and tau 1.
+    Domain: t in [0, 1], start < end, 0 < tau, b - a < 70 in float32; f and g at t < 1.
     Source: Jabri et al. 2022, arXiv:2212.11972; Chen 2023, arXiv:2301.10972; its gamma is alpha^2.
-    start, end, tau: 1.  Domain: t in [0, 1], start < end, 0 < tau, b - a < 70 in float32; f, g at t
-    < 1.
+    Also called: sigmoid noise schedule, beta_schedule sigmoid.
     Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-03, NUM-10.
+
+    >>> float(diffx.processes.SigmoidVP().alpha(0.0))
+    1.0
     """
 
     start: Scalar = -3.0
@@ -68,7 +73,8 @@ class SigmoidVP:
         return jnp.sqrt(sigmoids * (p._rise(t) / p._rise(1)))
 
     def f(self, t: Any) -> Floats:
-        """Written out, since jax knows the derivative of a sigmoid near 1 to an ulp of 1 only:
+        """f written out, because jax knows the derivative of a sigmoid near 1 to an ulp of 1 only.
+
         alpha'/alpha is off by 7 ulps of the claim's 8 from -2.5/0.75 to 3/0.75, by 590 from -8 to
         8.
         """
@@ -81,9 +87,7 @@ class SigmoidVP:
         )
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
-        """-log1p of expm1((b - a) (t - s)) R(1)/(R(1 - t) R(s)), from the addition theorem of
-        sinh.
-        """
+        """-log1p of expm1((b - a) (t - s)) R(1)/(R(1 - t) R(s)) (addition theorem of sinh)."""
         t, s, whole = finite_increment(self, t, s)
         grown = (
             jnp.expm1(self._span() * (t - s)) * self._rise(1) / (self._rise(1 - t) * self._rise(s))
@@ -91,8 +95,9 @@ class SigmoidVP:
         return with_infinite_increment(whole, -jnp.log1p(grown))
 
     def time_of_log_snr(self, l: Any) -> Floats:
-        """exp((b - a) t) - 1 = (exp(b - a) - 1) q S(-b)/(p S(-a) + q S(-b)), p = sigmoid(l), q =
-        sigmoid(-l).
+        """exp((b - a) t) - 1 = (exp(b - a) - 1) q S(-b)/(p S(-a) + q S(-b)).
+
+        p = sigmoid(l) and q = sigmoid(-l).
         """
         l = _arguments.log_snrs(l)
         noise = sigmoid(-l) * sigmoid(-self.end / self.tau)

@@ -1,4 +1,4 @@
-r"""Sub-variance preserving with a linear beta.      Song et al. 2021, arXiv:2011.13456."""
+"""Sub-variance preserving with a linear beta."""
 
 from typing import Any
 
@@ -20,13 +20,18 @@ from diffx.processes.protocol import f_of_path, g_of_path, gaussian_path, log_sn
 
 @gaussian_path
 class SubVP:
-    r"""Sub-variance preserving, linear beta(t): alpha = exp(-B/2), sigma = 1 - exp(-B), g^2 = beta
-    (1 - exp(-2B)).
+    """alpha = exp(-B/2), sigma = 1 - exp(-B), g^2 = beta (1 - exp(-2B)): sub-variance preserving.
 
-    Its log-SNR is -2 log(2 sinh(B/2)).  Source: Song et al. 2021, arXiv:2011.13456, eqs. (12),
-    (29). beta: 1/time.  Domain: t in [0, 1], 0 < beta_min, B(1) < 174 in float32, where alpha
-    becomes 0.
+    beta(t) is linear and B its integral; the log-SNR is -2 log(2 sinh(B/2)).
+
+    Units: beta in 1/time.
+    Domain: t in [0, 1], 0 < beta_min, B(1) < 174 in float32, where alpha becomes 0.
+    Source: Song et al. 2021, arXiv:2011.13456, eqs. (12), (29).
+    Also called: sub-VP SDE, subVPSDE.
     Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, FWD-14, NUM-01, NUM-02, NUM-10.
+
+    >>> float(diffx.SubVP().sigma(0.0))
+    0.0
     """
 
     beta_min: Scalar = 0.1

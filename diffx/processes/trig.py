@@ -1,4 +1,4 @@
-r"""The quarter circle.      Albergo and Vanden-Eijnden 2023, arXiv:2209.15571."""
+"""The quarter circle."""
 
 from typing import Any
 
@@ -14,13 +14,18 @@ HALF_PI = jnp.pi / 2
 
 @gaussian_path
 class Trig:
-    r"""The quarter circle alpha = cos(pi t/2), sigma = sin(pi t/2); f = -(pi/2) tan(pi t/2), g^2 =
-    pi tan(pi t/2).
+    """alpha = cos(pi t/2), sigma = sin(pi t/2); f = -(pi/2) tan(pi t/2), g^2 = pi tan(pi t/2).
 
-    Source: Albergo and Vanden-Eijnden 2023, arXiv:2209.15571, eq. (5), with time reversed: there 0
-    is noise. It is `CosineVP(0)`.
-    Domain: t in [0, 1]; f and g at t < 1.  Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09,
-    NUM-02, NUM-03, NUM-10.
+    It is `CosineVP(0)`.
+
+    Domain: t in [0, 1]; f and g at t < 1.
+    Source: Albergo and Vanden-Eijnden 2023, arXiv:2209.15571, with time reversed: there 0
+        is noise.
+    Also called: trigonometric interpolant, TrigFlow, GVP path, flow_matching CosineScheduler.
+    Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-03, NUM-10.
+
+    >>> float(diffx.Trig().alpha(0.0))
+    1.0
     """
 
     variance_preserving = True
@@ -36,15 +41,17 @@ class Trig:
         return jnp.sin(HALF_PI * _arguments.times(t))
 
     def f(self, t: Any) -> Floats:
-        """-pi/2 tan(pi t/2) by two sines: alpha'/alpha is off by 305 ulps at t = 2e-3, and g(0)
-        NaN.
+        """-pi/2 tan(pi t/2), by two sines.
+
+        alpha'/alpha is off by 305 ulps at t = 2e-3, and g(0) is NaN.
         """
         t = _arguments.times(t)
         return -HALF_PI * (jnp.sin(HALF_PI * t) / jnp.sin(HALF_PI * (1 - t)))
 
     def log_snr_step(self, t: Any, s: Any) -> Floats:
-        """-2 log of tan(theta_t)/tan(theta_s) = 1 + sin(theta_t - theta_s)/(cos(theta_t)
-        sin(theta_s)).
+        """-2 log of tan(theta_t)/tan(theta_s).
+
+        The quotient is 1 + sin(theta_t - theta_s)/(cos(theta_t) sin(theta_s)).
         """
         t, s, whole = finite_increment(self, t, s)
         grown = jnp.sin(HALF_PI * (t - s)) / (jnp.sin(HALF_PI * (1 - t)) * jnp.sin(HALF_PI * s))

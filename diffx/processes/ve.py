@@ -1,4 +1,4 @@
-r"""Variance exploding.      Song et al. 2021, arXiv:2011.13456."""
+"""Variance exploding."""
 
 from typing import Any
 
@@ -15,13 +15,19 @@ from diffx.processes.protocol import f_of_path, gaussian_path, log_snr_of_path
 
 @gaussian_path
 class VE:
-    r"""Variance exploding: alpha = 1, sigma^2 = sigma_min^2 ((sigma_max/sigma_min)^(2t) - 1).
+    """alpha = 1, sigma^2 = sigma_min^2 ((sigma_max/sigma_min)^(2t) - 1): variance exploding.
 
-    f = 0, g^2 = 2 log(r) sigma_min^2 r^(2t), r = sigma_max/sigma_min.  The -1 makes sigma(0) = 0:
-    without it the kernel is not the solution of the SDE started at x_0.  Source: Song et al. 2021,
-    arXiv:2011.13456, eqs. (9), (29). sigma: data units.  Domain: t in [0, 1], 0 < sigma_min <
-    sigma_max.
+    f = 0, g^2 = 2 log(r) sigma_min^2 r^(2t), r = sigma_max/sigma_min. The -1 makes sigma(0) = 0:
+    without it the kernel is not the solution of the SDE started at x_0.
+
+    Units: sigma in data units.
+    Domain: t in [0, 1], 0 < sigma_min < sigma_max.
+    Source: Song et al. 2021, arXiv:2011.13456, eqs. (9), (29).
+    Also called: VE SDE, VESDE, NCSN, geometric noise schedule, azula VESchedule.
     Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, FWD-15, NUM-02, NUM-10.
+
+    >>> float(diffx.VE().sigma(0.0))
+    0.0
     """
 
     sigma_min: Scalar = 0.01
@@ -54,7 +60,7 @@ class VE:
         return steady.sigma_min * jnp.sqrt(jnp.expm1(steady._growth(t)))
 
     def g(self, t: Any) -> Floats:
-        """Written out for t = 0, where sigma is 0 and sigma' infinite."""
+        """g written out for t = 0, where sigma is 0 and sigma' infinite."""
         growth = self._growth(_arguments.times(t))
         return (
             self.sigma_min

@@ -1,4 +1,4 @@
-r"""Variance preserving with a linear beta.      Song et al. 2021, arXiv:2011.13456."""
+"""Variance preserving with a linear beta."""
 
 from typing import Any
 
@@ -20,12 +20,19 @@ from diffx.processes.protocol import f_of_path, g_of_path, gaussian_path, log_sn
 
 @gaussian_path
 class VP:
-    r"""Variance preserving, linear beta(t) = beta_min + (beta_max - beta_min) t.
+    """alpha = exp(-B/2), sigma^2 = 1 - exp(-B), beta(t) = beta_min + (beta_max - beta_min) t.
 
-    alpha = exp(-B/2), sigma^2 = 1 - exp(-B), f = -beta/2, g^2 = beta, B(t) = int_0^t beta.
-    Source: Song et al. 2021, arXiv:2011.13456, eqs. (11), (29).  beta: 1/time.
+    Variance preserving, f = -beta/2, g^2 = beta, B(t) = int_0^t beta.
+
+    Units: beta in 1/time.
     Domain: t in [0, 1], 0 < beta_min, B(1) < 174 in float32, where alpha becomes 0.
+    Source: Song et al. 2021, arXiv:2011.13456, eqs. (11), (29).
+    Also called: VP SDE, VPSDE, linear noise schedule, DDPM in continuous time, variance preserving,
+        Ornstein-Uhlenbeck process, flow_matching VPScheduler, azula VPSchedule.
     Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-07, FWD-09, FWD-14, NUM-01, NUM-02, NUM-10.
+
+    >>> float(diffx.VP().alpha(0.0))
+    1.0
     """
 
     beta_min: Scalar = 0.1

@@ -142,7 +142,7 @@ def weights(memory: Memory, h: Array, *, rate: int) -> list[Array]:
 
 
 def bend(value: Array, memory: Memory, of_slopes: Sequence[Array]) -> Array:
-    """The integral of the polynomial less its value at tau = 0, its differences weighed by of_slopes.
+    """The integral of the polynomial less its value at tau = 0, differences weighed by of_slopes.
 
     It is 0 without a memory.
     """

@@ -23,7 +23,7 @@ def exponential_sde_step(
     It holds for alpha^2 + sigma^2 = 1.
 
     Domain: alpha(t) > 0, sigma(t) > 0.
-    Source: the exponential integrator of Pierret and Galerne 2024, arXiv:2405.14250, section 4.
+    Source: the exponential integrator of Pierret and Galerne 2024, arXiv:2405.14250.
     Also called: exponential integrator step.
     Claims: REV-33, REV-34, REV-35, REV-42.
     """
@@ -44,7 +44,7 @@ def exponential_sde(process: Process, denoise: Denoiser) -> Sampler:
 
     Raises: ValueError unless alpha^2 + sigma^2 = 1: for other processes int g^2/alpha has no one
         form.
-    Source: the exponential integrator of Pierret and Galerne 2024, arXiv:2405.14250, section 4.
+    Source: the exponential integrator of Pierret and Galerne 2024, arXiv:2405.14250.
     Also called: exponential integrator, EI scheme of the reverse SDE.
     Claims: REV-33, REV-34, REV-35, REV-42.
 

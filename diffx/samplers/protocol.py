@@ -52,7 +52,8 @@ class Sampler(NamedTuple):
     Also called: scheduler, solver, sampling method.
     Claims: API-01, API-02.
 
-    >>> diffx.Sampler(init=diffx.ddim(process, denoise).init, step=diffx.ddim(process, denoise).step).noise
+    >>> ddim = diffx.ddim(process, denoise)
+    >>> sampler = diffx.Sampler(init=ddim.init, step=ddim.step)
     """
 
     init: Callable[[Array], Any]

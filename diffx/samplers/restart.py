@@ -24,7 +24,7 @@ def restart_step(
     sampler: Sampler,
     intervals: Array,
 ) -> tuple[Any, Any]:
-    """The sampler's step; where s <= t_min < t, n times x -> alpha_{b|s} x + sigma_{b|s} z and down.
+    """The sampler's step; where s <= t_min < t, n times alpha_{b|s} x + sigma_{b|s} z and down.
 
     The error of the variance of Gaussian data is multiplied by (alpha_b/alpha_s)^2 v_s/v_b where
     the way down is exact, v the marginal variance, and that of the mean by its root: derived here.
@@ -77,7 +77,8 @@ def restart(process: Process, sampler: Sampler, ts: Array, *, n: int = 1) -> Sam
     Also called: Restart sampling, time travel, resampling steps.
     Claims: REV-31.
 
-    >>> sampler = diffx.samplers.restart(process, diffx.ddim(process, denoise), diffx.uniform(4)[1:3])
+    >>> ddim = diffx.ddim(process, denoise)
+    >>> sampler = diffx.samplers.restart(process, ddim, diffx.uniform(4)[1:3])
     """
     if not isinstance(sampler, Sampler):
         raise TypeError(

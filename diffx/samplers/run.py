@@ -113,7 +113,7 @@ def checked_run(
 
 
 def _check_memory(state: Any, n: int) -> None:
-    """A method that begins without memory of k steps needs k steps to fill it, and one to use it."""
+    """A method that begins without memory of k steps needs k steps to fill it and one to use it."""
     k = state.missing.shape[0] if hasattr(state, "missing") else 0
     _arguments.require(
         n > k,

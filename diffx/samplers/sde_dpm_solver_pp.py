@@ -28,7 +28,7 @@ def sde_dpm_solver_pp_1_step(
     It is DDPM with beta-tilde; h = lambda_s - lambda_t.
 
     Domain: sigma(t) > 0.
-    Source: Lu et al. 2022, arXiv:2211.01095, section 6.
+    Source: Lu et al. 2022, arXiv:2211.01095.
     Also called: SDE-DPM-Solver++-1.
     Claims: REV-16, REV-51, REV-58.
     """
@@ -46,7 +46,7 @@ def sde_dpm_solver_pp_2m_step(
     is the step of order 1.
 
     Domain: sigma(t) > 0.
-    Source: Lu et al. 2022, arXiv:2211.01095, section 6.
+    Source: Lu et al. 2022, arXiv:2211.01095.
     Also called: DPM++ 2M SDE.
     Claims: REV-51, REV-54, REV-58.
     """
@@ -64,7 +64,7 @@ def sde_dpm_solver_pp(process: Process, denoise: Denoiser, *, order: int = 2) ->
     integrated or as released, the order in law on Gaussian data is 2 again.
 
     Raises: ValueError for another order.
-    Source: Lu et al. 2022, arXiv:2211.01095, section 6.
+    Source: Lu et al. 2022, arXiv:2211.01095.
     Also called: SDE-DPM-Solver++, DPM++ 2M SDE, k-diffusion sample_dpmpp_2m_sde, diffusers
         DPMSolverMultistepScheduler (algorithm_type sde-dpmsolver++).
     Claims: REV-16, REV-51, REV-58.

@@ -28,7 +28,7 @@ def sde_dpm_solver_pp_2s_step(
 
     Units: z a pair of standard normals, one for each half.
     Domain: sigma(t) > 0.
-    Source: Lu et al. 2022, arXiv:2211.01095, section 6, with the stages of k-diffusion's
+    Source: Lu et al. 2022, arXiv:2211.01095, with the stages of k-diffusion's
         sample_dpmpp_sde (r = 1/2).
     Also called: DPM++ SDE step.
     Claims: REV-51, REV-54, REV-58, REV-59.
@@ -58,7 +58,7 @@ def sde_dpm_solver_pp_2s(process: Process, denoise: Denoiser) -> Sampler:
 
     See `sde_dpm_solver_pp_2s_step`.
 
-    Source: Lu et al. 2022, arXiv:2211.01095, section 6.
+    Source: Lu et al. 2022, arXiv:2211.01095.
     Also called: DPM++ SDE, k-diffusion sample_dpmpp_sde, diffusers DPMSolverSDEScheduler.
     Claims: REV-51, REV-58, REV-59.
 

@@ -29,7 +29,7 @@ discriminant_error = jax.jit(diffx.concepts.discriminant_error)
         "diffx.concepts.discriminant_error",
         "diffx.concepts.zero_shot",
     ),
-    source="Fisher 1936; Hastie, Tibshirani and Friedman 2009, section 4.3",
+    source="Fisher 1936; Hastie, Tibshirani and Friedman 2009",
     grade="computed law",
 )
 def test_zero_shot_is_discriminant_analysis(dtype):

@@ -28,6 +28,7 @@ NOT_ABOUT_FORMULAS = {
     "test_plugin",
     "test_readme",
     "test_rooms",
+    "test_rows",
     "test_specification",
 }
 PROFILE = "dev"  # of the specification

@@ -214,7 +214,7 @@ def _h_phi(i: int, hh: float) -> float:
 
 
 def sde_2m(denoise: Denoise, x: np.ndarray, ks: np.ndarray, zs: np.ndarray) -> np.ndarray:
-    """SDE-DPM-Solver++(2M) of Lu et al. 2022, arXiv:2211.01095, section 6, as released
+    """SDE-DPM-Solver++(2M) of Lu et al. 2022, arXiv:2211.01095, as released
     ("midpoint").
     """
     out, answers = [], []

@@ -326,7 +326,7 @@ def straight_steps(path, ts, x):
     ),
     source=(
         "Song, Meng and Ermon 2021, arXiv:2010.02502, eqs. (12), (16); Lu et al. 2022, "
-        "arXiv:2211.01095, section 6"
+        "arXiv:2211.01095"
     ),
     grade="order",
 )

@@ -120,7 +120,7 @@ def nothing(z):
     "Started at N(0, I) the variance of the ODE ends off by L(1 - v)/v, that of the SDE by "
     "alpha^2 L/v times as much: the SDE forgets a wrong prior",
     of=("diffx.samplers.exact_flow", "diffx.samplers.ddpm_optimal"),
-    source="Pierret and Galerne 2024, arXiv:2405.14250, Proposition 4; derived here",
+    source="Pierret and Galerne 2024, arXiv:2405.14250 (ICML 2025, PMLR 267); derived here",
     grade="computed law",
 )
 def test_reverse_sde_forgets_a_wrong_prior(dtype):
