@@ -52,9 +52,8 @@ def _smalldiffusion():
 
     import benchmarks.torch_fields  # noqa: F401  (it fixes torch's threads)
 
-    loader = DataLoader(
-        Swissroll(np.pi / 2, 5 * np.pi, 100), batch_size=2048
-    )  # its example: one batch of all 100
+    # its example: one batch of all 100
+    loader = DataLoader(Swissroll(np.pi / 2, 5 * np.pi, 100), batch_size=2048)
     schedule = ScheduleLogLinear(N=200, sigma_min=0.01, sigma_max=10)
 
     class Cpu:

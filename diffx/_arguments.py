@@ -41,9 +41,8 @@ def require_finite(message: Callable[..., str], *values: Any) -> None:
 
 def floats(name: str, x: Any) -> Array:
     """x as an array of floats; integers and booleans are refused rather than silently promoted."""
-    x = (
-        x if isinstance(x, Array) else _as_array(name, x)
-    )  # asarray takes 5 us to return an array as it is
+    # asarray takes 5 us to return an array as it is
+    x = x if isinstance(x, Array) else _as_array(name, x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         way_out = f"convert it, for example jnp.asarray({name}, jnp.float32)"
         raise TypeError(

@@ -31,12 +31,10 @@ except ImportError as error:
         "the samplers of diffx do without it"
     ) from error
 
-CIRCLE = (
-    Trig()
-)  # a = cos(pi t/2), b = sin(pi t/2): the probability flow in its time is smooth on all of (0, 1]
-FINEST = (
-    2.0**-16
-)  # share of the range below which the Brownian path is not refined: 1/16 of the mean of 4096 steps
+# a = cos(pi t/2), b = sin(pi t/2): the probability flow in its time is smooth on all of (0, 1]
+CIRCLE = Trig()
+# share of the range below which the Brownian path is not refined: 1/16 of the mean of 4096 steps
+FINEST = 2.0**-16
 
 
 class Solution(NamedTuple):
@@ -152,9 +150,8 @@ def _solve_sde(process, denoise, key, x, t, s, rtol, atol, eta, solver, max_step
     path = _brownian(key, span, jax.ShapeDtypeStruct(x.shape, jnp.result_type(x, t)))
     noise = diffrax.ControlTerm(_spread, path)  # pyright: ignore[reportArgumentType]
     terms = diffrax.MultiTerm(diffrax.ODETerm(_drift), noise)  # pyright: ignore[reportArgumentType]
-    controller = diffrax.PIDController(
-        rtol=rtol, atol=atol, pcoeff=0.1, icoeff=0.3
-    )  # gentler: rough errors jump
+    # gentler: rough errors jump
+    controller = diffrax.PIDController(rtol=rtol, atol=atol, pcoeff=0.1, icoeff=0.3)
     first = (span[1] - span[0]) / 100  # diffrax guesses the first step of ODEs alone
     return _solve(
         terms, solver, (process, denoise, eta), x, (t, s), span, first, controller, max_steps

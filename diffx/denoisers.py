@@ -116,7 +116,8 @@ def gaussian_denoise(process: Process, law: tuple[Array, Covariance], x: Array, 
 
     Units: law the pair (m, C), C diagonalised; x (..., d).
     Source: Gaussian conditioning.
-    Also called: Wiener filter, linear MMSE estimator, denoiser of a Gaussian.
+    Also called: Wiener filter, linear MMSE estimator, denoiser of a Gaussian, azula
+        GaussianDenoiser.
     Claims: DEN-04, DEN-07, DEN-20.
     """
     mean, cov = law

@@ -17,7 +17,6 @@ def progressive_target(process: Process, x: Array, x_s: Array, t: Scalar, s: Sca
 
     Units: x and x_s of one shape, data units.
     Domain: sigma(t) > 0.
-    Raises: ValueError for unequal shapes.
     Source: Salimans and Ho 2022, arXiv:2202.00512.
     Also called: progressive distillation, student target.
     Claims: REV-27.

@@ -78,9 +78,8 @@ def _propagate(sampler: Sampler, initial_law: GaussianLaw, ts: Array) -> tuple[G
         dense(initial_law.cov, initial_law.mean.size),
     )
     (mean, cov, bend), _ = jax.lax.scan(body, begin, (ts[:-1], ts[1:]))
-    pick = lambda flat: (
-        unravel(flat.astype(mean.dtype)).x
-    )  # a state of two dtypes is flattened to the wider one
+    # a state of two dtypes is flattened to the wider one
+    pick = lambda flat: unravel(flat.astype(mean.dtype)).x
     return GaussianLaw(pick(mean), jax.vmap(pick)(jax.vmap(pick)(cov).T)), bend
 
 
@@ -107,9 +106,8 @@ def _push_forward(
     The deviation is taken 3 standard deviations away.
     """
     value, push = jax.linearize(step, mean)
-    rows = jax.vmap(push)(
-        jnp.eye(mean.size, dtype=mean.dtype)
-    )  # the Jacobian transposed: (inputs, outputs)
+    # the Jacobian transposed: (inputs, outputs)
+    rows = jax.vmap(push)(jnp.eye(mean.size, dtype=mean.dtype))
     after = contract("ia,ij,jb->ab", rows, cov, rows)
     away = 3 * jnp.sqrt(jnp.maximum(jnp.diag(cov), 0))
     there, expected = step(mean + away), value + contract("i,ij->j", away, rows)
@@ -117,9 +115,8 @@ def _push_forward(
         jnp.abs(there - expected).max(),
         (jnp.abs(there) + jnp.abs(expected) + jnp.abs(value)).max(),
     )
-    bend = jnp.where(
-        off == 0, 0, off / size
-    )  # a point at 0 stays at 0: 0/0 must not hide what later steps do
+    # a point at 0 stays at 0: 0/0 must not hide what later steps do
+    bend = jnp.where(off == 0, 0, off / size)
     return value, (after + after.T) / 2, bend
 
 

@@ -48,8 +48,8 @@ def uniform_log_snr(
     Raises: ValueError where an end has no finite log-SNR: t_min = 0, or t_max = 1 where alpha(1) =
         0.
     Source: Lu et al. 2022, arXiv:2206.00927.
-    Also called: logSNR time grid, uniform lambda, use_lu_lambdas, exponential schedule, k-diffusion
-        get_sigmas_exponential.
+    Also called: logSNR time grid, uniform lambda, exponential schedule, k-diffusion
+        get_sigmas_exponential, smalldiffusion ScheduleLogLinear, diffusers use_lu_lambdas.
     Claims: FWD-05.
 
     >>> diffx.grids.uniform_log_snr(process, 4).shape
@@ -86,8 +86,8 @@ def karras(
     Domain: n >= 2, 0 < sigma_min < sigma_max, rho > 0.
     Raises: ValueError where sigma_max is beyond the process: there sigma(1)/alpha(1) is smaller.
     Source: Karras et al. 2022, arXiv:2206.00364, eq. (5).
-    Also called: Karras schedule, Karras sigmas, use_karras_sigmas, k-diffusion get_sigmas_karras,
-        rho schedule.
+    Also called: Karras schedule, Karras sigmas, k-diffusion get_sigmas_karras, rho schedule,
+        diffusers use_karras_sigmas.
     Claims: FWD-05, LIT-08.
 
     >>> diffx.karras(diffx.EDM(), 4).shape
@@ -104,9 +104,8 @@ def karras(
     u = jnp.linspace(0.0, 1.0, _arguments.count("n", n, least=2))
     sigmas = (sigma_max ** (1 / rho) + u * (sigma_min ** (1 / rho) - sigma_max ** (1 / rho))) ** rho
     ts = process.time_of_log_snr(-2 * jnp.log(sigmas))
-    last = (
-        1 + 16 * jnp.finfo(ts.dtype).eps
-    )  # sigma_max = sigma(1) is the usual choice and rounds to either side of 1
+    # sigma_max = sigma(1) is the usual choice and rounds to either side of 1
+    last = 1 + 16 * jnp.finfo(ts.dtype).eps
     message = lambda _, largest: (
         f"sigma_max={sigma_max} is beyond this process, whose sigma(1)/alpha(1) is {largest:.6g}; "
         "give a smaller sigma_max"
@@ -135,7 +134,7 @@ def leading(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
     Units: the grid (n + 1,), decreasing.
     Raises: ValueError unless 1 <= n <= n_train.
     Source: Lin et al. 2024, arXiv:2305.08891, Table 2.
-    Also called: timestep_spacing leading.
+    Also called: diffusers timestep_spacing (leading).
     Claims: FWD-19, LIT-02.
 
     >>> diffx.grids.leading(2, n_train=4).tolist()
@@ -151,7 +150,7 @@ def linspace(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
     Units: the grid (n + 1,), decreasing.
     Raises: ValueError unless 1 <= n <= n_train.
     Source: Lin et al. 2024, arXiv:2305.08891, Table 2.
-    Also called: timestep_spacing linspace.
+    Also called: diffusers timestep_spacing (linspace).
     Claims: FWD-19, LIT-02.
 
     >>> diffx.grids.linspace(2, n_train=4).tolist()
@@ -167,7 +166,7 @@ def trailing(n: int, n_train: int = 1000) -> Float[Array, "{n}+1"]:
     Units: the grid (n + 1,), decreasing.
     Raises: ValueError unless 1 <= n <= n_train.
     Source: Lin et al. 2024, arXiv:2305.08891, Table 2.
-    Also called: timestep_spacing trailing.
+    Also called: diffusers timestep_spacing (trailing).
     Claims: FWD-19, LIT-02.
 
     >>> diffx.trailing(2, n_train=4).tolist()
@@ -220,6 +219,5 @@ def time_shift(ts: Points, shift: Scalar) -> Points:
     """
     _arguments.positive(shift=shift)
     ts = _arguments.times(ts, "ts")
-    return (
-        shift * ts / (1 - ts + shift * ts)
-    )  # 1 + (S - 1) t may round below S at t = 1, and the time then exceeds 1
+    # 1 + (S - 1) t may round below S at t = 1, and the time then exceeds 1
+    return shift * ts / (1 - ts + shift * ts)

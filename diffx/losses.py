@@ -31,7 +31,6 @@ def x0_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: Sc
     """mean |predict(x_t, t) - x0|^2.
 
     Units: x0 in data units, eps dimensionless, one shape; the result in squared data units.
-    Raises: ValueError for unequal shapes.
     Source: Ho et al. 2020, arXiv:2006.11239, section 3.2.
     Also called: denoising loss, sample prediction loss, prediction_type sample.
     Claims: DEN-09.
@@ -43,7 +42,6 @@ def eps_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: S
     """mean |predict(x_t, t) - eps|^2.
 
     Units: x0 in data units, eps dimensionless, one shape; the result dimensionless.
-    Raises: ValueError for unequal shapes.
     Source: Ho et al. 2020, arXiv:2006.11239, eq. (14).
     Also called: noise prediction loss, simple loss, L_simple, DDPM loss, prediction_type epsilon.
     Claims: DEN-09.
@@ -55,7 +53,6 @@ def v_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t: Sca
     """mean |predict(x_t, t) - (alpha eps - sigma x0)|^2.
 
     Units: x0 in data units, eps dimensionless, one shape.
-    Raises: ValueError for unequal shapes.
     Source: Salimans and Ho 2022, arXiv:2202.00512, Appendix D.
     Also called: v-prediction, v-loss, v-parametrisation, prediction_type v_prediction,
         get_velocity.
@@ -72,9 +69,8 @@ def velocity_loss(
 ) -> Number:
     """mean |predict(x_t, t) - (alpha' x0 + sigma' eps)|^2: conditional flow matching.
 
-    Units: x0 in data units, eps dimensionless, one shape; the result in squared data units/time.
+    Units: x0 in data units, eps dimensionless, one shape; the result in (data units/time)^2.
     Domain: sigma'(t) finite.
-    Raises: ValueError for unequal shapes.
     Source: Lipman et al. 2023, arXiv:2210.02747, eq. (9), with time reversed: there 0 is noise.
     Also called: flow matching loss, conditional flow matching loss, rectified flow loss.
     Claims: DEN-09.
@@ -89,7 +85,6 @@ def score_loss(process: Process, predict: Predictor, x0: Points, eps: Points, t:
 
     Units: x0 in data units, eps dimensionless, one shape; the result in 1/squared data units.
     Domain: sigma(t) > 0.
-    Raises: ValueError for unequal shapes.
     Source: Vincent 2011.
     Also called: denoising score matching, score matching, DSM loss.
     Claims: DEN-08, DEN-09.

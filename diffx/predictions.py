@@ -104,7 +104,7 @@ def _require_finite_rates(process: Process, t: Array) -> None:
 
 def _require_slope(process: Process, t: Array) -> None:
     message = lambda _, t: (
-        f"the log-SNR stands still at t = {t}, where the velocity determines no other prediction"
+        f"the log-SNR has derivative 0 at t = {t}, where the velocity determines nothing else"
     )
     _require_finite_rates(process, t)
     _arguments.require_that(
@@ -121,9 +121,9 @@ def x0_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
 
     Units: x in data units, eps dimensionless; x0 in data units.
     Domain: alpha(t) > 0.
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
     Source: the definitions at the head of this file.
-    Also called: predicted x0, pred_original_sample, epsilon prediction to sample.
+    Also called: predicted x0, pred_original_sample, epsilon prediction to sample, flow_matching
+        epsilon_to_target.
     Claims: DEN-01, NUM-06.
     """
     return (x - process.sigma(t) * eps) / process.alpha(t)
@@ -135,7 +135,6 @@ def x0_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points
 
     Units: x in data units, score in 1/data units; x0 in data units.
     Domain: alpha(t) > 0.
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
     Source: the definitions at the head of this file.
     Also called: Tweedie's formula, posterior mean from the score.
     Claims: DEN-01.
@@ -149,7 +148,6 @@ def x0_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
 
     Units: x in data units, v in data units; x0 in data units.
     Domain: t in [0, 1].
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
     Source: the definitions at the head of this file.
     Also called: v-prediction to sample, x0 from v.
     Claims: DEN-01, NUM-06.
@@ -163,10 +161,9 @@ def x0_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> 
     """x0 = (sigma' x - sigma velocity)/(alpha sigma' - sigma alpha').
 
     Units: x in data units, velocity in data units/time; x0 in data units.
-    Domain: sigma'(t) finite.
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Domain: alpha'(t) and sigma'(t) finite, alpha sigma' != sigma alpha'.
     Source: the definitions at the head of this file.
-    Also called: x0 from a flow, endpoint of a velocity.
+    Also called: x0 from a flow, endpoint of a velocity, flow_matching velocity_to_target.
     Claims: DEN-01.
     """
     _, sigma, _, sigma_rate, wronskian = _path(process, t)
@@ -182,9 +179,9 @@ def eps_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
 
     Units: x in data units, x0 in data units; eps dimensionless.
     Domain: sigma(t) > 0.
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
     Source: the definitions at the head of this file.
-    Also called: predicted noise, epsilon from x0, predict_eps_from_xstart, k-diffusion to_d.
+    Also called: predicted noise, epsilon from x0, predict_eps_from_xstart, k-diffusion to_d,
+        flow_matching target_to_epsilon.
     Claims: DEN-01, NUM-06.
     """
     return (x - process.alpha(t) * x0) / process.sigma(t)
@@ -196,7 +193,6 @@ def eps_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Point
 
     Units: x in data units, score in 1/data units; eps dimensionless.
     Domain: t in [0, 1].
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
     Source: the definitions at the head of this file.
     Also called: epsilon prediction from the score.
     Claims: DEN-01.
@@ -210,7 +206,6 @@ def eps_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
 
     Units: x in data units, v in data units; eps dimensionless.
     Domain: t in [0, 1].
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
     Source: the definitions at the head of this file.
     Also called: epsilon from v-prediction.
     Claims: DEN-01, NUM-06.
@@ -224,10 +219,10 @@ def eps_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) ->
     """eps = (alpha velocity - alpha' x)/(alpha sigma' - sigma alpha').
 
     Units: x in data units, velocity in data units/time; eps dimensionless.
-    Domain: sigma'(t) finite.
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Domain: alpha'(t) and sigma'(t) finite, alpha sigma' != sigma alpha'.
     Source: the definitions at the head of this file.
-    Also called: epsilon from a flow, predicted noise of a velocity.
+    Also called: epsilon from a flow, predicted noise of a velocity, flow_matching
+        velocity_to_epsilon.
     Claims: DEN-01, LIT-03.
     """
     alpha, _, alpha_rate, _, wronskian = _path(process, t)
@@ -243,15 +238,13 @@ def score_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
 
     Units: x in data units, x0 in data units; score in 1/data units.
     Domain: sigma(t) > 0.
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
     Source: the definitions at the head of this file.
     Also called: Tweedie's formula, score from a denoiser.
     Claims: DEN-01.
     """
     alpha, sigma = process.alpha(t), process.sigma(t)
-    return (
-        -((x - alpha * x0) / sigma) / sigma
-    )  # not / sigma**2, which is 0 in float32 from sigma = 1e-19 down
+    # not / sigma**2, which is 0 in float32 from sigma = 1e-19 down
+    return -((x - alpha * x0) / sigma) / sigma
 
 
 @_conversion(_require_noise)
@@ -260,7 +253,6 @@ def score_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
 
     Units: x in data units, eps dimensionless; score in 1/data units.
     Domain: sigma(t) > 0.
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
     Source: the definitions at the head of this file.
     Also called: score from epsilon prediction, score from noise prediction.
     Claims: DEN-01.
@@ -274,7 +266,6 @@ def score_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
 
     Units: x in data units, v in data units; score in 1/data units.
     Domain: sigma(t) > 0.
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
     Source: the definitions at the head of this file.
     Also called: score from v-prediction.
     Claims: DEN-01.
@@ -288,8 +279,7 @@ def score_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) 
     """score = -(alpha velocity - alpha' x)/(sigma (alpha sigma' - sigma alpha')).
 
     Units: x in data units, velocity in data units/time; score in 1/data units.
-    Domain: sigma(t) > 0.
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Domain: sigma(t) > 0; alpha'(t) and sigma'(t) finite, alpha sigma' != sigma alpha'.
     Source: the definitions at the head of this file.
     Also called: score from a flow, score from velocity.
     Claims: DEN-01.
@@ -307,7 +297,6 @@ def v_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points:
 
     Units: x in data units, x0 in data units; v in data units.
     Domain: sigma(t) > 0.
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
     Source: the definitions at the head of this file.
     Also called: v-prediction, v from x0.
     Claims: DEN-01, LIT-03.
@@ -322,7 +311,6 @@ def v_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Points:
 
     Units: x in data units, eps dimensionless; v in data units.
     Domain: alpha(t) > 0.
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
     Source: the definitions at the head of this file.
     Also called: v-prediction, v from epsilon.
     Claims: DEN-01.
@@ -337,7 +325,6 @@ def v_of_score(process: Process, x: Points, score: Points, t: Scalar) -> Points:
 
     Units: x in data units, score in 1/data units; v in data units.
     Domain: alpha(t) > 0.
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
     Source: the definitions at the head of this file.
     Also called: v-prediction from the score.
     Claims: DEN-01.
@@ -353,8 +340,7 @@ def v_of_velocity(process: Process, x: Points, velocity: Points, t: Scalar) -> P
     W = alpha sigma' - sigma alpha'.
 
     Units: x in data units, velocity in data units/time; v in data units.
-    Domain: sigma'(t) finite.
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Domain: alpha'(t) and sigma'(t) finite, alpha sigma' != sigma alpha'.
     Source: the definitions at the head of this file.
     Also called: v from velocity.
     Claims: DEN-01.
@@ -373,10 +359,9 @@ def velocity_of_x0(process: Process, x: Points, x0: Points, t: Scalar) -> Points
     """velocity = (sigma' x - (alpha sigma' - sigma alpha') x0)/sigma.
 
     Units: x in data units, x0 in data units; velocity in data units/time.
-    Domain: sigma(t) > 0.
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Domain: alpha'(t) and sigma'(t) finite; sigma(t) > 0.
     Source: the definitions at the head of this file.
-    Also called: velocity from x0, target_to_velocity.
+    Also called: velocity from x0, flow_matching target_to_velocity.
     Claims: DEN-01.
     """
     _, sigma, _, sigma_rate, wronskian = _path(process, t)
@@ -388,10 +373,9 @@ def velocity_of_eps(process: Process, x: Points, eps: Points, t: Scalar) -> Poin
     """velocity = (alpha' x + (alpha sigma' - sigma alpha') eps)/alpha.
 
     Units: x in data units, eps dimensionless; velocity in data units/time.
-    Domain: alpha(t) > 0.
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Domain: alpha'(t) and sigma'(t) finite; alpha(t) > 0.
     Source: the definitions at the head of this file.
-    Also called: velocity from epsilon, epsilon_to_velocity.
+    Also called: velocity from epsilon, flow_matching epsilon_to_velocity.
     Claims: DEN-01.
     """
     alpha, _, alpha_rate, _, wronskian = _path(process, t)
@@ -403,8 +387,7 @@ def velocity_of_score(process: Process, x: Points, score: Points, t: Scalar) -> 
     """velocity = (alpha' x - sigma (alpha sigma' - sigma alpha') score)/alpha.
 
     Units: x in data units, score in 1/data units; velocity in data units/time.
-    Domain: alpha(t) > 0.
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Domain: alpha'(t) and sigma'(t) finite; alpha(t) > 0.
     Source: the definitions at the head of this file.
     Also called: velocity from the score, probability flow velocity.
     Claims: DEN-01, FM-03.
@@ -420,8 +403,7 @@ def velocity_of_v(process: Process, x: Points, v: Points, t: Scalar) -> Points:
     W = alpha sigma' - sigma alpha'.
 
     Units: x in data units, v in data units; velocity in data units/time.
-    Domain: sigma'(t) finite.
-    Raises: ValueError for unequal shapes or a t that is not a scalar.
+    Domain: alpha'(t) and sigma'(t) finite.
     Source: the definitions at the head of this file.
     Also called: velocity from v-prediction.
     Claims: DEN-01.
@@ -440,8 +422,8 @@ def denoiser_of_eps(process: Process, eps: Callable[[Array, Array], Array]) -> P
 
     Domain: alpha(t) > 0.
     Source: the definitions at the head of this file.
-    Also called: epsilon prediction, noise prediction network, prediction_type epsilon, diffusers
-        UNet.
+    Also called: epsilon prediction, noise prediction network, prediction_type epsilon, k-diffusion
+        DiscreteEpsDDPMDenoiser.
     Claims: DEN-01.
 
     >>> diffx.denoiser_of_eps(process, lambda x, t: 0 * x)(x, 0.5).shape
@@ -482,7 +464,7 @@ def denoiser_of_v(process: Process, v: Callable[[Array, Array], Array]) -> Parti
     Domain: t in [0, 1].
     Source: Salimans and Ho 2022, arXiv:2202.00512, Appendix D.
     Also called: v-prediction, v-parametrisation, prediction_type v_prediction, k-diffusion
-        VDenoiser.
+        VDenoiser, k-diffusion DiscreteVDDPMDenoiser, smalldiffusion PredV.
     Claims: DEN-01.
 
     >>> diffx.denoiser_of_v(process, lambda x, t: 0 * x)(x, 0.5).shape
@@ -502,7 +484,8 @@ def denoiser_of_velocity(process: Process, velocity: Callable[[Array, Array], Ar
 
     Domain: sigma'(t) finite.
     Source: the definitions at the head of this file.
-    Also called: flow prediction, PredFlow, prediction_type flow_prediction, rectified flow network.
+    Also called: flow prediction, prediction_type flow_prediction, rectified flow network,
+        smalldiffusion PredFlow.
     Claims: DEN-01.
 
     >>> diffx.denoiser_of_velocity(diffx.RectifiedFlow(), lambda x, t: 0 * x)(x, 0.5).shape

@@ -155,10 +155,9 @@ def gaussian_step(
     _arguments.none_negative("variance", variance)
     v_t, v_s = (noised_variance(variance, process.alpha(r), process.sigma(r)) for r in (t, s))
     share = v_s / v_t * (process.alpha(t) / process.alpha(s)) ** 2  # what x_t explains of x_s
-    fresh = (
-        -jnp.expm1(process.log_snr_step(t, s)) * process.sigma(t) ** 2 / v_t
-    )  # 1 - share, not subtracted: 1 - share
-    # would lose 3 digits of sigma at 1000 steps, and 1 - fresh those of the gain where the share is
-    # 1e-3; XLA on CPU rounds log1p(-fresh) by 45 ulps in float64 where fresh is 0.4
+    # 1 - share, not subtracted: 1 - share would lose 3 digits of sigma at 1000 steps, and 1 - fresh
+    # those of the gain where the share is 1e-3; XLA on CPU rounds log1p(-fresh) by 45 ulps in
+    # float64 where fresh is 0.4
+    fresh = -jnp.expm1(process.log_snr_step(t, s)) * process.sigma(t) ** 2 / v_t
     kept = jnp.where(fresh < 0.25, xlog1py(eta**2, -fresh), xlogy(eta**2, share))
     return GaussianStep(jnp.sqrt(v_s / v_t) * jnp.exp(kept / 2), jnp.sqrt(v_s * -jnp.expm1(kept)))

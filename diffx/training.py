@@ -59,7 +59,8 @@ def train(
     Raises: TypeError or ValueError for steps < 1, a decay outside [0, 1), params with integers or
         NaN, a loss that is not a scalar or a projection that changes a shape or dtype;
         FloatingPointError, naming the step, where the loss is not finite.
-    Also called: training loop, exponential moving average of weights, EMA, projected gradient.
+    Also called: training loop, exponential moving average of weights, EMA, projected gradient,
+        smalldiffusion training_loop, diffusers EMAModel.
     """
     steps = _arguments.count("steps", steps)
     _arguments.require(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from demos.site import _rst
 from demos.site.subjects import SUBJECTS
-from spec_tests.families import WORD
+from spec_tests.support import docstrings
 from spec_tests.support.rooms import ROOMS, is_public
 
 ROOT = Path(__file__).parent.parent.parent
@@ -53,13 +53,13 @@ class Entry(NamedTuple):
 
     @property
     def first(self) -> str:
-        """The docstring's first paragraph, which is the formula."""
-        return self.docstring.split("\n\n")[0].splitlines()[0]
+        """The docstring's first line, which is the formula."""
+        return self.docstring.splitlines()[0]
 
     @property
     def claims(self) -> list[str]:
         """The ids in its docstring after "Claims:"."""
-        return WORD.findall(self.docstring.partition("Claims:")[2])
+        return docstrings.claims(self.docstring)
 
 
 # --- reading ------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-from demos.site import api, claims, conformance, conventions
+from demos.site import api, claims, conformance, conventions, where
 from spec_tests.families import WORD
 
 HERE = Path(__file__).parent
@@ -48,7 +48,8 @@ def written() -> dict[str, str]:
     _refuse_unknown(known, texts)
     pages = {path.stem: path.read_text(encoding="utf-8") for path in PLAIN}
     pages |= claims.pages(known, claims.certificates(), api.held(entries)) | api.pages(entries)
-    return pages | {"conventions": conventions.page()} | conformance.pages()
+    pages |= {"conventions": conventions.page(), "where": where.page(entries)}
+    return pages | conformance.pages()
 
 
 def _refuse_unknown(known: Iterable[str], texts: dict[str, str]) -> None:

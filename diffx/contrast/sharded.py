@@ -50,7 +50,7 @@ def sharded_clip_loss(
         have, and what clip_loss raises.
     Source: the formula is clip_loss's; derived here.
     Also called: distributed contrastive loss, data-parallel CLIP loss, all-gather with gradients,
-        open_clip ClipLoss with gather_with_grad.
+        open_clip ClipLoss (gather_with_grad).
     Claims: CLP-11.
     """
     arrays = images, texts, log_scale, positives, mask

@@ -56,7 +56,7 @@ def spiral_classes(n: int = 100, *, radius: Any = 1.0) -> Labelled:
     Raises: ValueError or TypeError as `spiral` does.
     Source: the lecture's code, MultiClassSwissroll(pi/2, 5 pi, 100, num_classes=3), which cuts the
         angles up to 5 pi in three and gives the rest, up to 11 pi/2, to the last.
-    Also called: labelled Swiss roll, smalldiffusion MultiClassSwissroll.
+    Also called: labelled Swiss roll.
     """
     points = spiral(n, radius=radius)
     along = np.arange(n) / (n - 1)  # 0 to 1 over two and a half turns; a class is 3/10 of them

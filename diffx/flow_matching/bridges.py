@@ -42,9 +42,8 @@ def _drift(denoise: Partial, x: Array, t: Scalar) -> Array:
     flow at time tau.
     """
     x, t = _arguments.floats("x", x), _arguments.time(t)
-    root = jnp.sqrt(
-        jnp.where(t < 1, 1 - t, 1)
-    )  # at t = 1, where x = 0, the answer is the mean and no x enters it
+    # at t = 1, where x = 0, the answer is the mean and no x enters it
+    root = jnp.sqrt(jnp.where(t < 1, 1 - t, 1))
     level = jnp.sqrt(t) + jnp.sqrt(1 - t)
     x0 = denoise(x / (root * level), jnp.sqrt(t) / level)
     return ((x0 - x) / t).astype(x.dtype)
@@ -75,8 +74,7 @@ def entropic_coupling(p: GaussianLaw, q: GaussianLaw, *, std: Scalar) -> Gaussia
     roots = jnp.sqrt(values)
     half = contract("ik,k,jk->ij", vectors, roots, vectors)
     inside, turn = jnp.linalg.eigh(contract("ij,jk,kl->il", half, dense(q.cov, d), half))
-    shares = (
-        2 * inside / (jnp.sqrt(4 * inside + std**4) + std**2)
-    )  # (sqrt(4h + std^4) - std^2)/2 without the difference
+    # (sqrt(4h + std^4) - std^2)/2 without the difference
+    shares = 2 * inside / (jnp.sqrt(4 * inside + std**4) + std**2)
     back = contract("ik,k,jk->ij", vectors, 1 / roots, vectors)
     return joint_of(p, q, contract("ij,jk,k,lk,lm->im", half, turn, shares, turn, back))

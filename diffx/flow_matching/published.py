@@ -58,7 +58,7 @@ def flow_grid(settings: FlowSettings, *, t_max: Scalar = 1.0) -> Array:
     Source: Wan-Video/Wan2.1, wan/utils/fm_solvers.py (get_sampling_sigmas), fm_solvers_unipc.py
         (set_timesteps).
     Also called: WAN schedule, WAN shift, flow_shift, get_sampling_sigmas, diffusers
-        FlowMatchEulerDiscreteScheduler sigmas.
+        FlowMatchEulerDiscreteScheduler (sigmas).
     Claims: FM-11, FM-12, FM-15, LIT-12.
 
     >>> diffx.flow_matching.flow_grid(diffx.flow_matching.WAN["t2v"]).shape

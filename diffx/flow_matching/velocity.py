@@ -33,7 +33,7 @@ def conditional_velocity(process: Process, x0: Points, eps: Points, t: Scalar) -
     Raises: ValueError for unequal shapes or a t that is not a scalar.
     Source: Lipman et al. 2023, arXiv:2210.02747, with time reversed: there 0 is noise.
     Also called: conditional vector field, flow matching target, velocity target, flow_matching
-        AffineProbPath dx_t.
+        AffineProbPath (dx_t).
     Claims: FM-01.
     """
     x0, eps = _arguments.same_shape(x0=x0, eps=eps)

@@ -27,9 +27,8 @@ def flow_pull(way: Way) -> Array:
     nodes, weights = (jnp.asarray(part, way.narrow.dtype) for part in _nodes())
     close = way.gap < way.wide / 2
     by_q = _pull_of_close(way, nodes, weights)
-    angle = lambda alpha, tilt: jnp.arcsinh(
-        alpha * jnp.sqrt(jnp.where(close, 1, tilt))
-    )  # the root of 0 has no derivative
+    # the root of 0 has no derivative
+    angle = lambda alpha, tilt: jnp.arcsinh(alpha * jnp.sqrt(jnp.where(close, 1, tilt)))
     y_s, y_t = angle(way.alpha_s, way.tilt_s), angle(way.alpha_t, way.tilt_t)
     y = y_s[:, None] - (y_s - y_t)[:, None] * nodes
     powers = (jnp.cosh(y) / jnp.cosh(y_s)[:, None]) ** way.w[:, None]

@@ -47,7 +47,7 @@ def guide(cond: Denoiser, uncond: Denoiser, *, w: Scalar) -> Partial:
     Units: cond and uncond denoisers (x, t) -> x0; w a scalar, 1.
     Source: Ho and Salimans 2022, arXiv:2207.12598, eq. (6).
     Also called: classifier-free guidance, CFG, guided denoiser, negative prompt, autoguidance,
-        azula CFGDenoiser.
+        azula CFGDenoiser, diffusers ClassifierFreeGuidance, diffusers AutoGuidance.
     Claims: CFG-03, CFG-04, CFG-06, CFG-07, CFG-09, CFG-10, CFG-12, CFG-13, CFG-17, CFG-18.
 
     >>> diffx.guide(denoise, denoise, w=3.0)(x, 0.5).shape

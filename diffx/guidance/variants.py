@@ -26,7 +26,7 @@ def guide_interval(
     Units: t_min and t_max scalar times; w a scalar, 1.
     Raises: ValueError if t_max < t_min.
     Source: Kynkaanniemi et al. 2024, arXiv:2404.07724.
-    Also called: guidance interval, limited-interval guidance, diffusers guidance_interval.
+    Also called: guidance interval, limited-interval guidance.
     Claims: CFG-11.
 
     >>> diffx.guidance.guide_interval(denoise, denoise, w=3.0, t_min=0.2, t_max=0.8)(x, 0.5).shape
@@ -62,7 +62,8 @@ def rescale(guided: Points, cond: Points, *, phi: Scalar, event_ndim: int) -> Po
     Domain: std(guided) > 0.
     Raises: ValueError for unequal shapes, phi outside [0, 1] or more axes than there are.
     Source: Lin et al. 2024, arXiv:2305.08891, eqs. (15), (16).
-    Also called: CFG rescale, guidance rescale, rescale_noise_cfg, diffusers guidance_rescale.
+    Also called: CFG rescale, guidance rescale, diffusers guidance_rescale, diffusers
+        rescale_noise_cfg.
     Claims: CFG-15.
     """
     guided, cond = _arguments.same_shape(guided=guided, cond=cond)
@@ -170,7 +171,7 @@ def guide_apg(
     The result is a pytree.
 
     Source: Sadat et al. 2024, arXiv:2410.02416.
-    Also called: adaptive projected guidance, APG.
+    Also called: adaptive projected guidance, APG, diffusers AdaptiveProjectedGuidance.
     Claims: CFG-16.
 
     >>> diffx.guidance.guide_apg(denoise, denoise, w=3.0, event_ndim=1)(x, 0.5).shape

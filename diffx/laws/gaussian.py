@@ -66,9 +66,8 @@ class GaussianLaw:
         x = _arguments.events("x", x, self.mean.shape)
         if isinstance(self.cov, LowRank) or self.cov.ndim < 2:
             return gaussian_log_prob(self.mean, self.cov, x)
-        root = jnp.linalg.cholesky(
-            self.cov
-        )  # unlike eigh's, its derivative is finite for repeated eigenvalues
+        # unlike eigh's, its derivative is finite for repeated eigenvalues
+        root = jnp.linalg.cholesky(self.cov)
         white = jax.scipy.linalg.solve_triangular(
             root, (x - self.mean).reshape(-1, len(root)).T, lower=True
         )

@@ -16,6 +16,5 @@ def vp_log_snr_step(b_s: Array, db: Array) -> Array:
 
     The increment is given and never subtracted.
     """
-    return -jnp.log1p(
-        jnp.expm1(db) / jnp.abs(jnp.expm1(-b_s))
-    )  # abs, not minus: a GPU gave NaN at B_s = 0
+    # abs, not minus: a GPU gave NaN at B_s = 0
+    return -jnp.log1p(jnp.expm1(db) / jnp.abs(jnp.expm1(-b_s)))

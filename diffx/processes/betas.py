@@ -53,7 +53,8 @@ def linear_betas(
     Units: n the number of steps; the result (n,).
     Domain: n >= 1, 0 < first, last < 1.
     Source: Ho et al. 2020, arXiv:2006.11239, section 4.
-    Also called: linear noise schedule, DDPM schedule, beta_schedule linear, noise schedule.
+    Also called: linear noise schedule, DDPM schedule, beta_schedule linear, noise schedule,
+        smalldiffusion ScheduleDDPM.
     Claims: FWD-10, FWD-12, LIT-01, LIT-09.
 
     >>> diffx.processes.linear_betas(1000).shape
@@ -71,7 +72,7 @@ def scaled_linear_betas(
     Domain: n >= 1, 0 < first, last < 1.
     Source: the code of Rombach et al. 2022, arXiv:2112.10752.
     Also called: scaled linear noise schedule, Stable Diffusion noise schedule, beta_schedule
-        scaled_linear.
+        scaled_linear, smalldiffusion ScheduleLDM.
     Claims: FWD-12, LIT-01.
 
     >>> diffx.processes.scaled_linear_betas(1000).shape
@@ -91,7 +92,7 @@ def cosine_betas(
     Domain: n >= 1.
     Source: Nichol and Dhariwal 2021, arXiv:2102.09672, eq. (17) and the text below it.
     Also called: cosine noise schedule, improved DDPM schedule, beta_schedule squaredcos_cap_v2,
-        betas_for_alpha_bar.
+        diffusers betas_for_alpha_bar, smalldiffusion ScheduleCosine.
     Claims: FWD-12, LIT-01.
 
     >>> diffx.processes.cosine_betas(1000).shape
@@ -111,7 +112,8 @@ def zero_terminal_snr(betas: Betas) -> Betas:
 
     Units: betas (T,), T >= 2; the result (T,).
     Source: Lin et al. 2024, arXiv:2305.08891, Algorithm 1.
-    Also called: zero terminal SNR, ZTSNR, rescale_zero_terminal_snr, rescale_betas_zero_snr.
+    Also called: zero terminal SNR, ZTSNR, rescale_betas_zero_snr, diffusers
+        rescale_zero_terminal_snr.
     Claims: FWD-11.
     """
     betas = require_betas(betas)
@@ -120,15 +122,12 @@ def zero_terminal_snr(betas: Betas) -> Betas:
         "zero_terminal_snr needs T >= 2: the first alphabar is kept and the last becomes 0",
     )
     logs = jnp.log1p(-betas)
-    fall = jnp.exp(jnp.cumsum(logs[:-1]) / 2) * -jnp.expm1(
-        logs[1:] / 2
-    )  # of sqrt(alphabar) over each link after the first
-    share = fall / jax.lax.cumsum(
-        fall, reverse=True
-    )  # of the way down to the last; the rescale cancels
-    return jnp.concatenate(
-        [betas[:1], share * (2 - share)]
-    )  # 1 - (1 - share)^2; 1 - ratio^2 keeps 3 digits in float32
+    # of sqrt(alphabar) over each link after the first
+    fall = jnp.exp(jnp.cumsum(logs[:-1]) / 2) * -jnp.expm1(logs[1:] / 2)
+    # of the way down to the last; the rescale cancels
+    share = fall / jax.lax.cumsum(fall, reverse=True)
+    # 1 - (1 - share)^2; 1 - ratio^2 keeps 3 digits in float32
+    return jnp.concatenate([betas[:1], share * (2 - share)])
 
 
 def respace(betas: Betas, steps: Int[Array, "N"]) -> Float[Array, "N"]:

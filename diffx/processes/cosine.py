@@ -23,7 +23,7 @@ class CosineVP:
 
     Domain: t in [0, 1], offset >= 0; f and g at t < 1.
     Source: Nichol and Dhariwal 2021, arXiv:2102.09672, eq. (17).
-    Also called: cosine noise schedule, cosine schedule, improved DDPM, azula CosineSchedule.
+    Also called: cosine noise schedule, cosine schedule, improved DDPM.
     Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-03, NUM-10.
 
     >>> float(diffx.CosineVP().alpha(0.0))
@@ -48,9 +48,8 @@ class CosineVP:
         return t / (1 + self.offset) * HALF_PI  # theta - theta_0
 
     def _cos(self, t: Array) -> Array:
-        return jnp.sin(
-            (1 - t) / (1 + self.offset) * HALF_PI
-        )  # cos(pi/2) in float32 is -4.4e-8: a negative alpha
+        # cos(pi/2) in float32 is -4.4e-8: a negative alpha
+        return jnp.sin((1 - t) / (1 + self.offset) * HALF_PI)
 
     def _sin(self, t: Array) -> Array:
         return jnp.sin(self._passed(t) + self._first())

@@ -78,9 +78,8 @@ class DDPMChain:
         share = _passed(self._place(t)[..., None] - links) - _passed(
             self._place(s)[..., None] - links
         )
-        return (share * jnp.where(share > 0, self._gains(t.dtype), 0)).sum(
-            -1
-        )  # the last gain may be infinite
+        # the last gain may be infinite
+        return (share * jnp.where(share > 0, self._gains(t.dtype), 0)).sum(-1)
 
     def _integral(self, t: Array) -> Array:
         return self._growth(t, jnp.zeros_like(t))

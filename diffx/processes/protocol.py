@@ -191,7 +191,7 @@ def perturb(process: Process, x0: Points, eps: Points, t: Scalar) -> Points:
         scalar.
     Source: Song et al. 2021, arXiv:2011.13456, eq. (29).
     Also called: forward process, noising, q_sample, add_noise, reparametrisation, reparametrisation
-        trick, q(x_t | x_0), diffusers add_noise.
+        trick, q(x_t | x_0), diffusers add_noise, flow_matching AffineProbPath.
     Claims: FWD-01, FWD-21, NUM-10, NUM-11, API-08.
     """
     x0, eps = _arguments.same_shape(x0=x0, eps=eps)

@@ -103,6 +103,5 @@ class SigmoidVP:
         noise = sigmoid(-l) * sigmoid(-self.end / self.tau)
         share = noise / (sigmoid(l) * sigmoid(-self.start / self.tau) + noise)
         t = jnp.log1p(jnp.expm1(self._span()) * share) / self._span()
-        return t + jnp.where(
-            t > 1, jax.lax.stop_gradient(1 - t), 0
-        )  # rounding gives 1 + 1e-7, which is not a time
+        # rounding gives 1 + 1e-7, which is not a time
+        return t + jnp.where(t > 1, jax.lax.stop_gradient(1 - t), 0)

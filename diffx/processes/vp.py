@@ -58,6 +58,5 @@ class VP:
         )
 
     def time_of_log_snr(self, l: Any) -> Floats:
-        return linear_time_of_integral(
-            self, jax.nn.softplus(-_arguments.log_snrs(l))
-        )  # B = log(1 + exp(-l))
+        # B = log(1 + exp(-l))
+        return linear_time_of_integral(self, jax.nn.softplus(-_arguments.log_snrs(l)))

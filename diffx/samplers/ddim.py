@@ -56,7 +56,8 @@ def ddim(process: Process, denoise: Denoiser, *, eta: Scalar | None = None) -> S
     Raises: ValueError for eta outside [0, 1].
     Source: Song, Meng and Ermon 2021, arXiv:2010.02502, eqs. (12), (16).
     Also called: DDIM, diffusers DDIMScheduler, denoising diffusion implicit model, DPM-Solver-1,
-        DPM-Solver++ 1, azula DDIMSampler.
+        DPM-Solver++ 1, azula DDIMSampler, k-diffusion sample_euler, diffusers
+        EulerDiscreteScheduler, azula EulerSampler.
     Claims: REV-11, REV-12, REV-13, REV-14, REV-15, REV-16, REV-17, REV-18, REV-19, REV-30, REV-41,
         REV-50, REV-57, PTS-04, PTS-07, PTS-09, NUM-08, FM-15.
 

@@ -77,7 +77,8 @@ def dpm_solver(process: Process, denoise: Denoiser, *, order: int = 2) -> Sample
     Raises: ValueError for another order.
     Source: Lu et al. 2022, arXiv:2206.00927, Algorithms 1, 2.
     Also called: DPM-Solver-2, DPM-Solver-3, DPM-Solver singlestep, diffusers
-        DPMSolverSinglestepScheduler (algorithm_type dpmsolver).
+        DPMSolverSinglestepScheduler (algorithm_type dpmsolver), k-diffusion sample_dpm_2 (order 2),
+        diffusers KDPM2DiscreteScheduler (order 2).
     Claims: REV-14, REV-15, REV-19, REV-20, REV-53, REV-57.
 
     >>> sampler = diffx.samplers.dpm_solver(process, denoise, order=3)

@@ -67,13 +67,11 @@ def edm_stochastic_step(
     x0 = denoise(x, t)
     eps, end = eps_of_x0(process, x, x0, t), ddim_update(process, x, x0, t, s).astype(x.dtype)
     last = process.sigma(s) == 0
-    there = jnp.where(
-        last, t, s
-    )  # eps is not defined at sigma = 0: ask where it is and do not use it
+    # eps is not defined at sigma = 0: ask where it is and do not use it
+    there = jnp.where(last, t, s)
     ahead = eps_at(process, denoise, end, there)
-    reach = -process.sigma(there) * jnp.expm1(
-        -process.log_snr_step(t, there) / 2
-    )  # alpha_s (r_s - r_hat); 0 where last
+    # alpha_s (r_s - r_hat); 0 where last
+    reach = -process.sigma(there) * jnp.expm1(-process.log_snr_step(t, there) / 2)
     return end + reach * (ahead - eps) / 2, x0
 
 

@@ -32,7 +32,8 @@ def euler(process: Process, denoise: Denoiser) -> Sampler:
 
     Source: Song et al. 2021, arXiv:2011.13456, eq. (13).
     Also called: Euler sampler, probability flow ODE, PF-ODE, k-diffusion sample_euler (in EDM
-        time), diffusers EulerDiscreteScheduler (in EDM time).
+        time), diffusers EulerDiscreteScheduler (in EDM time), diffusers EDMEulerScheduler (in EDM
+        time).
     Claims: REV-15, REV-19, REV-22, REV-30, REV-32, REV-34, REV-35, REV-41, PTS-04, FM-15.
 
     >>> sampler = diffx.euler(process, denoise)

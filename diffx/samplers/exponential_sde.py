@@ -30,9 +30,8 @@ def exponential_sde_step(
     x0 = denoise(x, t)
     score = score_of_x0(process, x, x0, t)
     gone = transition(process, t, s)
-    lost = gone.sigma**2 / (
-        1 + gone.alpha
-    )  # 1 - a, as (1 - a^2)/(1 + a): 1 - a loses 3 digits at 1000 steps
+    # 1 - a, as (1 - a^2)/(1 + a): 1 - a loses 3 digits at 1000 steps
+    lost = gone.sigma**2 / (1 + gone.alpha)
     return (x + 2 * lost * score) / gone.alpha + gone.sigma / gone.alpha * z, x0
 
 

@@ -26,9 +26,8 @@ def heun_step(
     u = velocity_of_x0(process, x, x0, t)
     end = (x + (s - t) * u).astype(x.dtype)
     last = process.sigma(s) == 0
-    there = jnp.where(
-        last, t, s
-    )  # the field is not defined at sigma = 0: evaluate where it is and do not use it
+    # the field is not defined at sigma = 0: evaluate where it is and do not use it
+    there = jnp.where(last, t, s)
     ahead = velocity_of_x0(process, end, denoise(end, there), there)
     return jnp.where(last, end, x + (s - t) * (u + ahead) / 2), x0
 
@@ -40,7 +39,8 @@ def heun(process: Process, denoise: Denoiser) -> Sampler:
 
     Source: Karras et al. 2022, arXiv:2206.00364, Algorithm 1, in the process's own time.
     Also called: Heun sampler, EDM deterministic sampler, improved Euler, k-diffusion sample_heun
-        (in EDM time), diffusers HeunDiscreteScheduler (in EDM time).
+        (in EDM time), diffusers HeunDiscreteScheduler (in EDM time), diffusers
+        FlowMatchHeunDiscreteScheduler (in rectified-flow time), azula HeunSampler (in EDM time).
     Claims: REV-19, REV-22, REV-29, REV-30, REV-32, REV-34, REV-35, REV-41, PTS-04, LIT-08.
 
     >>> sampler = diffx.heun(process, denoise)

@@ -28,7 +28,8 @@ def adams_weights(process: Process, t: Scalar, s: Scalar, times: Array, known: A
     Units: times (k,), before t; known (k,) booleans; the result (k,), the weights of the steps
         before; the weight of the step from t is 1 less their sum.
     Source: the integral of Lagrange's polynomials.
-    Also called: Adams-Bashforth coefficients, linear multistep coefficients, get_lms_coefficient.
+    Also called: Adams-Bashforth coefficients, linear multistep coefficients, k-diffusion
+        linear_multistep_coeff.
     Claims: REV-46.
     """
     u = jnp.expm1(-process.log_snr_step(times, t) / 2) / jnp.expm1(process.log_snr_step(t, s) / 2)
@@ -59,13 +60,11 @@ def lms_step(
     x0 = denoise(state.x, t)
     eps = eps_of_x0(process, state.x, x0, t)
     known, times = memory_times(state, t)
-    reach = (
-        process.sigma(t) / process.alpha(t) * jnp.expm1(process.log_snr_step(t, s) / 2)
-    )  # r_s - r_t
+    # r_s - r_t
+    reach = process.sigma(t) / process.alpha(t) * jnp.expm1(process.log_snr_step(t, s) / 2)
     weights = adams_weights(process, t, s, times, known)
-    moves = jnp.where(
-        weights == 0, 0, process.alpha(s) * reach * weights
-    )  # reach is infinite where alpha(t) = 0
+    # reach is infinite where alpha(t) = 0
+    moves = jnp.where(weights == 0, 0, process.alpha(s) * reach * weights)
     x = ddim_update(process, state.x, x0, t, s) + contract("j,j...->...", moves, state.past - eps)
     return push(state, x, eps, t), Info(x0)
 
@@ -77,7 +76,8 @@ def lms(process: Process, denoise: Denoiser, *, order: int = 4) -> Sampler:
 
     Raises: TypeError unless order is an integer, ValueError unless it is 1, 2, 3 or 4.
     Source: k-diffusion, sampling.py, sample_lms.
-    Also called: LMS, Adams-Bashforth, PLMS, k-diffusion sample_lms, diffusers LMSDiscreteScheduler.
+    Also called: LMS, Adams-Bashforth, PLMS, k-diffusion sample_lms, diffusers LMSDiscreteScheduler,
+        azula zABSampler.
     Claims: REV-19, REV-46, REV-47, REV-48, REV-49.
 
     >>> sampler = diffx.samplers.lms(process, denoise, order=4)

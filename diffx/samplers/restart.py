@@ -39,9 +39,8 @@ def restart_step(
     """
     state, info = sampler.step(state, t, s, None)
     there = (s <= intervals[0, -1]) & (intervals[0, -1] < t)
-    end = jnp.where(
-        there, s, intervals[0, -1]
-    )  # what is not taken is finite too, under vmap and grad
+    # what is not taken is finite too, under vmap and grad
+    end = jnp.where(there, s, intervals[0, -1])
 
     def again(state: Any, interval: tuple[Array, Any]) -> tuple[Any, None]:
         ts, noise = interval
@@ -89,8 +88,7 @@ def restart(process: Process, sampler: Sampler, ts: Array, *, n: int = 1) -> Sam
         sampler.noise is None,
         "restart adds all the noise there is: give it a deterministic sampler",
     )
-    intervals = jnp.tile(
-        _arguments.grid(ts), (_arguments.count("n", n), 1)
-    )  # a bound integer would be traced
+    # a bound integer would be traced
+    intervals = jnp.tile(_arguments.grid(ts), (_arguments.count("n", n), 1))
     step = Partial(restart_step, process=process, sampler=sampler, intervals=intervals)
     return Sampler(sampler.init, step, Partial(_normals, intervals))

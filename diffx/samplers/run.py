@@ -63,7 +63,7 @@ def sample(
     Raises: ValueError for a grid that does not decrease; TypeError for a stochastic method without
         a key.
     Source: the contract of `Sampler`.
-    Also called: sampling, generation, inference loop.
+    Also called: sampling, generation, inference loop, smalldiffusion samples.
     Claims: API-01, API-02, API-03, API-04, API-05.
     """
     sampler, x, ts, keep = checked_run(sampler, x, ts, keep)

@@ -25,9 +25,8 @@ def sde_dpm_solver_step(
     x0 = denoise(x, t)
     eps = eps_of_x0(process, x, x0, t)
     gone = transition(process, t, s)
-    reach = (
-        process.sigma(t) / gone.alpha * jnp.expm1(process.log_snr_step(t, s) / 2)
-    )  # alpha_s (r_s - r_t)
+    # alpha_s (r_s - r_t)
+    reach = process.sigma(t) / gone.alpha * jnp.expm1(process.log_snr_step(t, s) / 2)
     return x / gone.alpha + 2 * reach * eps + gone.sigma / gone.alpha * z, x0
 
 

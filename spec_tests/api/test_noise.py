@@ -53,12 +53,10 @@ def test_hashed_noise_is_independent_over_entries_and_steps(z):
         (rows[0] ** 2, rows[1] ** 2),
     ]:
         correlation = stats.pearsonr(*pair)[0]
-        inside(
-            correlation * np.sqrt(len(pair[0])), stats.norm()
-        )  # quantiles of a correlation at large n
-    assert (
-        len(np.unique(rows[:, : n // 8])) > 0.99 * rows[:, : n // 8].size
-    )  # no step repeats another's stream
+        # quantiles of a correlation at large n
+        inside(correlation * np.sqrt(len(pair[0])), stats.norm())
+    # no step repeats another's stream
+    assert len(np.unique(rows[:, : n // 8])) > 0.99 * rows[:, : n // 8].size
 
 
 def test_hashed_bits_are_uniform_over_pairs(z):
@@ -105,9 +103,8 @@ def test_hashed_noise_is_the_documented_function_of_its_key(dtype, bits):
     high = mixed(mixed((0x9E3779B9 * np.arange(N, dtype=np.uint64) + words[0]) % 2**32) ^ words[1])
     low = mixed((high + 0x9E3779B9) % 2**32)
     cell = high >> 8 if bits == 24 else (high >> 6) * 2**26 + (low >> 6)
-    mirrored = np.minimum(
-        cell, 2**bits - 1 - cell
-    )  # the quantile of a small probability keeps its digits
+    # the quantile of a small probability keeps its digits
+    mirrored = np.minimum(cell, 2**bits - 1 - cell)
     quantile = stats.norm.ppf((mirrored.astype(np.float64) + 0.5) / 2**bits)
     wanted = np.where(mirrored == cell, quantile, -quantile)
     found = hashed_normal(key, jnp.zeros((N // 4, 4), dtype)).ravel()

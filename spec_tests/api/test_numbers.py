@@ -223,9 +223,8 @@ def test_gradients_through_samplers_are_central_differences(dtype):
     scale = (1 + np.abs(slopes).max()) * 1e-9 / np.finfo(dtype).eps
     close(slopes, differences, ulps=1, scale=scale, why=JACOBIANS)
     holds(np.abs(slopes).max((0, 1)) > 1e-6, "every number moves an output")
-    rows = np.concatenate(
-        [slopes[1, :, 4 : 4 + D], slopes[1, :, -N * D :]], 1
-    )  # of DDPM, in x and in the noises
+    # of DDPM, in x and in the noises
+    rows = np.concatenate([slopes[1, :, 4 : 4 + D], slopes[1, :, -N * D :]], 1)
     start = diffx.GaussianLaw(jnp.zeros(D), jnp.ones(()))
     exact = np.asarray(diffx.exact_law(ddpm(np.float64), start, at[2]).cov)
     close(

@@ -241,9 +241,8 @@ def test_conditioning_adds_the_gradient_of_log_h(dtype, weights, c, y, r, x, ts)
         pull = path.g2(t) * gain / total * np.abs(c)
         wanted = path.f(t) * x + path.g2(t) * gain / total * (shares * away).sum(-1)[:, None] * c
         size = np.abs(y).max() + gain * (np.abs(x) @ np.abs(c))[:, None]
-        unsure = (
-            1 + (np.abs(away).max(-1) * size[:, 0] / total)[:, None]
-        )  # logits of this size move the shares
+        # logits of this size move the shares
+        unsure = 1 + (np.abs(away).max(-1) * size[:, 0] / total)[:, None]
         look = cast(dtype, c, y, noise, weights, end)
         drift = conditioned_drift(make(), look, *cast(dtype, x, t))
         scale = np.abs(path.f(t) * x) + pull * size * unsure

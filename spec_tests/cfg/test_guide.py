@@ -46,9 +46,8 @@ def gaussian(mean: np.ndarray, cov: np.ndarray, dtype) -> diffx.GaussianLaw:
 def test_guided_score_is_that_of_the_tilted_law(dtype, x, means, variances, w):
     cond, uncond = (means - x) / variances
     guided = np.asarray(diffx.cfg(jnp.asarray(cond, dtype), jnp.asarray(uncond, dtype), w=w))
-    precision = (
-        w / variances[0] + (1 - w) / variances[1]
-    )  # completing the square in w log p_c + (1 - w) log p_u
+    # completing the square in w log p_c + (1 - w) log p_u
+    precision = w / variances[0] + (1 - w) / variances[1]
     pull = w * means[0] / variances[0] + (1 - w) * means[1] / variances[1]
     total = size(
         w, np.abs(x) / variances[0], np.abs(x) / variances[1], *(np.abs(means) / variances)

@@ -626,9 +626,8 @@ def test_a_full_start_meets_diagonal_laws_whole():
     alone = diffx.guidance.guided_flow_law(
         diffx.VP(), *pair, w=2.0, start=law(jnp.float64, np.zeros(2), [1.0, 1.0]), t=0.75, s=0.25
     )
-    gain = np.sqrt(
-        np.asarray(alone.cov)
-    )  # of a deterministic flow from unit variance, along each axis
+    # of a deterministic flow from unit variance, along each axis
+    gain = np.sqrt(np.asarray(alone.cov))
     np.testing.assert_allclose(whole.cov, gain[:, None] * np.asarray(start.cov) * gain, rtol=1e-12)
 
 
@@ -648,9 +647,8 @@ def test_laws_that_are_no_gaussians_are_refused():
 def test_w_one_gives_the_conditional_law_whatever_the_other():
     cond, uncond = law(float, [1.0, -2.0], [0.5, 2.0]), law(float, [0.0, 3.0], 1.0)
     for exact in (diffx.guidance.guided_flow_law, diffx.guidance.guided_sde_law):
-        got = jax.jit(partial(exact, w=1.0))(
-            diffx.VP(), cond, uncond
-        )  # from the marginal of cond, down to data
+        # from the marginal of cond, down to data
+        got = jax.jit(partial(exact, w=1.0))(diffx.VP(), cond, uncond)
         np.testing.assert_allclose(got.mean, cond.mean, rtol=1e-13)
         np.testing.assert_allclose(got.cov, cond.cov, rtol=1e-13)
 

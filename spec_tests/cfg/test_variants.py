@@ -402,9 +402,8 @@ def loss_is_least_at_the_posterior_means():
     uncond = np.stack([ask(both, row) for row in x])
     cond = np.stack([ask(one(mean, spread), row) for mean, row in zip(means, x, strict=True)])
     expect = lambda values: float(np.einsum("k,n,kn->", shares, weights, values))
-    loss = lambda u, c: (
-        rate * expect((u - x0) ** 2) + (1 - rate) * expect((c - x0) ** 2)
-    )  # the two kinds of examples
+    # the two kinds of examples
+    loss = lambda u, c: rate * expect((u - x0) ** 2) + (1 - rate) * expect((c - x0) ** 2)
     least = loss(uncond, cond)
     for d_u, d_c in (
         (0.1 * np.sin(x), 0 * x),
@@ -527,9 +526,8 @@ def test_intervals_upside_down_are_refused():
         diffx.guidance.guide_interval(*two_denoisers(), w=2.0, t_min=0.8, t_max=0.2)
     with pytest.raises(ValueError, match=r"t_max must lie in \[0, 1\]"):
         diffx.guidance.guide_interval(*two_denoisers(), w=2.0, t_min=0.8, t_max=20.0)
-    at_once = diffx.guidance.guide_interval(
-        *two_denoisers(), w=2.0, t_min=0.5, t_max=0.5
-    )  # an empty interval is none
+    # an empty interval is none
+    at_once = diffx.guidance.guide_interval(*two_denoisers(), w=2.0, t_min=0.5, t_max=0.5)
     x = jnp.ones((2, 1))
     np.testing.assert_array_equal(at_once(x, 0.5), two_denoisers()[0](x, 0.5))
 

@@ -444,9 +444,8 @@ def test_learnt_scale_is_the_concentration(dtype):
 
 # --- Gaussian pairs -----------------------------------------------------------------------------
 
-CORRELATIONS = np.array(
-    [[0.25, -0.5, 0.25], [0.0, 0.75, 0.25]]
-)  # between white u (2,) and white v (3,)
+# between white u (2,) and white v (3,)
+CORRELATIONS = np.array([[0.25, -0.5, 0.25], [0.0, 0.75, 0.25]])
 
 
 @jax.jit

@@ -160,9 +160,8 @@ def test_a_step_compiles_once_whatever_its_numbers():
 
 
 def falls_to_zero(params, key):
-    return params["a"] + 0 * jnp.log(
-        params["a"]
-    )  # NaN at a = 0, which steps of 1 reach from 3 at step 3
+    # NaN at a = 0, which steps of 1 reach from 3 at step 3
+    return params["a"] + 0 * jnp.log(params["a"])
 
 
 def test_a_loss_that_is_not_finite_is_reported_with_its_step():

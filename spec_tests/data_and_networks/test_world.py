@@ -316,9 +316,8 @@ def test_headwear_pairs_differ_near_the_head_and_nowhere_else():
         away = np.stack(
             [np.hypot(x - a, y - b) / s for a, b, s in zip(*heads(scenes), strict=True)]
         )
-        assert (difference.reshape(32, -1).max(axis=1) > 0.02).all(), (
-            kind
-        )  # a brown hat on brown hair is faint
+        # a brown hat on brown hair is faint
+        assert (difference.reshape(32, -1).max(axis=1) > 0.02).all(), kind
         assert difference[away > 2.7].max() == 0, kind
 
 

@@ -41,9 +41,8 @@ from spec_tests.support.laws import (
 )
 from spec_tests.support.level import level
 
-in_float64 = pytest.mark.parametrize(
-    "dtype", [np.dtype("float64")], ids=str
-)  # the claims on denoisers hold float32 too
+# the claims on denoisers hold float32 too
+in_float64 = pytest.mark.parametrize("dtype", [np.dtype("float64")], ids=str)
 
 
 V = np.array([[0.5, 2.0, 0.125], [1.5, 0.25, 0.75]])
@@ -162,9 +161,8 @@ def test_gaussian_samples_are_the_affine_image_of_standard_normals(form, dtype):
     key = jax.random.key(3)
     z = np.asarray(jax.random.normal(key, (5, 2, 3), dtype), np.float64)
     values, vectors = np.linalg.eigh(matrix)
-    roots = np.sqrt(
-        np.where(values < 1e-14 * values.max(), 0, values)
-    )  # sqrt(1e-17) is no rounding of 0
+    # sqrt(1e-17) is no rounding of 0
+    roots = np.sqrt(np.where(values < 1e-14 * values.max(), 0, values))
     exact = MEANS[0] + z @ (vectors * roots) @ vectors.T
     close(law.sample(key, (5, 2)), exact, ulps=16, scale=8.0, why="rounding of the root")
     assert law.sample(key).shape == (3,)

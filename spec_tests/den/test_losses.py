@@ -110,9 +110,8 @@ def test_denoising_score_matching_is_explicit_score_matching(dtype, mean, v, mat
     offset = matrix @ middle + shift
     explicit = (np.einsum("ij,j,ij->", excess, noisy, excess) + offset @ offset) / 2
     constant = 1 / s**2 - (1 / noisy).mean()
-    sizes = (
-        np.abs(matrix) @ (np.abs(middle) + 3 * np.sqrt(noisy)) + np.abs(shift) + 2 / s
-    )  # of the residual
+    # of the residual
+    sizes = np.abs(matrix) @ (np.abs(middle) + 3 * np.sqrt(noisy)) + np.abs(shift) + 2 / s
     why = "rounding of the squares that are averaged"
     close(value, explicit + constant, ulps=16, scale=(sizes**2).mean(), why=why)
     of_model = (excess * noisy + np.outer(offset, middle)), offset

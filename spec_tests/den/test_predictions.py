@@ -88,9 +88,8 @@ def check_all(function, process, t, numbers, x0, eps, dtype, ulps):
         )
     for known in DENOISERS:
         p, q = conversions.amplified(combos, "x0", known)
-        scale = p * sizes["x"] + q * (
-            sizes[known] + sizes["x"] + 2 * t
-        )  # the network adds and subtracts x + 2t
+        # the network adds and subtracts x + 2t
+        scale = p * sizes["x"] + q * (sizes[known] + sizes["x"] + 2 * t)
         close(
             denoisers[known],
             exact["x0"],

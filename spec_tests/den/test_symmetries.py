@@ -187,9 +187,8 @@ def next_states(weights: Any, x: float, told: tuple) -> tuple[np.ndarray, np.nda
     logs = [float(bayes.gmm_log_prob(*one(k, a, s), np.array([[x]]))[0]) for k in range(2)]
     shares = np.exp(logs - np.max(logs)) * weights
     shares = shares / shares.sum()
-    nodes, step = bayes.trapezoid(
-        181, 9.0, 1
-    )  # spectral: Gauss and Hermite's 60 nodes stop at 1e-11 here
+    # spectral: Gauss and Hermite's 60 nodes stop at 1e-11 here
+    nodes, step = bayes.trapezoid(181, 9.0, 1)
     masses = step * np.exp(-(nodes[:, 0] ** 2) / 2) / np.sqrt(2 * np.pi)
     found = []
     for mean, variance in zip(MEANS, VARIANCES, strict=True):
@@ -339,9 +338,8 @@ def test_symmetry_of_two_points_breaks_at_known_levels(dtype):
             scale=size,
             why="the linearisation at 0; B and the noise level are rounded",
         )
-        away = np.asarray(found, np.float64) * np.array(
-            [1, 1, -1, -1]
-        )  # drifts are of dx/dt, and time runs back
+        # drifts are of dx/dt, and time runs back
+        away = np.asarray(found, np.float64) * np.array([1, 1, -1, -1])
         holds(
             (away[1] > 0) == (bar > 0.5),
             "two modes exactly where sigma < alpha: at 0 the density has a minimum",

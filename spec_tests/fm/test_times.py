@@ -78,9 +78,8 @@ def test_shift_adds_to_the_logit_of_time(dtype, t, shift, other):
     pixels = diffx.flow_matching.resolution_shift(shift, other)
     close(pixels.astype(dtype), np.sqrt(shift / other), ulps=2, why="sqrt(m/n)")
     noisier = diffx.time_shift(t_, jnp.asarray(pixels, dtype))
-    error = (
-        np.float64(noisier) / (1 - np.float64(noisier)) / np.sqrt(shift)
-    )  # of the mean of m pixels
+    # of the mean of m pixels
+    error = np.float64(noisier) / (1 - np.float64(noisier)) / np.sqrt(shift)
     close(
         error.astype(dtype),
         t / (1 - t) / np.sqrt(other),
@@ -225,9 +224,8 @@ def test_times_have_the_densities_they_say(dtype, t, mean, std, shift):
     wanted = flow.complex_step(lambda u: flow.logit_normal_cdf(u, mean, std), t)
     z = (logit(t) - mean) / std
     unsure = 1 + np.abs(z) * (1 + np.abs(logit(t)) + np.abs(mean)) / std + z**2
-    least = (
-        np.finfo(dtype).tiny / np.finfo(dtype).eps / 8
-    )  # below the smallest normal number devices keep few digits or none
+    # below the smallest normal number devices keep few digits or none
+    least = np.finfo(dtype).tiny / np.finfo(dtype).eps / 8
     close(
         got,
         wanted,

@@ -200,9 +200,8 @@ def test_terminal_snr_is_that_of_the_table(dtype):
 def is_cosine(betas, offset: float, largest: float):
     n = len(betas)
     wanted = chains.cosine_betas(n, offset, largest)
-    size = wanted * (
-        1 + np.arange(n) / (n - np.arange(n))
-    )  # a time i/n is rounded, so is 1 - i/n, by i/(n - i)
+    # a time i/n is rounded, so is 1 - i/n, by i/(n - i)
+    size = wanted * (1 + np.arange(n) / (n - np.arange(n)))
     close(
         betas,
         wanted,
@@ -249,9 +248,8 @@ def test_respaced_chain_has_the_marginals_of_the_whole(dtype):
     got = respace(jnp.asarray(betas, dtype), jnp.asarray(steps))
     sums = np.array([float(b) for b in chains.totals(tuple(betas))])
     wanted = -np.expm1(-np.diff(sums[np.append(0, steps)]))
-    lost = wanted * (
-        1 + sums[steps] / np.diff(sums[np.append(0, steps)])
-    )  # a difference of two sums
+    # a difference of two sums
+    lost = wanted * (1 + sums[steps] / np.diff(sums[np.append(0, steps)]))
     close(
         got,
         wanted,

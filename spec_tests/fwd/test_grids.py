@@ -45,12 +45,10 @@ def test_step_selection_gives_the_integers_of_the_table(dtype):
         nodes_are(linspace(10), [1000, 889, 778, 667, 556, 445, 334, 223, 112, 1], 1000, dtype)
         nodes_are(trailing(10), range(1000, 0, -100), 1000, dtype)
         nodes_are(leading(7, 50), [43, 36, 29, 22, 15, 8, 1], 50, dtype)  # floor(50/7) = 7
-        nodes_are(
-            linspace(6, 29), [29, 23, 18, 12, 7, 1], 29, dtype
-        )  # every 5.6: 29, 23.4, 17.8, 12.2, 6.6, 1
-        nodes_are(
-            trailing(7, 50), [50, 43, 36, 29, 21, 14, 7], 50, dtype
-        )  # every 50/7: 50, 42.86, 35.71, 28.57 ...
+        # every 5.6: 29, 23.4, 17.8, 12.2, 6.6, 1
+        nodes_are(linspace(6, 29), [29, 23, 18, 12, 7, 1], 29, dtype)
+        # every 50/7: 50, 42.86, 35.71, 28.57 ...
+        nodes_are(trailing(7, 50), [50, 43, 36, 29, 21, 14, 7], 50, dtype)
         got = uniform(8, t_max=0.875, t_min=0.125)
         close(
             got,
@@ -142,9 +140,8 @@ def test_uniform_times_have_the_known_densities_of_log_snr(dtype):
     }
     for process, exact in known.items():
         got = densities(process, jnp.asarray(wide, dtype))
-        size = exact * (1 + np.abs(wide)) + (
-            wide < 0
-        )  # sigmoid' = y (1 - y) knows 1 - y to an ulp of 1
+        # sigmoid' = y (1 - y) knows 1 - y to an ulp of 1
+        size = exact * (1 + np.abs(wide)) + (wide < 0)
         close(got, exact, ulps=16, scale=size, why=f"{type(process).__name__}: the printed density")
         mass = np.asarray(got, np.float64).sum() * 0.5
         close(

@@ -255,9 +255,8 @@ def test_variance_preserving_paths_contract_to_the_unit_gaussian(dtype, means, v
     mixed = distances(p, flat[1])
     are_textbook(mixed, means, p_cov, q_cov)
     contract = float(oracle(vp).alpha(t))
-    lost = 1e3 * float(
-        np.finfo(dtype).eps
-    )  # the distances are rounded in ulps of the laws, times condition 64
+    # the distances are rounded in ulps of the laws, times condition 64
+    lost = 1e3 * float(np.finfo(dtype).eps)
     got = [float(v) for v in noised_distances(vp(), p, r, jnp.asarray(t, dtype))]
     below(got[0], contract * got[4] * (1 + lost) + lost, "W2 contracts by exp(-B/2)")
     below(
@@ -368,9 +367,8 @@ def test_noised_mixture_solves_the_fokker_planck_equation(dtype, means, variance
             fokker_planck(make(), law, jnp.asarray(xs, dtype), jnp.asarray(t, dtype)), np.float64
         )
         away = np.abs(xs[:, None, :] - alpha * means).max(1) ** 2 / v.min(0)
-        steep = (path.g2(t) * away / v.min(0) + np.abs(path.f(t)) * away).sum(
-            1
-        )  # what the components' terms amount to
+        # what the components' terms amount to
+        steep = (path.g2(t) * away / v.min(0) + np.abs(path.f(t)) * away).sum(1)
         size = (np.abs(terms).sum(1) + steep) * (1 + away.sum(1))  # shares exp(u) are rounded by u
         close(
             terms.sum(1).astype(dtype),

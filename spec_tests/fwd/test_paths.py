@@ -252,9 +252,8 @@ def check_log_snr(dtype):
             why=f"{make.__name__}: a sum of logarithms of size 8",
         )
         holds(np.diff(np.asarray(l, np.float64)) < 0, f"{make.__name__}: log-SNR decreases")
-        wanted = (
-            ts + (rounded - exact) / rate
-        )  # the time of the rounded log-SNR, to second order in its rounding
+        # the time of the rounded log-SNR, to second order in its rounding
+        wanted = ts + (rounded - exact) / rate
         size = ts + np.abs(exact / rate)
         close(
             back,
@@ -499,9 +498,8 @@ def test_sigmoid_times_never_leave_the_domain_where_rounding_would():
     assert float(times.max()) == 1.0 and float(times.min()) > 0.999
 
 
-KARRAS_18 = np.array(
-    [80, 57.586, 40.786, 28.375, 19.352]
-)  # the first sigmas of Karras et al. 2022, n = 18, rho = 7
+# the first sigmas of Karras et al. 2022, n = 18, rho = 7
+KARRAS_18 = np.array([80, 57.586, 40.786, 28.375, 19.352])
 
 
 # --- parts of FWD-05, which the grids in log-SNR sharpen ----------------------------------------
@@ -598,9 +596,8 @@ def is_uniform_in_angle(path: Path, ts, std: float, t_max: float, t_min: float, 
     got = np.asarray(ts, np.float64)
     holds((got[0] == t_max) & (got[-1] == t_min), "the ends are the times that were asked for")
     wanted = np.linspace(angle(got[0]), angle(got[-1]), len(got))
-    steep = (
-        np.abs(angle(got * (1 - 1e-7)) - angle(got)) / 1e-7
-    )  # t dphi/dt: what one rounding of t does
+    # t dphi/dt: what one rounding of t does
+    steep = np.abs(angle(got * (1 - 1e-7)) - angle(got)) / 1e-7
     size = np.pi / 2 + steep + np.abs(path.log_snr(np.clip(got, 1e-6, 0.999)))
     close(
         angle(got).astype(dtype),

@@ -182,9 +182,8 @@ def equal_points() -> Any:
 
 
 def weighted_points() -> Any:
-    return diffx.PointSet(
-        normals(70, D, seed=6), single(np.full(70, 1 / 70))
-    )  # more than one chunk
+    # more than one chunk
+    return diffx.PointSet(normals(70, D, seed=6), single(np.full(70, 1 / 70)))
 
 
 def pictures() -> Any:

@@ -340,7 +340,7 @@ VALUES = {
     "a standstill": (
         ValueError,
         lambda: diffx.predictions.x0_of_velocity(*standstill()),
-        "log-SNR stands still",
+        "log-SNR has derivative 0",
         "t = 0.25",
     ),
     "points at sigma 0": (

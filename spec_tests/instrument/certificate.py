@@ -61,7 +61,7 @@ class Results:
             "expected": _counts(self.expected),
             "passed": _counts(self.passed),
             "failed": _counts(self.failed),
-            "records": [[*key, astuple(record)] for key, record in self.records.items()],
+            "records": [[*key, _fields(record)] for key, record in self.records.items()],
         }
 
     def merge(self, plain: dict[str, list]) -> None:
@@ -160,6 +160,11 @@ def _counts(counter: Counter) -> list[list]:
 
 def _counter(rows: list[list]) -> Counter:
     return Counter({(id, dtype): count for id, dtype, count in rows})
+
+
+def _fields(record: Record) -> list:
+    """A record's fields, without numpy's numbers, which a worker cannot send."""
+    return [x.item() if isinstance(x, np.generic) else x for x in astuple(record)]
 
 
 def _hashable(value):

@@ -173,9 +173,8 @@ def _in_ulps(a: np.ndarray, b: np.ndarray, scale: np.ndarray) -> np.ndarray:
     a = a.astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         ulps = np.abs(a - b) / (eps * scale)
-    return np.where(
-        a == b, 0.0, np.where(np.isnan(ulps), np.inf, ulps)
-    )  # a == b: also equal infinities and 0/0
+    # a == b: also equal infinities and 0/0
+    return np.where(a == b, 0.0, np.where(np.isnan(ulps), np.inf, ulps))
 
 
 def _levels(ns, errors, why: str) -> tuple[np.ndarray, np.ndarray]:

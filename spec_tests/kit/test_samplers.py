@@ -348,9 +348,8 @@ def test_orders_are_found_as_they_are_given():
             order_of(RIGHT[name]),
             order,
         )
-    fine = RIGHT["3M"]._replace(
-        asked={"order": 3, "steps": (64, 128, 256, 512)}
-    )  # its slope comes down to 3 from above
+    # its slope comes down to 3 from above
+    fine = RIGHT["3M"]._replace(asked={"order": 3, "steps": (64, 128, 256, 512)})
     holds(abs(order_of(fine) - 3) < 0.25, "3M has order 3", order_of(fine), 3)
     half = WRONG["half a difference"][0]
     holds(

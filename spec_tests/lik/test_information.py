@@ -146,9 +146,8 @@ def test_entropy_comes_from_the_denoiser_alone(dtype):
             "128 steps from l = -16 to 16: the ends bend by h^2/24 exp(-16) = 3e-10",
         )
     steps, ts, law = (64, 128, 256), grid(process, -1.0, 2.0, 256), diffx.GaussianLaw(mean, 3.0)
-    errors = curve(
-        process, law, gaussian_draws(mean, 3 * np.eye(2)), ts
-    )  # every tail is closed: a short grid will do
+    # every tail is closed: a short grid will do
+    errors = curve(process, law, gaussian_draws(mean, 3 * np.eye(2)), ts)
     found = nested(lambda *at: diffx.likelihood.entropy(process, *at, dim=2), errors, ts, steps)
     errors = np.abs(np.array(found) - 2 * HALF_LOG - np.log(3))
     slope(

@@ -68,9 +68,8 @@ def test_ten_steps_of_a_thousand_are_those_in_print(dtype):
     }
     with precision(dtype):
         for grid, row in table.items():
-            steps = (
-                1000 * np.asarray(grid(10), np.float64)[-2::-1]
-            )  # rising, without the 0 at the end
+            # rising, without the 0 at the end
+            steps = 1000 * np.asarray(grid(10), np.float64)[-2::-1]
             wanted = np.array(row.split(), np.float64)
             close(
                 steps.astype(dtype),

@@ -17,9 +17,8 @@ NOT_FORMULAS = (
     "training",
     "data",
 )  # held by tests of errors, of training, of speed
-ON_REQUEST = (
-    "check",
-)  # no formulas either, but what they say of others is held: drawn where a pattern names them
+# no formulas either, but what they say of others is held: drawn where a pattern names them
+ON_REQUEST = ("check",)
 
 
 def mutants(package: str, only: str = "*") -> list[Mutant]:

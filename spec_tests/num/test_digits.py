@@ -229,9 +229,8 @@ def test_point_set_denoiser_is_exact_at_low_noise(dtype, z, seed):
     rng = np.random.default_rng(seed)
     far = rng.integers(-(2**12), 2**12, (130, 100)) * 2.0**-10
     centre = 5.0 + far[0] * 0
-    near = (
-        centre + rng.integers(0, 2, (130, 100)) * np.eye(130, 100) * 2.0**-10
-    )  # neighbours one sigma apart
+    # neighbours one sigma apart
+    near = centre + rng.integers(0, 2, (130, 100)) * np.eye(130, 100) * 2.0**-10
     for points, x in (
         (far, far[77] + np.round(z) * 2.0**-10),
         (far, far[0] + 8.0),

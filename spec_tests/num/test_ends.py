@@ -76,9 +76,8 @@ def slopes_at_the_ends(process, x):
 
     def ends(process, x, half):
         starts, stops = jnp.stack([half, one, one]), jnp.stack([zero, half, zero])
-        bridges = jax.vmap(lambda t, s: posterior(process, t, s))(
-            starts, stops
-        )  # from transitions and sigmas
+        # from transitions and sigmas
+        bridges = jax.vmap(lambda t, s: posterior(process, t, s))(starts, stops)
         return total((perturb(process, x, x + 1, zero), bridges))
 
     return jax.grad(ends, argnums=(0, 1, 2))(process, x, half)

@@ -45,9 +45,8 @@ def moments(
     tau = (np.exp(u) - 0.1)[..., None]
     c, a = cond.variance + tau, uncond.variance + tau
     rate = np.exp(u)[..., None]
-    growth = upto(
-        k * rate * (w / c + (1 - w) / a)
-    )  # log of the gain of a deviation, from `high` to each node
+    # log of the gain of a deviation, from `high` to each node
+    growth = upto(k * rate * (w / c + (1 - w) / a))
     end = total(k * rate * (w / c + (1 - w) / a))
     push = -k * rate * (w * cond.mean / c + (1 - w) * uncond.mean / a)
     mean = np.exp(end) * begin.mean + total(np.exp(end - growth) * push)
@@ -64,9 +63,8 @@ def panels(first: float, last: float):
     rises = (
         p[:, 1:] - np.concatenate([-np.ones((20, 1)), p[:, :-2]], axis=1)
     ) / 2  # (k + 1/2) int_{-1}^x P_k
-    inner = (
-        rises @ p[:, :20].T * weights
-    )  # (node, value at node): integrals from -1 of the interpolant
+    # (node, value at node): integrals from -1 of the interpolant
+    inner = rises @ p[:, :20].T * weights
     edges = np.linspace(first, last, 41)
     half = (edges[1] - edges[0]) / 2
 

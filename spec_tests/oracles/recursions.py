@@ -115,9 +115,8 @@ def heun(ts, alpha, variance, alpha_rate, variance_rate, L) -> Steps:
     h, a, a_rate = -_column(np.diff(ts), L), _column(alpha, L), _column(alpha_rate, L)
     v, v_rate = _column(variance, L), _column(variance_rate, L)
     last = v[1:] == 0
-    safe = lambda x, other: np.where(
-        last, other, x[1:]
-    )  # at sigma = 0 the second slope is not used
+    # at sigma = 0 the second slope is not used
+    safe = lambda x, other: np.where(last, other, x[1:])
     end = safe(a, 1.0), safe(v, 1.0), safe(a_rate, 0.0), safe(v_rate, 0.0)
     r, r_size = _rate(*end, L), _rate_size(*end, L)
     p = (1 + first.p - h * r * first.p) / 2

@@ -322,9 +322,8 @@ def current_drift(path, weights, means, variances, x, t, eta):
     total_rate = 2 * a * path.alpha_rate(t) * variances + 2 * path.sigma(t) * path.sigma_rate(t)
     away = x[:, None] - a * means
     logs = np.log(weights) - np.log(total) / 2 - away**2 / (2 * total)
-    shares = softmax(
-        logs, axis=-1
-    )  # p_k(x)/p(x); dF_k/dt = -p_k (alpha' m_k + v_k'/(2 v_k) (x - alpha m_k))
+    # p_k(x)/p(x); dF_k/dt = -p_k (alpha' m_k + v_k'/(2 v_k) (x - alpha m_k))
+    shares = softmax(logs, axis=-1)
     moved = path.alpha_rate(t) * means + total_rate / (2 * total) * away
     fall = eta**2 * path.g2(t) / 2 * away / total  # dp_k/dx = -p_k (x - alpha m_k)/v_k
     unsure = 1 + np.abs(logs - logs.max(-1, keepdims=True)).max(-1)

@@ -70,9 +70,8 @@ ddim = family
 half = partial(family, eta=0.5)
 ancestral = partial(family, eta=1.0)
 clipping = partial(family, answer=lambda x0: np.clip(x0, -1, 1))
-upper = partial(
-    ancestral, noise=lambda deviation, s, s1, fresh: np.sqrt(fresh) * (s1 > 0)
-)  # beta for beta-tilde
+# beta for beta-tilde
+upper = partial(ancestral, noise=lambda deviation, s, s1, fresh: np.sqrt(fresh) * (s1 > 0))
 silent = partial(ancestral, noise=lambda deviation, *_: 0.0)
 rootless = partial(ancestral, noise=lambda deviation, *_: deviation**2)
 louder = partial(ancestral, noise=lambda deviation, *_: 1.2 * deviation)

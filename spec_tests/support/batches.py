@@ -16,9 +16,8 @@ from spec_tests.oracles import partners
 
 N, D = 12, 3  # 12 rows: one, two, three or four devices can share them
 AXIS = "data"
-NAMES = np.array(
-    [0, 1, 2, 0, 4, 5, 6, 4, 8, 0, 10, 11]
-)  # captions 0, 3, 9 are one, and so are 4, 7
+# captions 0, 3, 9 are one, and so are 4, 7
+NAMES = np.array([0, 1, 2, 0, 4, 5, 6, 4, 8, 0, 10, 11])
 EQUAL = NAMES[:, None] == NAMES
 COUNTED = np.arange(N) % 5 != 3  # leaves out 3 and 8; 8 has no other partner
 

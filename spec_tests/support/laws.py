@@ -16,9 +16,8 @@ from diffx.laws.point_set import PointSet
 from spec_tests.oracles import bayes
 from spec_tests.support import strategies as st_
 
-LEVELS = st.floats(-2.0, 2.0).map(
-    lambda u: float(np.float32(np.exp(u)))
-)  # alpha and sigma: log-SNR in [-8, 8]
+# alpha and sigma: log-SNR in [-8, 8]
+LEVELS = st.floats(-2.0, 2.0).map(lambda u: float(np.float32(np.exp(u))))
 SHARES = st.integers(8, 248).map(lambda n: np.array([n, 256 - n]) / 256)  # of sum 1 in both dtypes
 SPREADS = st_.arrays((2, 3), st_.log_uniform(1e-2, 10.0))
 Told = tuple[
@@ -96,9 +95,8 @@ def gaussian_sizes(
         denoised, sharp, lost = np.abs(mean) + a * np.diag(cov) / noisy * reach, reach / noisy, 0.0
     else:
         length = np.linalg.norm(reach, axis=-1, keepdims=True)
-        kept = np.linalg.norm(mean) * (
-            1 + a**2 * s**2 * v.max() / low**2
-        )  # sigma^2/(a^2 L + sigma^2) turns with V
+        # sigma^2/(a^2 L + sigma^2) turns with V
+        kept = np.linalg.norm(mean) * (1 + a**2 * s**2 * v.max() / low**2)
         denoised, sharp = (
             kept + gain * length * np.ones_like(reach),
             curvature * length * np.ones_like(reach),
@@ -137,9 +135,8 @@ def mixture_sizes(weights, means, covs, a: float, s: float, x: np.ndarray, axes:
         denoised = denoised + p * (np.linalg.norm(part.denoised, axis=-1) + unsure * away)
         sharp = sharp + p * (pull + unsure * away * a / s**2)
         log_prob = log_prob + p * unsure
-        size = np.linalg.norm(
-            d, axis=-1
-        )  # the derivative of a quotient subtracts D times the mean score: not |D_k - D|
+        # the derivative of a quotient subtracts D times the mean score: not |D_k - D|
+        size = np.linalg.norm(d, axis=-1)
         gain = gain + p * (part.gain + (unsure * away + size) * pull)
         curvature = curvature + p * (part.curvature + (unsure * away * a / s**2 + pull) * pull)
     return Sizes(

@@ -34,9 +34,8 @@ PATHS = {
     ),
     "DDPMChain": lambda t, **p: preserving(alphas_cumprod(p)[round(t * p["n"])]),
 }
-schedule = lambda p, t: PATHS[p["name"]](
-    t, **{key: p[key] for key in p if key != "name"}
-)  # alpha, sigma
+# alpha, sigma
+schedule = lambda p, t: PATHS[p["name"]](t, **{key: p[key] for key in p if key != "name"})
 
 
 def grid(name, p):
@@ -132,9 +131,10 @@ TOPICS = {
     },
 }
 inside = lambda v: sorted(v) if isinstance(v, dict) else range(len(v))
+# its numbers
 flat = lambda v: (
     [n for key in inside(v) for n in flat(v[key])] if isinstance(v, (dict, list, tuple)) else [v]
-)  # its numbers
+)
 if len(sys.argv) != 2:
     sys.exit("usage: python check_vectors.py DIR")
 agree = {}
