@@ -11,11 +11,16 @@ import pytest
 from spec_tests.instrument import certificate, grades
 from spec_tests.instrument.close import recording
 from spec_tests.instrument.registry import NO_DTYPE, claim_of
+from spec_tests.support.rooms import ROOT
 
 # before jax is used, and nowhere else: oracles and slopes need float64
 jax.config.update("jax_enable_x64", True)
 # before the backend starts: a mesh for sharded losses, at no cost to the rest
 jax.config.update("jax_num_cpu_devices", 4)
+# A program is compiled once, whichever file, worker or run asks for it: of 10,800 requests 4,300
+# are repetitions, and a second run of the suite compiles nothing.
+jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 PROFILES = {"dev": 5, "default": 20, "deep": 500}  # hypothesis examples a test
 RESULTS = pytest.StashKey[certificate.Results]()
@@ -86,6 +91,25 @@ def pytest_runtest_call(item: pytest.Item):
         if against:
             pytest.fail(f"{claim.id} says that it is {claim.grade}: {against}", pytrace=False)
     return result
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """One file runs in this process: a worker would first collect for longer than it saves."""
+    alone = len(config.args) == 1 and config.args[0].split("::")[0].endswith(".py")
+    return 0 if alone else None
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # this process is a worker of pytest-xdist
+        session.config.workeroutput["results"] = session.config.stash[RESULTS].plain()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error: object | None) -> None:
+    results = getattr(node, "workeroutput", {}).get("results")  # none where the worker crashed
+    if results:
+        node.config.stash[RESULTS].merge(results)
 
 
 @pytest.hookimpl(trylast=True)

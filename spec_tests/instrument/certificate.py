@@ -10,6 +10,7 @@ import math
 import os
 import platform
 from collections import Counter
+from dataclasses import astuple
 from functools import cache
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 import pytest
 
 from spec_tests.instrument.close import Record
-from spec_tests.instrument.registry import CLAIMS, NO_DTYPE
+from spec_tests.instrument.registry import CLAIMS, NO_DTYPE, Claim
 
 RECORD = pytest.StashKey[Record]()
 
@@ -46,9 +47,31 @@ class Results:
         elif report.when == "call" and report.passed:
             self.passed[id, dtype] += 1
         if record is not None and report.when == "call":
-            kept = self.records.setdefault((id, dtype), record)
-            if record.ratio > kept.ratio:
-                self.records[id, dtype] = record
+            self._keep(id, dtype, record)
+
+    def _keep(self, id: str, dtype: str, record: Record) -> None:
+        kept = self.records.setdefault((id, dtype), record)
+        if record.ratio > kept.ratio or record.ratio != record.ratio:
+            self.records[id, dtype] = record
+
+    def plain(self) -> dict[str, list]:
+        """These results in lists, texts and numbers: what one process can send to another."""
+        return {
+            "claims": [list(claim) for claim in CLAIMS.values()],
+            "expected": _counts(self.expected),
+            "passed": _counts(self.passed),
+            "failed": _counts(self.failed),
+            "records": [[*key, _fields(record)] for key, record in self.records.items()],
+        }
+
+    def merge(self, plain: dict[str, list]) -> None:
+        """Join the results of a process that ran a part of the tests (each collects all of them)."""
+        CLAIMS.update({row[0]: Claim._make(map(_hashable, row)) for row in plain["claims"]})
+        self.expected |= _counter(plain["expected"])
+        self.passed += _counter(plain["passed"])
+        self.failed += _counter(plain["failed"])
+        for id, dtype, record in plain["records"]:
+            self._keep(id, dtype, Record(*record))
 
     def verdict(self, id: str, dtype: str) -> str:
         """A claim holds where all its instances ran and passed."""
@@ -129,6 +152,23 @@ def has_float64() -> bool:
         return one.dtype == np.float64 and float(one) != 1.0
     except (RuntimeError, NotImplementedError):
         return False
+
+
+def _counts(counter: Counter) -> list[list]:
+    return [[*key, count] for key, count in counter.items()]
+
+
+def _counter(rows: list[list]) -> Counter:
+    return Counter({(id, dtype): count for id, dtype, count in rows})
+
+
+def _fields(record: Record) -> list:
+    """A record's fields, without numpy's numbers, which a worker cannot send."""
+    return [x.item() if isinstance(x, np.generic) else x for x in astuple(record)]
+
+
+def _hashable(value):
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _diffx() -> str:
