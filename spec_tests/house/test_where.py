@@ -65,7 +65,8 @@ def test_every_name_on_the_page_exists(found):
 
 
 def test_a_name_that_does_not_exist_makes_no_page(found):
-    lost = found[0]._replace(name=f"diffx.{'nowhere'}", docstring="x.\n\nAlso called: a lost term.")
+    name = ".".join(("diffx", "nowhere"))
+    lost = found[0]._replace(name=name, docstring="x.\n\nAlso called: a lost term.")
     with pytest.raises(AttributeError, match="nowhere"):
         where.page([lost])
 

@@ -65,7 +65,7 @@ class Results:
         }
 
     def merge(self, plain: dict[str, list]) -> None:
-        """Join the results of a process that ran a part of the tests (each collects all of them)."""
+        """Join the results of a process that ran some of the tests (each collects all of them)."""
         CLAIMS.update({row[0]: Claim._make(map(_hashable, row)) for row in plain["claims"]})
         self.expected |= _counter(plain["expected"])
         self.passed += _counter(plain["passed"])

@@ -107,7 +107,7 @@ def run_suite(folder: Path, *options: str, examples: int = 10):
 def default_run(tmp_path_factory):
     """One run with the development profile, its output and its certificate."""
     folder = tmp_path_factory.mktemp("suite")
-    run = run_suite(folder, "--claims", "--claims-json", "claims.json", "--spec-profile", "dev")
+    run = run_suite(folder, "--claims", "--claims-json=claims.json", "--spec-profile", "dev")
     certificate = json.loads(
         (folder / "claims.json").read_text(), parse_constant=lambda name: pytest.fail(name)
     )
@@ -148,6 +148,12 @@ def test_certificate_gives_each_claim_and_dtype_a_verdict(default_run):
         ("FWD-07", "any"): "holds",
         ("FWD-08", "float64"): "fails",
     }
+
+
+def test_certificate_is_the_same_from_two_workers(default_run, tmp_path):
+    run_suite(tmp_path, "-n", "2", "--claims-json=claims.json", "--spec-profile", "dev")
+    certificate = json.loads((tmp_path / "claims.json").read_text())
+    assert certificate == default_run.certificate
 
 
 def test_certificate_keeps_measured_error_and_bound(default_run):

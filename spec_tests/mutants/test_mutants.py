@@ -330,7 +330,8 @@ limits = trials.Limits(2, 60.0, 90.0, 30.0)
 modules, package = choice.formula_modules("diffx"), choice.modules("diffx")
 plan = engine.Plan([], modules, package, {}, "", Path(sys.argv[1]), limits)
 options = ["-qq", "--capture=no", "-p", "no:cacheprovider", "-o", "addopts=", "--no-summary"]
-pytest.main([*sys.argv[2:], *options, "--spec-profile", "dev", "--dtype", "float32"], plugins=[Measure(plan)])
+few = ["--spec-profile", "dev", "--dtype", "float32"]
+pytest.main([*sys.argv[2:], *options, *few], plugins=[Measure(plan)])
 """
 MEASURED = (  # names in tables, put together, of fixtures, of helpers
     "spec_tests/den/test_predictions.py",
