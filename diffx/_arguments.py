@@ -220,7 +220,8 @@ def not_zero(name: str, vectors: Array) -> None:
     """No vector on the last axis is zero (checked where it is concrete)."""
     zero = lambda v: np.count_nonzero(~v.any(-1))
     message = lambda v: (
-        f"{name} must not be zero, which points nowhere; {zero(v)} of {v[..., 0].size} are"
+        f"{name} must not be zero, as a zero vector has no direction; "
+        f"{zero(v)} of {v[..., 0].size} are"
     )
     require_that(lambda v: zero(v) == 0, message, vectors)
 
@@ -268,6 +269,6 @@ def _not_decreasing(ts: np.ndarray) -> str:
     first = np.flatnonzero(np.diff(ts) >= 0)[0]
     return (
         "ts must decrease strictly, from noise (1) to data (0), "
-        f"but {ts[first]:g}, then {ts[first + 1]:g} came; an increasing grid is reversed by "
+        f"but {ts[first]:g} is followed by {ts[first + 1]:g}; an increasing grid is reversed by "
         "ts[::-1]"
     )

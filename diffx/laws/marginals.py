@@ -87,7 +87,7 @@ def prior(process: Process, law: Law) -> GaussianLaw:
     The latter where the marginal is not Gaussian. For EDM this keeps the mean and the covariance of
     the data beside sigma_max^2, which N(0, sigma_max^2 I) drops.
 
-    Source: Song et al. 2021, arXiv:2011.13456, eq. (29), at t = 1.
+    Source: `marginal` at t = 1.
     Also called: prior distribution, initial noise, init_noise_sigma, p_T.
     Claims: FWD-03, REV-39.
     """

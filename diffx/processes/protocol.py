@@ -103,7 +103,6 @@ def gaussian_path(cls: type[T]) -> type[T]:
     log_snr = f_of_path, g_of_path, log_snr_of_path`.
 
     Raises: TypeError where a method or a fact is missing.
-    Source: Song et al. 2021, arXiv:2011.13456, eq. (29).
     Also called: custom noise schedule, your own process.
     Claims: FWD-02.
     """
@@ -140,7 +139,7 @@ def rates(process: Process, t: Scalar) -> Rates:
     Units: 1/time; t a scalar.
     Domain: t = 0 and t = 1 only where `finite_rates_at_0` and `finite_rates_at_1` hold; elsewhere
         inf or NaN.
-    Source: Song et al. 2021, arXiv:2011.13456, eq. (29).
+    Source: the chain rule.
     Also called: path derivatives, d_alpha_t, d_sigma_t.
     Claims: FWD-02, FWD-21.
     """

@@ -18,8 +18,8 @@ class RectifiedFlow:
     Domain: t in [0, 1]; f and g at t < 1.
     Source: Liu et al. 2023, arXiv:2209.03003, eq. (1), with time reversed: there 0 is noise.
     Also called: rectified flow, linear interpolant, conditional optimal transport path,
-        flow_matching CondOTScheduler, azula RectifiedSchedule, SD3 path, smalldiffusion
-        ScheduleFlow, flow_matching CondOTProbPath.
+        flow_matching CondOTScheduler, azula RectifiedSchedule (alpha_min = sigma_min = 0),
+        SD3 path, smalldiffusion ScheduleFlow, flow_matching CondOTProbPath.
     Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-03, NUM-10.
 
     >>> float(diffx.RectifiedFlow().sigma(0.25))

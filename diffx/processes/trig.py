@@ -22,7 +22,7 @@ class Trig:
     Source: Albergo and Vanden-Eijnden 2023, arXiv:2209.15571, with time reversed: there 0
         is noise.
     Also called: trigonometric interpolant, TrigFlow, GVP path, flow_matching CosineScheduler, azula
-        CosineSchedule (alpha_min = 0).
+        CosineSchedule (alpha_min = sigma_min = 0).
     Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, NUM-02, NUM-03, NUM-10.
 
     >>> float(diffx.Trig().alpha(0.0))

@@ -23,7 +23,7 @@ class VE:
     Units: sigma in data units.
     Domain: t in [0, 1], 0 < sigma_min < sigma_max.
     Source: Song et al. 2021, arXiv:2011.13456, eqs. (9), (29).
-    Also called: VE SDE, VESDE, NCSN, geometric noise schedule, azula VESchedule.
+    Also called: VE SDE, VESDE, NCSN, geometric noise schedule.
     Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-09, FWD-15, NUM-02, NUM-10.
 
     >>> float(diffx.VE().sigma(0.0))

@@ -28,7 +28,7 @@ class VP:
     Domain: t in [0, 1], 0 < beta_min, B(1) < 174 in float32, where alpha becomes 0.
     Source: Song et al. 2021, arXiv:2011.13456, eqs. (11), (29).
     Also called: VP SDE, VPSDE, linear noise schedule, DDPM in continuous time, variance preserving,
-        Ornstein-Uhlenbeck process, flow_matching VPScheduler, azula VPSchedule.
+        Ornstein-Uhlenbeck process, flow_matching VPScheduler.
     Claims: FWD-01, FWD-02, FWD-03, FWD-04, FWD-05, FWD-07, FWD-09, FWD-14, NUM-01, NUM-02, NUM-10.
 
     >>> float(diffx.VP().alpha(0.0))
