@@ -21,10 +21,11 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_num_cpu_devices", 4)
 # A program is compiled once, whichever file, worker or run asks for it: of 10,800 requests 4,300
 # are repetitions, and a second run of the suite compiles nothing. The environment tells the
-# processes that tests start.
+# processes that tests start. Without "none" the key of a program has the path of the cache in it.
 for name, value in {
     "jax_compilation_cache_dir": str(ROOT / ".cache" / "jax"),
     "jax_persistent_cache_min_compile_time_secs": 0.0,
+    "jax_persistent_cache_enable_xla_caches": "none",
 }.items():
     os.environ[name.upper()] = str(value)
     jax.config.update(name, value)
