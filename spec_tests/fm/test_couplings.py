@@ -398,7 +398,8 @@ def test_interpolant_is_the_regression_on_its_latent(dtype, mean, cov, x, scale,
         scale=2 * reach + 3 * np.abs(rates - x1 + x0).max() + 3 * scale,
         why="a rounded gamma'",
     )
-    means, spread = path(t).mean(0), np.cov(path(t).T, bias=True)
+    exactly = flow.bridge(mean, cov, t, scale)  # from the sigma points it is off by up to 8 ulps
+    means, spread = (moment.astype(np.float64) for moment in exactly)
     close(law.mean, means, ulps=4, scale=reach, why="two products")
     close(law.cov, spread, ulps=8, scale=np.abs(cov).max() + scale**2, why="a sum of four matrices")
     cond = np.linalg.cond(spread) * (np.abs(x - means).max() + reach)
@@ -411,12 +412,14 @@ def test_interpolant_is_the_regression_on_its_latent(dtype, mean, cov, x, scale,
         scale=size,
         why="a solve with the covariance of x_t, here and in the least squares",
     )
-    matrix, constant = flow.regress(z, path(t))
+    wanted = flow.plane_score(*exactly, x).astype(np.float64)
     gamma = scale * np.sqrt(t * (1 - t))
-    size = gamma / np.linalg.eigvalsh(spread)[0] * cond
-    close(latent, x @ matrix.T + constant, ulps=16, scale=size, why="the same solve")
-    wanted = flow.bridged_score(mean, cov, x, t, scale)  # in floats it is off by up to 38 ulps
-    close(score, wanted, ulps=8, scale=size / gamma, why="the gradient of the log-density of x_t")
+    size = cond / np.linalg.eigvalsh(spread)[0]
+    close(latent, -gamma * wanted, ulps=16, scale=gamma * size, why="a solve with that covariance")
+    close(score, wanted, ulps=8, scale=size, why="the gradient of the log-density of x_t")
+    matrix, constant = flow.regress(z, path(t))  # in floats, off by more where x1 is near -x0
+    size *= gamma * (np.linalg.norm(cov, 2) + scale**2) / np.linalg.norm(spread, 2)
+    close(x @ matrix.T + constant, -gamma * wanted, ulps=16, scale=size, why="least squares")
     velocity_is_finite_at_the_ends(dtype, scale)
 
 

@@ -52,7 +52,7 @@ def example_names() -> dict[str, object]:
     process, law = diffx.VP(), diffx.GaussianLaw(jnp.zeros(2), jnp.eye(2))
     denoise = diffx.denoiser(process, law)
     x, key = jnp.ones(2), jax.random.key(0)
-    modules = {"diffx": diffx, "jax": jax, "jnp": jnp, "np": np}
+    modules: dict[str, object] = {"diffx": diffx, "jax": jax, "jnp": jnp, "np": np}
     return modules | {"process": process, "law": law, "denoise": denoise, "x": x, "key": key}
 
 

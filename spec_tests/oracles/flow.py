@@ -26,22 +26,27 @@ def legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
     return (nodes + 1) / 2, weights / 2
 
 
-def bridged_score(
-    mean: np.ndarray, cov: np.ndarray, x: np.ndarray, t: float, scale: float
-) -> np.ndarray:
-    """-S^-1 (x - m) of x_t = (1 - t) x0 + t x1 + scale sqrt(t (1 - t)) z, (x0, x1) ~ N(mean, cov),
-    in fractions, by Cramer's rule: exact for every coupling, however near x1 is to -x0.
-
-    mean: (4,); cov: (4, 4); x: (n, 2).
+def bridge(
+    mean: np.ndarray, cov: np.ndarray, t: float, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of (1 - t) x0 + t x1 + scale sqrt(t (1 - t)) z, (x0, x1) ~ N(mean, cov),
+    in fractions.
     """
-    of = np.vectorize(Fraction, otypes=[object])
-    mean, cov, x = of(mean), of(cov), of(x)
-    t, scale = Fraction(float(t)), Fraction(float(scale))
-    ways = np.kron([[1 - t, t]], of(np.eye(2)))  # x_t = ways (x0, x1) + ...
-    s = ways @ cov @ ways.T + scale**2 * t * (1 - t) * of(np.eye(2))
-    away = x - ways @ mean
-    inverse = np.array([[s[1, 1], -s[0, 1]], [-s[1, 0], s[0, 0]]])
-    return (-away @ inverse / (s[0, 0] * s[1, 1] - s[0, 1] * s[1, 0])).astype(np.float64)
+    mean, cov, (time, spread) = _exactly(mean), _exactly(cov), _exactly([t, scale])
+    eye = _exactly(np.eye(len(mean) // 2))
+    ways = np.kron(np.array([[1 - time, time]]), eye)
+    return ways @ mean, ways @ cov @ ways.T + spread**2 * time * (1 - time) * eye
+
+
+def plane_score(mean: np.ndarray, cov: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """-cov^-1 (x - mean) in the plane, by Cramer's rule: exact where mean and cov are fractions."""
+    (a, b), (c, d) = cov
+    away = _exactly(x) - mean
+    return -away @ np.array([[d, -b], [-c, a]]) / (a * d - b * c)
+
+
+def _exactly(x) -> np.ndarray:
+    return np.vectorize(Fraction, otypes=[object])(np.asarray(x, np.float64))
 
 
 def sqrtm(a: np.ndarray) -> np.ndarray:
