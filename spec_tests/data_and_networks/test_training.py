@@ -268,6 +268,8 @@ def test_the_labelled_network_adds_four_learned_numbers_for_a_label():
     assert float(table.std()) == pytest.approx(1, abs=0.03), "as in torch: standard normal"
 
 
+# An accelerator's default is TF32: a batch and its rows would have answers that differ by 4e-4.
+@jax.default_matmul_precision("highest")
 def test_a_label_reaches_the_network_as_its_row_of_the_embedding():
     network, x = labelled(), jnp.ones((3, 2), jnp.float32)
     answers = [network(x, 0.5, label) for label in range(4)]
