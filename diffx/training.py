@@ -60,7 +60,7 @@ def train(
         NaN, a loss that is not a scalar or a projection that changes a shape or dtype;
         FloatingPointError, naming the step, where the loss is not finite.
     Also called: training loop, exponential moving average of weights, EMA, projected gradient,
-        smalldiffusion training_loop, diffusers EMAModel.
+        smalldiffusion training_loop.
     """
     steps = _arguments.count("steps", steps)
     _arguments.require(

@@ -20,7 +20,7 @@ LIBRARIES = {
     "smalldiffusion": "0.5.0",
     "azula": "0.11.1",
     "flow_matching": "1.0.10",
-    "open_clip": "the file src/open_clip/loss.py at commit 00aa464",
+    "open_clip": "at commit 00aa464",
 }
 _SPELLING = re.compile(rf"({'|'.join(LIBRARIES)}) (\S+)(?: \((.+)\))?")
 WIDTHS = (30, 26, 26, 18)

@@ -47,8 +47,8 @@ def deis(process: Process, denoise: Denoiser, *, order: int = 3) -> Sampler:
 
     Raises: ValueError for another order.
     Source: Zhang and Chen 2023, arXiv:2204.13902.
-    Also called: DEIS, tAB-DEIS, exponential Adams-Bashforth, diffusers DEISMultistepScheduler,
-        azula zEABSampler.
+    Also called: DEIS, exponential Adams-Bashforth, diffusers DEISMultistepScheduler, azula
+        zEABSampler.
     Claims: REV-14, REV-15, REV-19, REV-20, REV-57.
 
     >>> sampler = diffx.samplers.deis(process, denoise, order=2)

@@ -67,7 +67,8 @@ def dpm_solver_pp(process: Process, denoise: Denoiser, *, order: int = 2) -> Sam
     Raises: ValueError for another order.
     Source: Lu et al. 2022, arXiv:2211.01095, Algorithm 2.
     Also called: DPM++ 2M, DPM++ 3M, DPM-Solver++ multistep, k-diffusion sample_dpmpp_2m, diffusers
-        DPMSolverMultistepScheduler, diffusers EDMDPMSolverMultistepScheduler, azula xEABSampler.
+        DPMSolverMultistepScheduler, diffusers EDMDPMSolverMultistepScheduler, azula xEABSampler
+        (orders 1 and 3).
     Claims: REV-14, REV-15, REV-19, REV-20, REV-52, REV-53, REV-56, REV-57.
 
     >>> sampler = diffx.dpm_solver_pp(process, denoise, order=2)

@@ -76,8 +76,8 @@ def lms(process: Process, denoise: Denoiser, *, order: int = 4) -> Sampler:
 
     Raises: TypeError unless order is an integer, ValueError unless it is 1, 2, 3 or 4.
     Source: k-diffusion, sampling.py, sample_lms.
-    Also called: LMS, Adams-Bashforth, PLMS, k-diffusion sample_lms, diffusers LMSDiscreteScheduler,
-        azula zABSampler.
+    Also called: LMS, Adams-Bashforth, k-diffusion sample_lms, diffusers LMSDiscreteScheduler, azula
+        zABSampler.
     Claims: REV-19, REV-46, REV-47, REV-48, REV-49.
 
     >>> sampler = diffx.samplers.lms(process, denoise, order=4)

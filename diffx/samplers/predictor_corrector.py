@@ -48,8 +48,7 @@ def predictor_corrector(predictor: Sampler, corrector: Corrector, *, n: int = 1)
     Units: corrector (x, t, s, z) -> x at s, such as `langevin_corrector`.
     Raises: TypeError unless predictor is a Sampler and n an integer; ValueError unless n >= 1.
     Source: Song et al. 2021, arXiv:2011.13456, Algorithm 1.
-    Also called: predictor-corrector sampler, PC sampler, diffusers ScoreSdeVeScheduler, azula
-        PCSampler.
+    Also called: predictor-corrector sampler, PC sampler, diffusers ScoreSdeVeScheduler.
     Claims: REV-25.
 
     >>> corrector = diffx.samplers.langevin_corrector(process, denoise)
