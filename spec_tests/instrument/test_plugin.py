@@ -86,7 +86,7 @@ def test_float64_is_on():
 
 def run_suite(folder: Path, *options: str, examples: int = 10):
     """Run the suite above under the plugin, in a process of its own."""
-    (folder / "conftest.py").write_text("from spec_tests.conftest import *\n")
+    (folder / "conftest.py").write_text("from spec_tests.instrument.plugin import *\n")
     (folder / "test_suite.py").write_text(SUITE.replace("EXAMPLES", str(examples)))
     command = [
         sys.executable,
@@ -119,6 +119,12 @@ def test_suite_runs_in_float64_with_the_examples_of_its_profile(default_run):
     assert "4 failed, 6 passed, 1 skipped, 2 deselected" in default_run.run.text, (
         default_run.run.text
     )
+
+
+def test_options_are_known_in_the_root_of_the_repository():
+    command = [sys.executable, "-m", "pytest", "--spec-profile", "dev", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_certificate_names_device_and_versions(default_run):

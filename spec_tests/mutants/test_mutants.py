@@ -595,7 +595,7 @@ def toy_run(tmp_path_factory):
         "from toy.core import Line, area, listed, loop, unheld\n"
     )
     (folder / "toy" / "core.py").write_text(TOY)
-    (folder / "tests" / "conftest.py").write_text("from spec_tests.conftest import *\n")
+    (folder / "tests" / "conftest.py").write_text("from spec_tests.instrument.plugin import *\n")
     (folder / "tests" / "test_toy.py").write_text(TOY_TESTS)
     (folder / "tests" / "test_far.py").write_text(FAR_TESTS)
     (folder / "examples.py").write_text(TOY_EXAMPLES)
